@@ -1,0 +1,54 @@
+"""imbalanced-learn for images: balance, train and honestly judge image classifiers.
+
+Where things are, from the ground up:
+
+- :mod:`imbemotion.images`: ``ImageArray``, pictures as recipes;
+- :mod:`imbemotion.loading`: files and images of any size into an ``ImageArray``;
+- :mod:`imbemotion.samplers`: how many rows of each class, and how new ones are made;
+- :mod:`imbemotion.networks`, :mod:`imbemotion.losses`, :mod:`imbemotion.classifier`:
+  the network, what it minimises, and the scikit-learn classifier around both;
+- :mod:`imbemotion.splitting`, :mod:`imbemotion.analysis`: leak-free splits, honest scores;
+- :mod:`imbemotion.datasets`: folders, legends, archives and drawn faces;
+- :mod:`imbemotion.comparison`: strategies side by side on paired folds.
+
+Public names are imported when they are first used, so that ``import imbemotion`` is light
+and PyTorch is loaded only for what needs it.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+
+_HOMES = {
+    "CNNClassifier": "classifier",
+    "DataWarning": "_validation",
+    "DeepCNN": "networks",
+    "FlattenImages": "loading",
+    "FocalLoss": "losses",
+    "ImageArray": "images",
+    "ImageLoader": "loading",
+    "ImageNeuralNetClassifier": "net",
+    "RandomSampler": "samplers",
+    "SmallCNN": "networks",
+    "UnreadableImagesError": "loading",
+    "at_least": "samplers",
+    "compare_strategies": "comparison",
+    "load_image_folder": "datasets",
+    "load_legend": "datasets",
+    "load_npz": "datasets",
+    "macro_f1_scorer": "analysis",
+    "make_faces": "datasets",
+    "name_groups": "splitting",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,359 @@
+"""ImageArray: a read-only array of images that holds recipes instead of pixels."""
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from imbemotion._validation import check_pixels
+from imbemotion.images._content import Content, check_lineage, join, lineage_of, pack
+from imbemotion.images._recipes import is_made, merge_parents, plain_recipes, render, run_of_rows
+from imbemotion.images._storage import write_array, write_pictures
+
+__all__ = ["ImageArray"]
+
+_SHAPE_FUNCTIONS = {np.shape, np.ndim, np.size}  # these need no pixels
+
+
+class ImageArray(NDArrayOperatorsMixin):
+    """Images of one size, held as a source and one small recipe per row.
+
+    It behaves like a read-only array of shape ``(n, height, width[, channels])``. Indexing
+    rows gives another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and NumPy
+    functions make the pixels and give an ndarray. Repeated, interpolated and augmented rows
+    cost 40 bytes each until then, and the same row always gives the same picture.
+
+    Parameters
+    ----------
+    images : array-like or ImageArray of shape (n_samples, height, width[, channels])
+        The source: an ndarray or ``np.memmap`` of dtype uint8, float32 or float64, which is
+        not copied and must not be changed afterwards. Others are converted.
+
+    parents : array-like of int of shape (n_samples,) or (n_samples, n_parents), default=None
+        Where the images come from: numbers of original images, -1 for unknown. None means
+        that every image is an original.
+
+    made : array-like of bool of shape (n_samples,), default=None
+        Which images are new pictures rather than originals or copies of them. None means
+        none of them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(n, height, width[, channels])``.
+
+    dtype : dtype
+        The dtype of the source.
+
+    ndim : int
+        3 for grey images, 4 with channels.
+
+    size : int
+        Number of values in all pictures.
+
+    parents : ndarray of int of shape (n, 2)
+        Rows of the first source that every picture was made of; -1 is unknown or none.
+        Wider than 2 only where interpolated pictures were interpolated again.
+
+    made : ndarray of bool of shape (n,)
+        Whether a row is a new picture and no copy of an original.
+
+    Raises
+    ------
+    ValueError
+        If the images are not of shape ``(n, height, width[, channels])``.
+
+    See Also
+    --------
+    ImageLoader : Make an ImageArray of files and images of any size.
+
+    Notes
+    -----
+    A pickle holds the pixels of the rows in use and never refers to a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = ImageArray(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
+    >>> X[[0, 0, 2]]
+    ImageArray(shape=(3, 2, 2), dtype=uint8, n_parents=2, n_made=0)
+    >>> X[[0, 0, 2]].parents
+    array([[ 0, -1],
+           [ 0, -1],
+           [ 2, -1]])
+    >>> X[2].tolist()
+    [[8, 9], [10, 11]]
+    >>> (X / 11).max()
+    np.float64(1.0)
+    """
+
+    def __init__(self, images, *, parents=None, made=None):
+        source = images if isinstance(images, ImageArray) else check_pixels(images)
+        lineage = None
+        if parents is not None or made is not None:
+            lineage = check_lineage(len(source), parents, made)
+        self.__setstate__(Content(source, plain_recipes(np.arange(len(source))), (), lineage))
+
+    @classmethod
+    def _of(cls, content):
+        images = object.__new__(cls)
+        images.__setstate__(content)
+        return images
+
+    def __setstate__(self, content):
+        self._content = content
+        self._packed = None
+
+    def __getstate__(self):
+        if self._packed is None:  # kept: joblib shares equal objects between its workers
+            self._packed = pack(self._content)
+        return self._packed
+
+    @property
+    def shape(self):
+        """Shape of the pixels, ``(n, height, width[, channels])``."""
+        return (len(self._content.recipes), *self._content.source.shape[1:])
+
+    @property
+    def dtype(self):
+        """The dtype of the pixels."""
+        return self._content.source.dtype
+
+    @property
+    def ndim(self):
+        """Number of dimensions: 3 for grey images, 4 with channels."""
+        return self._content.source.ndim
+
+    @property
+    def size(self):
+        """Number of values in all pictures."""
+        return int(np.prod(self.shape))
+
+    @property
+    def parents(self):
+        """Rows of the first source that every picture was made of, (n, 2) or wider."""
+        recipes = self._content.recipes
+        row, partner = recipes["row"], recipes["partner"]
+        known = lineage_of(self._content)[0]
+        if known is None:
+            return np.stack([row, partner], axis=1)
+        of_partner = np.where(partner[:, None] >= 0, known[partner], -1)
+        return merge_parents(known[row], of_partner)
+
+    @property
+    def made(self):
+        """Whether each row is a new picture and no copy of an original, (n,)."""
+        recipes, source_made = self._content.recipes, lineage_of(self._content)[1]
+        made = is_made(recipes)
+        return made if source_made is None else made | source_made[recipes["row"]]
+
+    def __len__(self):
+        return len(self._content.recipes)
+
+    def __iter__(self):
+        return (self[number] for number in range(len(self)))
+
+    def __repr__(self):
+        n_parents = len(np.unique(self.parents[:, 0]))
+        return (
+            f"ImageArray(shape={self.shape}, dtype={self.dtype}, "
+            f"n_parents={n_parents}, n_made={self.made.sum()})"
+        )
+
+    def __getitem__(self, key):
+        parts = key if isinstance(key, tuple) else (key,)
+        if not parts or parts[0] is Ellipsis or parts[0] is None:
+            return np.asarray(self)[key]
+        rows, rest = _check_rows(parts[0]), parts[1:]
+        source, recipes, policies, _ = self._content
+        recipes = recipes[rows]
+        if recipes.ndim == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
+            return ImageArray._of(self._content._replace(recipes=recipes))
+        pixels = render(source, recipes.reshape(-1), policies)
+        pixels = pixels.reshape(recipes.shape + self.shape[1:])
+        return pixels[(*[slice(None)] * recipes.ndim, *rest)]
+
+    def __array__(self, dtype=None, copy=None):
+        source, recipes, policies, _ = self._content
+        stands = isinstance(source, np.ndarray) and run_of_rows(recipes) is not None
+        if copy is False and not (stands and (dtype is None or dtype == self.dtype)):
+            raise ValueError(
+                "These pixels have to be made: np.asarray can't do it with copy=False."
+            )
+        pixels = render(source, recipes, policies)
+        if dtype is not None and pixels.dtype != dtype:
+            return pixels.astype(dtype)
+        return pixels.copy() if copy and stands else pixels
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if any(isinstance(out, ImageArray) for out in kwargs.get("out", ())):
+            raise TypeError("An ImageArray is read-only. Write X = X + 1, for example.")
+        return getattr(ufunc, method)(*_to_pixels(inputs), **_to_pixels(kwargs))
+
+    def __array_function__(self, function, types, args, kwargs):
+        along_rows = args[1:] in ((), (0,)) and kwargs in ({}, {"axis": 0})
+        if function is np.concatenate and along_rows and all(map(_is_images, args[0])):
+            return ImageArray._of(join([images._content for images in args[0]]))
+        if function in _SHAPE_FUNCTIONS:
+            return function(np.broadcast_to(np.uint8(0), self.shape), *args[1:], **kwargs)
+        return function(*_to_pixels(args), **_to_pixels(kwargs))
+
+    def astype(self, dtype):
+        """Make the pixels in another dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            The dtype wanted.
+
+        Returns
+        -------
+        pixels : ndarray of shape (n, height, width[, channels])
+            A new array.
+        """
+        return np.array(self, dtype=dtype)
+
+    def reshape(self, *shape):
+        """Make the pixels in another shape.
+
+        Parameters
+        ----------
+        *shape : int or tuple of int
+            The shape wanted; one entry may be -1.
+
+        Returns
+        -------
+        pixels : ndarray
+            The pixels.
+        """
+        return np.asarray(self).reshape(*shape)
+
+    def settled(self):
+        """Give an array on whose rows new pictures can be made.
+
+        Returns
+        -------
+        images : ImageArray
+            Itself where every row is a row of the source; else the array wrapped as a new
+            source. ``parents`` name rows of the first source all the same.
+        """
+        return ImageArray(self) if is_made(self._content.recipes).any() else self
+
+    def augment(self, rows, policy, seeds):
+        """Take rows as they look when a policy augments them, each under its own seed.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_new,)
+            Rows of this array, one per new picture.
+
+        policy : object with ``draw`` and ``apply``, or callable
+            What is done to an image; see :mod:`imbemotion.augmentation`.
+
+        seeds : array-like of int of shape (n_new,)
+            The seeds, from 0 to 2**64 - 1.
+
+        Returns
+        -------
+        images : ImageArray of shape (n_new, height, width[, channels])
+            The new pictures; no pixel is made yet.
+        """
+        content = self.settled()._content
+        recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
+        recipes["seed"] = seeds
+        recipes["policy"] = len(content.policies)
+        policies = (*content.policies, policy)
+        return ImageArray._of(content._replace(recipes=recipes, policies=policies))
+
+    def interpolate(self, rows, partners, weights):
+        """Take rows moved towards other rows, pixel by pixel.
+
+        A new pixel is ``a + weight * (b - a)``, computed in float32 (float64 for float64
+        images) and rounded to the nearest integer for uint8 images.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_new,)
+            Rows of this array, one per new picture.
+
+        partners : array-like of int of shape (n_new,)
+            Rows of this array to move towards.
+
+        weights : array-like of float of shape (n_new,)
+            How far to move, from 0 (the row) to 1 (its partner).
+
+        Returns
+        -------
+        images : ImageArray of shape (n_new, height, width[, channels])
+            The new pictures; no pixel is made yet.
+        """
+        content = self.settled()._content
+        recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
+        recipes["partner"] = content.recipes["row"][np.asarray(partners, dtype=np.int64)]
+        recipes["weight"] = weights
+        return ImageArray._of(content._replace(recipes=recipes))
+
+    def save(self, folder, labels=None):
+        """Write every picture as a PNG file into a new folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where to write. It must be empty or not exist yet, and it appears only when all
+            pictures are written.
+
+        labels : array-like of shape (n,), default=None
+            Class names; each class then has a folder of its own, as
+            :func:`imbemotion.datasets.load_image_folder` reads them.
+
+        Returns
+        -------
+        paths : ndarray of str of shape (n,)
+            The file of every row.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds anything.
+
+        ValueError
+            If the images are not uint8, or a label can't name a folder.
+        """
+        return write_pictures(self, folder, labels)
+
+    def to_memmap(self, path):
+        """Write the pixels into a ``.npy`` file and continue on a mapping of it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, ending in ``.npy``. It is replaced when all pixels are written.
+
+        Returns
+        -------
+        images : ImageArray
+            The same pictures, with the same parents, read from the file when needed.
+        """
+        return ImageArray(write_array(self, path), parents=self.parents, made=self.made)
+
+
+def _is_images(value):
+    return isinstance(value, ImageArray)
+
+
+def _to_pixels(value):
+    """Replace every ImageArray in the arguments of a NumPy function by its pixels."""
+    if isinstance(value, ImageArray):
+        return np.asarray(value)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_to_pixels, value))
+    if isinstance(value, dict):
+        return {name: _to_pixels(item) for name, item in value.items()}
+    return value
+
+
+def _check_rows(rows):
+    if isinstance(rows, slice | int | np.integer):
+        return rows
+    rows = np.asarray(rows)
+    if rows.size and rows.dtype.kind not in "biu":
+        raise IndexError(f"Rows are picked by integers, slices or masks, got dtype {rows.dtype}.")
+    return rows if rows.size else rows.astype(np.int64)

@@ -1,0 +1,95 @@
+"""Writing images to the disk: a folder of PNG files, or one array file that is mapped."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["write_array", "write_pictures"]
+
+_BATCH = 1024
+_UNSAFE_NAMES = {"", ".", ".."}
+
+
+def write_pictures(images, folder, labels=None):
+    """Write every row as a PNG file; the folder appears when all of them are written."""
+    folder = Path(folder)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"Only uint8 images can be saved as pictures, got dtype {images.dtype}. "
+            "Use to_memmap for float images."
+        )
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"Folder {folder} is not empty. Choose another one to save to.")
+    names = _file_names(len(images), labels)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write_files(images, [building / name for name in names])
+        building.chmod(0o755)
+        building.rename(folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    return np.array([str(folder / name) for name in names], dtype=object)
+
+
+def _file_names(n_images, labels):
+    digits = max(6, len(str(n_images - 1)))
+    files = [f"{number:0{digits}d}.png" for number in range(n_images)]
+    if labels is None:
+        return files
+    if len(labels) != n_images:
+        raise ValueError(f"Expected one label per image, got {len(labels)} for {n_images} images.")
+    classes = [str(label) for label in labels]
+    for name in set(classes):
+        if name in _UNSAFE_NAMES or name.startswith(".") or "/" in name or "\\" in name:
+            raise ValueError(
+                f"Label {name!r} can't be the name of a folder. Rename the class before saving."
+            )
+    return [f"{name}/{file}" for name, file in zip(classes, files, strict=True)]
+
+
+def _write_files(images, paths):
+    from PIL import Image
+
+    for parent in {path.parent for path in paths}:
+        parent.mkdir(exist_ok=True)
+    for start in range(0, len(paths), _BATCH):
+        pixels = np.asarray(images[start : start + _BATCH])
+        if pixels.ndim == 4 and pixels.shape[3] == 1:
+            pixels = pixels[..., 0]
+        for picture, path in zip(pixels, paths[start : start + _BATCH], strict=True):
+            Image.fromarray(picture).save(path)
+
+
+def write_array(images, path):
+    """Write the pixels into a .npy file, whole or not at all, and map it read-only."""
+    path = Path(path)
+    if path.suffix != ".npy":
+        raise ValueError(f"The file must end in .npy, got {str(path)!r}.")
+    handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "r+b") as file:
+            _fill(file, images)
+        os.chmod(building, 0o644)
+        os.replace(building, path)
+    except BaseException:
+        os.unlink(building)
+        raise
+    return np.load(path, mmap_mode="r")
+
+
+def _fill(file, images):
+    header = {
+        "descr": np.lib.format.dtype_to_descr(images.dtype),
+        "fortran_order": False,
+        "shape": images.shape,
+    }
+    np.lib.format.write_array_header_2_0(file, header)
+    n_bytes = images.size * images.dtype.itemsize
+    os.posix_fallocate(file.fileno(), file.tell(), n_bytes)  # a full disk is an error here,
+    for start in range(0, len(images), _BATCH):  # not a crash when the mapping is read
+        np.ascontiguousarray(images[start : start + _BATCH]).tofile(file)

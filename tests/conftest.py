@@ -1,0 +1,24 @@
+"""Shared fixtures: real data where they are present, and few threads everywhere."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, for worker processes too
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    root = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("IMBEMOTION_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; set IMBEMOTION_DATA to their folder")
+    return folder
+
+
+@pytest.fixture
+def pictures():
+    """Twelve distinct grey images of 6 x 5 pixels."""
+    return np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
