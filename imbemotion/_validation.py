@@ -77,8 +77,8 @@ def looks_like_images(X):
         True for arrays and nested lists of shape (n, height, width[, channels]).
     """
     ndim = getattr(X, "ndim", None)
-    if ndim is None and isinstance(X, list | tuple) and len(X):
-        ndim = 1 + np.ndim(X[0]) if np.ndim(X[0]) else None
+    if isinstance(X, list | tuple) and len(X) and isinstance(X[0], np.ndarray | list | tuple):
+        ndim = 1 + np.ndim(X[0])
     return ndim is not None and ndim >= 3
 
 
@@ -192,7 +192,7 @@ def check_labels(y, n_samples=None):
     missing = _missing_labels(y)
     if missing.any():
         raise ValueError(
-            f"Every image needs a label, got {missing.sum()} missing, "
+            f"Every image needs a label, got {missing.sum()} that are None, NaN or inf, "
             f"the first in row {missing.argmax()}. Remove those rows or label them."
         )
     check_classification_targets(y)
@@ -201,7 +201,7 @@ def check_labels(y, n_samples=None):
 
 def _missing_labels(y):
     if y.dtype.kind == "f":
-        return np.isnan(y)
+        return ~np.isfinite(y)
     if y.dtype.kind == "O":
         return np.array([label is None or label != label for label in y], dtype=bool)
     return np.zeros(len(y), dtype=bool)

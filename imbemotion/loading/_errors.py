@@ -1,0 +1,81 @@
+"""Why a picture can't be read, in plain words; and one error for all that can't."""
+
+from PIL import Image, UnidentifiedImageError
+
+__all__ = ["Unreadable", "UnreadableImagesError", "reason_for"]
+
+_REASONS = [  # the first that fits counts
+    ((FileNotFoundError, NotADirectoryError), "does not exist"),
+    (PermissionError, "may not be read: permission denied"),
+    (UnidentifiedImageError, "is not an image that Pillow can read"),
+    (
+        (Image.DecompressionBombError, Image.DecompressionBombWarning),
+        "has more pixels than PIL.Image.MAX_IMAGE_PIXELS allows",
+    ),
+    (MemoryError, "does not fit into memory"),
+]
+
+
+class Unreadable(ValueError):  # noqa: N818 - never leaves the package
+    """One picture can't be read; the text says why."""
+
+
+class UnreadableImagesError(ValueError):
+    """Some images could not be read; the message lists every one with its reason.
+
+    Parameters
+    ----------
+    failures : list of (int, str, str)
+        Row, name and reason of every image that could not be read.
+
+    n_images : int
+        How many images were asked for.
+
+    Attributes
+    ----------
+    failures : list of (int, str, str)
+        Row, name and reason of every image that could not be read.
+
+    n_images : int
+        How many images were asked for.
+
+    See Also
+    --------
+    load_images : With ``errors="skip"`` it leaves such images out.
+
+    Examples
+    --------
+    >>> raise UnreadableImagesError([(4, "ann.jpg", "is truncated")], n_images=9)
+    Traceback (most recent call last):
+        ...
+    imbemotion.loading._errors.UnreadableImagesError: 1 of 9 images could not be read:
+      row 4: ann.jpg is truncated
+    Repair these images, or leave out their rows of X and y.
+    """
+
+    def __init__(self, failures, n_images):
+        super().__init__(failures, n_images)  # as args, so that the error can be pickled
+        self.failures = failures
+        self.n_images = n_images
+
+    def __str__(self):
+        lines = [f"  row {row}: {name} {reason}" for row, name, reason in self.failures]
+        return "\n".join(
+            [
+                f"{len(lines)} of {self.n_images} images could not be read:",
+                *lines,
+                "Repair these images, or leave out their rows of X and y.",
+            ]
+        )
+
+
+def reason_for(error):
+    """Put into plain words why decoding failed."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    for kinds, reason in _REASONS:
+        if isinstance(error, kinds):
+            return reason
+    if "truncated" in str(error).lower():
+        return "is truncated"
+    return f"can't be decoded ({type(error).__name__}: {error})"
