@@ -1,0 +1,197 @@
+"""What all samplers share: images in, ImageArray out; flat in, flat out; which rows stay."""
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+
+import numpy as np
+from imblearn.base import BaseSampler
+from imblearn.utils import check_target_type
+from sklearn.preprocessing import label_binarize
+from sklearn.utils import check_array
+
+from imbemotion._validation import (
+    ArraysTransformer,
+    Interval,
+    StrOptions,
+    check_consistent_length,
+    check_labels,
+    fit_context,
+    holds_paths,
+    looks_like_images,
+    safe_indexing,
+    validate_data,
+)
+from imbemotion.images import ImageArray
+from imbemotion.loading import as_images
+from imbemotion.samplers._targets import STRATEGY_NAMES, resolve_targets
+
+__all__ = ["BaseImageSampler", "choose_rows", "take_rows"]
+
+
+class BaseImageSampler(BaseSampler):
+    """A sampler for images and flat data; subclasses write ``_fit_resample(X, y)``.
+
+    They find the totals per class in ``sampling_strategy_`` and set ``sample_indices_``.
+    """
+
+    _parameter_constraints: dict = {
+        "sampling_strategy": [
+            StrOptions(STRATEGY_NAMES),
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="right"),
+            Mapping,
+            callable,
+        ],
+        "max_copies": [Interval(Integral, 0, None, closed="left"), None],
+        "output": [StrOptions({"images", "array"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self, *, sampling_strategy="auto", max_copies=None, output="images", random_state=None
+    ):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.max_copies = max_copies
+        self.output = output
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y):
+        """Check the data and find how many rows every class would end with.
+
+        Parameters
+        ----------
+        X : array-like of images, paths or shape (n_samples, n_features)
+            The data.
+
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        Returns
+        -------
+        self : object
+            The sampler itself.
+        """
+        self._prepare(X, y)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit_resample(self, X, y):
+        """Resample the data.
+
+        Parameters
+        ----------
+        X : ImageArray, array-like of images (n_samples, height, width[, channels]), \
+array-like of paths, or flat data of shape (n_samples, n_features)
+            The data. It is not changed.
+
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        Returns
+        -------
+        X_resampled : ImageArray, or ndarray with ``output="array"``
+            The rows kept, in their order, then the new ones. Flat data keep their type.
+
+        y_resampled : array-like of shape (n_resampled,)
+            Their labels, in the type of y.
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, y holds one class only, or ``sampling_strategy``
+            names a class that y does not hold.
+        """
+        X, labels, one_vs_all, originals = self._prepare(X, y)
+        X_resampled, y_resampled = self._fit_resample(X, labels)
+        if isinstance(X_resampled, ImageArray) and self.output == "array":
+            X_resampled = np.asarray(X_resampled)
+        if one_vs_all:
+            y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
+        return originals.transform(X_resampled, y_resampled)
+
+    def _prepare(self, X, y):
+        if looks_like_images(X) or holds_paths(X):
+            X = as_images(X)
+        originals = ArraysTransformer(X, y)  # imblearn's: brings back lists and pandas types
+        X, y, one_vs_all = self._check_X_y(X, y)
+        self.sampling_strategy_ = resolve_targets(self.sampling_strategy, y, self.max_copies)
+        return X, y, one_vs_all, originals
+
+    def _check_X_y(self, X, y):  # noqa: N802, imbalanced-learn's name
+        images = isinstance(X, ImageArray)
+        if np.ndim(y) == 1:  # else a column per class
+            check_labels(y, n_samples=len(X) if images else None)
+        y, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        if images:
+            self.image_shape_ = X.shape[1:]
+            self.n_features_in_ = X.shape[1]  # scikit-learn's word for axis 1
+        else:
+            if not hasattr(X, "columns"):
+                X = check_array(
+                    X, dtype=None, accept_sparse=["csr", "csc"], ensure_all_finite=False
+                )
+            validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
+        check_consistent_length(X, y)  # imbalanced-learn's random samplers forget this
+        return X, np.asarray(y), one_vs_all
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+
+def take_rows(X, rows):
+    """Take rows of images, arrays, sparse matrices or frames."""
+    taken = X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
+    return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
+
+
+def choose_rows(y, targets, random_state, max_copies=None):
+    """Choose the rows that stay and the parents of the rows that are added.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    targets : dict of class to int
+        Totals per class.
+
+    random_state : RandomState
+        Draws class by class in the order of ``targets``, as imbalanced-learn's random
+        samplers do, so that an equal seed gives equal rows.
+
+    max_copies : int, default=None
+        Where it is given, parents are drawn evenly: none a second time before all of its
+        class were used once, so that no row gets more copies than that.
+
+    Returns
+    -------
+    kept : ndarray of int
+        Rows that stay, in increasing order.
+
+    parents : ndarray of int
+        One row per added row, class by class.
+    """
+    kept, parents = [], []
+    for label, target in targets.items():
+        rows = np.flatnonzero(y == label)
+        if target < len(rows):
+            rows = rows[random_state.choice(len(rows), size=target, replace=False)]
+        elif target > len(rows) and max_copies is None:
+            parents.append(random_state.choice(rows, size=target - len(rows), replace=True))
+        elif target > len(rows):
+            parents.append(_draw_evenly(rows, target - len(rows), random_state))
+        kept.append(rows)
+    none = np.empty(0, dtype=np.int64)
+    return np.sort(np.concatenate(kept)), np.concatenate([none, *parents])
+
+
+def _draw_evenly(rows, n_draws, random_state):
+    """Draw rows in shuffled rounds, so that their numbers of draws differ by one at most."""
+    n_rounds = -(-n_draws // len(rows))
+    return np.concatenate([random_state.permutation(rows) for _ in range(n_rounds)])[:n_draws]
