@@ -1,0 +1,115 @@
+"""Splits that do not leak: persons from file names, and made pictures kept from their parents."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["name_groups", "split_originals"]
+
+
+def name_groups(filenames, pattern=r"(.+)_\d{4}"):
+    r"""Find who is on a picture from the name of its file, for grouped folds.
+
+    Parameters
+    ----------
+    filenames : array-like of str or Path of shape (n_samples,)
+        Names or paths of the files.
+
+    pattern : str, default=r"(.+)_\d{4}"
+        Regular expression for the whole name without folder and suffix; its first group is
+        the person. The default reads names as in Labeled Faces in the Wild,
+        ``George_W_Bush_0001.jpg``.
+
+    Returns
+    -------
+    groups : ndarray of str of shape (n_samples,)
+        The person; a file of another name is a group of its own.
+
+    Examples
+    --------
+    >>> name_groups(["a/Ann_Lee_0001.jpg", "b/Ann_Lee_0002.png", "IMG-17.jpg"]).tolist()
+    ['Ann_Lee', 'Ann_Lee', 'IMG-17.jpg']
+    """
+    person = re.compile(pattern)
+    paths = [Path(str(name)) for name in filenames]
+    matches = [person.fullmatch(path.stem) for path in paths]
+    return np.array(
+        [m.group(1) if m else path.name for m, path in zip(matches, paths, strict=True)]
+    )
+
+
+def split_originals(X, y, fraction, random_state, *, known_parents=True):
+    """Split rows into training and validation with no picture, nor its parents, on both sides.
+
+    Validation takes originals only, one row per parent and a share of the parents of every
+    class: at least one where the class has two. Every other row with a parent in
+    validation, be it a copy or a picture made of it, leaves training too.
+
+    Parameters
+    ----------
+    X : ImageArray of shape (n_samples, height, width[, channels])
+        The images.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    fraction : float
+        Share of every class that validation gets, in (0, 1).
+
+    random_state : RandomState
+        Draws the parents.
+
+    known_parents : bool, default=True
+        Whether ``X.parents`` can be relied on. Otherwise rows of identical pixels count as
+        copies of one image.
+
+    Returns
+    -------
+    train : ndarray of int
+        Rows for training.
+
+    valid : ndarray of int
+        Rows for validation.
+
+    Raises
+    ------
+    ValueError
+        If the parents of a row are unknown, or no class has two parents.
+    """
+    parents = X.parents if known_parents else _identical_rows(X)[:, None]
+    if (parents[:, 0] < 0).any():
+        raise ValueError(
+            f"{(parents[:, 0] < 0).sum()} of {len(X)} rows were made of unknown images, so a "
+            "validation split could hold pictures of training images. Use a sampler of "
+            "imbemotion, which knows the parents, or set validation_fraction=None."
+        )
+    originals = np.flatnonzero(~X.made)
+    _, first = np.unique(parents[originals, 0], return_index=True)
+    candidates = originals[np.sort(first)]
+    valid = _stratified_share(candidates, y, fraction, random_state)
+    in_valid = np.isin(parents, parents[valid, 0]).any(axis=1)
+    return np.flatnonzero(~in_valid), valid
+
+
+def _identical_rows(X):
+    """Find for every row the first row with the same pixels, (n,)."""
+    pixels = np.ascontiguousarray(np.asarray(X)).reshape(len(X), -1)
+    as_bytes = pixels.view(np.dtype((np.void, pixels.dtype.itemsize * pixels.shape[1])))[:, 0]
+    _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def _stratified_share(rows, y, fraction, random_state):
+    chosen = []
+    for label in np.unique(y[rows]):
+        of_class = rows[y[rows] == label]
+        n_valid = min(max(1, round(fraction * len(of_class))), len(of_class) - 1)
+        chosen.append(random_state.permutation(of_class)[:n_valid])
+    valid = np.sort(np.concatenate(chosen))
+    if not len(valid):
+        raise ValueError(
+            "A validation split needs a class with two different images, got one image per "
+            "class. Set validation_fraction=None."
+        )
+    return valid

@@ -1,0 +1,101 @@
+"""Splits that do not leak: no picture has a parent on the other side."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbemotion import ImageArray, RandomSampler, name_groups
+from imbemotion.splitting import split_originals
+
+
+def invert(images):
+    return 255 - images
+
+
+def resampled(sizes, seed):
+    """Originals, copies, augmented and interpolated rows of classes of the given sizes."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    X = ImageArray(np.zeros((len(y), 2, 2), dtype=np.uint8))
+    rows = rng.integers(0, len(y), (2, 20))
+    weights, seeds = rng.random(20), np.arange(20)
+    new = [X[rows[0]], X.augment(rows[0], invert, seeds), X.interpolate(*rows, weights)]
+    order = rng.permutation(len(y) + 60)
+    return np.concatenate([X, *new])[order], np.concatenate([y, *[y[rows[0]]] * 3])[order]
+
+
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 15), min_size=2, max_size=4).filter(lambda s: max(s) > 1),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 1000),
+)
+def test_no_parent_is_on_both_sides_and_validation_holds_originals(sizes, fraction, seed):
+    X, y = resampled(sizes, seed)
+    train, valid = split_originals(X, y, fraction, np.random.RandomState(seed))
+    assert not np.isin(X[train].parents, X[valid].parents[:, 0]).any()
+    assert not X[valid].made.any()
+    assert len(np.unique(X[valid].parents[:, 0])) == len(valid)
+    dropped = np.setdiff1d(np.arange(len(X)), np.concatenate([train, valid]))
+    assert np.isin(X[dropped].parents, X[valid].parents[:, 0]).any(axis=1).all()
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.integers(2, 30), min_size=2, max_size=4), seed=st.integers(0, 1000))
+def test_every_class_gives_its_share_and_keeps_something(sizes, seed):
+    X, y = resampled(sizes, seed)
+    _, valid = split_originals(X, y, 0.2, np.random.RandomState(seed))
+    counts = np.bincount(y[valid], minlength=len(sizes))
+    expected = [min(max(1, round(0.2 * size)), size - 1) for size in sizes]
+    assert counts.tolist() == expected
+
+
+def test_without_provenance_identical_rows_are_one_parent(pictures):
+    rows = np.array([0, 1, 2, 3, 0, 0, 5, 4, 4])
+    y = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
+    X = ImageArray(pictures[rows])
+    for seed in range(5):
+        rng = np.random.RandomState(seed)
+        train, valid = split_originals(X, y, 0.5, rng, known_parents=False)
+        assert not np.isin(rows[train], rows[valid]).any()
+
+
+def test_a_class_with_one_image_stays_in_training(pictures):
+    X, y = RandomSampler(random_state=0).fit_resample(pictures, np.arange(12) // 11)
+    train, valid = split_originals(X, y, 0.3, np.random.RandomState(0))
+    assert (y[valid] == 0).all()
+    assert (y[train] == 1).sum() == 11
+
+
+def test_rows_of_unknown_origin_are_refused(pictures):
+    X = ImageArray(pictures, parents=[*range(10), -1, -1], made=[False] * 10 + [True] * 2)
+    with pytest.raises(ValueError, match="2 of 12 rows were made of unknown images"):
+        split_originals(X, np.arange(12) % 2, 0.2, np.random.RandomState(0))
+
+
+def test_one_image_per_class_can_not_be_split(pictures):
+    with pytest.raises(ValueError, match="two different images"):
+        split_originals(ImageArray(pictures[:2]), np.arange(2), 0.5, np.random.RandomState(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "person"),
+    [
+        ("George_W_Bush_0001.jpg", "George_W_Bush"),
+        ("some/folder/Ann_0123.png", "Ann"),
+        ("facial-expressions_2868588k.jpg", "facial-expressions_2868588k.jpg"),
+        ("Ann_012.jpg", "Ann_012.jpg"),
+        ("Ann_00123.jpg", "Ann_00123.jpg"),
+    ],
+)
+def test_persons_are_read_from_file_names(name, person):
+    assert name_groups([name]).tolist() == [person]
+
+
+def test_persons_of_the_facial_expressions_are_found(data_folder):
+    files = np.unique(np.load(data_folder / "facial_expressions_64.npz")["files"])
+    groups = name_groups(files)
+    named = groups != files
+    assert (named.sum(), len(np.unique(groups[named]))) == (12758, 5606)
+    assert (groups == "George_W_Bush").sum() == 520
