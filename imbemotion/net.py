@@ -1,0 +1,339 @@
+"""ImageNeuralNetClassifier: skorch's classifier with images fetched and scaled as batches."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from skorch import NeuralNetClassifier
+from torch.utils.data import DataLoader, Dataset, Subset
+
+__all__ = [
+    "FixedSplit",
+    "ImageDataset",
+    "ImageNeuralNetClassifier",
+    "input_scale",
+    "limited_threads",
+    "no_print",
+    "pick_device",
+    "valid_macro_f1",
+]
+
+_BATCH = 1024
+
+
+class ImageDataset(Dataset):
+    """Images and labels that are fetched a batch at a time.
+
+    Parameters
+    ----------
+    X : ImageArray or ndarray of shape (n_samples, height, width[, channels])
+        The images.
+
+    y : ndarray of int of shape (n_samples,), default=None
+        The encoded labels; zeros where there are none.
+    """
+
+    def __init__(self, X, y=None):
+        self.X = X
+        self.y = np.zeros(len(X), dtype=np.int64) if y is None else np.asarray(y, dtype=np.int64)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, row):
+        images, labels = self.__getitems__([row])
+        return images[0], labels[0]
+
+    def __getitems__(self, rows):
+        """Fetch a batch, rows (n,) -> uint8 or float images (n, H, W[, C]), labels (n,)."""
+        rows = np.asarray(rows)
+        images = np.asarray(self.X[rows])
+        if not images.flags.writeable:  # PyTorch wants to own what it is given
+            images = images.copy()
+        return torch.from_numpy(images), torch.from_numpy(self.y[rows])
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def _to_channels_first(images):
+    """Give (n, H, W) and (n, H, W, C) the shape that networks take, (n, C, H, W)."""
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
+
+
+def _probabilities(logits):
+    """Turn logits into probabilities, in double precision so that rows sum to 1."""
+    return torch.softmax(logits.double(), dim=-1)
+
+
+class ImageNeuralNetClassifier(NeuralNetClassifier):
+    """A skorch classifier for images whose network gives logits.
+
+    It differs from ``skorch.NeuralNetClassifier`` in this: images are fetched batch by
+    batch, scaled on the device and put channels first; ``predict_proba`` gives
+    probabilities whatever the loss; a loss that is not finite, and Ctrl-C, stop the
+    training with an error instead of leaving a half-trained network.
+
+    Parameters
+    ----------
+    module : nn.Module class or callable
+        The network, from (n, channels, height, width) to logits (n, n_classes).
+
+    *args : tuple
+        As in ``skorch.NeuralNetClassifier``.
+
+    criterion : nn.Module class, default=torch.nn.CrossEntropyLoss
+        The loss, from logits and encoded labels.
+
+    input_mean : float or array-like of shape (channels,), default=0.0
+        Subtracted from every pixel.
+
+    input_scale : float or array-like of shape (channels,), default=255.0
+        Every pixel is divided by it, after the mean was subtracted.
+
+    dataset : Dataset class, default=ImageDataset
+        Holds X and y.
+
+    predict_nonlinearity : callable, "auto" or None, default=softmax
+        From logits to probabilities.
+
+    iterator_train__shuffle : bool, default=True
+        Whether to draw the batches in a new order each epoch.
+
+    **kwargs : dict
+        As in ``skorch.NeuralNetClassifier``.
+
+    See Also
+    --------
+    CNNClassifier : A scikit-learn classifier that sets up one of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imbemotion.networks import SmallCNN
+    >>> X = np.zeros((6, 8, 8), dtype=np.uint8)
+    >>> X[3:] = 255
+    >>> net = ImageNeuralNetClassifier(
+    ...     SmallCNN, module__n_classes=2, max_epochs=1, train_split=None, verbose=0
+    ... ).fit(X, np.array([0, 0, 0, 1, 1, 1]))
+    >>> net.predict_proba(X).shape
+    (6, 2)
+    """
+
+    def __init__(
+        self,
+        module,
+        *args,
+        criterion=torch.nn.CrossEntropyLoss,
+        input_mean=0.0,
+        input_scale=255.0,
+        dataset=ImageDataset,
+        predict_nonlinearity=_probabilities,
+        iterator_train__shuffle=True,
+        **kwargs,
+    ):
+        super().__init__(
+            module,
+            *args,
+            criterion=criterion,
+            dataset=dataset,
+            predict_nonlinearity=predict_nonlinearity,
+            iterator_train__shuffle=iterator_train__shuffle,
+            **kwargs,
+        )
+        self.input_mean = input_mean
+        self.input_scale = input_scale
+
+    def get_iterator(self, dataset, training=False):
+        """Make the loader of batches; an ``ImageDataset`` gives them ready made.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            What to iterate over.
+
+        training : bool, default=False
+            Whether to use the settings for training.
+
+        Returns
+        -------
+        iterator : DataLoader
+            Gives pairs of images and labels.
+        """
+        iterator = super().get_iterator(dataset, training=training)
+        whole = dataset.dataset if isinstance(dataset, Subset) else dataset
+        if isinstance(iterator, DataLoader) and isinstance(whole, ImageDataset):
+            iterator.collate_fn = _as_it_is
+        return iterator
+
+    def infer(self, x, **fit_params):
+        """Scale a batch of images and compute their logits.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, height, width[, channels])
+            The images as they were stored.
+
+        **fit_params : dict
+            Handed on to the network.
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes)
+            What the network makes of them.
+        """
+        images = torch.as_tensor(x, device=self.device).float()
+        mean = torch.as_tensor(self.input_mean, dtype=torch.float32, device=self.device)
+        scale = torch.as_tensor(self.input_scale, dtype=torch.float32, device=self.device)
+        images = _to_channels_first((images - mean) / scale)
+        return super().infer(images, **fit_params)
+
+    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
+        """Stop when the loss of a training batch is not a number.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            This net.
+
+        batch : tuple, default=None
+            The batch.
+
+        training : bool, default=False
+            Whether it is a training batch.
+
+        loss : Tensor, default=None
+            Its loss.
+
+        **kwargs : dict
+            What skorch adds.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is infinite or NaN.
+        """
+        super().on_batch_end(net, batch=batch, training=training, loss=loss, **kwargs)
+        if training and loss is not None and not torch.isfinite(loss):
+            epoch = len(self.history)
+            number = len(self.history[-1, "batches"])
+            raise FloatingPointError(
+                f"The loss became {loss.item()} in epoch {epoch}, batch {number}, at learning "
+                f"rate {self.lr}. Lower the learning rate, and check the images for odd values."
+            )
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train for some epochs and remember whether Ctrl-C ended them.
+
+        Parameters
+        ----------
+        X : ImageArray, ndarray or Dataset
+            The images.
+
+        y : ndarray of int, default=None
+            The encoded labels.
+
+        epochs : int, default=None
+            Number of epochs; None means ``max_epochs``.
+
+        **fit_params : dict
+            Handed on to the network.
+
+        Returns
+        -------
+        self : object
+            The net itself.
+        """
+        self.interrupted_ = False
+        try:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        except KeyboardInterrupt:
+            self.interrupted_ = True
+            raise
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train on, as in skorch, except that Ctrl-C is raised when the net is in order.
+
+        Parameters
+        ----------
+        X : ImageArray, ndarray or Dataset
+            The images.
+
+        y : ndarray of int, default=None
+            The encoded labels.
+
+        classes : array-like, default=None
+            Not used.
+
+        **fit_params : dict
+            Handed on to the network.
+
+        Returns
+        -------
+        self : object
+            The net itself.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If Ctrl-C ended the training.
+        """
+        super().partial_fit(X, y, classes=classes, **fit_params)
+        if self.interrupted_:
+            raise KeyboardInterrupt
+        return self
+
+
+class FixedSplit:
+    """The split that was decided beforehand, in the form that skorch asks for."""
+
+    def __init__(self, train, valid):
+        self.train = train
+        self.valid = valid
+
+    def __call__(self, dataset, y=None, groups=None):
+        """Split a dataset into training and validation."""
+        return Subset(dataset, self.train), Subset(dataset, self.valid)
+
+
+def valid_macro_f1(net, X, y):
+    """Score encoded labels over all classes of the network."""
+    classes = np.arange(net.get_params()["module__n_classes"])
+    return f1_score(y, net.predict(X), labels=classes, average="macro", zero_division=0.0)
+
+
+def no_print(*args, **kwargs):
+    """Take the place of skorch's print."""
+
+
+def input_scale(X):
+    """Find what to subtract from pixels and divide them by, per channel for floats."""
+    if X.dtype == np.uint8:
+        return 0.0, 255.0
+    channels = X.shape[3] if X.ndim == 4 else 1
+    batches = [X[start : start + _BATCH] for start in range(0, len(X), _BATCH)]
+    pixels = (np.asarray(batch, dtype=np.float64).reshape(-1, channels) for batch in batches)
+    sums = np.array([[p.sum(axis=0), (p**2).sum(axis=0)] for p in pixels]).sum(axis=0)
+    mean, square = sums / (X.size // channels)
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+def pick_device(name):
+    """Choose the device: "auto" is a GPU where there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def limited_threads(number):
+    """Limit PyTorch's threads, and put the number back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if number is None else number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

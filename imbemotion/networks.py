@@ -1,0 +1,103 @@
+"""Small convolutional networks: from images (n, C, H, W) to logits (n, n_classes)."""
+
+from torch import nn
+
+__all__ = ["NETWORKS", "DeepCNN", "SmallCNN"]
+
+_GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
+
+
+class SmallCNN(nn.Module):
+    """One convolution, one pooling, ReLU and a linear layer.
+
+    The first network of a student study of skewed facial emotions, kept as the simplest
+    reference. It takes images of any size.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of logits.
+
+    channels : int, default=1
+        Channels of the images.
+
+    width : int, default=32
+        Channels of the convolution.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SmallCNN(n_classes=8)(torch.zeros(2, 1, 48, 48)).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(self, n_classes, channels=1, *, width=32):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.MaxPool2d(2, ceil_mode=True),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(_GRID),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(width * _GRID**2, n_classes)
+
+    def forward(self, images):
+        """Compute the logits, (n, C, H, W) -> (n, n_classes)."""
+        return self.head(self.features(images))
+
+
+class DeepCNN(nn.Module):
+    """Three convolutions, a pooling after each, dropout before and in the head.
+
+    The final network of the same study. It takes images of any size.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of logits.
+
+    channels : int, default=1
+        Channels of the images.
+
+    widths : tuple of int, default=(16, 32, 64)
+        Channels of the convolutions, one each.
+
+    hidden : int, default=128
+        Units of the hidden layer of the head.
+
+    dropout : float, default=0.25
+        Share of the features, and of the hidden units, that is left out in training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> DeepCNN(n_classes=8, channels=3)(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(self, n_classes, channels=1, *, widths=(16, 32, 64), hidden=128, dropout=0.25):
+        super().__init__()
+        layers = []
+        for width in widths:
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(2, ceil_mode=True),  # ceil: images one pixel high stay so
+            ]
+            channels = width
+        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
+        self.head = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(channels * _GRID**2, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes),
+        )
+
+    def forward(self, images):
+        """Compute the logits, (n, C, H, W) -> (n, n_classes)."""
+        return self.head(self.features(images))
+
+
+NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN}

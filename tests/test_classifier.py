@@ -1,0 +1,213 @@
+"""CNNClassifier: labels of any kind, leak-free validation, equal seeds and equal weights."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from imblearn.pipeline import Pipeline
+from sklearn.base import clone
+from sklearn.metrics import f1_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.utils.class_weight import compute_class_weight
+
+from imbemotion import CNNClassifier, ImageArray, RandomSampler, SmallCNN, make_faces
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces({"happy": 24, "sad": 12, "fear": 6}, size=16, random_state=0)
+
+
+def quick(**settings):
+    settings = {
+        "module": "small_cnn",
+        "max_epochs": 2,
+        "n_threads": 1,
+        "random_state": 0,
+        **settings,
+    }
+    return CNNClassifier(**settings)
+
+
+def weights_of(model):
+    return torch.cat([p.detach().flatten() for p in model.net_.module_.parameters()]).numpy()
+
+
+def test_it_learns_to_tell_faces_apart():
+    X, y = make_faces({"happy": 60, "sad": 60}, size=24, difficulty=0, random_state=0)
+    model = CNNClassifier(max_epochs=15, n_threads=1, random_state=0).fit(X[:80], y[:80])
+    assert f1_score(y[80:], model.predict(X[80:]), average="macro") > 0.9
+
+
+LABELS = [
+    np.array(["happy", "sad", "fear"]),
+    np.array(["happy", "sad", "fear"], dtype=object),
+    np.array([10, -3, 500]),
+    np.array([1, 2, 3], dtype=np.int32),
+    np.array([0.0, 1.0, 4.0]),
+]
+
+
+@pytest.mark.parametrize("names", LABELS, ids=lambda n: str(n.dtype))
+def test_labels_may_be_of_any_kind(faces, names):
+    X, y = faces
+    y = names[np.unique(y, return_inverse=True)[1]]
+    model = quick().fit(X, y)
+    np.testing.assert_array_equal(model.classes_, np.unique(y))
+    assert np.isin(model.predict(X), names).all()
+    assert model.predict_proba(X).shape == (42, 3)
+
+
+def test_boolean_labels_work(faces):
+    X, y = faces
+    assert quick().fit(X, y == "fear").predict(X).dtype == bool
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", torch.nn.MultiMarginLoss])
+def test_probabilities_sum_to_one_in_the_order_of_the_classes(faces, loss):
+    X, y = faces
+    model = quick(loss=loss).fit(X, y)
+    p = model.predict_proba(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_array_equal(model.classes_[p.argmax(axis=1)], model.predict(X))
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour", "float", "array"])
+def test_channels_and_scale_come_from_the_data(faces, kind):
+    X, y = faces
+    X = {
+        "grey": X,
+        "colour": np.repeat(X[..., None], 3, axis=3),
+        "float": (X / 255).astype(np.float32),
+        "array": ImageArray(X),
+    }[kind]
+    assert quick().fit(X, y).predict(X).shape == y.shape
+
+
+def test_the_same_seed_gives_the_same_weights(faces):
+    first, again = quick().fit(*faces), quick().fit(*faces)
+    np.testing.assert_array_equal(weights_of(first), weights_of(again))
+    other = quick(random_state=1).fit(*faces)
+    assert (weights_of(first) != weights_of(other)).any()
+
+
+def test_the_global_generator_is_left_as_it_was(faces):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    quick().fit(*faces)
+    assert torch.rand(1) == expected
+
+
+def test_a_second_fit_starts_afresh(faces):
+    X, y = faces
+    model = quick().fit(X[:, :8], y == "sad")
+    np.testing.assert_array_equal(weights_of(model.fit(X, y)), weights_of(quick().fit(X, y)))
+
+
+def test_class_weights_are_those_of_the_fold(faces):
+    X, y = faces
+    model = quick(class_weight="balanced").fit(X[:30], y[:30])
+    expected = compute_class_weight("balanced", classes=np.unique(y[:30]), y=y[:30])
+    np.testing.assert_allclose(model.net_.criterion_.weight, expected, rtol=1e-6)
+    assert model.class_counts_.sum() == 30
+
+
+def test_settings_reach_the_net(faces):
+    model = quick(
+        module=SmallCNN,
+        loss="focal",
+        loss_params={"gamma": 0.5},
+        optimizer="sgd",
+        lr=0.1,
+        weight_decay=0.01,
+        batch_size=7,
+        net_params={"module__width": 4},
+    ).fit(*faces)
+    assert model.net_.criterion_.gamma == 0.5
+    assert model.net_.optimizer_.param_groups[0]["weight_decay"] == 0.01
+    assert isinstance(model.net_.optimizer_, torch.optim.SGD)
+    assert model.net_.module_.features[0].out_channels == 4
+    assert (model.net_.lr, model.net_.batch_size, model.n_iter_) == (0.1, 7, 2)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [None, RandomSampler(random_state=0), RandomSampler(sampling_strategy=12, random_state=0)],
+)
+def test_validation_holds_no_picture_of_a_training_image(faces, sampler, tmp_path):
+    X, y = ImageArray(faces[0]), faces[1]
+    model = quick(validation_fraction=0.25)
+    if sampler is not None:
+        X, y = sampler.fit_resample(X, y)
+    model.fit(X, y)
+    held = np.unique(X[model.validation_indices_].parents[:, 0])
+    assert len(held) == len(model.validation_indices_) > 0
+    n_free = (~np.isin(X.parents[:, 0], held)).sum()
+    assert model.class_counts_.sum() == n_free
+    assert model.net_.history[0, "train_batch_count"] == -(-n_free // model.batch_size)
+
+
+def test_validation_finds_copies_in_plain_arrays(faces):
+    X, y = RandomSampler(random_state=0, output="array").fit_resample(*faces)
+    model = quick(validation_fraction=0.25).fit(X, y)
+    held = {image.tobytes() for image in X[model.validation_indices_]}
+    copies = sum(image.tobytes() in held for image in X)
+    assert copies > len(held) == len(model.validation_indices_)
+    assert model.class_counts_.sum() == len(X) - copies
+
+
+def test_validation_stays_clean_through_the_memory_of_a_pipeline(faces, tmp_path):
+    pipe = Pipeline(
+        [("balance", RandomSampler(random_state=0)), ("cnn", quick(validation_fraction=0.25))],
+        memory=str(tmp_path),
+    )
+    for _ in range(2):
+        counts = clone(pipe).fit(*faces)["cnn"].class_counts_
+        assert counts.sum() < 72 - 3
+
+
+def test_early_stopping_restores_the_best_weights(faces):
+    model = quick(validation_fraction=0.3, patience=2, max_epochs=50, lr=0.01).fit(*faces)
+    assert model.n_iter_ < 50
+    X, y = faces[0][model.validation_indices_], faces[1][model.validation_indices_]
+    score = f1_score(y, model.predict(X), labels=model.classes_, average="macro", zero_division=0)
+    assert score == pytest.approx(max(model.net_.history[:, "valid_macro_f1"]))
+
+
+def test_it_can_be_searched_and_cross_validated_in_two_processes(faces):
+    X, y = faces
+    pipe = Pipeline([("balance", RandomSampler(random_state=0)), ("cnn", quick())])
+    grid = {
+        "balance": ["passthrough", RandomSampler(random_state=0)],
+        "cnn__loss": ["cross_entropy", "focal"],
+    }
+    cv = StratifiedKFold(2)
+    search = GridSearchCV(pipe, grid, cv=cv, scoring="f1_macro", n_jobs=2, error_score="raise")
+    assert len(search.fit(X, y).cv_results_["params"]) == 4
+    alone, apart = (
+        cross_val_predict(pipe, X, y, cv=cv, n_jobs=n, method="predict_proba") for n in (1, 2)
+    )
+    np.testing.assert_array_equal(alone, apart)
+
+
+def test_a_pickle_predicts_the_same(faces):
+    model = quick().fit(*faces)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(faces[0]), model.predict_proba(faces[0]))
+
+
+def test_bad_input_is_one_clear_sentence(faces):
+    X, y = faces
+    model = quick().fit(X, y)
+    for bad, error in [
+        (lambda: quick().fit(X, y[:-1]), "42 images and 41 labels"),
+        (lambda: quick().fit(X, ["joy"] * 42), "one class: 'joy'"),
+        (lambda: quick(class_weight={"joy": 2}).fit(X, y), "names 'joy', which y does not hold"),
+        (lambda: quick(loss="hinge").fit(X, y), "'loss' parameter"),
+        (lambda: model.predict(X[:, :8]), r"images of shape \(16, 16\)"),
+        (lambda: model.predict(X / 255), "kind seen in fit"),
+    ]:
+        with pytest.raises(ValueError, match=error):
+            bad()

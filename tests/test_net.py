@@ -1,0 +1,103 @@
+"""The skorch net: batches, scales, and trainings that stop for a reason."""
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+from torch import nn
+
+from imbemotion import FocalLoss, ImageArray, ImageNeuralNetClassifier, SmallCNN
+from imbemotion.net import ImageDataset, input_scale, limited_threads
+
+
+@pytest.fixture
+def faces():
+    X = np.zeros((20, 8, 8), dtype=np.uint8)
+    X[10:, :4] = 200
+    return X, np.repeat([0, 1], 10)
+
+
+def make_net(**settings):
+    settings = {
+        "module__n_classes": 2,
+        "max_epochs": 2,
+        "train_split": None,
+        "verbose": 0,
+        "batch_size": 4,
+        **settings,
+    }
+    return ImageNeuralNetClassifier(SmallCNN, **settings)
+
+
+def test_batches_are_fetched_whole(faces):
+    class Counting(ImageArray):
+        fetched = []
+
+        def __getitem__(self, key):
+            Counting.fetched.append(len(key))
+            return super().__getitem__(key)
+
+    make_net(max_epochs=1, batch_size=8).fit(Counting(faces[0]), faces[1])
+    assert Counting.fetched == [8, 8, 4]
+
+
+def test_a_batch_is_the_rows_that_were_asked_for(faces):
+    images, labels = ImageDataset(ImageArray(faces[0]), faces[1]).__getitems__([15, 2, 2])
+    np.testing.assert_array_equal(images, faces[0][[15, 2, 2]])
+    assert labels.tolist() == [1, 0, 0]
+    assert ImageDataset(faces[0])[3][0].shape == (8, 8)
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 8, 8, 1), (5, 8, 8, 3)])
+def test_the_network_sees_scaled_pixels_channels_first(shape):
+    class Spy(nn.Linear):
+        def forward(self, images):
+            self.seen = images
+            return images.flatten(1)
+
+    X = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    net = ImageNeuralNetClassifier(Spy, module__in_features=1, module__out_features=1).initialize()
+    net.infer(torch.from_numpy(X))
+    expected = (X[:, None] if X.ndim == 3 else X.transpose(0, 3, 1, 2)) / 255
+    np.testing.assert_allclose(net.module_.seen, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", [nn.CrossEntropyLoss, FocalLoss, nn.MultiMarginLoss])
+def test_probabilities_are_the_softmax_of_the_logits_whatever_the_loss(faces, criterion):
+    X, y = faces
+    net = make_net(criterion=criterion).fit(X, y)
+    logits = net.forward(X).double()
+    np.testing.assert_allclose(net.predict_proba(X), torch.softmax(logits, 1), rtol=1e-6)
+    np.testing.assert_allclose(net.predict_proba(X).sum(axis=1), 1, atol=1e-12)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(faces):
+    net = make_net(lr=1e30, max_epochs=20)
+    with pytest.raises(FloatingPointError, match=r"epoch \d+, batch \d+, at learning rate 1e\+30"):
+        net.fit(*faces)
+
+
+def test_ctrl_c_is_not_swallowed(faces):
+    class Interrupt(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_net(callbacks=[Interrupt()]).fit(*faces)
+
+
+def test_floats_are_standardised_per_channel():
+    rng = np.random.default_rng(0)
+    X = rng.normal([1, 20, 5], [1, 3, 0], size=(3000, 2, 2, 3)).astype(np.float32)
+    mean, scale = input_scale(ImageArray(X))
+    np.testing.assert_allclose(mean, X.mean(axis=(0, 1, 2), dtype=float), rtol=1e-6)
+    np.testing.assert_allclose(scale[:2], X.std(axis=(0, 1, 2), dtype=float)[:2], rtol=1e-6)
+    assert scale[2] == 1
+    assert input_scale(ImageArray(np.zeros((1, 2, 2), np.uint8))) == (0.0, 255.0)
+
+
+def test_threads_are_put_back():
+    before = torch.get_num_threads()
+    with limited_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
