@@ -31,6 +31,7 @@ __all__ = [
 
 _MAX_CHANNELS = 4
 _FLOATS = (np.float32, np.float64)
+_CLASS_KINDS = "biuU"  # labels of these kinds are classes whatever their values
 
 
 class DataWarning(UserWarning):
@@ -195,7 +196,8 @@ def check_labels(y, n_samples=None):
             f"Every image needs a label, got {missing.sum()} that are None, NaN or inf, "
             f"the first in row {missing.argmax()}. Remove those rows or label them."
         )
-    check_classification_targets(y)
+    if y.dtype.kind not in _CLASS_KINDS:
+        check_classification_targets(y)
     return y
 
 

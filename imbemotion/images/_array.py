@@ -4,8 +4,15 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from imbemotion._validation import check_pixels
-from imbemotion.images._content import Content, check_lineage, join, lineage_of, pack
-from imbemotion.images._recipes import is_made, merge_parents, plain_recipes, render, run_of_rows
+from imbemotion.images._content import (
+    Content,
+    check_lineage,
+    join,
+    lineage_of,
+    merge_parents,
+    pack,
+)
+from imbemotion.images._recipes import Recipes, render
 from imbemotion.images._storage import write_array, write_pictures
 
 __all__ = ["ImageArray"]
@@ -18,8 +25,8 @@ class ImageArray(NDArrayOperatorsMixin):
 
     It behaves like a read-only array of shape ``(n, height, width[, channels])``. Indexing
     rows gives another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and NumPy
-    functions make the pixels and give an ndarray. Repeated, interpolated and augmented rows
-    cost 40 bytes each until then, and the same row always gives the same picture.
+    functions make the pixels and give an ndarray. Until then a repeated row costs 8 bytes and an
+    interpolated or augmented one 40, and the same row always gives the same picture.
 
     Parameters
     ----------
@@ -90,7 +97,7 @@ class ImageArray(NDArrayOperatorsMixin):
         lineage = None
         if parents is not None or made is not None:
             lineage = check_lineage(len(source), parents, made)
-        self.__setstate__(Content(source, plain_recipes(np.arange(len(source))), (), lineage))
+        self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage))
 
     @classmethod
     def _of(cls, content):
@@ -110,7 +117,7 @@ class ImageArray(NDArrayOperatorsMixin):
     @property
     def shape(self):
         """Shape of the pixels, ``(n, height, width[, channels])``."""
-        return (len(self._content.recipes), *self._content.source.shape[1:])
+        return (len(self._content.recipes.rows), *self._content.source.shape[1:])
 
     @property
     def dtype(self):
@@ -131,7 +138,7 @@ class ImageArray(NDArrayOperatorsMixin):
     def parents(self):
         """Rows of the first source that every picture was made of, (n, 2) or wider."""
         recipes = self._content.recipes
-        row, partner = recipes["row"], recipes["partner"]
+        row, partner = recipes.rows, recipes.partners
         known = lineage_of(self._content)[0]
         if known is None:
             return np.stack([row, partner], axis=1)
@@ -142,11 +149,10 @@ class ImageArray(NDArrayOperatorsMixin):
     def made(self):
         """Whether each row is a new picture and no copy of an original, (n,)."""
         recipes, source_made = self._content.recipes, lineage_of(self._content)[1]
-        made = is_made(recipes)
-        return made if source_made is None else made | source_made[recipes["row"]]
+        return recipes.made if source_made is None else recipes.made | source_made[recipes.rows]
 
     def __len__(self):
-        return len(self._content.recipes)
+        return len(self._content.recipes.rows)
 
     def __iter__(self):
         return (self[number] for number in range(len(self)))
@@ -164,16 +170,17 @@ class ImageArray(NDArrayOperatorsMixin):
             return np.asarray(self)[key]
         rows, rest = _check_rows(parts[0]), parts[1:]
         source, recipes, policies, _ = self._content
-        recipes = recipes[rows]
-        if recipes.ndim == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
+        recipes = recipes.pick(rows)
+        ndim = recipes.rows.ndim
+        if ndim == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
             return ImageArray._of(self._content._replace(recipes=recipes))
         pixels = render(source, recipes.reshape(-1), policies)
-        pixels = pixels.reshape(recipes.shape + self.shape[1:])
-        return pixels[(*[slice(None)] * recipes.ndim, *rest)]
+        pixels = pixels.reshape(recipes.rows.shape + self.shape[1:])
+        return pixels[(*[slice(None)] * ndim, *rest)]
 
     def __array__(self, dtype=None, copy=None):
         source, recipes, policies, _ = self._content
-        stands = isinstance(source, np.ndarray) and run_of_rows(recipes) is not None
+        stands = isinstance(source, np.ndarray) and recipes.run is not None
         if copy is False and not (stands and (dtype is None or dtype == self.dtype)):
             raise ValueError(
                 "These pixels have to be made: np.asarray can't do it with copy=False."
@@ -235,7 +242,7 @@ class ImageArray(NDArrayOperatorsMixin):
             Itself where every row is a row of the source; else the array wrapped as a new
             source. ``parents`` name rows of the first source all the same.
         """
-        return ImageArray(self) if is_made(self._content.recipes).any() else self
+        return ImageArray(self) if self._content.recipes.made.any() else self
 
     def augment(self, rows, policy, seeds):
         """Take rows as they look when a policy augments them, each under its own seed.
@@ -257,9 +264,8 @@ class ImageArray(NDArrayOperatorsMixin):
             The new pictures; no pixel is made yet.
         """
         content = self.settled()._content
-        recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
-        recipes["seed"] = seeds
-        recipes["policy"] = len(content.policies)
+        recipes = content.recipes.pick(np.asarray(rows, dtype=np.int64))
+        recipes = recipes.changed(seed=seeds, policy=len(content.policies))
         policies = (*content.policies, policy)
         return ImageArray._of(content._replace(recipes=recipes, policies=policies))
 
@@ -286,9 +292,9 @@ class ImageArray(NDArrayOperatorsMixin):
             The new pictures; no pixel is made yet.
         """
         content = self.settled()._content
-        recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
-        recipes["partner"] = content.recipes["row"][np.asarray(partners, dtype=np.int64)]
-        recipes["weight"] = weights
+        recipes = content.recipes.pick(np.asarray(rows, dtype=np.int64))
+        towards = content.recipes.rows[np.asarray(partners, dtype=np.int64)]
+        recipes = recipes.changed(partner=towards, weight=weights)
         return ImageArray._of(content._replace(recipes=recipes))
 
     def save(self, folder, labels=None):

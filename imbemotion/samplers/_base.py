@@ -120,9 +120,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
     def _check_X_y(self, X, y):  # noqa: N802, imbalanced-learn's name
         images = isinstance(X, ImageArray)
-        if np.ndim(y) == 1:  # else a column per class
-            check_labels(y, n_samples=len(X) if images else None)
-        y, one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        one_vs_all = np.ndim(y) == 2 and np.shape(y)[1] > 1
+        if one_vs_all:
+            y = check_target_type(y)
+        y = check_labels(y, n_samples=len(X) if images else None)
         if images:
             self.image_shape_ = X.shape[1:]
             self.n_features_in_ = X.shape[1]  # scikit-learn's word for axis 1
@@ -132,8 +133,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
                     X, dtype=None, accept_sparse=["csr", "csc"], ensure_all_finite=False
                 )
             validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
-        check_consistent_length(X, y)  # imbalanced-learn's random samplers forget this
-        return X, np.asarray(y), one_vs_all
+            check_consistent_length(X, y)  # imbalanced-learn's random samplers forget this
+        return X, y, one_vs_all
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -177,18 +178,17 @@ def choose_rows(y, targets, random_state, max_copies=None):
     parents : ndarray of int
         One row per added row, class by class.
     """
-    kept, parents = [], []
+    stays, parents = np.ones(len(y), dtype=bool), [np.empty(0, dtype=np.int64)]
     for label, target in targets.items():
         rows = np.flatnonzero(y == label)
         if target < len(rows):
-            rows = rows[random_state.choice(len(rows), size=target, replace=False)]
+            stays[rows] = False
+            stays[rows[random_state.choice(len(rows), size=target, replace=False)]] = True
         elif target > len(rows) and max_copies is None:
             parents.append(random_state.choice(rows, size=target - len(rows), replace=True))
         elif target > len(rows):
             parents.append(_draw_evenly(rows, target - len(rows), random_state))
-        kept.append(rows)
-    none = np.empty(0, dtype=np.int64)
-    return np.sort(np.concatenate(kept)), np.concatenate([none, *parents])
+    return np.flatnonzero(stays), np.concatenate(parents)
 
 
 def _draw_evenly(rows, n_draws, random_state):
