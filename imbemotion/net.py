@@ -188,7 +188,19 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         mean = torch.as_tensor(self.input_mean, dtype=torch.float32, device=self.device)
         scale = torch.as_tensor(self.input_scale, dtype=torch.float32, device=self.device)
         images = _to_channels_first((images - mean) / scale)
-        return super().infer(images, **fit_params)
+        return super().infer(images.contiguous(memory_format=torch.channels_last), **fit_params)
+
+    def initialize_module(self):
+        """Make the network; its weights lie channels last, which convolutions are faster on.
+
+        Returns
+        -------
+        self : object
+            The net itself.
+        """
+        super().initialize_module()
+        self.module_.to(memory_format=torch.channels_last)
+        return self
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         """Stop when the loss of a training batch is not a number.

@@ -82,8 +82,8 @@ class DeepCNN(nn.Module):
         for width in widths:
             layers += [
                 nn.Conv2d(channels, width, 3, padding=1),
-                nn.ReLU(),
                 nn.MaxPool2d(2, ceil_mode=True),  # ceil: images one pixel high stay so
+                nn.ReLU(),  # the same after the pooling as before it, at a quarter of the work
             ]
             channels = width
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
