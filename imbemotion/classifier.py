@@ -240,7 +240,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         self.classes_, encoded = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y must hold two classes or more, got one class: {self.classes_[0]!r}."
+                f"y must hold two classes or more, got one class: {self.classes_[0]}."
             )
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(2**31 - 1)
@@ -297,15 +297,13 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         return X, y
 
     def _check_images(self, X, *, reset):
-        if not (looks_like_images(X) or holds_paths(X)):
-            flat = validate_data(self, X, reset=reset, dtype=np.float32)
-            X = flat[:, None]  # one pixel high
+        flat = not (looks_like_images(X) or holds_paths(X))
+        if flat:  # images one pixel high
+            X = validate_data(self, X, reset=reset, dtype=np.float32)[:, None]
         X = as_images(X)
         if reset:
             self.image_shape_, self._dtype_kind = X.shape[1:], X.dtype.kind
-            self.n_features_in_ = (
-                X.shape[2] if len(X.shape) == 3 and X.shape[1] == 1 else X.shape[1]
-            )
+            self.n_features_in_ = X.shape[2] if flat else X.shape[1]
         elif X.shape[1:] != self.image_shape_:
             raise ValueError(
                 f"X must hold images of shape {self.image_shape_}, as in fit, "

@@ -1,5 +1,7 @@
 """ImageNeuralNetClassifier: skorch's classifier with images fetched and scaled as batches."""
 
+import signal
+import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -236,37 +238,10 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
                 f"rate {self.lr}. Lower the learning rate, and check the images for odd values."
             )
 
-    def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train for some epochs and remember whether Ctrl-C ended them.
-
-        Parameters
-        ----------
-        X : ImageArray, ndarray or Dataset
-            The images.
-
-        y : ndarray of int, default=None
-            The encoded labels.
-
-        epochs : int, default=None
-            Number of epochs; None means ``max_epochs``.
-
-        **fit_params : dict
-            Handed on to the network.
-
-        Returns
-        -------
-        self : object
-            The net itself.
-        """
-        self.interrupted_ = False
-        try:
-            return super().fit_loop(X, y, epochs=epochs, **fit_params)
-        except KeyboardInterrupt:
-            self.interrupted_ = True
-            raise
-
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train on, as in skorch, except that Ctrl-C is raised when the net is in order.
+
+        skorch takes every KeyboardInterrupt for a callback that wants to stop early.
 
         Parameters
         ----------
@@ -292,10 +267,30 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         KeyboardInterrupt
             If Ctrl-C ended the training.
         """
-        super().partial_fit(X, y, classes=classes, **fit_params)
-        if self.interrupted_:
+        with _noting_ctrl_c() as pressed:
+            super().partial_fit(X, y, classes=classes, **fit_params)
+        if pressed:
             raise KeyboardInterrupt
         return self
+
+
+@contextmanager
+def _noting_ctrl_c():
+    """Give a list that is not empty once Ctrl-C was pressed; it works as before all the same."""
+    pressed, before = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield pressed  # signals reach the main thread only
+        return
+
+    def note(number, frame):
+        pressed.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class FixedSplit:

@@ -1,9 +1,11 @@
 """The skorch net: batches, scales, and trainings that stop for a reason."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from imbemotion import FocalLoss, ImageArray, ImageNeuralNetClassifier, SmallCNN
@@ -78,12 +80,20 @@ def test_a_loss_that_is_not_finite_stops_the_training(faces):
 
 
 def test_ctrl_c_is_not_swallowed(faces):
-    class Interrupt(Callback):
+    class CtrlC(Callback):
         def on_batch_end(self, net, **kwargs):
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        make_net(callbacks=[Interrupt()]).fit(*faces)
+        make_net(callbacks=[CtrlC()]).fit(*faces)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_callbacks_may_stop_the_training_in_the_manner_of_skorch(faces):
+    stopping = EarlyStopping("train_loss", patience=1, threshold=1e9, threshold_mode="abs")
+    net = make_net(max_epochs=10, callbacks=[stopping]).fit(*faces)
+    assert len(net.history) == 2
 
 
 def test_floats_are_standardised_per_channel():
