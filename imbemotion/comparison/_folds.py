@@ -1,0 +1,91 @@
+"""Folds and seeds that are the same for every strategy, whatever runs first."""
+
+import warnings
+from collections import Counter
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+
+from imbemotion._validation import DataWarning, check_random_state, shorten
+
+__all__ = ["Fold", "make_folds", "seeded"]
+
+
+class Fold(NamedTuple):
+    """One split of one repeat, with the seed of everything that is drawn in it."""
+
+    repeat: int
+    number: int
+    train: np.ndarray
+    test: np.ndarray
+    seed: int
+
+
+def make_folds(cv, X, y, groups, n_repeats, random_state):
+    """Lay out all folds of all repeats.
+
+    Seeds are derived from random_state, repeat and fold, never from the order of running.
+    """
+    root = _root_seed(random_state)
+    folds = []
+    for repeat in range(n_repeats):
+        splitter = _splitter(cv, y, groups, _derive(root, repeat))
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="The least populated class", module="sklearn"
+            )
+            splits = list(splitter.split(X, y, groups))
+        for number, (train, test) in enumerate(splits):
+            seed = _derive(root, repeat, number)
+            folds.append(Fold(repeat, number, np.asarray(train), np.asarray(test), seed))
+    _warn_of_tiny_classes(y, folds)
+    return folds
+
+
+def _root_seed(random_state):
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _derive(*numbers):
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 1))
+
+
+def _splitter(cv, y, groups, seed):
+    if not isinstance(cv, Integral):
+        return check_cv(cv, y, classifier=True)
+    sizes = Counter(y.tolist())
+    if cv < 2 or cv > max(sizes.values()):
+        raise ValueError(
+            f"cv must be at least 2 folds and at most the size of the largest class "
+            f"({max(sizes.values())}), got {cv}."
+        )
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    if groups is not None and len(set(groups)) < cv:
+        raise ValueError(f"{cv} folds need at least {cv} groups, got {len(set(groups))}.")
+    return kind(cv, shuffle=True, random_state=seed)
+
+
+def _warn_of_tiny_classes(y, folds):
+    absent = Counter()
+    for fold in folds:
+        absent.update(set(y.tolist()) - set(y[fold.test].tolist()))
+    if absent:
+        sizes = Counter(y.tolist())
+        missing = [f"{k} ({sizes[k]} images, {n} folds)" for k, n in sorted(absent.items())]
+        warnings.warn(
+            f"Some test folds lack a class: {shorten(missing)}. Its F1 counts 0 there, for "
+            "every strategy; take fewer folds, or read its score with care.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def seeded(estimator, seed):
+    """Set every ``random_state`` of an estimator and of its parts to one seed."""
+    names = estimator.get_params(deep=True)
+    wanted = [name for name in names if name.split("__")[-1] == "random_state"]
+    return estimator.set_params(**dict.fromkeys(wanted, seed))
