@@ -1,0 +1,311 @@
+"""The command line: ``imbemotion compare SOURCE`` and ``imbemotion demo``."""
+
+import sys
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table, box
+
+from imbemotion._validation import DataWarning, shorten
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Balance, train and honestly judge classifiers of skewed image data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_STRATEGIES = "none,oversample,undersample,hybrid,class_weight,focal"
+_DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
+
+
+class Mode(StrEnum):
+    """Grey or colour."""
+
+    gray = "gray"
+    rgb = "rgb"
+
+
+class Resize(StrEnum):
+    """How an image comes to the wanted size."""
+
+    stretch = "stretch"
+    crop = "crop"
+    pad = "pad"
+
+
+class Errors(StrEnum):
+    """What to do with files that can't be used."""
+
+    raise_ = "raise"
+    skip = "skip"
+
+
+class GroupBy(StrEnum):
+    """What must not be on both sides of a split."""
+
+    name = "name"
+    groups = "groups"
+
+
+Strategies = Annotated[
+    str, typer.Option(help="Strategies to compare, with commas. The first is the baseline.")
+]
+Model = Annotated[str, typer.Option(help="Network: small_cnn or deep_cnn.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Repeats of everything with other seeds.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of folds, samplers and networks.")]
+Jobs = Annotated[int, typer.Option(help="Fits at a time, one thread each; -1 uses every core.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Out = Annotated[Path | None, typer.Option(help="Write every fit into this CSV file.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and end.")] = False,
+):
+    if version:
+        import imbemotion
+
+        typer.echo(imbemotion.__version__)
+        raise typer.Exit
+
+
+@app.command()
+def compare(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder with a folder per class, a folder with a legend.csv, "
+            "a CSV of image,label or an .npz archive.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[Path | None, typer.Option(help="Folder of the images of a CSV.")] = None,
+    size: Annotated[int, typer.Option(min=1, help="Height and width in pixels.")] = 48,
+    mode: Annotated[Mode, typer.Option(help="Grey or colour.")] = Mode.gray,
+    resize: Annotated[Resize, typer.Option(help="How to come to the size.")] = Resize.stretch,
+    errors: Annotated[
+        Errors, typer.Option(help="Stop at bad files, or skip them.")
+    ] = Errors.raise_,
+    group_by: Annotated[
+        GroupBy | None,
+        typer.Option(
+            help="Keep together in one fold: name (persons, from Name_0001.jpg) or "
+            "groups (as the source holds them).",
+        ),
+    ] = None,
+    strategies: Strategies = _STRATEGIES,
+    model: Model = "deep_cnn",
+    epochs: Epochs = 10,
+    folds: Folds = 5,
+    repeats: Repeats = 1,
+    seed: Seed = 0,
+    jobs: Jobs = -1,
+    out: Out = None,
+    debug: Debug = False,
+):
+    """Compare balancing strategies on your images, by macro-F1 on paired folds."""
+    with _errors_in_one_sentence(debug):
+        data = _load(source, images, size=size, mode=mode, resize=resize, errors=errors)
+        groups = _groups(data, group_by)
+        y = data.target
+        _show_data(f"{source}", data.data, y, groups)
+        _run(data.data, y, groups, strategies, model, epochs, folds, repeats, seed, jobs, out)
+
+
+@app.command()
+def demo(
+    strategies: Strategies = _STRATEGIES,
+    model: Model = "deep_cnn",
+    epochs: Epochs = 12,
+    folds: Folds = 3,
+    repeats: Repeats = 1,
+    seed: Seed = 0,
+    jobs: Jobs = -1,
+    out: Out = None,
+    debug: Debug = False,
+):
+    """Compare balancing strategies on drawn faces; needs no data and no network."""
+    from imbemotion.datasets import make_faces
+
+    with _errors_in_one_sentence(debug):
+        X, y = make_faces(_DEMO_COUNTS, size=32, random_state=seed)
+        _show_data("drawn faces", X, y, None)
+        _run(X, y, None, strategies, model, epochs, folds, repeats, seed, jobs, out)
+
+
+def main():
+    """Run the command line."""
+    app()
+
+
+def _console(stderr=False):
+    """Make a console: plain text of any width where nobody watches."""
+    watched = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, width=None if watched else 160, highlight=False)
+
+
+@contextmanager
+def _errors_in_one_sentence(debug):
+    console = _console(stderr=True)
+
+    def show(message, category, *args, **kwargs):
+        if issubclass(category, DataWarning):
+            console.print(f"Note: {message}", style="yellow", markup=False)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = show
+        try:
+            yield
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
+            if debug:
+                raise
+            console.print(f"Error: {error}", style="red", markup=False)
+            raise typer.Exit(1) from error
+
+
+def _load(source, images, **settings):
+    from imbemotion.datasets import load_image_folder, load_legend, load_npz
+
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist. Name a folder, a CSV or an .npz file.")
+    legend = source / "legend.csv" if source.is_dir() else source
+    if legend.suffix == ".npz":
+        return load_npz(legend, **settings)
+    if legend.suffix == ".csv" and legend.is_file():
+        return load_legend(legend, images, **settings)
+    if source.is_dir():
+        return load_image_folder(source, **settings)
+    raise ValueError(f"{source} is neither a folder nor a .csv or .npz file.")
+
+
+def _groups(data, group_by):
+    from imbemotion.splitting import name_groups
+
+    if group_by is None:
+        return None
+    wanted = {"name": data.filenames, "groups": data.groups}[group_by]
+    if wanted is None:
+        raise ValueError(f"--group-by {group_by} needs what this source does not hold.")
+    return name_groups(wanted) if group_by == GroupBy.name else wanted
+
+
+def _show_data(name, X, y, groups):
+    counts = Counter(y.tolist()).most_common()
+    n_groups = "" if groups is None else f", {len(set(groups))} groups"
+    print_ = _console().print
+    print_(
+        f"{name}: {len(X):,} images of {X.shape[1]} x {X.shape[2]}, {len(counts)} classes"
+        f"{n_groups}, imbalance ratio {counts[0][1] / counts[-1][1]:.0f}:1",
+        markup=False,
+    )
+    print_("  " + ", ".join(f"{label} {n:,}" for label, n in counts), markup=False)
+
+
+def _run(X, y, groups, strategies, model, epochs, folds, repeats, seed, jobs, out):
+    from imblearn.pipeline import Pipeline
+
+    from imbemotion.classifier import CNNClassifier
+    from imbemotion.comparison import Comparison, compare_strategies, named_strategies
+
+    chosen = named_strategies([name.strip() for name in strategies.split(",")])
+    cnn = CNNClassifier(module=model, max_epochs=epochs, n_threads=1)
+    pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])
+    start, records = perf_counter(), []
+    try:
+        with _progress(len(chosen) * folds * repeats, records) as advance:
+            comparison = compare_strategies(
+                pipe, X, y, chosen, cv=folds, groups=groups, n_repeats=repeats,
+                n_jobs=jobs, random_state=seed, on_fit=advance,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        if not records:
+            raise
+        _console(stderr=True).print("Stopped; these fits were done.", style="yellow")
+        comparison = Comparison(records, list(chosen), sorted(set(y.tolist())))
+    if out is not None:
+        comparison.fits.to_csv(out, index=False)
+    _show(comparison, y, folds * repeats, perf_counter() - start)
+
+
+@contextmanager
+def _progress(n_fits, records):
+    """Show a bar on a terminal, elsewhere a line per fit; keep the records."""
+    console = _console(stderr=True)
+    columns = [TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()]
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("fitting", total=n_fits)
+
+        def advance(record):
+            records.append(record)
+            score = "failed" if record["error"] else f"macro-F1 {record['score']:.3f}"
+            line = f"{record['strategy']}, fold {record['fold'] + 1}: {score}"
+            bar.update(task, advance=1, description=line)
+            if not console.is_terminal:
+                console.print(f"[{len(records)}/{n_fits}] {line}", markup=False)
+
+        yield advance
+
+
+def _show(comparison, y, n_fits, seconds):
+    console = _console()
+    summary, per_class = comparison.summary(), comparison.per_class()
+    console.print(_summary_table(summary, n_fits, console), _class_table(per_class, y, console))
+    console.print(_conclusion(summary))
+    console.print(f"{len(comparison.fits)} fits in {seconds:.0f} s.")
+
+
+def _table(title, console):
+    return Table(
+        title=title, title_justify="left", box=box.ROUNDED if console.is_terminal else None
+    )
+
+
+def _summary_table(summary, n_fits, console):
+    table = _table(f"\nMacro-F1 over {n_fits} test folds", console)
+    for name in ("strategy", "macro-F1", "gain [95 % interval]", "verdict", "rows", "s per fit"):
+        table.add_column(name, justify="left" if name in ("strategy", "verdict") else "right")
+    for name, line in summary.iterrows():
+        gain = f"{line.gain:+.3f} [{line.gain_low:+.3f}, {line.gain_high:+.3f}]"
+        table.add_row(
+            str(name),
+            f"{line['mean']:.3f} ± {line['std']:.3f}",
+            "" if line.verdict in ("baseline", "failed") else gain.replace("[", r"\["),
+            line.verdict + (f" ({line.n_failed} failed)" if line.n_failed else ""),
+            f"{line.n_resampled:,.0f}",
+            f"{line.fit_time:.1f}",
+        )
+    return table
+
+
+def _class_table(per_class, y, console):
+    table = _table("\nF1 of every class", console)
+    table.add_column("class")
+    table.add_column("images", justify="right")
+    for name in per_class.index:
+        table.add_column(str(name), justify="right")
+    for label, n in Counter(y.tolist()).most_common():
+        table.add_row(str(label), f"{n:,}", *[f"{score:.3f}" for score in per_class[label]])
+    return table
+
+
+def _conclusion(summary):
+    baseline = summary.index[0]
+    better = summary.index[summary["verdict"] == "better"]
+    if len(better):
+        return f"\nBetter than {baseline} on these folds: {shorten(better)}."
+    return (
+        f"\nNo strategy is distinguishably better than {baseline} on these folds. "
+        "More folds or repeats narrow the intervals."
+    )

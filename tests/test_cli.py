@@ -1,0 +1,158 @@
+"""The command line as a person uses it: a table for good input, one sentence for bad."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from imbemotion import ImageArray, make_faces
+from imbemotion.cli import app
+
+QUICK = ["--epochs", "1", "--folds", "2", "--size", "16", "--jobs", "1", "--model", "small_cnn",
+         "--strategies", "none,oversample"]  # fmt: skip
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces({"happy": 12, "sad": 6}, size=20, random_state=0)
+
+
+@pytest.fixture
+def folder(faces, tmp_path):
+    ImageArray(faces[0]).save(tmp_path / "faces", labels=faces[1])
+    return tmp_path / "faces"
+
+
+def test_a_folder_becomes_a_table(folder):
+    result = run("compare", folder, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "18 images of 16 x 16, 2 classes, imbalance ratio 2:1" in result.output
+    assert "[4/4]" in result.output
+    for word in ("none", "oversample", "baseline", "macro-F1", "happy", "sad", "4 fits in"):
+        assert word in result.stdout
+
+
+def test_a_legend_and_an_archive_work_too(faces, tmp_path):
+    X, y = faces
+    files = ImageArray(X).save(tmp_path / "images")
+    pd.DataFrame({"image": [f[-10:] for f in files], "emotion": y}).to_csv(
+        tmp_path / "legend.csv", index=False
+    )
+    np.savez(tmp_path / "faces.npz", images=X, labels=y)
+    for source in (tmp_path, tmp_path / "legend.csv", tmp_path / "faces.npz"):
+        result = run("compare", source, *QUICK)
+        assert result.exit_code == 0, result.output
+        assert "18 images of 16 x 16" in result.output
+
+
+def test_every_fit_can_be_written_out(folder, tmp_path):
+    assert run("compare", folder, *QUICK, "--out", tmp_path / "fits.csv").exit_code == 0
+    fits = pd.read_csv(tmp_path / "fits.csv")
+    assert fits["strategy"].tolist() == ["none", "none", "oversample", "oversample"]
+    assert fits["score"].between(0, 1).all()
+
+
+def test_persons_are_kept_together(faces, tmp_path):
+    X, y = faces
+    np.savez(
+        tmp_path / "faces.npz", images=X, labels=y,
+        files=[f"Person{n // 2}_{n % 2:04d}.jpg" for n in range(len(y))],
+    )  # fmt: skip
+    result = run("compare", tmp_path / "faces.npz", *QUICK, "--group-by", "name")
+    assert result.exit_code == 0, result.output
+    assert "9 groups" in result.output
+
+
+def test_the_demo_compares_all_strategies():
+    result = run("demo", "--epochs", "1", "--folds", "2", "--jobs", "1", "--model", "small_cnn")
+    assert result.exit_code == 0, result.output
+    assert "drawn faces" in result.output
+    assert "focal" in result.stdout
+
+
+def empty(path):
+    (path / "faces").mkdir()
+    return path / "faces"
+
+
+def one_class(path):
+    ImageArray(np.zeros((4, 8, 8), np.uint8)).save(path / "faces", labels=["joy"] * 4)
+    return path / "faces"
+
+
+def broken_file(path):
+    ImageArray(np.zeros((4, 8, 8), np.uint8)).save(path / "faces", labels=["joy", "fear"] * 2)
+    (path / "faces" / "joy" / "bad.jpg").write_text("no picture")
+    return path / "faces"
+
+
+def missing_files(path):
+    (path / "legend.csv").write_text("image,emotion\na.jpg,joy\nb.jpg,fear\n")
+    return path / "legend.csv"
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: path / "nowhere", "does not exist"),
+        (empty, "class"),
+        (one_class, "one class"),
+        (broken_file, "bad.jpg is not an image"),
+        (missing_files, "b.jpg"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_bad_sources_end_with_one_sentence(make, sentence, tmp_path):
+    result = run("compare", make(tmp_path), *QUICK)
+    assert result.exit_code == 1
+    assert "Error: " in result.stderr
+    assert sentence in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_bad_files_can_be_skipped(tmp_path, faces):
+    ImageArray(faces[0]).save(tmp_path / "faces", labels=faces[1])
+    (tmp_path / "faces" / "happy" / "bad.jpg").write_text("no picture")
+    result = run("compare", tmp_path / "faces", *QUICK, "--errors", "skip")
+    assert result.exit_code == 0, result.output
+    assert "Note: " in result.stderr
+    assert "bad.jpg" in result.stderr
+
+
+def test_misuse_ends_with_status_two(folder):
+    assert run("compare", folder, "--folds", "1").exit_code == 2
+    assert run("compare", folder, "--mode", "sepia").exit_code == 2
+    result = run("compare", folder, "--strategies", "none,smoote")
+    assert result.exit_code == 1
+    assert "Unknown strategies: smoote" in result.stderr
+
+
+def test_grouping_by_what_is_not_there_is_refused(folder):
+    result = run("compare", folder, *QUICK, "--group-by", "groups")
+    assert result.exit_code == 1
+    assert "--group-by groups needs what this source does not hold" in result.stderr
+
+
+def test_a_traceback_comes_on_request(tmp_path):
+    result = run("compare", tmp_path / "nowhere", "--debug")
+    assert isinstance(result.exception, FileNotFoundError)
+
+
+@pytest.mark.slow
+def test_the_raw_facial_expressions_run_with_their_legend(data_folder):
+    result = run("compare", data_folder / "facial_expressions_raw", *QUICK, "--group-by", "name")
+    assert result.exit_code == 0, result.output
+    assert "891 images of 16 x 16, 8 classes" in result.output
+    assert "Avinash_30.jpg" in result.stderr
+
+
+def test_the_command_is_installed():
+    assert shutil.which("imbemotion") or __import__("importlib.metadata").metadata.entry_points(
+        group="console_scripts", name="imbemotion"
+    )
