@@ -1,0 +1,92 @@
+"""The contract: what scikit-learn and imbalanced-learn ask of every estimator."""
+
+import warnings
+
+import numpy as np
+import pytest
+from imblearn.utils.estimator_checks import estimator_checks_generator as sampler_checks
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import imbemotion
+from imbemotion import CNNClassifier, FlattenImages, ImageLoader, RandomSampler
+
+SAMPLERS = [RandomSampler(random_state=0)]
+TRANSFORMERS = [ImageLoader(size=8), FlattenImages()]
+CLASSIFIERS = [
+    CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0)
+]
+ESTIMATORS = SAMPLERS + TRANSFORMERS + CLASSIFIERS
+
+
+def named(estimator):
+    return type(estimator).__name__
+
+
+def checks(generator, estimators):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which checks are skipped, not what they find
+        pairs = [pair for estimator in estimators for pair in generator(estimator)]
+    return [
+        pytest.param(estimator, check, id=f"{named(estimator)}-{check.func.__name__}")
+        for estimator, check in pairs
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(("sampler", "check"), checks(sampler_checks, SAMPLERS))
+def test_samplers_pass_the_checks_of_imbalanced_learn(sampler, check):
+    check(sampler)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("estimator", "check"), checks(estimator_checks_generator, SAMPLERS + CLASSIFIERS)
+)
+def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_every_public_estimator_is_in_the_contract():
+    public = [getattr(imbemotion, name) for name in imbemotion.__all__]
+    own = {
+        value.__name__
+        for value in public
+        if hasattr(value, "get_params") and not hasattr(value, "initialize")  # skorch's own
+    }
+    assert own == {named(estimator) for estimator in ESTIMATORS}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=named)
+def test_parameters_survive_clone_and_show_in_repr_and_html(estimator):
+    assert clone(estimator).get_params() == estimator.get_params()
+    assert named(estimator) in repr(estimator)
+    assert named(estimator) in estimator._repr_html_()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=named)
+def test_init_stores_its_arguments_and_nothing_else(estimator):
+    assert set(vars(clone(estimator))) == set(estimator.get_params())
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=named)
+def test_every_parameter_is_documented_with_its_default(estimator):
+    for name, default in type(estimator)().get_params().items():
+        line = next(
+            line
+            for line in type(estimator).__doc__.splitlines()
+            if line.strip().startswith(f"{name} :")
+        )
+        shown = f'"{default}"' if isinstance(default, str) else str(default)
+        shown = "1e-3" if default == 1e-3 else shown
+        assert line.endswith(f"default={shown}"), line
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=named)
+@pytest.mark.parametrize("shape", [(30, 6, 6), (30, 6, 6, 3)])
+def test_samplers_take_images_and_name_parents_of_the_same_class(sampler, shape):
+    X = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    y = np.repeat([0, 1, 5], [16, 9, 5])
+    X_res, y_res = clone(sampler).fit_resample(X, y)
+    assert X_res.shape[1:] == shape[1:]
+    np.testing.assert_array_equal(y[X_res.parents[:, 0]], y_res)

@@ -1,0 +1,65 @@
+"""Checks: what counts as images, paths and labels."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from imbemotion._validation import check_labels, holds_paths, looks_like_images, shorten
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        (np.zeros((2, 3, 4)), True),
+        ([np.zeros((3, 4)), np.zeros((3, 4))], True),
+        ([[[1, 2], [3, 4]]], True),
+        (np.zeros((2, 3)), False),
+        ([[1, 2], [3, 4]], False),
+        (pd.DataFrame({"a": [1]}), False),
+        (["a.jpg"], False),
+        ([Image.new("L", (2, 2))], False),
+        ([], False),
+    ],
+)
+def test_images_are_told_from_flat_data(X, expected):
+    assert looks_like_images(X) is expected
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        (["a.jpg", "b.jpg"], True),
+        ([Path("a.jpg")], True),
+        (np.array(["a.jpg"]), True),
+        (pd.Series(["a.jpg"], index=[7]), True),
+        ("a.jpg", False),
+        ([1, 2], False),
+        ([], False),
+        (np.zeros((2, 2)), False),
+        (None, False),
+    ],
+)
+def test_paths_are_told_from_other_data(X, expected):
+    assert holds_paths(X) is expected
+
+
+@pytest.mark.parametrize(
+    ("y", "error"),
+    [
+        (["a", None, "b"], "got 1 that are None, NaN or inf, the first in row 1"),
+        ([0.0, 1.0, np.nan], "the first in row 2"),
+        ([0.5, 1.2, 0.7], "Unknown label type"),
+        (["a"], "3 images and 1 labels"),
+    ],
+)
+def test_labels_that_are_none_are_refused(y, error):
+    with pytest.raises(ValueError, match=error):
+        check_labels(np.array(y), n_samples=3)
+
+
+def test_long_lists_are_shortened():
+    assert shorten(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+    assert shorten(["a"]) == "a"
