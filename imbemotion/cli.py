@@ -302,10 +302,15 @@ def _class_table(per_class, y, console):
 
 def _conclusion(summary):
     baseline = summary.index[0]
-    better = summary.index[summary["verdict"] == "better"]
-    if len(better):
-        return f"\nBetter than {baseline} on these folds: {shorten(better)}."
-    return (
-        f"\nNo strategy is distinguishably better than {baseline} on these folds. "
-        "More folds or repeats narrow the intervals."
+    better, worse, same = (
+        shorten(summary.index[summary["verdict"] == verdict])
+        for verdict in ("better", "worse", "not distinguishable")
     )
+    lines = [
+        f"Better than {baseline} on these folds: {better or 'no strategy'}.",
+        f"Worse: {worse}." if worse else "",
+        f"Not distinguishable: {same}; more folds or repeats narrow the intervals."
+        if same
+        else "",
+    ]
+    return "\n" + "\n".join(line for line in lines if line)
