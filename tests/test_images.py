@@ -54,6 +54,10 @@ KEYS = [
     (..., 0),
     (3, slice(1, 3)),
     ([1, 14], slice(0, 2), 1),
+    ([0, 1], [0, 1]),
+    ([0, 1, 2], slice(None), [0, 1, 2]),
+    (0, slice(None), [0, 1]),
+    (slice(2), [0, 1]),
     np.array([[0, 1], [13, 14]]),
     None,
 ]
@@ -119,6 +123,11 @@ def test_shape_functions_make_no_pixels(pictures):
 def test_iteration_gives_the_images_in_order(pictures):
     X, pixels = with_new_rows(pictures)
     np.testing.assert_array_equal(np.stack(list(X)), pixels)
+
+
+def test_a_mask_of_pixels_picks_pixels(pictures):
+    X, pixels = with_new_rows(pictures)
+    np.testing.assert_array_equal(X[pixels > 100], pixels[pixels > 100])
 
 
 def test_arithmetic_and_numpy_functions_give_ndarrays(pictures):
@@ -233,6 +242,35 @@ def test_joining_arrays_of_different_sources_keeps_pixels_and_parents_apart(pict
     assert joined.parents[17, 0] == joined.parents[18, 0]
 
 
+def test_joining_a_resampled_array_with_pictures_made_of_it_keeps_one_name_per_image(pictures):
+    X, _ = with_new_rows(pictures)
+    joined = np.concatenate([X, X.augment([0, 12], invert, [1, 2])])
+    assert joined.parents[-2:].tolist() == [[0, -1], [0, 2]]
+    assert joined.made[-2:].all()
+
+
+def test_joining_arrays_of_one_source_keeps_what_is_said_of_their_origin(pictures):
+    known, unknown = (
+        ImageArray(pictures),
+        ImageArray(pictures, parents=[-1] * 12, made=[True] * 12),
+    )
+    for first, second in [(known, unknown), (unknown, known)]:
+        joined = np.concatenate([first, second])
+        np.testing.assert_array_equal(joined.made, np.concatenate([first.made, second.made]))
+        assert ((joined.parents[:, 0] < 0) == joined.made).all()
+
+
+def test_writing_no_rows_is_refused(pictures, tmp_path):
+    with pytest.raises(ValueError, match="no image to write"):
+        ImageArray(pictures)[[]].to_memmap(tmp_path / "none.npy")
+
+
+def test_pickling_a_mapped_array_keeps_no_pixels_in_memory(pictures, tmp_path):
+    mapped = ImageArray(pictures).to_memmap(tmp_path / "pictures.npy")
+    pickle.dumps(mapped)
+    assert mapped._packed is None
+
+
 def test_joining_images_of_different_shapes_is_refused(pictures):
     with pytest.raises(ValueError, match="shape and dtype"):
         np.concatenate([ImageArray(pictures), ImageArray(pictures[:, :3])])
@@ -307,7 +345,7 @@ def test_saving_leaves_nothing_behind_when_it_fails(pictures, tmp_path):
 def test_saving_refuses_what_would_be_lost_or_overwritten(pictures, tmp_path):
     X = ImageArray(pictures)
     X.save(tmp_path / "out")
-    with pytest.raises(FileExistsError, match="not empty"):
+    with pytest.raises(FileExistsError, match="is no empty folder"):
         X.save(tmp_path / "out")
     with pytest.raises(ValueError, match="can't be the name of a folder"):
         X[:1].save(tmp_path / "other", labels=["a/b"])

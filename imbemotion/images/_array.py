@@ -6,6 +6,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from imbemotion._validation import check_pixels
 from imbemotion.images._content import (
     Content,
+    Root,
     check_lineage,
     join,
     lineage_of,
@@ -97,7 +98,8 @@ class ImageArray(NDArrayOperatorsMixin):
         lineage = None
         if parents is not None or made is not None:
             lineage = check_lineage(len(source), parents, made)
-        self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage))
+        root = source._content.root if isinstance(source, ImageArray) else Root()
+        self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage, root))
 
     @classmethod
     def _of(cls, content):
@@ -110,9 +112,10 @@ class ImageArray(NDArrayOperatorsMixin):
         self._packed = None
 
     def __getstate__(self):
-        if self._packed is None:  # kept: joblib shares equal objects between its workers
-            self._packed = pack(self._content)
-        return self._packed
+        packed = self._packed or pack(self._content)
+        if not isinstance(self._content.source, np.memmap):  # that stays out of memory
+            self._packed = packed  # joblib writes one object once for all of its workers
+        return packed
 
     @property
     def shape(self):
@@ -169,7 +172,10 @@ class ImageArray(NDArrayOperatorsMixin):
         if not parts or parts[0] is Ellipsis or parts[0] is None:
             return np.asarray(self)[key]
         rows, rest = _check_rows(parts[0]), parts[1:]
-        source, recipes, policies, _ = self._content
+        source, recipes, policies = self._content[:3]
+        jointly = any(isinstance(part, list | np.ndarray) for part in rest)
+        if jointly or (isinstance(rows, np.ndarray) and rows.dtype == bool and rows.ndim > 1):
+            return np.asarray(self)[key]  # arrays along several axes go together
         recipes = recipes.pick(rows)
         ndim = recipes.rows.ndim
         if ndim == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
@@ -179,7 +185,7 @@ class ImageArray(NDArrayOperatorsMixin):
         return pixels[(*[slice(None)] * ndim, *rest)]
 
     def __array__(self, dtype=None, copy=None):
-        source, recipes, policies, _ = self._content
+        source, recipes, policies = self._content[:3]
         stands = isinstance(source, np.ndarray) and recipes.run is not None
         if copy is False and not (stands and (dtype is None or dtype == self.dtype)):
             raise ValueError(
@@ -338,7 +344,8 @@ class ImageArray(NDArrayOperatorsMixin):
         images : ImageArray
             The same pictures, with the same parents, read from the file when needed.
         """
-        return ImageArray(write_array(self, path), parents=self.parents, made=self.made)
+        mapped = ImageArray(write_array(self, path), parents=self.parents, made=self.made)
+        return ImageArray._of(mapped._content._replace(root=self._content.root))
 
 
 def _is_images(value):

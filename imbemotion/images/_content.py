@@ -9,13 +9,18 @@ from imbemotion.images._recipes import Recipes, join_recipes
 __all__ = ["Content", "check_lineage", "join", "lineage_of", "merge_parents", "pack"]
 
 
+class Root:
+    """Stands for the first source: parents of arrays with one root name the same images."""
+
+
 class Content(NamedTuple):
     """Source, recipes and policies of an array, and where the source's rows come from."""
 
     source: Any  # ndarray, np.memmap or ImageArray of m images
     recipes: Recipes  # of n pictures
-    policies: tuple = ()
-    lineage: tuple | None = None  # parents (m, 2), made (m,); None: ask the source
+    policies: tuple
+    lineage: tuple | None  # parents (m, 2), made (m,); None: ask the source
+    root: Root
 
 
 def lineage_of(content):
@@ -54,32 +59,45 @@ def check_lineage(n_images, parents, made):
 
 def pack(content):
     """Keep only the rows in use, on a source that stands in memory and in no file."""
-    source, recipes, policies, lineage = content
+    source, recipes, policies, lineage, root = content
     moved = recipes.partners >= 0
     used = np.unique(np.concatenate([recipes.rows, recipes.partners[moved]]))
     if len(used) == len(source):
         source = np.array(source) if isinstance(source, np.memmap) else source
-        return Content(source, recipes, policies, lineage)
-    recipes = _renumbered(recipes, lambda rows: np.searchsorted(used, rows))
+        return Content(source, recipes, policies, lineage, root)
+    recipes = _looked_up(recipes, used)
     if isinstance(source, np.ndarray):
         parents, made = (used, None) if lineage is None else (part[used] for part in lineage)
         lineage = check_lineage(len(used), parents, made)
-        return Content(np.array(source[used]), recipes, policies, lineage)
-    return Content(source[used], recipes, policies, None)
+        return Content(np.array(source[used]), recipes, policies, lineage, root)
+    return Content(source[used], recipes, policies, None, root)
 
 
-def _renumbered(recipes, renumber):
-    """Give recipes for a source whose rows have new numbers."""
-    rows = renumber(recipes.rows)
+def _looked_up(recipes, used):
+    """Give recipes for a source that holds the used rows alone."""
+    rows = np.searchsorted(used, recipes.rows)
     if recipes.changes is None:
         return Recipes(rows)
-    partners = np.where(recipes.partners >= 0, renumber(recipes.partners), -1)
+    partners = np.searchsorted(used, recipes.partners)
+    return _moved(recipes, rows, partners)
+
+
+def _renumbered(recipes, first):
+    """Give recipes for a source in which theirs begins at row `first`."""
+    if recipes.changes is None:
+        return Recipes(recipes.rows + first)
+    return _moved(recipes, recipes.rows + first, recipes.partners + first)
+
+
+def _moved(recipes, rows, partners):
+    partners = np.where(recipes.partners >= 0, partners, -1)
     return Recipes(rows, recipes.changes).changed(partner=partners)
 
 
 def join(contents):
     """Join the rows of contents; where they share one source no pixel is made."""
-    if any(content.source is not contents[0].source for content in contents):
+    first = contents[0]
+    if any(c.source is not first.source or c.lineage is not first.lineage for c in contents):
         contents = _on_one_source(contents)
     policies, parts = [], []
     for content in contents:
@@ -100,7 +118,7 @@ def _number_of(policy, policies):
 
 
 def _on_one_source(contents):
-    """Join the sources as pixels; parents of different arrays count as different images."""
+    """Join the sources as pixels; parents under different roots are different images."""
     kinds = {(content.source.shape[1:], content.source.dtype) for content in contents}
     if len(kinds) > 1:
         raise ValueError(
@@ -110,28 +128,28 @@ def _on_one_source(contents):
     contents = [pack(content) for content in contents]
     source = np.concatenate([np.asarray(content.source) for content in contents])
     first_rows = np.cumsum([0, *(len(content.source) for content in contents)])
-    lineage = _joined_lineage(contents)
+    one_root = all(content.root is contents[0].root for content in contents)
+    joined = contents[0]._replace(
+        source=source,
+        lineage=_joined_lineage(contents),
+        root=contents[0].root if one_root else Root(),
+    )
     return [
-        Content(
-            source,
-            _renumbered(content.recipes, lambda rows, first=first: rows + first),
-            content.policies,
-            lineage,
-        )
+        joined._replace(recipes=_renumbered(content.recipes, first), policies=content.policies)
         for content, first in zip(contents, first_rows[:-1], strict=True)
     ]
 
 
 def _joined_lineage(contents):
-    n_known, all_parents, all_made = 0, [], []
-    for content in contents:
-        parents, made = check_lineage(len(content.source), *lineage_of(content))
-        all_parents.append(np.where(parents >= 0, parents + n_known, -1))
-        all_made.append(made)
-        n_known = max(n_known, all_parents[-1].max() + 1)
-    width = max(parents.shape[1] for parents in all_parents)
-    padded = [
-        np.pad(parents, ((0, 0), (0, width - parents.shape[1])), constant_values=-1)
-        for parents in all_parents
-    ]
-    return np.concatenate(padded), np.concatenate(all_made)
+    known = [check_lineage(len(c.source), *lineage_of(c)) for c in contents]
+    sizes = {}  # by root: how many numbers its images take
+    for content, (parents, _) in zip(contents, known, strict=True):
+        sizes[content.root] = max(sizes.get(content.root, 0), parents.max() + 1)
+    offsets = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
+    width = max(parents.shape[1] for parents, _ in known)
+    shifted = []
+    for content, (parents, _) in zip(contents, known, strict=True):
+        moved = np.where(parents >= 0, parents + offsets[content.root], -1)
+        missing = width - moved.shape[1]
+        shifted.append(np.pad(moved, ((0, 0), (0, missing)), constant_values=-1))
+    return np.concatenate(shifted), np.concatenate([made for _, made in known])

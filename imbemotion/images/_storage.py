@@ -21,8 +21,8 @@ def write_pictures(images, folder, labels=None):
             f"Only uint8 images can be saved as pictures, got dtype {images.dtype}. "
             "Use to_memmap for float images."
         )
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"Folder {folder} is not empty. Choose another one to save to.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is no empty folder. Choose another one to save to.")
     names = _file_names(len(images), labels)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -68,6 +68,8 @@ def _write_files(images, paths):
 def write_array(images, path):
     """Write the pixels into a .npy file, whole or not at all, and map it read-only."""
     path = Path(path)
+    if len(images) == 0:
+        raise ValueError("There is no image to write, got an array without rows.")
     if path.suffix != ".npy":
         raise ValueError(f"The file must end in .npy, got {str(path)!r}.")
     handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
@@ -90,6 +92,7 @@ def _fill(file, images):
     }
     np.lib.format.write_array_header_2_0(file, header)
     n_bytes = images.size * images.dtype.itemsize
-    os.posix_fallocate(file.fileno(), file.tell(), n_bytes)  # a full disk is an error here,
-    for start in range(0, len(images), _BATCH):  # not a crash when the mapping is read
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error before anything is written
+        os.posix_fallocate(file.fileno(), file.tell(), n_bytes)
+    for start in range(0, len(images), _BATCH):
         np.ascontiguousarray(images[start : start + _BATCH]).tofile(file)
