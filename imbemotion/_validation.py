@@ -22,6 +22,7 @@ __all__ = [
     "check_pixels",
     "check_random_state",
     "fit_context",
+    "forget_fit",
     "holds_paths",
     "looks_like_images",
     "safe_indexing",
@@ -64,8 +65,20 @@ def shorten(items, limit=10):
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def forget_fit(estimator):
+    """Take away what an earlier fit left, so that a fit that fails leaves nothing mixed.
+
+    Parameters
+    ----------
+    estimator : object
+        Any estimator; attributes that end in ``_`` are deleted.
+    """
+    for name in [n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")]:
+        delattr(estimator, name)
+
+
 def looks_like_images(X):
-    """Tell whether X is a batch of images: an array of 3 or 4 dimensions.
+    """Tell whether X is a batch of images: 3 dimensions or more, or a list of images.
 
     Parameters
     ----------
@@ -75,12 +88,15 @@ def looks_like_images(X):
     Returns
     -------
     is_batch : bool
-        True for arrays and nested lists of shape (n, height, width[, channels]).
+        True for arrays of shape (n, height, width[, channels]) and for lists, object arrays
+        and Series of images.
     """
-    ndim = getattr(X, "ndim", None)
-    if isinstance(X, list | tuple) and len(X) and isinstance(X[0], np.ndarray | list | tuple):
-        ndim = 1 + np.ndim(X[0])
-    return ndim is not None and ndim >= 3
+    if getattr(X, "ndim", 1) != 1:
+        return X.ndim >= 3
+    first = _first(X)
+    if isinstance(first, list | tuple):
+        return bool(first) and isinstance(first[0], list | tuple | np.ndarray)
+    return getattr(first, "ndim", 0) >= 2 or hasattr(first, "getbands")  # PIL's images
 
 
 def holds_paths(X):
@@ -96,12 +112,16 @@ def holds_paths(X):
     is_paths : bool
         True for a list, array or pandas Series of ``str`` or ``Path``.
     """
-    if isinstance(X, str | bytes | PathLike) or not hasattr(X, "__len__"):
-        return False
-    if getattr(X, "ndim", 1) != 1 or len(X) == 0:
-        return False
-    first = X.iloc[0] if hasattr(X, "iloc") else X[0]
-    return isinstance(first, str | PathLike)
+    return getattr(X, "ndim", 1) == 1 and isinstance(_first(X), str | PathLike)
+
+
+def _first(X):
+    """Give the first of a collection, None where X is none or empty."""
+    if isinstance(X, str | bytes | PathLike | dict) or not hasattr(X, "__getitem__"):
+        return None
+    if len(X) == 0:
+        return None
+    return X.iloc[0] if hasattr(X, "iloc") else X[0]
 
 
 def check_pixels(images):
@@ -126,10 +146,12 @@ def check_pixels(images):
     TypeError
         If the values are not numbers.
     """
-    pixels = images if isinstance(images, np.ndarray) else np.asarray(images)
+    pixels = images if isinstance(images, np.ndarray) else _stack(images)
     _check_shape(pixels.shape)
     if pixels.dtype == np.uint8 or pixels.dtype in _FLOATS:
         return pixels
+    if pixels.dtype.kind == "f" and pixels.dtype.itemsize in (4, 8):
+        return pixels.astype(pixels.dtype.newbyteorder("="))
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype == np.float16:
@@ -145,6 +167,16 @@ def check_pixels(images):
             f"{pixels.max()}. Use ImageLoader, which rescales 16-bit images."
         )
     return pixels.astype(np.uint8)
+
+
+def _stack(images):
+    try:
+        return np.asarray(images)
+    except ValueError as error:
+        raise ValueError(
+            "Images must be of one shape, got a list of differing ones. "
+            "Use ImageLoader(size=...) to bring them to one."
+        ) from error
 
 
 def _check_shape(shape):
@@ -205,5 +237,15 @@ def _missing_labels(y):
     if y.dtype.kind == "f":
         return ~np.isfinite(y)
     if y.dtype.kind == "O":
-        return np.array([label is None or label != label for label in y], dtype=bool)
+        kinds = {str if isinstance(label, str) else object for label in y if not _is_gap(label)}
+        if len(kinds) > 1:
+            raise ValueError("Labels must be of one kind, got text and others mixed.")
+        return np.array([_is_gap(label) for label in y], dtype=bool)
     return np.zeros(len(y), dtype=bool)
+
+
+def _is_gap(label):
+    """Tell whether a label is None, NaN, or pandas' NA or NaT, which can't be compared."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, float) and not np.isfinite(label)

@@ -1,11 +1,14 @@
 """Splits that do not leak: persons from file names, and made pictures kept from their parents."""
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 __all__ = ["name_groups", "split_originals"]
+
+_BATCH = 1024
 
 
 def name_groups(filenames, pattern=r"(.+)_\d{4}"):
@@ -39,12 +42,13 @@ def name_groups(filenames, pattern=r"(.+)_\d{4}"):
     )
 
 
-def split_originals(X, y, fraction, random_state, *, known_parents=True):
+def split_originals(X, y, fraction, random_state):
     """Split rows into training and validation with no picture, nor its parents, on both sides.
 
     Validation takes originals only, one row per parent and a share of the parents of every
     class: at least one where the class has two. Every other row with a parent in
-    validation, be it a copy or a picture made of it, leaves training too.
+    validation, be it a copy or a picture made of it, leaves training too. Originals with
+    the same pixels count as one parent.
 
     Parameters
     ----------
@@ -60,10 +64,6 @@ def split_originals(X, y, fraction, random_state, *, known_parents=True):
     random_state : RandomState
         Draws the parents.
 
-    known_parents : bool, default=True
-        Whether ``X.parents`` can be relied on. Otherwise rows of identical pixels count as
-        copies of one image.
-
     Returns
     -------
     train : ndarray of int
@@ -75,29 +75,45 @@ def split_originals(X, y, fraction, random_state, *, known_parents=True):
     Raises
     ------
     ValueError
-        If the parents of a row are unknown, or no class has two parents.
+        If the parents of a row are unknown, there are no originals, or no class has two.
     """
-    parents = X.parents if known_parents else _identical_rows(X)[:, None]
-    if (parents[:, 0] < 0).any():
+    parents, originals = X.parents, np.flatnonzero(~X.made)
+    n_unknown = (parents[:, 0] < 0).sum()
+    if n_unknown:
         raise ValueError(
-            f"{(parents[:, 0] < 0).sum()} of {len(X)} rows were made of unknown images, so a "
+            f"{n_unknown} of {len(X)} rows were made of unknown images, so a "
             "validation split could hold pictures of training images. Use a sampler of "
             "imbemotion, which knows the parents, or set validation_fraction=None."
         )
-    originals = np.flatnonzero(~X.made)
-    _, first = np.unique(parents[originals, 0], return_index=True)
-    candidates = originals[np.sort(first)]
+    if not len(originals):
+        raise ValueError(
+            f"A validation split takes originals, got none among {len(X)} rows. "
+            "Set validation_fraction=None."
+        )
+    parents, candidates = _merge_twins(X, parents, originals)
     valid = _stratified_share(candidates, y, fraction, random_state)
     in_valid = np.isin(parents, parents[valid, 0]).any(axis=1)
     return np.flatnonzero(~in_valid), valid
 
 
-def _identical_rows(X):
+def _merge_twins(X, parents, originals):
+    """Give originals of the same pixels one parent; also the first row of every parent."""
+    numbers, first = np.unique(parents[originals, 0], return_index=True)
+    rows = originals[first]
+    of_twin = numbers[_first_twins(X[rows])]  # (n_parents,)
+    place = np.searchsorted(numbers, parents).clip(max=len(numbers) - 1)
+    merged = np.where(numbers[place] == parents, of_twin[place], parents)
+    return merged, np.sort(rows[of_twin == numbers])
+
+
+def _first_twins(X):
     """Find for every row the first row with the same pixels, (n,)."""
-    pixels = np.ascontiguousarray(np.asarray(X)).reshape(len(X), -1)
-    as_bytes = pixels.view(np.dtype((np.void, pixels.dtype.itemsize * pixels.shape[1])))[:, 0]
-    _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
-    return first[inverse]
+    seen, twins = {}, np.arange(len(X))
+    for start in range(0, len(X), _BATCH):
+        pixels = np.ascontiguousarray(X[start : start + _BATCH])
+        for row, image in enumerate(pixels, start):
+            twins[row] = seen.setdefault(blake2b(image, digest_size=16).digest(), row)
+    return twins
 
 
 def _stratified_share(rows, y, fraction, random_state):

@@ -17,7 +17,7 @@ def resampled(sizes, seed):
     """Originals, copies, augmented and interpolated rows of classes of the given sizes."""
     rng = np.random.default_rng(seed)
     y = np.repeat(np.arange(len(sizes)), sizes)
-    X = ImageArray(np.zeros((len(y), 2, 2), dtype=np.uint8))
+    X = ImageArray(np.arange(len(y) * 4, dtype=np.float32).reshape(-1, 2, 2))
     rows = rng.integers(0, len(y), (2, 20))
     weights, seeds = rng.random(20), np.arange(20)
     new = [X[rows[0]], X.augment(rows[0], invert, seeds), X.interpolate(*rows, weights)]
@@ -51,14 +51,22 @@ def test_every_class_gives_its_share_and_keeps_something(sizes, seed):
     assert counts.tolist() == expected
 
 
-def test_without_provenance_identical_rows_are_one_parent(pictures):
+def test_identical_originals_are_one_parent(pictures):
     rows = np.array([0, 1, 2, 3, 0, 0, 5, 4, 4])
     y = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
     X = ImageArray(pictures[rows])
-    for seed in range(5):
-        rng = np.random.RandomState(seed)
-        train, valid = split_originals(X, y, 0.5, rng, known_parents=False)
+    X = np.concatenate([X, X.augment([4, 8], invert, [0, 0])])
+    rows, y = np.append(rows, [0, 4]), np.append(y, [0, 1])
+    for seed in range(8):
+        train, valid = split_originals(X, y, 0.5, np.random.RandomState(seed))
         assert not np.isin(rows[train], rows[valid]).any()
+        assert len(set(rows[valid])) == len(valid)
+
+
+def test_made_rows_alone_can_not_be_split(pictures):
+    X = ImageArray(pictures).augment(np.arange(12), invert, np.arange(12))
+    with pytest.raises(ValueError, match="takes originals, got none among 12 rows"):
+        split_originals(X, np.arange(12) % 2, 0.5, np.random.RandomState(0))
 
 
 def test_a_class_with_one_image_stays_in_training(pictures):

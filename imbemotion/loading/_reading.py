@@ -138,7 +138,10 @@ def as_images(X):
     """
     if isinstance(X, ImageArray):
         return X
-    return load_images(X, mode="rgb")[0] if holds_paths(X) else ImageArray(X)
+    single = getattr(X, "ndim", 1) == 1 and not isinstance(X, list | tuple)
+    if holds_paths(X) or single or (len(X) and hasattr(X[0], "getbands")):
+        return load_images(X, mode="rgb")[0]
+    return ImageArray(X)
 
 
 def load_images(items, *, size=None, mode="gray", resize="stretch", n_jobs=None, errors="raise"):

@@ -16,6 +16,7 @@ from imbemotion._validation import (
     check_consistent_length,
     check_labels,
     fit_context,
+    forget_fit,
     holds_paths,
     looks_like_images,
     safe_indexing,
@@ -111,6 +112,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         return originals.transform(X_resampled, y_resampled)
 
     def _prepare(self, X, y):
+        forget_fit(self)
         if looks_like_images(X) or holds_paths(X):
             X = as_images(X)
         originals = ArraysTransformer(X, y)  # imblearn's: brings back lists and pandas types
