@@ -41,38 +41,43 @@ def apply_policy(policy, images, seeds):
         If the policy changes the shape or the dtype of an image.
     """
     if hasattr(policy, "draw") and hasattr(policy, "apply"):
-        augmented = policy.apply(images, policy.draw(seeds))
-    else:
-        augmented = np.empty_like(images)
-        for number, (image, seed) in enumerate(zip(images, seeds, strict=True)):
-            augmented[number] = _checked(policy, _call(policy, image, int(seed)), image)
-    return _checked(policy, augmented, images)
-
-
-def _call(policy, image, seed):
+        return _checked(policy, policy.apply(images, policy.draw(seeds)), images)
+    augmented = np.empty_like(images)
     torch = sys.modules.get("torch")  # a torch policy exists only where torch is loaded
-    with _seeded(seed, torch):
-        if torch is None or not isinstance(policy, torch.nn.Module):
-            return np.asarray(policy(image.copy()))
-        return _call_module(policy, image, torch)
+    is_module = torch is not None and isinstance(policy, torch.nn.Module)
+    call = _call_module if is_module else _call
+    with _generators_kept(torch):
+        for number, (image, seed) in enumerate(zip(images, seeds.tolist(), strict=True)):
+            _seed(seed, torch)
+            augmented[number] = _checked(policy, call(policy, image), image)
+    return augmented
 
 
-def _call_module(transform, image, torch):
+def _call(policy, image):
+    return np.asarray(policy(image.copy()))
+
+
+def _call_module(transform, image):
+    from torch import from_numpy
+
     stacked = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    result = transform(torch.from_numpy(stacked.copy())).numpy()  # (C, H, W)
+    result = transform(from_numpy(stacked.copy())).numpy()  # (C, H, W)
     return result[0] if image.ndim == 2 else result.transpose(1, 2, 0)
 
 
+def _seed(seed, torch):
+    random.seed(seed)
+    np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002
+    if torch is not None:
+        torch.random.default_generator.manual_seed(seed)
+
+
 @contextmanager
-def _seeded(seed, torch=None):
-    """Seed the global generators, and put them back afterwards."""
+def _generators_kept(torch):
+    """Put the global generators back as they were."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     torch_state = None if torch is None else torch.random.get_rng_state()
     try:
-        random.seed(seed)
-        np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002
-        if torch is not None:
-            torch.random.default_generator.manual_seed(seed)
         yield
     finally:
         random.setstate(python_state)

@@ -1,5 +1,6 @@
 """CNNClassifier: a convolutional network as a plain scikit-learn classifier."""
 
+from copy import deepcopy
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,12 +9,22 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping, EpochScoring
 
+from imbemotion._training import (
+    FixedSplit,
+    input_scale,
+    limited_threads,
+    no_print,
+    pick_device,
+    seeded,
+    valid_macro_f1,
+)
 from imbemotion._validation import (
     Interval,
     StrOptions,
     check_labels,
     check_random_state,
     fit_context,
+    forget_fit,
     holds_paths,
     looks_like_images,
     validate_data,
@@ -21,15 +32,7 @@ from imbemotion._validation import (
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.losses import LOSSES, class_weights
-from imbemotion.net import (
-    FixedSplit,
-    ImageNeuralNetClassifier,
-    input_scale,
-    limited_threads,
-    no_print,
-    pick_device,
-    valid_macro_f1,
-)
+from imbemotion.net import ImageNeuralNetClassifier
 from imbemotion.networks import NETWORKS
 from imbemotion.splitting import split_originals
 
@@ -235,7 +238,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         FloatingPointError
             If the loss becomes infinite or NaN.
         """
-        known_parents = isinstance(X, ImageArray) or holds_paths(X)
+        forget_fit(self)
         X, y = self._check_training_data(X, y)
         self.classes_, encoded = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -244,13 +247,13 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             )
         random_state = check_random_state(self.random_state)
         seed = random_state.randint(2**31 - 1)
-        train, valid = self._split(X, encoded, random_state, known_parents)
+        train, valid = self._split(X, encoded, random_state)
         self.class_counts_ = np.bincount(encoded[train], minlength=len(self.classes_))
         self.validation_indices_ = valid
-        with limited_threads(self.n_threads), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.net_ = self._make_net(X[train], train, valid).fit(X, encoded)
-        self.n_iter_ = len(self.net_.history)
+        device = pick_device(self.device)
+        with limited_threads(self.n_threads), seeded(seed, device):
+            net = self._make_net(X[train], train, valid, device).fit(X, encoded)
+        self.net_, self.n_iter_ = net, len(net.history)
         return self
 
     def predict_proba(self, X):
@@ -266,7 +269,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         probabilities : ndarray of shape (n_samples, n_classes)
             Columns in the order of ``classes_``; rows sum to 1.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")
         X = self._check_images(X, reset=False)
         with limited_threads(self.n_threads):
             return self.net_.predict_proba(X)
@@ -297,10 +300,17 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         return X, y
 
     def _check_images(self, X, *, reset):
-        flat = not (looks_like_images(X) or holds_paths(X))
+        flat = not (isinstance(X, ImageArray) or looks_like_images(X) or holds_paths(X))
+        if flat and not reset and self.image_shape_[0] != 1:
+            raise ValueError(
+                f"X must hold images of shape {self.image_shape_}, as in fit, got flat data "
+                f"of shape {np.shape(X)}."
+            )
         if flat:  # images one pixel high
             X = validate_data(self, X, reset=reset, dtype=np.float32)[:, None]
         X = as_images(X)
+        if not len(X):
+            raise ValueError("X must hold at least one image, got an array without rows.")
         if reset:
             self.image_shape_, self._dtype_kind = X.shape[1:], X.dtype.kind
             self.n_features_in_ = X.shape[2] if flat else X.shape[1]
@@ -316,22 +326,29 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             )
         return X
 
-    def _split(self, X, encoded, random_state, known_parents):
+    def _split(self, X, encoded, random_state):
         if self.validation_fraction is None:
             return np.arange(len(X)), np.empty(0, dtype=np.int64)
-        return split_originals(
-            X, encoded, self.validation_fraction, random_state, known_parents=known_parents
-        )
+        return split_originals(X, encoded, self.validation_fraction, random_state)
 
-    def _make_net(self, X, train, valid):
+    def _loss_settings(self):
+        settings = dict(self.loss_params or {})
         weights = class_weights(self.class_weight, self.classes_, self.class_counts_)
+        if weights is not None and "weight" in settings:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} and a weight in loss_params exclude each "
+                "other. Give one of them."
+            )
+        if weights is not None:
+            settings["weight"] = torch.as_tensor(weights)
+        return {f"criterion__{name}": value for name, value in settings.items()}
+
+    def _make_net(self, X, train, valid, device):
         mean, scale = input_scale(X)
-        loss_params = {f"criterion__{name}": v for name, v in (self.loss_params or {}).items()}
         settings = {
             "module__n_classes": len(self.classes_),
             "module__channels": X.shape[3] if X.ndim == 4 else 1,
             "criterion": LOSSES.get(self.loss, self.loss),
-            "criterion__weight": None if weights is None else torch.as_tensor(weights),
             "optimizer": _OPTIMIZERS.get(self.optimizer, self.optimizer),
             "optimizer__weight_decay": self.weight_decay,
             "lr": self.lr,
@@ -339,16 +356,16 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             "batch_size": self.batch_size,
             "train_split": FixedSplit(train, valid) if len(valid) else None,
             "callbacks": self._make_callbacks(len(valid)),
-            "device": pick_device(self.device),
+            "device": device,
             "input_mean": mean,
             "input_scale": scale,
             "verbose": self.verbose,
         }
-        settings = {**settings, **loss_params, **(self.net_params or {})}
+        settings = {**settings, **self._loss_settings(), **(self.net_params or {})}
         return ImageNeuralNetClassifier(NETWORKS.get(self.module, self.module), **settings)
 
     def _make_callbacks(self, validating):
-        callbacks = list(self.callbacks or [])
+        callbacks = deepcopy(self.callbacks or [])  # skorch writes into them
         if not validating:
             return callbacks
         scoring = EpochScoring(valid_macro_f1, name="valid_macro_f1", lower_is_better=False)

@@ -1,5 +1,7 @@
 """Losses for skewed classes, and the class weights that go into them."""
 
+from numbers import Real
+
 import numpy as np
 import torch
 from torch import nn
@@ -95,7 +97,7 @@ def class_weights(class_weight, classes, counts):
     Raises
     ------
     ValueError
-        If a dict names an unknown class or holds a negative weight.
+        If a dict names an unknown class or a weight is no positive number.
 
     Examples
     --------
@@ -115,7 +117,7 @@ def class_weights(class_weight, classes, counts):
             f"class_weight names {shorten(map(repr, unknown))}, which y does not hold "
             f"(it holds {shorten(map(repr, labels))})."
         )
-    weights = np.array([class_weight.get(label, 1.0) for label in labels], dtype=np.float32)
-    if not (weights >= 0).all():
-        raise ValueError(f"Class weights must be 0 or more, got {class_weight}.")
-    return weights
+    weights = [class_weight.get(label, 1.0) for label in labels]
+    if not all(isinstance(w, Real) and 0 < w < np.inf for w in weights):
+        raise ValueError(f"Class weights must be positive numbers, got {class_weight}.")
+    return np.array(weights, dtype=np.float32)

@@ -3,25 +3,15 @@
 import signal
 import threading
 from contextlib import contextmanager
+from numbers import Real
 
+import cloudpickle
 import numpy as np
 import torch
-from sklearn.metrics import f1_score
 from skorch import NeuralNetClassifier
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset, default_collate
 
-__all__ = [
-    "FixedSplit",
-    "ImageDataset",
-    "ImageNeuralNetClassifier",
-    "input_scale",
-    "limited_threads",
-    "no_print",
-    "pick_device",
-    "valid_macro_f1",
-]
-
-_BATCH = 1024
+__all__ = ["ImageDataset", "ImageNeuralNetClassifier"]
 
 
 class ImageDataset(Dataset):
@@ -56,8 +46,9 @@ class ImageDataset(Dataset):
         return torch.from_numpy(images), torch.from_numpy(self.y[rows])
 
 
-def _as_it_is(batch):
-    return batch
+def _collate(batch):
+    """Hand on a batch that an ``ImageDataset`` gave whole, and stack what comes singly."""
+    return batch if isinstance(batch, tuple) else default_collate(batch)
 
 
 def _to_channels_first(images):
@@ -104,6 +95,13 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     iterator_train__shuffle : bool, default=True
         Whether to draw the batches in a new order each epoch.
 
+    iterator_train__collate_fn : callable, default=_collate
+        Makes a training batch; the default takes images and labels as the dataset gives
+        them.
+
+    iterator_valid__collate_fn : callable, default=_collate
+        The same for validation and prediction.
+
     **kwargs : dict
         As in ``skorch.NeuralNetClassifier``.
 
@@ -134,6 +132,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         dataset=ImageDataset,
         predict_nonlinearity=_probabilities,
         iterator_train__shuffle=True,
+        iterator_train__collate_fn=_collate,
+        iterator_valid__collate_fn=_collate,
         **kwargs,
     ):
         super().__init__(
@@ -143,32 +143,12 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             dataset=dataset,
             predict_nonlinearity=predict_nonlinearity,
             iterator_train__shuffle=iterator_train__shuffle,
+            iterator_train__collate_fn=iterator_train__collate_fn,
+            iterator_valid__collate_fn=iterator_valid__collate_fn,
             **kwargs,
         )
         self.input_mean = input_mean
         self.input_scale = input_scale
-
-    def get_iterator(self, dataset, training=False):
-        """Make the loader of batches; an ``ImageDataset`` gives them ready made.
-
-        Parameters
-        ----------
-        dataset : Dataset
-            What to iterate over.
-
-        training : bool, default=False
-            Whether to use the settings for training.
-
-        Returns
-        -------
-        iterator : DataLoader
-            Gives pairs of images and labels.
-        """
-        iterator = super().get_iterator(dataset, training=training)
-        whole = dataset.dataset if isinstance(dataset, Subset) else dataset
-        if isinstance(iterator, DataLoader) and isinstance(whole, ImageDataset):
-            iterator.collate_fn = _as_it_is
-        return iterator
 
     def infer(self, x, **fit_params):
         """Scale a batch of images and compute their logits.
@@ -187,22 +167,23 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             What the network makes of them.
         """
         images = torch.as_tensor(x, device=self.device).float()
-        mean = torch.as_tensor(self.input_mean, dtype=torch.float32, device=self.device)
-        scale = torch.as_tensor(self.input_scale, dtype=torch.float32, device=self.device)
-        images = _to_channels_first((images - mean) / scale)
-        return super().infer(images.contiguous(memory_format=torch.channels_last), **fit_params)
+        if np.any(self.input_mean):
+            images = images - self._on_device(self.input_mean)
+        images = _to_channels_first(images / self._on_device(self.input_scale))
+        return super().infer(images.contiguous(), **fit_params)
 
-    def initialize_module(self):
-        """Make the network; its weights lie channels last, which convolutions are faster on.
+    def _on_device(self, setting):
+        if isinstance(setting, Real):
+            return setting
+        return torch.as_tensor(setting, dtype=torch.float32, device=self.device)
 
-        Returns
-        -------
-        self : object
-            The net itself.
-        """
-        super().initialize_module()
-        self.module_.to(memory_format=torch.channels_last)
-        return self
+    def __getstate__(self):
+        # skorch pickles the parts of the network with pickle, which can't name classes that
+        # were written in a notebook; cloudpickle takes them along
+        state = self.__dict__.copy()
+        prefixes = tuple(self.cuda_dependent_attributes_)
+        parts = {name: state.pop(name) for name in list(state) if name.startswith(prefixes)}
+        return {**state, "__cuda_dependent_attributes__": cloudpickle.dumps(parts)}
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         """Stop when the loss of a training batch is not a number.
@@ -291,56 +272,3 @@ def _noting_ctrl_c():
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-class FixedSplit:
-    """The split that was decided beforehand, in the form that skorch asks for."""
-
-    def __init__(self, train, valid):
-        self.train = train
-        self.valid = valid
-
-    def __call__(self, dataset, y=None, groups=None):
-        """Split a dataset into training and validation."""
-        return Subset(dataset, self.train), Subset(dataset, self.valid)
-
-
-def valid_macro_f1(net, X, y):
-    """Score encoded labels over all classes of the network."""
-    classes = np.arange(net.get_params()["module__n_classes"])
-    return f1_score(y, net.predict(X), labels=classes, average="macro", zero_division=0.0)
-
-
-def no_print(*args, **kwargs):
-    """Take the place of skorch's print."""
-
-
-def input_scale(X):
-    """Find what to subtract from pixels and divide them by, per channel for floats."""
-    if X.dtype == np.uint8:
-        return 0.0, 255.0
-    channels = X.shape[3] if X.ndim == 4 else 1
-    batches = [X[start : start + _BATCH] for start in range(0, len(X), _BATCH)]
-    pixels = (np.asarray(batch, dtype=np.float64).reshape(-1, channels) for batch in batches)
-    sums = np.array([[p.sum(axis=0), (p**2).sum(axis=0)] for p in pixels]).sum(axis=0)
-    mean, square = sums / (X.size // channels)
-    deviation = np.sqrt(np.maximum(square - mean**2, 0))
-    return mean, np.where(deviation > 0, deviation, 1.0)
-
-
-def pick_device(name):
-    """Choose the device: "auto" is a GPU where there is one."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def limited_threads(number):
-    """Limit PyTorch's threads, and put the number back afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if number is None else number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -14,7 +14,7 @@ FLOORS = [
     {"_validation", "_draws"},
     {"augmentation", "networks", "losses"},
     {"images"},
-    {"loading", "midi", "splitting", "net"},
+    {"loading", "midi", "splitting", "net", "_training"},
     {"samplers", "classifier", "postprocessing", "analysis"},
     {"plots", "datasets"},
     {"comparison"},
@@ -23,7 +23,7 @@ FLOORS = [
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
-MAY_IMPORT_TORCH = {"networks", "losses", "net", "classifier"}
+MAY_IMPORT_TORCH = {"networks", "losses", "net", "_training", "classifier"}
 
 
 def room_of(path):

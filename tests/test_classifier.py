@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 import torch
 from imblearn.pipeline import Pipeline
+from joblib import parallel_config
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import f1_score
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_validate,
+)
 from sklearn.utils.class_weight import compute_class_weight
+from skorch.callbacks import EarlyStopping
 
 from imbemotion import CNNClassifier, ImageArray, RandomSampler, SmallCNN, make_faces
 
@@ -199,6 +207,82 @@ def test_a_pickle_predicts_the_same(faces):
     np.testing.assert_array_equal(again.predict_proba(faces[0]), model.predict_proba(faces[0]))
 
 
+def test_validation_finds_copies_that_an_image_array_hides(faces):
+    X, y = RandomSampler(random_state=0, output="array").fit_resample(*faces)
+    model = quick(validation_fraction=0.25).fit(ImageArray(X), y)
+    held = {image.tobytes() for image in X[model.validation_indices_]}
+    copies = sum(image.tobytes() in held for image in X)
+    assert model.class_counts_.sum() == len(X) - copies
+
+
+def test_a_fit_that_fails_leaves_nothing_mixed(faces):
+    X, y = faces
+    model = quick().fit(X, y)
+    with pytest.raises(FloatingPointError, match="The loss became"):
+        model.set_params(lr=1e30, optimizer="sgd", max_epochs=20).fit(
+            X, np.where(y == "sad", "zzz", y)
+        )
+    with pytest.raises(NotFittedError, match="not fitted"):
+        model.predict(X)
+
+
+class Lenet(torch.nn.Module):
+    """A network as tutorials write it: it flattens by view, and its loss takes no weights."""
+
+    def __init__(self, n_classes, channels):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(channels, 4, 3)
+        self.linear = torch.nn.Linear(4 * 14 * 14, n_classes)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        return self.linear(x.view(x.size(0), -1))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_networks_of_tutorials_work(faces, colour):
+    X, y = faces
+    X = np.repeat(X[..., None], 3, axis=3) if colour else X
+    model = quick(module=Lenet, loss=lambda: torch.nn.CrossEntropyLoss()).fit(X, y)
+    assert model.predict(X).shape == y.shape
+
+
+def test_networks_that_can_not_be_imported_survive_worker_processes(faces):
+    class Local(Lenet):
+        pass
+
+    results = cross_validate(
+        quick(module=Local), *faces, cv=2, n_jobs=2, return_estimator=True, error_score="raise"
+    )
+    assert results["estimator"][0].predict(faces[0]).shape == (42,)
+
+
+def test_threads_do_not_disturb_one_another(faces):
+    X, y = faces
+    with parallel_config(backend="threading", n_jobs=2):
+        together = cross_val_predict(quick(), X, y, cv=3, method="predict_proba")
+    alone = cross_val_predict(quick(), X, y, cv=3, method="predict_proba")
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_callbacks_are_left_as_they_were(faces):
+    stopping = EarlyStopping("train_loss", patience=1)
+    before = dict(vars(stopping))
+    quick(callbacks=[stopping]).fit(*faces)
+    assert vars(stopping) == before
+
+
+def test_a_collate_function_of_ones_own_is_used(faces):
+    seen = []
+
+    def collate(batch):
+        seen.append(len(batch[1]))
+        return batch
+
+    quick(net_params={"iterator_train__collate_fn": collate}).fit(*faces)
+    assert sum(seen) == 2 * 42
+
+
 def test_bad_input_is_one_clear_sentence(faces):
     X, y = faces
     model = quick().fit(X, y)
@@ -209,6 +293,13 @@ def test_bad_input_is_one_clear_sentence(faces):
         (lambda: quick(loss="hinge").fit(X, y), "'loss' parameter"),
         (lambda: model.predict(X[:, :8]), r"images of shape \(16, 16\)"),
         (lambda: model.predict(X / 255), "kind seen in fit"),
+        (lambda: model.predict(X.reshape(42, -1)), r"got flat data of shape \(42, 256\)"),
+        (lambda: model.predict(ImageArray(X)[[]]), "at least one image"),
+        (lambda: quick().fit([X[0], X[1, :8]], ["a", "b"]), "of one shape, got a list"),
+        (
+            lambda: quick(class_weight="balanced", loss_params={"weight": None}).fit(X, y),
+            "exclude each other",
+        ),
     ]:
         with pytest.raises(ValueError, match=error):
             bad()

@@ -92,7 +92,12 @@ def test_weights_by_label_default_to_one():
 
 
 @pytest.mark.parametrize(
-    ("given", "error"), [({"c": 1}, "names 'c', which y does not hold"), ({"a": -1}, "0 or more")]
+    ("given", "error"),
+    [
+        ({"c": 1}, "names 'c', which y does not hold"),
+        ({"a": 0}, "positive numbers"),
+        ({"a": "x"}, "positive numbers"),
+    ],
 )
 def test_wrong_weights_are_refused(given, error):
     with pytest.raises(ValueError, match=error):

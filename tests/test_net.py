@@ -9,7 +9,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from imbemotion import FocalLoss, ImageArray, ImageNeuralNetClassifier, SmallCNN
-from imbemotion.net import ImageDataset, input_scale, limited_threads
+from imbemotion._training import input_scale, limited_threads
+from imbemotion.net import ImageDataset
 
 
 @pytest.fixture
