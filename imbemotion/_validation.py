@@ -21,6 +21,7 @@ __all__ = [
     "check_labels",
     "check_pixels",
     "check_random_state",
+    "column_or_1d",
     "fit_context",
     "forget_fit",
     "holds_paths",

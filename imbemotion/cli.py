@@ -9,8 +9,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table, box
 
@@ -23,7 +25,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-_STRATEGIES = "none,oversample,undersample,hybrid,class_weight,focal"
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
 
 
@@ -49,6 +50,13 @@ class Errors(StrEnum):
     skip = "skip"
 
 
+class Model(StrEnum):
+    """The networks that have a name."""
+
+    small_cnn = "small_cnn"
+    deep_cnn = "deep_cnn"
+
+
 class GroupBy(StrEnum):
     """What must not be on both sides of a split."""
 
@@ -57,9 +65,14 @@ class GroupBy(StrEnum):
 
 
 Strategies = Annotated[
-    str, typer.Option(help="Strategies to compare, with commas. The first is the baseline.")
+    str | None,
+    typer.Option(
+        help="Strategies to compare, with commas; the first is the baseline. All are none, "
+        "oversample, undersample, hybrid, class_weight, focal.",
+        show_default="all",
+    ),
 ]
-Model = Annotated[str, typer.Option(help="Network: small_cnn or deep_cnn.")]
+Network = Annotated[Model, typer.Option("--model", help="The network.")]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
 Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Repeats of everything with other seeds.")]
@@ -104,8 +117,8 @@ def compare(
             "groups (as the source holds them).",
         ),
     ] = None,
-    strategies: Strategies = _STRATEGIES,
-    model: Model = "deep_cnn",
+    strategies: Strategies = None,
+    model: Network = Model.deep_cnn,
     epochs: Epochs = 10,
     folds: Folds = 5,
     repeats: Repeats = 1,
@@ -116,17 +129,17 @@ def compare(
 ):
     """Compare balancing strategies on your images, by macro-F1 on paired folds."""
     with _errors_in_one_sentence(debug):
+        plan = _plan(strategies, model, epochs, folds, repeats, seed, jobs, out)
         data = _load(source, images, size=size, mode=mode, resize=resize, errors=errors)
         groups = _groups(data, group_by)
-        y = data.target
-        _show_data(f"{source}", data.data, y, groups)
-        _run(data.data, y, groups, strategies, model, epochs, folds, repeats, seed, jobs, out)
+        _show_data(f"{source}", data.data, data.target, groups)
+        _run(data.data, data.target, groups, **plan)
 
 
 @app.command()
 def demo(
-    strategies: Strategies = _STRATEGIES,
-    model: Model = "deep_cnn",
+    strategies: Strategies = None,
+    model: Network = Model.deep_cnn,
     epochs: Epochs = 12,
     folds: Folds = 3,
     repeats: Repeats = 1,
@@ -139,9 +152,10 @@ def demo(
     from imbemotion.datasets import make_faces
 
     with _errors_in_one_sentence(debug):
+        plan = _plan(strategies, model, epochs, folds, repeats, seed, jobs, out)
         X, y = make_faces(_DEMO_COUNTS, size=32, random_state=seed)
         _show_data("drawn faces", X, y, None)
-        _run(X, y, None, strategies, model, epochs, folds, repeats, seed, jobs, out)
+        _run(X, y, None, **plan)
 
 
 def main():
@@ -197,7 +211,11 @@ def _groups(data, group_by):
         return None
     wanted = {"name": data.filenames, "groups": data.groups}[group_by]
     if wanted is None:
-        raise ValueError(f"--group-by {group_by} needs what this source does not hold.")
+        column = {"name": "file names", "groups": "groups"}[group_by]
+        raise ValueError(
+            f"--group-by {group_by} needs {column}, and the source holds none. Leave it out, or "
+            "add them to the source (an array files or groups in an .npz)."
+        )
     return name_groups(wanted) if group_by == GroupBy.name else wanted
 
 
@@ -213,30 +231,47 @@ def _show_data(name, X, y, groups):
     print_("  " + ", ".join(f"{label} {n:,}" for label, n in counts), markup=False)
 
 
-def _run(X, y, groups, strategies, model, epochs, folds, repeats, seed, jobs, out):
+def _plan(strategies, model, epochs, folds, repeats, seed, jobs, out):
+    """Check what was asked for before any picture is read."""
+    from imbemotion.comparison import named_strategies
+
+    names = None
+    if strategies is not None:
+        names = [name.strip() for name in strategies.split(",") if name.strip()]
+    if out is not None and not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"--out {out}: the folder {out.parent} does not exist.")
+    return {
+        "strategies": named_strategies(names),
+        "network": {"module": str(model), "max_epochs": epochs},
+        "folding": {"cv": folds, "n_repeats": repeats, "n_jobs": jobs, "random_state": seed},
+        "out": out,
+    }
+
+
+def _run(X, y, groups, strategies, network, folding, out):
     from imblearn.pipeline import Pipeline
 
     from imbemotion.classifier import CNNClassifier
-    from imbemotion.comparison import Comparison, compare_strategies, named_strategies
+    from imbemotion.comparison import Comparison, compare_strategies
 
-    chosen = named_strategies([name.strip() for name in strategies.split(",")])
-    cnn = CNNClassifier(module=model, max_epochs=epochs, n_threads=1)
-    pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])
-    start, records = perf_counter(), []
+    pipe = Pipeline([("balance", "passthrough"), ("cnn", CNNClassifier(n_threads=1, **network))])
+    n_folds = folding["cv"] * folding["n_repeats"]
+    start, records, stopped = perf_counter(), [], False
     try:
-        with _progress(len(chosen) * folds * repeats, records) as advance:
+        with _progress(len(strategies) * n_folds, records) as advance:
             comparison = compare_strategies(
-                pipe, X, y, chosen, cv=folds, groups=groups, n_repeats=repeats,
-                n_jobs=jobs, random_state=seed, on_fit=advance,
-            )  # fmt: skip
+                pipe, X, y, strategies, groups=groups, on_fit=advance, **folding
+            )
     except KeyboardInterrupt:
-        if not records:
-            raise
-        _console(stderr=True).print("Stopped; these fits were done.", style="yellow")
-        comparison = Comparison(records, list(chosen), sorted(set(y.tolist())))
-    if out is not None:
+        stopped = True
+        comparison = Comparison(records, list(strategies), sorted(set(y.tolist())))
+    if records:
+        _show(comparison, y, n_folds, perf_counter() - start, conclude=not stopped)
+    if records and out is not None:
         comparison.fits.to_csv(out, index=False)
-    _show(comparison, y, folds * repeats, perf_counter() - start)
+    if stopped:
+        _console(stderr=True).print(f"Stopped after {len(records)} fits.", style="yellow")
+        raise typer.Exit(130)
 
 
 @contextmanager
@@ -258,11 +293,12 @@ def _progress(n_fits, records):
         yield advance
 
 
-def _show(comparison, y, n_fits, seconds):
+def _show(comparison, y, n_fits, seconds, conclude):
     console = _console()
     summary, per_class = comparison.summary(), comparison.per_class()
     console.print(_summary_table(summary, n_fits, console), _class_table(per_class, y, console))
-    console.print(_conclusion(summary))
+    if conclude:
+        console.print(_conclusion(summary))
     console.print(f"{len(comparison.fits)} fits in {seconds:.0f} s.")
 
 
@@ -274,17 +310,25 @@ def _table(title, console):
 
 def _summary_table(summary, n_fits, console):
     table = _table(f"\nMacro-F1 over {n_fits} test folds", console)
-    for name in ("strategy", "macro-F1", "gain [95 % interval]", "verdict", "rows", "s per fit"):
-        table.add_column(name, justify="left" if name in ("strategy", "verdict") else "right")
+    for name in (
+        "strategy",
+        "macro-F1",
+        "gain [95 % for all together]",
+        "verdict",
+        "rows",
+        "s per fit",
+    ):
+        justify = "left" if name in ("strategy", "verdict") else "right"
+        table.add_column(escape(name), justify=justify)
     for name, line in summary.iterrows():
         gain = f"{line.gain:+.3f} [{line.gain_low:+.3f}, {line.gain_high:+.3f}]"
         table.add_row(
-            str(name),
-            f"{line['mean']:.3f} ± {line['std']:.3f}",
-            "" if line.verdict in ("baseline", "failed") else gain.replace("[", r"\["),
+            escape(str(name)),
+            "" if np.isnan(line["mean"]) else f"{line['mean']:.3f} ± {line['std']:.3f}",
+            escape(gain) if line.verdict in ("better", "worse", "not distinguishable") else "",
             line.verdict + (f" ({line.n_failed} failed)" if line.n_failed else ""),
-            f"{line.n_resampled:,.0f}",
-            f"{line.fit_time:.1f}",
+            "" if np.isnan(line.n_resampled) else f"{line.n_resampled:,.0f}",
+            "" if np.isnan(line.fit_time) else f"{line.fit_time:.1f}",
         )
     return table
 
@@ -294,9 +338,10 @@ def _class_table(per_class, y, console):
     table.add_column("class")
     table.add_column("images", justify="right")
     for name in per_class.index:
-        table.add_column(str(name), justify="right")
+        table.add_column(escape(str(name)), justify="right")
     for label, n in Counter(y.tolist()).most_common():
-        table.add_row(str(label), f"{n:,}", *[f"{score:.3f}" for score in per_class[label]])
+        scores = ["" if np.isnan(score) else f"{score:.3f}" for score in per_class[label]]
+        table.add_row(escape(str(label)), f"{n:,}", *scores)
     return table
 
 

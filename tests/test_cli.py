@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from imbemotion import ImageArray, make_faces
+from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
 
 QUICK = ["--epochs", "1", "--folds", "2", "--size", "16", "--jobs", "1", "--model", "small_cnn",
@@ -125,7 +125,39 @@ def test_bad_files_can_be_skipped(tmp_path, faces):
     assert "bad.jpg" in result.stderr
 
 
+def test_results_are_not_lost_to_a_folder_that_does_not_exist(folder, tmp_path):
+    result = run("compare", folder, *QUICK, "--out", tmp_path / "nowhere" / "fits.csv")
+    assert result.exit_code == 1
+    assert "nowhere does not exist" in result.stderr
+    assert "[1/4]" not in result.stderr
+
+
+def test_names_of_classes_are_shown_as_they_are(faces, tmp_path):
+    names = np.where(faces[1] == "sad", "joy[old]", "[red]fear")
+    ImageArray(faces[0]).save(tmp_path / "faces", labels=names)
+    result = run("compare", tmp_path / "faces", *QUICK)
+    assert "joy[old]" in result.stdout
+    assert "[red]fear" in result.stdout
+
+
+def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
+    fit = comparison._compare.fit_fold
+
+    def interrupted(estimator, name, params, X, y, classes, fold, scorer):
+        if fold.number == 1:
+            raise KeyboardInterrupt
+        return fit(estimator, name, params, X, y, classes, fold, scorer)
+
+    monkeypatch.setattr(comparison._compare, "fit_fold", interrupted)
+    result = run("compare", folder, *QUICK)
+    assert result.exit_code == 130
+    assert "Stopped after 2 fits." in result.stderr
+    assert "oversample" in result.stdout
+    assert "Better than" not in result.stdout
+
+
 def test_misuse_ends_with_status_two(folder):
+    assert run("compare", folder, "--model", "resnet18").exit_code == 2
     assert run("compare", folder, "--folds", "1").exit_code == 2
     assert run("compare", folder, "--mode", "sepia").exit_code == 2
     result = run("compare", folder, "--strategies", "none,smoote")
@@ -136,7 +168,7 @@ def test_misuse_ends_with_status_two(folder):
 def test_grouping_by_what_is_not_there_is_refused(folder):
     result = run("compare", folder, *QUICK, "--group-by", "groups")
     assert result.exit_code == 1
-    assert "--group-by groups needs what this source does not hold" in result.stderr
+    assert "--group-by groups needs groups, and the source holds none" in result.stderr
 
 
 def test_a_traceback_comes_on_request(tmp_path):

@@ -41,7 +41,8 @@ def test_samplers_pass_the_checks_of_imbalanced_learn(sampler, check):
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize(
-    ("estimator", "check"), checks(estimator_checks_generator, SAMPLERS + CLASSIFIERS)
+    ("estimator", "check"),
+    checks(estimator_checks_generator, [*SAMPLERS, FlattenImages(), *CLASSIFIERS]),
 )
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)

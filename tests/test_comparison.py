@@ -98,6 +98,32 @@ def test_a_splitter_is_used_as_it_is():
         np.testing.assert_array_equal(fold.test, test)
 
 
+def test_repeats_on_the_same_folds_are_no_new_evidence():
+    widths = []
+    for n_repeats in (1, 4):
+        comparison = compare_strategies(
+            pipeline(), X, Y, {"none": {}, "smoother": {"cnn__var_smoothing": 0.5}},
+            cv=StratifiedKFold(3), n_repeats=n_repeats, random_state=0,
+        )  # fmt: skip
+        line = comparison.summary().loc["smoother"]
+        widths.append(line.gain_high - line.gain_low)
+    assert widths[0] == pytest.approx(widths[1])
+
+
+def test_a_generator_of_splits_serves_every_repeat():
+    splits = StratifiedKFold(3).split(X, Y)
+    assert len(make_folds(splits, X, Y, None, 2, 0)) == 6
+
+
+def test_copies_on_both_sides_of_a_split_are_said():
+    X_res, y_res = RandomSampler(random_state=0).fit_resample(X, Y)
+    with pytest.warns(DataWarning, match=r"training and in a test fold.*groups=X.parents"):
+        make_folds(3, X_res, y_res, None, 1, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make_folds(3, X_res, y_res, X_res.parents[:, 0], 1, 0)
+
+
 def test_sizes_after_resampling_are_recorded():
     strategies = {**SAMPLED, "imblearn": {"balance": RandomOverSampler(), "flat": "passthrough"}}
     flat = X.reshape(72, -1)
@@ -111,7 +137,12 @@ def test_sizes_after_resampling_are_recorded():
 
 def test_the_estimator_and_the_strategies_are_left_as_they_were():
     pipe, sampler = pipeline(), RandomSampler()
-    compare_strategies(pipe, X, Y, {"a": {}, "b": {"balance": sampler}}, cv=2, random_state=0)
+    model = GaussianNB()
+    steps = [("balance", sampler), ("flat", FlattenImages()), ("cnn", model)]
+    strategies = {"a": {}, "b": {"balance": sampler}, "c": {"steps": steps}}
+    compare_strategies(pipe, X, Y, strategies, cv=2, random_state=0)
+    assert not hasattr(model, "classes_")
+    assert sampler.random_state is None
     assert pipe["balance"] == "passthrough"
     assert not hasattr(sampler, "sample_indices_")
 
@@ -169,6 +200,15 @@ def test_verdicts_follow_from_paired_differences():
     np.testing.assert_allclose(summary["gain"], [0, 0.1, 0, -0.1], atol=0.01)
 
 
+def test_what_was_not_run_is_not_called_failed():
+    some = results({"none": 0, "good": 0.1}).fits
+    records = [
+        {**row, "f1": [0.5, 0.5]} for row in some[some["strategy"] == "good"].to_dict("records")
+    ]
+    summary = Comparison(records, ["none", "good", "other"], ["a", "b"]).summary()
+    assert summary["verdict"].tolist() == ["not run", "no baseline", "not run"]
+
+
 def test_one_fold_distinguishes_nothing():
     summary = results({"none": 0, "good": 0.1}, n_folds=1).summary()
     assert summary["verdict"].tolist() == ["baseline", "not distinguishable"]
@@ -197,6 +237,8 @@ def test_named_strategies_fit_a_pipeline_of_balance_and_cnn():
         ({"strategies": {"a": {"balanse": None}}}, "Strategy 'a' does not fit the estimator"),
         ({"strategies": {}}, "must be a dict from names"),
         ({"cv": 1}, "at least 2 folds"),
+        ({"n_repeats": 0}, "n_repeats must be a whole number from 1"),
+        ({"scoring": ["accuracy", "f1_macro"]}, "scoring must be one scorer"),
         ({"cv": 41}, "at most the size of the largest class"),
         ({"groups": np.zeros(72)}, "at least 3 groups, got 1"),
     ],

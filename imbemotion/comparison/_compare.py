@@ -1,12 +1,18 @@
 """Strategies side by side: the same folds, the same seeds, one record per fit."""
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.metrics import check_scoring
 
-from imbemotion._validation import DataWarning, check_consistent_length, check_labels
+from imbemotion._validation import (
+    DataWarning,
+    check_consistent_length,
+    check_labels,
+    column_or_1d,
+)
 from imbemotion.comparison._fitting import apply_strategy, fit_fold
 from imbemotion.comparison._folds import make_folds
 from imbemotion.comparison._result import Comparison
@@ -59,7 +65,8 @@ def compare_strategies(
         A scikit-learn scorer. None means macro-F1 over all classes of y.
 
     n_repeats : int, default=1
-        How often everything is done, each time with other seeds.
+        How often everything is done, each time with other seeds, and with other folds where
+        cv is an int.
 
     n_jobs : int, default=None
         Fits at a time, in worker processes. None means one.
@@ -107,12 +114,13 @@ def compare_strategies(
     hybrid  0.200         20.0
     """
     y = check_labels(y)
+    groups = None if groups is None else column_or_1d(groups)
     check_consistent_length(X, y, groups)
     _check_strategies(estimator, strategies)
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(f"y must hold two classes or more, got one class: {classes[0]}.")
-    scorer = None if scoring is None else check_scoring(estimator, scoring=scoring)
+    scorer = _check_scoring(estimator, scoring)
     folds = make_folds(cv, X, y, groups, n_repeats, random_state)
     jobs = [(name, params, fold) for fold in folds for name, params in strategies.items()]
     records = []
@@ -126,11 +134,18 @@ def compare_strategies(
             on_fit(record)
     order = {name: number for number, name in enumerate(strategies)}
     records.sort(key=lambda r: (order[r["strategy"]], r["repeat"], r["fold"]))
-    comparison = Comparison(
-        records, order, classes, "macro-F1" if scoring is None else str(scoring)
-    )
+    named = "macro-F1" if scoring is None else str(scoring)
+    comparison = Comparison(records, order, classes, named, redrawn=isinstance(cv, Integral))
     _report_failures(comparison)
     return comparison
+
+
+def _check_scoring(estimator, scoring):
+    if scoring is None:
+        return None
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
+    return check_scoring(estimator, scoring=scoring)
 
 
 def _check_strategies(estimator, strategies):

@@ -1,5 +1,6 @@
 """One strategy on one fold: fit, predict, and what there is to record."""
 
+from copy import deepcopy
 from time import perf_counter
 
 import numpy as np
@@ -14,12 +15,7 @@ __all__ = ["apply_strategy", "fit_fold"]
 
 def apply_strategy(estimator, params):
     """Give a fresh copy of the estimator with the parameters of a strategy."""
-    parts = {name: _fresh(value) for name, value in (params or {}).items()}
-    return clone(estimator).set_params(**parts)
-
-
-def _fresh(value):
-    return clone(value) if hasattr(value, "get_params") and not isinstance(value, type) else value
+    return clone(clone(estimator).set_params(**deepcopy(params or {})))
 
 
 def fit_fold(estimator, name, params, X, y, classes, fold, scorer):

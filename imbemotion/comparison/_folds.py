@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from imbemotion._validation import DataWarning, check_random_state, shorten
+from imbemotion.images import ImageArray
 
 __all__ = ["Fold", "make_folds", "seeded"]
 
@@ -28,20 +29,28 @@ def make_folds(cv, X, y, groups, n_repeats, random_state):
 
     Seeds are derived from random_state, repeat and fold, never from the order of running.
     """
+    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
     root = _root_seed(random_state)
+    drawn_anew = isinstance(cv, Integral)
+    fixed = None if drawn_anew else _split(check_cv(cv, y, classifier=True), X, y, groups)
     folds = []
     for repeat in range(n_repeats):
-        splitter = _splitter(cv, y, groups, _derive(root, repeat))
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="The least populated class", module="sklearn"
-            )
-            splits = list(splitter.split(X, y, groups))
+        splits = fixed
+        if drawn_anew:
+            splits = _split(_splitter(cv, y, groups, _derive(root, repeat)), X, y, groups)
         for number, (train, test) in enumerate(splits):
             seed = _derive(root, repeat, number)
             folds.append(Fold(repeat, number, np.asarray(train), np.asarray(test), seed))
     _warn_of_tiny_classes(y, folds)
+    _warn_of_copies(X, folds)
     return folds
+
+
+def _split(splitter, X, y, groups):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
+        return list(splitter.split(X, y, groups))
 
 
 def _root_seed(random_state):
@@ -55,8 +64,6 @@ def _derive(*numbers):
 
 
 def _splitter(cv, y, groups, seed):
-    if not isinstance(cv, Integral):
-        return check_cv(cv, y, classifier=True)
     sizes = Counter(y.tolist())
     if cv < 2 or cv > max(sizes.values()):
         raise ValueError(
@@ -80,8 +87,27 @@ def _warn_of_tiny_classes(y, folds):
             f"Some test folds lack a class: {shorten(missing)}. Its F1 counts 0 there, for "
             "every strategy; take fewer folds, or read its score with care.",
             DataWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
+
+
+def _warn_of_copies(X, folds):
+    """Warn where a test row and a training row come from one image."""
+    if not isinstance(X, ImageArray):
+        return
+    parents = X.parents
+    for fold in folds:
+        train, test = (np.unique(parents[rows]) for rows in (fold.train, fold.test))
+        shared = np.intersect1d(train[train >= 0], test)
+        if len(shared):
+            warnings.warn(
+                f"{len(shared)} images stand in training and in a test fold, as copies or in "
+                "pictures made of them. Put the sampler into the pipeline, or pass "
+                "groups=X.parents[:, 0].",
+                DataWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def seeded(estimator, seed):

@@ -7,6 +7,11 @@ from imbemotion.analysis import corrected_interval
 
 __all__ = ["Comparison"]
 
+_COLUMNS = (
+    "strategy", "repeat", "fold", "score", "fit_time", "predict_time",
+    "n_train", "n_test", "n_resampled",
+)  # fmt: skip
+
 
 class Comparison:
     """Results of strategies on paired folds.
@@ -25,6 +30,10 @@ class Comparison:
     scoring : str, default="macro-F1"
         What the scores are.
 
+    redrawn : bool, default=True
+        Whether every repeat has folds of its own. Repeats on the same folds are averaged
+        before anything is concluded: they are no new evidence about the data.
+
     Attributes
     ----------
     fits : DataFrame of shape (n_strategies * n_repeats * n_folds, n_columns)
@@ -42,19 +51,18 @@ class Comparison:
     {'none': 0.375, 'focal': 0.5}
     """
 
-    def __init__(self, records, strategies, classes, scoring="macro-F1"):
+    def __init__(self, records, strategies, classes, scoring="macro-F1", redrawn=True):
         self.strategies = list(strategies)
         self.classes = classes
         self.scoring = scoring
+        self.redrawn = redrawn
         self.fits = pd.DataFrame([self._row(record) for record in records])
 
     def _row(self, record):
         scores = record.get("f1", np.full(len(self.classes), np.nan))
         named = {f"f1_{label}": score for label, score in zip(self.classes, scores, strict=True)}
-        nothing = dict.fromkeys(
-            ["score", "fit_time", "predict_time", "n_train", "n_test", "n_resampled"], np.nan
-        )
-        return {**nothing, **{k: v for k, v in record.items() if k != "f1"}, **named}
+        row = {name: record.get(name, np.nan) for name in _COLUMNS}
+        return {**row, "error": record["error"], **named}
 
     def summary(self, confidence=0.95):
         """Give one row per strategy: score, gain over the baseline and cost.
@@ -72,7 +80,8 @@ class Comparison:
         -------
         table : DataFrame of shape (n_strategies, 9)
             ``mean, std`` (of the score over the fits), ``gain, gain_low, gain_high,
-            verdict`` ("better", "worse", "not distinguishable", "baseline" or "failed"),
+            verdict`` ("better", "worse", "not distinguishable", "baseline", "failed", "not
+            run" or "no baseline"),
             ``fit_time`` (mean seconds), ``n_resampled`` (mean rows), ``n_failed`` (fits).
         """
         level = 1 - (1 - confidence) / max(1, len(self.strategies) - 1)
@@ -92,6 +101,8 @@ class Comparison:
     def _line(self, name, level):
         fits = self._fits_of(name)
         difference = (fits["score"] - self._fits_of(self.strategies[0])["score"]).dropna()
+        if not self.redrawn:
+            difference = difference.groupby("fold").mean()
         share = (fits["n_test"] / fits["n_train"]).mean()
         low, high = corrected_interval(difference, share, level)
         return {
@@ -108,9 +119,11 @@ class Comparison:
 
     def _verdict(self, name, scores, low, high):
         if scores.isna().all():
-            return "failed"
+            return "failed" if len(scores) else "not run"
         if name == self.strategies[0]:
             return "baseline"
+        if self._fits_of(self.strategies[0])["score"].isna().all():
+            return "no baseline"
         if low > 0:
             return "better"
         return "worse" if high < 0 else "not distinguishable"
