@@ -183,7 +183,7 @@ def _errors_in_one_sentence(debug):
         try:
             yield
         except (ValueError, TypeError, OSError, RuntimeError) as error:
-            if debug:
+            if debug or isinstance(error, typer.Exit):
                 raise
             console.print(f"Error: {error}", style="red", markup=False)
             raise typer.Exit(1) from error

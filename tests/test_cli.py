@@ -150,7 +150,7 @@ def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
 
     monkeypatch.setattr(comparison._compare, "fit_fold", interrupted)
     result = run("compare", folder, *QUICK)
-    assert result.exit_code == 130
+    assert result.exit_code == 130, result.output
     assert "Stopped after 2 fits." in result.stderr
     assert "oversample" in result.stdout
     assert "Better than" not in result.stdout
