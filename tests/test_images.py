@@ -154,7 +154,7 @@ def test_asarray_honours_dtype(pictures):
 
 
 def test_asarray_of_untouched_rows_is_a_read_only_view(pictures):
-    view = np.asarray(ImageArray(pictures)[2:5], copy=False)
+    view = ImageArray(pictures)[2:5].__array__(copy=False)
     assert np.shares_memory(view, pictures)
     with pytest.raises(ValueError, match="read-only"):
         view[0] = 0
@@ -170,7 +170,7 @@ def test_copy_false_is_refused_where_pixels_have_to_be_made(pictures):
     X = ImageArray(pictures)
     for rows, dtype in [([0, 0], None), ([3, 1], None), (slice(2), float)]:
         with pytest.raises(ValueError, match="copy=False"):
-            np.asarray(X[rows], dtype=dtype, copy=False)
+            X[rows].__array__(dtype, copy=False)
 
 
 def test_writing_is_refused(pictures):

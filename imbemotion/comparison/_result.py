@@ -142,7 +142,7 @@ class Comparison:
         """
         columns = [f"f1_{label}" for label in self.classes]
         table = self.fits.groupby("strategy", sort=False)[columns].mean()
-        return table.reindex(self.strategies).set_axis(list(self.classes), axis=1)
+        return table.reindex(self.strategies).set_axis(np.asarray(self.classes).tolist(), axis=1)
 
     def errors(self):
         """Give the first error of every strategy that failed somewhere.
