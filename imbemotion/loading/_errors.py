@@ -50,7 +50,7 @@ class UnreadableImagesError(ValueError):
         ...
     imbemotion.loading._errors.UnreadableImagesError: 1 of 9 images could not be read:
       row 4: ann.jpg is truncated
-    Repair these images, or leave out their rows of X and y.
+    Repair them or leave them out; loaders do it with errors='skip' (--errors skip).
     """
 
     def __init__(self, failures, n_images):
@@ -64,7 +64,7 @@ class UnreadableImagesError(ValueError):
             [
                 f"{len(lines)} of {self.n_images} images could not be read:",
                 *lines,
-                "Repair these images, or leave out their rows of X and y.",
+                "Repair them or leave them out; loaders do it with errors='skip' (--errors skip).",
             ]
         )
 
