@@ -1,0 +1,321 @@
+"""Augmentation: one declarative, searchable policy for whole batches of images."""
+
+import json
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from imbemotion._validation import Interval, StrOptions
+from imbemotion.augmentation._applying import BORDERS, INTERPOLATIONS, apply_parameters
+from imbemotion.augmentation._parameters import draw_parameters
+
+__all__ = ["Augmentation"]
+
+_SHARE = [Interval(Real, 0, 1, closed="both")]
+_LIMIT = [Interval(Real, 0, 1, closed="left")]
+_STRENGTH = [Interval(Real, 0, None, closed="left")]
+
+
+class Augmentation(BaseEstimator):
+    """What may be done to an image: limits of random changes, all of them gentle by default.
+
+    All geometry of an image is multiplied into one matrix, so that it is resampled once.
+    Every image is changed under its own seed, and looks the same in any batch. Grids can
+    search it: ``{"balance__augmentation__rotation": [5, 15]}``.
+
+    Parameters
+    ----------
+    flip : float, default=0.5
+        Probability of mirroring left and right.
+
+    rotation : float, default=10.0
+        Most degrees of rotation, either way.
+
+    translation : float, default=0.06
+        Most shift, as a share of width and height.
+
+    scale : float, default=0.1
+        Most change of size: factors from ``1 - scale`` to ``1 + scale``.
+
+    shear : float, default=0.0
+        Most degrees of shear along each axis.
+
+    perspective : float, default=0.0
+        How far corners move inwards: up to half of it, as a share of width and height.
+
+    brightness : float, default=0.2
+        Most change of brightness: factors from ``1 - brightness`` to ``1 + brightness``.
+
+    contrast : float, default=0.2
+        Most change of contrast around the mean of the image, likewise.
+
+    gamma : float, default=0.0
+        Most bending of tones: exponents from ``1 / (1 + gamma)`` to ``1 + gamma``.
+
+    saturation : float, default=0.0
+        Most change of saturation, a factor likewise. Grey images have none.
+
+    hue : float, default=0.0
+        Most turn of the colours, as a share of the colour circle, at most 0.5.
+
+    noise : float, default=0.0
+        Most standard deviation of noise, as a share of the whole range of a pixel.
+
+    blur : float, default=0.0
+        Most standard deviation of a Gaussian blur, in pixels.
+
+    erasing : float, default=0.0
+        Probability that a box of 2 to 33 % of the image is made black.
+
+    border : {"reflect", "replicate", "constant"}, default="reflect"
+        What appears where the image does not reach: itself mirrored, its edge, or black.
+
+    interpolation : {"linear", "cubic", "nearest"}, default="linear"
+        How pixels between pixels are found.
+
+    See Also
+    --------
+    AugmentationSampler : Over-sample with such changes.
+
+    References
+    ----------
+    .. [1] Z. Zhong, L. Zheng, G. Kang, S. Li, Y. Yang, "Random Erasing Data Augmentation",
+       AAAI 2020.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
+    >>> policy = Augmentation(rotation=15)
+    >>> policy
+    Augmentation(rotation=15)
+    >>> policy(images, seeds=[7, 8]).shape
+    (2, 8, 8)
+    """
+
+    _parameter_constraints: dict = {
+        "flip": _SHARE,
+        "rotation": [Interval(Real, 0, 180, closed="both")],
+        "translation": _SHARE,
+        "scale": _LIMIT,
+        "shear": [Interval(Real, 0, 90, closed="left")],
+        "perspective": _LIMIT,
+        "brightness": _STRENGTH,
+        "contrast": _STRENGTH,
+        "gamma": _STRENGTH,
+        "saturation": _STRENGTH,
+        "hue": [Interval(Real, 0, 0.5, closed="both")],
+        "noise": _STRENGTH,
+        "blur": _STRENGTH,
+        "erasing": _SHARE,
+        "border": [StrOptions(set(BORDERS))],
+        "interpolation": [StrOptions(set(INTERPOLATIONS))],
+    }
+
+    def __init__(
+        self,
+        *,
+        flip=0.5,
+        rotation=10.0,
+        translation=0.06,
+        scale=0.1,
+        shear=0.0,
+        perspective=0.0,
+        brightness=0.2,
+        contrast=0.2,
+        gamma=0.0,
+        saturation=0.0,
+        hue=0.0,
+        noise=0.0,
+        blur=0.0,
+        erasing=0.0,
+        border="reflect",
+        interpolation="linear",
+    ):
+        self.flip = flip
+        self.rotation = rotation
+        self.translation = translation
+        self.scale = scale
+        self.shear = shear
+        self.perspective = perspective
+        self.brightness = brightness
+        self.contrast = contrast
+        self.gamma = gamma
+        self.saturation = saturation
+        self.hue = hue
+        self.noise = noise
+        self.blur = blur
+        self.erasing = erasing
+        self.border = border
+        self.interpolation = interpolation
+
+    @classmethod
+    def preset(cls, name):
+        """Make a policy by name.
+
+        Parameters
+        ----------
+        name : {"none", "light", "emotion", "strong", "leaf"}
+            ``"none"`` changes nothing; ``"light"`` mirrors, turns and brightens a little;
+            ``"emotion"`` is the default, what a face allows; ``"strong"`` adds perspective,
+            erasing, shear and colour; ``"leaf"`` turns objects without an upright any way.
+
+        Returns
+        -------
+        policy : Augmentation
+            The policy.
+
+        Raises
+        ------
+        ValueError
+            If there is no such preset.
+
+        Examples
+        --------
+        >>> Augmentation.preset("light")
+        Augmentation(brightness=0.1, contrast=0.1, rotation=5, scale=0.05,
+                     translation=0.03)
+        """
+        if name not in _PRESETS:
+            raise ValueError(f"Presets are {', '.join(_PRESETS)}, got {name!r}.")
+        return cls(**_PRESETS[name])
+
+    def draw(self, seeds):
+        """Draw what is done to each image, a pure function of its seed.
+
+        Parameters
+        ----------
+        seeds : array-like of int of shape (n,)
+            From 0 to 2**64 - 1.
+
+        Returns
+        -------
+        parameters : structured ndarray of shape (n,)
+            What :meth:`apply` takes. ``parameters[["rotation", "scale"]]`` shows some.
+
+        Raises
+        ------
+        ValueError
+            If a limit is out of its range.
+        """
+        self._validate_params()
+        return draw_parameters(self, np.asarray(seeds, dtype=np.uint64))
+
+    def apply(self, images, parameters):
+        """Change images as drawn.
+
+        Parameters
+        ----------
+        images : ndarray of uint8 of shape (n, height, width[, channels])
+            The images; they are not changed themselves.
+
+        parameters : structured ndarray of shape (n,)
+            From :meth:`draw`.
+
+        Returns
+        -------
+        images : ndarray of uint8 of the same shape
+            New pictures. One that nothing changes is equal bit by bit.
+
+        Raises
+        ------
+        ValueError
+            If the images are not uint8.
+        """
+        if images.dtype != np.uint8:
+            raise ValueError(
+                f"Augmentation changes uint8 images, got {images.dtype}. Use ImageLoader, or "
+                "(255 * X).astype('uint8') where X lies in 0..1."
+            )
+        return apply_parameters(images, parameters, self.border, self.interpolation)
+
+    def __call__(self, images, seeds):
+        """Draw and apply in one step.
+
+        Parameters
+        ----------
+        images : ndarray of uint8 of shape (n, height, width[, channels])
+            The images.
+
+        seeds : array-like of int of shape (n,)
+            One per image.
+
+        Returns
+        -------
+        images : ndarray of uint8 of the same shape
+            New pictures.
+        """
+        return self.apply(images, self.draw(seeds))
+
+    def to_json(self, path=None):
+        """Write the policy as JSON.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            File to write; None writes none.
+
+        Returns
+        -------
+        text : str
+            All limits, by name.
+        """
+        text = json.dumps(self.get_params(), indent=2)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_json(cls, source):
+        """Read a policy from JSON.
+
+        Parameters
+        ----------
+        source : str or Path
+            A file, or the text itself.
+
+        Returns
+        -------
+        policy : Augmentation
+            The policy; limits that are not named keep their defaults.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or the text is no JSON object.
+
+        Examples
+        --------
+        >>> Augmentation.from_json('{"rotation": 15, "erasing": 0.5}')
+        Augmentation(erasing=0.5, rotation=15)
+        """
+        is_text = isinstance(source, str) and source.lstrip().startswith("{")
+        text = source if is_text else Path(source).read_text(encoding="utf-8")
+        limits = json.loads(text)
+        unknown = sorted(set(limits) - set(cls().get_params()))
+        if unknown:
+            raise ValueError(f"An augmentation has no {', '.join(unknown)}.")
+        policy = cls(**limits)
+        policy._validate_params()
+        return policy
+
+
+_NOTHING = dict.fromkeys(
+    ("flip", "rotation", "translation", "scale", "brightness", "contrast"), 0.0
+)
+_PRESETS = {
+    "none": _NOTHING,
+    "light": {
+        "rotation": 5, "translation": 0.03, "scale": 0.05, "brightness": 0.1, "contrast": 0.1,
+    },
+    "emotion": {},
+    "strong": {
+        "rotation": 25, "translation": 0.1, "scale": 0.2, "shear": 10, "perspective": 0.3,
+        "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.05, "erasing": 0.3,
+    },
+    "leaf": {
+        "rotation": 180, "translation": 0.1, "scale": 0.2, "shear": 5, "brightness": 0.3,
+        "contrast": 0.3, "saturation": 0.2, "hue": 0.02, "blur": 0.5,
+    },
+}  # fmt: skip
