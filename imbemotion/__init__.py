@@ -2,6 +2,7 @@
 
 Where things are, from the ground up:
 
+- :mod:`imbemotion.augmentation`: ``Augmentation``, what may be done to an image;
 - :mod:`imbemotion.images`: ``ImageArray``, pictures as recipes;
 - :mod:`imbemotion.loading`: files and images of any size into an ``ImageArray``;
 - :mod:`imbemotion.samplers`: how many rows of each class, and how new ones are made;
@@ -20,6 +21,8 @@ from importlib import import_module
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "Augmentation": "augmentation",
+    "AugmentationSampler": "samplers",
     "CNNClassifier": "classifier",
     "DataWarning": "_validation",
     "DeepCNN": "networks",

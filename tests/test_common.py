@@ -9,14 +9,22 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import imbemotion
-from imbemotion import CNNClassifier, FlattenImages, ImageLoader, RandomSampler
+from imbemotion import (
+    Augmentation,
+    AugmentationSampler,
+    CNNClassifier,
+    FlattenImages,
+    ImageLoader,
+    RandomSampler,
+)
 
-SAMPLERS = [RandomSampler(random_state=0)]
+SAMPLERS = [RandomSampler(random_state=0), AugmentationSampler(random_state=0)]
+FLAT_SAMPLERS = [RandomSampler(random_state=0)]  # the others take images alone
 TRANSFORMERS = [ImageLoader(size=8), FlattenImages()]
 CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0)
 ]
-ESTIMATORS = SAMPLERS + TRANSFORMERS + CLASSIFIERS
+ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
 
 
 def named(estimator):
@@ -34,7 +42,7 @@ def checks(generator, estimators):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize(("sampler", "check"), checks(sampler_checks, SAMPLERS))
+@pytest.mark.parametrize(("sampler", "check"), checks(sampler_checks, FLAT_SAMPLERS))
 def test_samplers_pass_the_checks_of_imbalanced_learn(sampler, check):
     check(sampler)
 
@@ -42,7 +50,7 @@ def test_samplers_pass_the_checks_of_imbalanced_learn(sampler, check):
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    checks(estimator_checks_generator, [*SAMPLERS, FlattenImages(), *CLASSIFIERS]),
+    checks(estimator_checks_generator, [*FLAT_SAMPLERS, FlattenImages(), *CLASSIFIERS]),
 )
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)

@@ -153,7 +153,7 @@ def take_rows(X, rows):
     return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
 
 
-def choose_rows(y, targets, random_state, max_copies=None):
+def choose_rows(y, targets, random_state, *, evenly=False):
     """Choose the rows that stay and the parents of the rows that are added.
 
     Parameters
@@ -168,9 +168,9 @@ def choose_rows(y, targets, random_state, max_copies=None):
         Draws class by class in the order of ``targets``, as imbalanced-learn's random
         samplers do, so that an equal seed gives equal rows.
 
-    max_copies : int, default=None
-        Where it is given, parents are drawn evenly: none a second time before all of its
-        class were used once, so that no row gets more copies than that.
+    evenly : bool, default=False
+        Whether parents are drawn in rounds: none a second time before all of its class were
+        used once.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def choose_rows(y, targets, random_state, max_copies=None):
         if target < len(rows):
             stays[rows] = False
             stays[rows[random_state.choice(len(rows), size=target, replace=False)]] = True
-        elif target > len(rows) and max_copies is None:
+        elif target > len(rows) and not evenly:
             parents.append(random_state.choice(rows, size=target - len(rows), replace=True))
         elif target > len(rows):
             parents.append(_draw_evenly(rows, target - len(rows), random_state))

@@ -84,6 +84,7 @@ class RandomSampler(BaseImageSampler):
 
     def _fit_resample(self, X, y):
         random_state = check_random_state(self.random_state)
-        kept, parents = choose_rows(y, self.sampling_strategy_, random_state, self.max_copies)
+        evenly = self.max_copies is not None  # else a row could get more copies than that
+        kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=evenly)
         self.sample_indices_ = np.concatenate([kept, parents])
         return take_rows(X, self.sample_indices_), y[self.sample_indices_]

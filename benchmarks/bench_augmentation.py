@@ -1,0 +1,123 @@
+"""Augmentation beside torchvision v2 (looped), albumentations and kornia.
+
+Run: pip install "imbemotion[bench]", then python benchmarks/bench_augmentation.py
+
+All contestants do the same operations at the same strengths (flip, rotation, translation,
+scale, shear, perspective, brightness, contrast, erasing) on the same images, in turn in one
+process (A B C A B C ...); the medians of the ratios of each round are given. Contestants
+whose package is not installed are left out, and said to be.
+"""
+
+import argparse
+import importlib.util
+from time import perf_counter
+
+import numpy as np
+import torch
+from torchvision.transforms import v2
+
+from imbemotion import Augmentation
+
+SHAPES = {"48x48 grey": (48, 48), "64x64 RGB": (64, 64, 3), "224x224 RGB": (224, 224, 3)}
+OURS = Augmentation(
+    flip=0.5, rotation=15, translation=0.1, scale=0.1, shear=10, perspective=0.2,
+    brightness=0.2, contrast=0.2, erasing=0.3,
+)  # fmt: skip
+
+
+def imbemotion(images):
+    """Augment in batches of 256."""
+    seeds = np.arange(len(images))
+    for start in range(0, len(images), 256):
+        OURS(images[start : start + 256], seeds[start : start + 256])
+
+
+def torchvision(images):
+    """Augment image by image, as a Dataset does."""
+    transform = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(0.5),
+            v2.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), (-10, 10, -10, 10)),
+            v2.RandomPerspective(0.2, p=1.0),
+            v2.ColorJitter(brightness=0.2, contrast=0.2),
+            v2.RandomErasing(0.3),
+        ]
+    )
+    for image in images:
+        stacked = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+        transform(torch.from_numpy(np.ascontiguousarray(stacked)))
+
+
+def albumentations(images):
+    """Augment image by image."""
+    import albumentations as A  # noqa: N812
+
+    transform = A.Compose(
+        [
+            A.HorizontalFlip(p=0.5),
+            A.Affine(
+                scale=(0.9, 1.1), translate_percent=(-0.1, 0.1), rotate=(-15, 15),
+                shear={"x": (-10, 10), "y": (-10, 10)}, p=1.0,
+            ),
+            A.Perspective(scale=(0.0, 0.1), p=1.0),
+            A.RandomBrightnessContrast(0.2, 0.2, p=1.0),
+            A.Erasing(p=0.3),
+        ]
+    )  # fmt: skip
+    for image in images:
+        transform(image=image if image.ndim == 3 else image[..., None])
+
+
+def kornia(images):
+    """Augment in batches of 256, as float tensors."""
+    import kornia.augmentation as K  # noqa: N812
+
+    transform = K.AugmentationSequential(
+        K.RandomHorizontalFlip(p=0.5),
+        K.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), (-10.0, 10.0, -10.0, 10.0), p=1.0),
+        K.RandomPerspective(0.2, p=1.0),
+        K.ColorJiggle(0.2, 0.2, p=1.0) if images.ndim == 4 else K.RandomBrightness((0.8, 1.2)),
+        K.RandomErasing(p=0.3),
+        data_keys=["input"],
+    )
+    for start in range(0, len(images), 256):
+        batch = images[start : start + 256]
+        batch = batch[:, None] if batch.ndim == 3 else batch.transpose(0, 3, 1, 2)
+        transform(torch.from_numpy(np.ascontiguousarray(batch)).float() / 255)
+
+
+def seconds_of(contestant, images):
+    """Time one run."""
+    start = perf_counter()
+    contestant(images)
+    return perf_counter() - start
+
+
+def main():
+    """Print images per second and ratios for every shape."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1024)
+    args = parser.parse_args()
+    contestants = [imbemotion, torchvision]
+    for other in (albumentations, kornia):
+        if importlib.util.find_spec(other.__name__):
+            contestants.append(other)
+        else:
+            print(f"{other.__name__} is not installed")
+    for name, shape in SHAPES.items():
+        n_images = args.images if shape[0] < 100 else args.images // 8
+        images = np.random.default_rng(0).integers(0, 256, (n_images, *shape), dtype=np.uint8)
+        times = [[seconds_of(c, images) for c in contestants] for _ in range(args.rounds + 1)]
+        times = np.array(times[1:])  # the first round warms up
+        ratios = np.median(times / times[:, [0]], axis=0)
+        print(name)
+        for number, contestant in enumerate(contestants):
+            speed = n_images / np.median(times[:, number])
+            print(
+                f"  {contestant.__name__:15}{speed:10,.0f} images/s {ratios[number]:8.1f}x slower"
+            )
+
+
+if __name__ == "__main__":
+    main()
