@@ -304,7 +304,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         if flat and not reset and self.image_shape_[0] != 1:
             raise ValueError(
                 f"X must hold images of shape {self.image_shape_}, as in fit, got flat data "
-                f"of shape {np.shape(X)}."
+                f"of shape {np.shape(X)}. A single image is X[:1], not X[0]."
             )
         if flat:  # images one pixel high
             X = validate_data(self, X, reset=reset, dtype=np.float32)[:, None]

@@ -216,7 +216,15 @@ def _groups(data, group_by):
             f"--group-by {group_by} needs {column}, and the source holds none. Leave it out, or "
             "add them to the source (an array files or groups in an .npz)."
         )
-    return name_groups(wanted) if group_by == GroupBy.name else wanted
+    groups = name_groups(wanted) if group_by == GroupBy.name else wanted
+    if len(set(groups)) == len(groups):
+        warnings.warn(
+            f"Every image is a group of its own, so --group-by {group_by} keeps nothing together; "
+            "persons are read from names such as Ann_Lee_0001.jpg.",
+            DataWarning,
+            stacklevel=2,
+        )
+    return groups
 
 
 def _show_data(name, X, y, groups):

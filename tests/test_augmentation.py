@@ -112,7 +112,7 @@ def test_erasing_blackens_one_box_of_its_share():
 @settings(max_examples=25, deadline=None)
 @given(
     seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=9),
-    shape=st.sampled_from([(12, 10), (9, 9, 1), (12, 10, 3), (70, 60, 3)]),
+    shape=st.sampled_from([(12, 10), (9, 9, 1), (12, 10, 3), (120, 100, 3)]),
     policy=st.sampled_from([Augmentation(), STRONG, Augmentation.preset("leaf")]),
 )
 def test_a_picture_is_the_same_in_any_batch_and_number_of_threads(seeds, shape, policy):

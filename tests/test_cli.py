@@ -69,6 +69,11 @@ def test_persons_are_kept_together(faces, tmp_path):
     assert "9 groups" in result.output
 
 
+def test_groups_that_keep_nothing_together_are_said(folder):
+    result = run("compare", folder, *QUICK, "--group-by", "name")
+    assert "Every image is a group of its own" in result.stderr
+
+
 def test_the_demo_compares_all_strategies():
     result = run("demo", "--epochs", "1", "--folds", "2", "--jobs", "1", "--model", "small_cnn")
     assert result.exit_code == 0, result.output

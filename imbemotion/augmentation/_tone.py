@@ -12,10 +12,10 @@ _TONES = ("brightness", "contrast", "gamma")
 
 def grey_means(images):
     """Give the mean grey level of every image, (n, H, W[, C]) -> (n,)."""
-    if images.ndim == 3 or images.shape[3] != 3:
-        return images.reshape(len(images), -1).mean(axis=1, dtype=np.float64)
-    n_pixels = images.shape[1] * images.shape[2]
-    return images.sum(axis=(1, 2), dtype=np.int64) @ _LUMA / n_pixels
+    channels = images.shape[3] if images.ndim == 4 else 1
+    weights = _LUMA if channels == 3 else np.full(channels, 1 / channels)
+    means = np.array([cv2.mean(image)[:channels] for image in images])  # (n, C)
+    return (means * weights).sum(axis=1)
 
 
 def tone_tables(parameters, means):

@@ -85,7 +85,7 @@ def _warn_of_tiny_classes(y, folds):
         missing = [f"{k} ({sizes[k]} images, {n} folds)" for k, n in sorted(absent.items())]
         warnings.warn(
             f"Some test folds lack a class: {shorten(missing)}. Its F1 counts 0 there, for "
-            "every strategy; take fewer folds, or read its score with care.",
+            "every strategy; take fewer folds, merge the class, or read its score with care.",
             DataWarning,
             stacklevel=4,
         )
