@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table, box
+from rich.table import Table
 
 from imbemotion._validation import DataWarning, shorten
 
@@ -304,35 +304,35 @@ def _progress(n_fits, records):
 def _show(comparison, y, n_fits, seconds, conclude):
     console = _console()
     summary, per_class = comparison.summary(), comparison.per_class()
-    console.print(_summary_table(summary, n_fits, console), _class_table(per_class, y, console))
+    console.print(_summary_table(summary, n_fits), _class_table(per_class, y))
     if conclude:
         console.print(_conclusion(summary))
     console.print(f"{len(comparison.fits)} fits in {seconds:.0f} s.")
 
 
-def _table(title, console):
+def _table(title):
+    """Make a table without lines, narrow enough for 80 columns."""
     return Table(
-        title=title, title_justify="left", box=box.ROUNDED if console.is_terminal else None
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
 
 
-def _summary_table(summary, n_fits, console):
-    table = _table(f"\nMacro-F1 over {n_fits} test folds", console)
-    for name in (
-        "strategy",
-        "macro-F1",
-        "gain [95 % for all together]",
-        "verdict",
-        "rows",
-        "s per fit",
-    ):
-        justify = "left" if name in ("strategy", "verdict") else "right"
-        table.add_column(escape(name), justify=justify)
+def _summary_table(summary, n_fits):
+    table = _table(
+        f"\nMacro-F1 over {n_fits} test folds, gain with 95 % intervals for all together"
+    )
+    for name in ("strategy", "macro-F1", "gain", "verdict", "rows", "s/fit"):
+        table.add_column(name, justify="left" if name in ("strategy", "verdict") else "right")
     for name, line in summary.iterrows():
-        gain = f"{line.gain:+.3f} [{line.gain_low:+.3f}, {line.gain_high:+.3f}]"
+        gain = f"{line.gain:+.3f} [{line.gain_low:+.2f}, {line.gain_high:+.2f}]"
         table.add_row(
             escape(str(name)),
-            "" if np.isnan(line["mean"]) else f"{line['mean']:.3f} ± {line['std']:.3f}",
+            "" if np.isnan(line["mean"]) else f"{line['mean']:.3f} ± {line['std']:.2f}",
             escape(gain) if line.verdict in ("better", "worse", "not distinguishable") else "",
             line.verdict + (f" ({line.n_failed} failed)" if line.n_failed else ""),
             "" if np.isnan(line.n_resampled) else f"{line.n_resampled:,.0f}",
@@ -341,8 +341,8 @@ def _summary_table(summary, n_fits, console):
     return table
 
 
-def _class_table(per_class, y, console):
-    table = _table("\nF1 of every class", console)
+def _class_table(per_class, y):
+    table = _table("\nF1 of every class")
     table.add_column("class")
     table.add_column("images", justify="right")
     for name in per_class.index:
