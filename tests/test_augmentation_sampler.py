@@ -92,6 +92,11 @@ def test_searching_without_a_policy_says_how():
         AugmentationSampler().set_params(augmentation__rotation=5)
 
 
+def test_float_images_are_refused_at_once(images):
+    with pytest.raises(ValueError, match="changes uint8 images, got float64"):
+        AugmentationSampler().fit_resample(images / 255, Y)
+
+
 def test_flat_data_are_refused():
     with pytest.raises(ValueError, match=r"got flat data of shape \(21, 4\)"):
         AugmentationSampler().fit_resample(np.zeros((21, 4)), Y)

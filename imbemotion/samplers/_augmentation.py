@@ -127,6 +127,11 @@ class AugmentationSampler(BaseImageSampler):
         kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
         seeds = random_state.randint(2**63, size=len(parents), dtype=np.int64).astype(np.uint64)
         policy = Augmentation() if self.augmentation is None else self.augmentation
+        if isinstance(policy, Augmentation) and X.dtype != np.uint8:  # said now, not in training
+            raise ValueError(
+                f"Augmentation changes uint8 images, got {X.dtype}. Use ImageLoader, or "
+                "(255 * X).astype('uint8') where X lies in 0..1."
+            )
         policy = deepcopy(policy)  # later changes must not reach these pictures
         images = X.settled()
         self.sample_indices_ = np.concatenate([kept, parents])
