@@ -67,7 +67,7 @@ GEOMETRY = {
 def test_geometry_is_that_of_torchvision(picture, ours, operation, args):
     expected = torchvision(operation, picture, *args, interpolation=InterpolationMode.BILINEAR)
     difference = np.abs(change(picture, **ours).astype(int) - expected)
-    assert difference.mean() < 0.1
+    assert difference.mean() < 0.2  # grey levels: OpenCV 4 knows 32 places between two pixels
     assert np.quantile(difference, 0.999) <= 2
 
 

@@ -89,8 +89,8 @@ class ImageArray(NDArrayOperatorsMixin):
            [ 2, -1]])
     >>> X[2].tolist()
     [[8, 9], [10, 11]]
-    >>> (X / 11).max()
-    np.float64(1.0)
+    >>> float((X / 11).max())
+    1.0
     """
 
     def __init__(self, images, *, parents=None, made=None):
