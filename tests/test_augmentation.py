@@ -67,8 +67,10 @@ GEOMETRY = {
 def test_geometry_is_that_of_torchvision(picture, ours, operation, args):
     expected = torchvision(operation, picture, *args, interpolation=InterpolationMode.BILINEAR)
     difference = np.abs(change(picture, **ours).astype(int) - expected)
-    assert difference.mean() < 0.2  # grey levels: OpenCV 4 knows 32 places between two pixels
-    assert np.quantile(difference, 0.999) <= 2
+    # OpenCV 4 knows only 32 places between two pixels
+    mean, most = (0.2, 3) if cv2.__version__.startswith("4.") else (0.1, 2)
+    assert difference.mean() < mean
+    assert np.quantile(difference, 0.999) <= most
 
 
 @pytest.mark.parametrize("value", [0.0, 0.6, 1.4, 3.0])
