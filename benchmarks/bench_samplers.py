@@ -7,7 +7,9 @@ training part is used. Without it, noise images in the class sizes of that part 
 place: neither sampler looks at a pixel's value.
 
 All contestants run in turn in one process (A B C A B C ...), and the medians of the ratios
-of each round are given. Memory is the peak that tracemalloc sees in one further run.
+of each round are given. Memory is the peak that tracemalloc sees in one further run. It
+ends with status 1 where an ImageArray is less than 30 times faster or needs more than a
+50th of the memory, or where output="array" is slower.
 """
 
 import argparse
@@ -95,6 +97,9 @@ def main():
             f"{name:32}{1000 * np.median(times[:, number]):9.1f}{peaks[number] / 1e6:9.1f}"
             f"{faster[number]:8.1f}x{peaks[0] / peaks[number]:12.1f}x"
         )
+    lazy, eager = 1, 2
+    missed = faster[lazy] < 30 or peaks[0] / peaks[lazy] < 50 or faster[eager] < 1
+    raise SystemExit("less than promised" if missed else 0)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,16 @@ def test_the_raw_facial_expressions_run_with_their_legend(data_folder):
     assert "Avinash_30.jpg" in result.stderr
 
 
+@pytest.mark.slow
+def test_the_facial_expressions_run_grouped_by_person(data_folder):
+    quick = [*QUICK[:-1], "undersample,hybrid"]
+    source = data_folder / "facial_expressions_64.npz"
+    result = run("compare", source, *quick, "--group-by", "name")
+    assert result.exit_code == 0, result.output
+    assert "13,690 images of 16 x 16, 8 classes, 6530 groups" in result.output
+    assert "imbalance ratio 763:1" in result.output
+
+
 def test_the_command_is_installed():
     assert shutil.which("imbemotion") or __import__("importlib.metadata").metadata.entry_points(
         group="console_scripts", name="imbemotion"

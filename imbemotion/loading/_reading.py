@@ -138,8 +138,8 @@ def as_images(X):
     """
     if isinstance(X, ImageArray):
         return X
-    single = getattr(X, "ndim", 1) == 1 and not isinstance(X, list | tuple)
-    if holds_paths(X) or single or (len(X) and hasattr(X[0], "getbands")):
+    is_column = getattr(X, "ndim", 1) == 1 and not isinstance(X, list | tuple)
+    if holds_paths(X) or is_column or (len(X) and hasattr(X[0], "getbands")):
         return load_images(X, mode="rgb")[0]
     return ImageArray(X)
 
