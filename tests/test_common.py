@@ -1,9 +1,11 @@
 """The contract: what scikit-learn and imbalanced-learn ask of every estimator."""
 
+import inspect
 import warnings
 
 import numpy as np
 import pytest
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as sampler_checks
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -14,12 +16,20 @@ from imbemotion import (
     AugmentationSampler,
     CNNClassifier,
     FlattenImages,
+    FlattenSampler,
+    ImageADASYN,
     ImageLoader,
+    ImageSMOTE,
     RandomSampler,
 )
 
-SAMPLERS = [RandomSampler(random_state=0), AugmentationSampler(random_state=0)]
-FLAT_SAMPLERS = [RandomSampler(random_state=0)]  # the others take images alone
+FLAT_SAMPLERS = [
+    RandomSampler(random_state=0),
+    ImageSMOTE(random_state=0),
+    ImageADASYN(random_state=0),
+    FlattenSampler(RandomOverSampler(random_state=0)),
+]
+SAMPLERS = [*FLAT_SAMPLERS, AugmentationSampler(random_state=0)]  # the last takes images alone
 TRANSFORMERS = [ImageLoader(size=8), FlattenImages()]
 CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0)
@@ -29,6 +39,12 @@ ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
 
 def named(estimator):
     return type(estimator).__name__
+
+
+def defaults_of(kind):
+    """Give names and defaults of all parameters that have one."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [(p.name, p.default) for p in parameters if p.default is not p.empty]
 
 
 def checks(generator, estimators):
@@ -68,19 +84,19 @@ def test_every_public_estimator_is_in_the_contract():
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=named)
 def test_parameters_survive_clone_and_show_in_repr_and_html(estimator):
-    assert clone(estimator).get_params() == estimator.get_params()
+    assert str(clone(estimator).get_params()) == str(estimator.get_params())
     assert named(estimator) in repr(estimator)
     assert named(estimator) in estimator._repr_html_()
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=named)
 def test_init_stores_its_arguments_and_nothing_else(estimator):
-    assert set(vars(clone(estimator))) == set(estimator.get_params())
+    assert set(vars(clone(estimator))) == set(estimator.get_params(deep=False))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=named)
 def test_every_parameter_is_documented_with_its_default(estimator):
-    for name, default in type(estimator)().get_params().items():
+    for name, default in defaults_of(type(estimator)):
         line = next(
             line
             for line in type(estimator).__doc__.splitlines()

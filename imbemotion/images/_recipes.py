@@ -121,8 +121,11 @@ def _make(pixels, source, changes, policies):
 
 
 def _interpolate(start, end, weights):
-    """Move pixels towards others in float, then round: uint8 arithmetic would wrap around."""
-    working = np.result_type(start.dtype, np.float32)  # uint8 -> float32, float64 stays
-    weights = weights.astype(working).reshape(-1, *[1] * (start.ndim - 1))
-    mixed = start + weights * (end.astype(working) - start)
-    return np.clip(np.rint(mixed), 0, 255) if start.dtype == np.uint8 else mixed
+    """Move pixels towards others in float, then round: uint8 arithmetic would wrap around.
+
+    The steps are those of imbalanced-learn on float32 pixels, so that the results are equal.
+    """
+    start = start.astype(np.float64)
+    steps = weights.reshape(-1, *[1] * (start.ndim - 1))
+    mixed = (start + steps * (end - start)).astype(np.result_type(end, np.float32))
+    return np.clip(np.rint(mixed), 0, 255) if end.dtype == np.uint8 else mixed

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.base import BaseSampler
 from imblearn.utils import check_target_type
+from scipy import sparse
 from sklearn.preprocessing import label_binarize
 from sklearn.utils import check_array
 
@@ -26,7 +27,7 @@ from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.samplers._targets import STRATEGY_NAMES, resolve_targets
 
-__all__ = ["BaseImageSampler", "choose_rows", "take_rows"]
+__all__ = ["BaseImageSampler", "choose_rows", "concatenate", "take_rows"]
 
 
 class BaseImageSampler(BaseSampler):
@@ -117,8 +118,11 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             X = as_images(X)
         originals = ArraysTransformer(X, y)  # imblearn's: brings back lists and pandas types
         X, y, one_vs_all = self._check_X_y(X, y)
-        self.sampling_strategy_ = resolve_targets(self.sampling_strategy, y, self.max_copies)
+        self.sampling_strategy_ = self._find_totals(y)
         return X, y, one_vs_all, originals
+
+    def _find_totals(self, y):
+        return resolve_targets(self.sampling_strategy, y, self.max_copies)
 
     def _check_X_y(self, X, y):  # noqa: N802, imbalanced-learn's name
         images = isinstance(X, ImageArray)
@@ -130,13 +134,18 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             self.image_shape_ = X.shape[1:]
             self.n_features_in_ = X.shape[1]  # scikit-learn's word for axis 1
         else:
-            if not hasattr(X, "columns"):
-                X = check_array(
-                    X, dtype=None, accept_sparse=["csr", "csc"], ensure_all_finite=False
-                )
-            validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
+            checked = self._check_flat(X)
+            named = X if hasattr(X, "columns") else checked
+            validate_data(self, X=named, y=y, reset=True, skip_check_array=True)
+            X = checked
             check_consistent_length(X, y)  # imbalanced-learn's random samplers forget this
         return X, y, one_vs_all
+
+    def _check_flat(self, X):
+        """Check flat data; here rows are taken as they are, whatever they hold."""
+        if hasattr(X, "columns"):
+            return X
+        return check_array(X, dtype=None, accept_sparse=["csr", "csc"], ensure_all_finite=False)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -151,6 +160,13 @@ def take_rows(X, rows):
     """Take rows of images, arrays, sparse matrices or frames."""
     taken = X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
     return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
+
+
+def concatenate(parts):
+    """Put rows of images, arrays or sparse matrices one after another."""
+    if sparse.issparse(parts[0]):
+        return sparse.vstack(parts, format=parts[0].format)
+    return np.concatenate(parts)
 
 
 def choose_rows(y, targets, random_state, *, evenly=False):

@@ -1,0 +1,205 @@
+"""Facial expressions from the internet, downloaded once and kept."""
+
+import hashlib
+import tarfile
+import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sklearn.datasets import get_data_home
+
+from imbemotion.datasets._legend import load_legend
+from imbemotion.splitting import name_groups
+
+__all__ = ["fetch_facial_expressions"]
+
+_COMMIT = "5fb9c13afac07c55eae8d25eb6b50af344ad60c9"
+_URL = f"https://github.com/muxspace/facial_expressions/archive/{_COMMIT}.tar.gz"
+# GitHub packs archives anew now and then, so it is the files that are compared.
+_DIGEST = "d07bf93f4fbb73614aa4604a9ced45112c282eb1a142c05a56a50566f32ef6ce"
+_FOLDER = f"facial_expressions_{_COMMIT[:7]}"
+_IMAGES, _LEGEND = "images", "data/legend.csv"
+_TIMEOUT = 30  # seconds without any answer
+_CHUNK = 2**18
+_DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
+
+
+def fetch_facial_expressions(
+    *,
+    data_home=None,
+    download_if_missing=True,
+    size=48,
+    mode="gray",
+    resize="stretch",
+    n_jobs=None,
+    errors="raise",
+    return_X_y=False,
+):
+    """Load the facial expressions of muxspace, which are downloaded the first time.
+
+    They are 13,681 photographs of faces from the web in eight very uneven classes, from 6864
+    neutral faces to 9 of contempt. The download has 246 MB.
+
+    Parameters
+    ----------
+    data_home : str or Path, default=None
+        Where to keep the data; None means scikit-learn's folder, ``~/scikit_learn_data``.
+
+    download_if_missing : bool, default=True
+        Whether to download the data where they are not kept yet.
+
+    size : int, tuple of (int, int) or None, default=48
+        Height and width of the images; None keeps their own, which differ here.
+
+    mode : {"gray", "rgb"}, default="gray"
+        Whether images become grey or colour.
+
+    resize : {"stretch", "crop", "pad"}, default="stretch"
+        How an image of other proportions comes to `size`.
+
+    n_jobs : int, default=None
+        Number of threads that read the images.
+
+    errors : {"raise", "skip"}, default="raise"
+        Whether unreadable images are an error or are left out.
+
+    return_X_y : bool, default=False
+        Whether to return only images and labels.
+
+    Returns
+    -------
+    bunch : Bunch or tuple of (ImageArray, ndarray)
+        With `data` (ImageArray of shape (n_samples, height, width[, 3])), `target` (ndarray
+        of str of shape (n_samples,)), `target_names` (the classes, sorted), `filenames`
+        (ndarray of str of shape (n_samples,), the paths), `groups` (ndarray of str of shape
+        (n_samples,), the persons) and `skipped` (list of name and reason).
+
+    Raises
+    ------
+    OSError
+        If the data are not there and may not or can't be downloaded, or are not those that
+        are expected.
+
+    ValueError
+        If a parameter is none of its options.
+
+    Warns
+    -----
+    DataWarning
+        Of the images that the data set lists twice, and of one it lists with two labels.
+
+    See Also
+    --------
+    load_legend : Load such data from a folder of your own.
+    load_fer2013 : Load the faces of the FER2013 challenge.
+    make_faces : Draw faces where there are no data.
+
+    Notes
+    -----
+    The data are those of https://github.com/muxspace/facial_expressions at one commit, and
+    are compared with a digest of all files. An interrupted download leaves nothing that is
+    used; delete the folder in `data_home` to download them again.
+
+    Most files are named after the person they show, as in Labeled Faces in the Wild. Use
+    `groups` with :class:`~sklearn.model_selection.StratifiedGroupKFold`, so that no person
+    is in training and in test. A file of another name is a group of its own.
+
+    The repository is licensed under Apache 2.0; the rights of the single photographs are
+    not stated.
+
+    Examples
+    --------
+    >>> faces = fetch_facial_expressions()  # doctest: +SKIP
+    >>> faces.data.shape  # doctest: +SKIP
+    (13681, 48, 48)
+    """
+    folder = Path(get_data_home(data_home), _FOLDER)
+    if not folder.is_dir():
+        if not download_if_missing:
+            raise OSError(f"There are no data in {folder}, and download_if_missing is False.")
+        _fetch(folder)
+    bunch = load_legend(
+        folder / _LEGEND, folder / _IMAGES, errors=errors,
+        size=size, mode=mode, resize=resize, n_jobs=n_jobs,
+    )  # fmt: skip
+    bunch.groups = name_groups(bunch.filenames)
+    return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def _fetch(folder):
+    """Download, unpack and check the data beside a folder, which then appears as a whole."""
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}_") as place:
+        archive, unpacked = Path(place, "archive.tar.gz"), Path(place, "unpacked")
+        _download(archive)
+        _unpack(archive, unpacked)
+        found = _digest(unpacked)
+        if found != _DIGEST:
+            raise OSError(
+                f"The files from {_URL} are not those expected: their digest must be {_DIGEST}, "
+                f"got {found}. Try again; or get a copy elsewhere and use load_legend."
+            )
+        _appear(unpacked, folder)
+
+
+def _download(archive):
+    import pooch
+
+    pooch.get_logger().info("Downloading 246 MB from %s.", _URL)
+    try:
+        pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=_TIMEOUT)(_URL, str(archive), None)
+    except OSError as error:  # also all errors of requests
+        raise OSError(
+            f"{_URL} can't be downloaded: {_reason(error)}. {_advice(archive)}"
+        ) from error
+
+
+def _reason(error):
+    """Say in a few words what went wrong; requests' own texts are long."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answered {response.status_code} {response.reason}"
+    return error.strerror or f"no connection or no answer ({type(error).__name__})"
+
+
+def _advice(archive):
+    return (
+        f"Check the network and the space in {archive.parents[1]}, and try again; or unpack a "
+        "copy of this archive elsewhere and use load_legend."
+    )
+
+
+def _unpack(archive, folder):
+    """Unpack the pictures and the legend, and nothing else."""
+    try:
+        with tarfile.open(archive, "r:gz") as members:
+            for member in members:
+                name = member.name.partition("/")[2]  # without the folder that holds all
+                if member.isfile() and _is_wanted(name):
+                    member.name = name
+                    members.extract(member, folder, filter="data")
+    except _DAMAGED as error:
+        raise OSError(f"{_URL} can't be unpacked: {error}. {_advice(archive)}") from error
+
+
+def _is_wanted(name):
+    return name == _LEGEND or name.rpartition("/")[0] == _IMAGES
+
+
+def _digest(folder):
+    """Give the SHA-256 of the sorted lines of path, tab and SHA-256 of all files."""
+    lines = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            lines.append(f"{path.relative_to(folder).as_posix()}\t{content}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def _appear(unpacked, folder):
+    """Put the data in place, unless another process has been faster."""
+    try:
+        unpacked.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise

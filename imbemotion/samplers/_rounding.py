@@ -1,0 +1,72 @@
+"""Interpolating rows without wrapping around: in float, then rounded and clipped."""
+
+import numpy as np
+from scipy import sparse
+
+from imbemotion.images import ImageArray
+
+__all__ = ["interpolate", "round_to"]
+
+_BATCH = 1024  # flat rows that are made at a time
+
+
+def interpolate(X, rows, partners, weights):
+    """Move rows towards others.
+
+    Parameters
+    ----------
+    X : ImageArray, ndarray or sparse matrix of shape (n_samples, ...)
+        The data.
+
+    rows, partners : ndarray of int of shape (n_new,)
+        Rows of X.
+
+    weights : ndarray of float of shape (n_new,)
+        From 0 (the row) to 1 (its partner).
+
+    Returns
+    -------
+    made : ImageArray, ndarray or sparse matrix of shape (n_new, ...)
+        Of the type and dtype of X.
+    """
+    if isinstance(X, ImageArray):
+        return X.interpolate(rows, partners, weights)
+    if sparse.issparse(X):
+        return _move(X, rows, partners, weights)
+    made = np.empty((len(rows), X.shape[1]), dtype=X.dtype)
+    for start in range(0, len(rows), _BATCH):
+        part = slice(start, start + _BATCH)
+        made[part] = _move(X, rows[part], partners[part], weights[part])
+    return made
+
+
+def _move(X, rows, partners, weights):
+    start, end = X[rows].astype(np.float64), X[partners]
+    steps = weights[:, None]
+    if sparse.issparse(X):
+        moved = (start + (end - start).multiply(steps)).asformat(X.format)
+        moved.data = round_to(moved.data, X.dtype)
+        return moved
+    return round_to(start + steps * (end - start), X.dtype)
+
+
+def round_to(values, dtype):
+    """Give floats in another dtype; for integers rounded to the nearest and clipped.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Any values.
+
+    dtype : dtype
+        The dtype wanted.
+
+    Returns
+    -------
+    values : ndarray of the same shape
+        In that dtype.
+    """
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    return values.astype(dtype)
