@@ -5,8 +5,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
-__all__ = ["name_groups", "split_originals"]
+__all__ = ["name_groups", "parent_groups", "split_originals"]
 
 _BATCH = 1024
 
@@ -40,6 +42,32 @@ def name_groups(filenames, pattern=r"(.+)_\d{4}"):
     return np.array(
         [m.group(1) if m else path.name for m, path in zip(matches, paths, strict=True)]
     )
+
+
+def parent_groups(parents):
+    """Group pictures that have a parent in common, directly or through others.
+
+    Parameters
+    ----------
+    parents : ndarray of int of shape (n_samples, n_parents)
+        As of an ``ImageArray``; -1 is none. A picture without any is a group of its own.
+
+    Returns
+    -------
+    groups : ndarray of int of shape (n_samples,)
+        For grouped folds, so that no picture is on both sides of its parents.
+
+    Examples
+    --------
+    >>> parent_groups(np.array([[4, -1], [4, 7], [7, -1], [9, -1], [-1, -1]])).tolist()
+    [0, 0, 0, 1, 2]
+    """
+    rows, places = np.nonzero(parents >= 0)
+    numbers = parents[rows, places]
+    n, size = len(parents), len(parents) + numbers.max(initial=-1) + 1
+    links = sparse.coo_array((np.ones(len(rows)), (rows, n + numbers)), shape=(size, size))
+    groups = connected_components(links, directed=False)[1][:n]
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def split_originals(X, y, fraction, random_state):

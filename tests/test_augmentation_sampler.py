@@ -1,12 +1,15 @@
 """Offline augmentation: fixed new pictures of parents that are drawn evenly."""
 
+import pickle
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.pipeline import Pipeline
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from torchvision.transforms import v2
 
@@ -16,8 +19,10 @@ from imbemotion import (
     CNNClassifier,
     ImageArray,
     at_least,
+    load_image_folder,
     make_faces,
 )
+from imbemotion.splitting import split_originals
 
 Y = np.repeat(["joy", "anger", "fear"], [12, 6, 3])
 
@@ -118,3 +123,65 @@ def test_pictures_of_pictures_name_the_first_images(images):
     again, _ = AugmentationSampler(sampling_strategy=20, random_state=1).fit_resample(X_res, y_res)
     assert isinstance(again, ImageArray)
     assert again.parents.max() < 21
+
+
+def test_saved_folders_are_read_back_with_their_parents(images, tmp_path):
+    sampler = AugmentationSampler(random_state=0)
+    X_res, y_res = sampler.fit_resample(images, Y)
+    paths = sampler.save(tmp_path / "balanced")
+    data = load_image_folder(tmp_path / "balanced", size=None)
+    order = [data.filenames.tolist().index(path) for path in paths]
+    np.testing.assert_array_equal(data.data[order], X_res)
+    np.testing.assert_array_equal(data.target[order], y_res)
+    np.testing.assert_array_equal(data.data[order].parents, X_res.parents)
+    np.testing.assert_array_equal(data.data[order].made, X_res.made)
+    same_group = data.groups[order][:, None] == data.groups[order]
+    np.testing.assert_array_equal(same_group, X_res.parents[:, [0]] == X_res.parents[:, 0])
+
+
+def test_the_manifest_names_file_label_parent_and_seed(images, tmp_path):
+    sampler = AugmentationSampler(random_state=0)
+    X_res, y_res = sampler.fit_resample(images, Y)
+    sampler.save(tmp_path / "balanced")
+    table = pd.read_csv(tmp_path / "balanced" / "manifest.csv", dtype={"seed": "UInt64"})
+    assert table.columns.tolist() == ["file", "label", "parent", "seed", "made"]
+    assert table.label.tolist() == y_res.tolist()
+    assert table.parent.tolist() == sampler.sample_indices_.tolist()
+    assert table.seed.isna().tolist() == (~X_res.made).tolist()
+    again = Augmentation()(images[table.parent[21:]], table.seed[21:].to_numpy(np.uint64))
+    np.testing.assert_array_equal(again, X_res[21:])
+
+
+def test_validation_knows_the_parents_of_a_saved_folder(images, tmp_path):
+    sampler = AugmentationSampler(random_state=0)
+    sampler.fit_resample(images, Y)
+    sampler.save(tmp_path / "balanced")
+    X, y = load_image_folder(tmp_path / "balanced", size=None, return_X_y=True)
+    train, valid = split_originals(X, y, 0.3, np.random.RandomState(0))
+    assert not set(X.parents[train, 0]) & set(X.parents[valid, 0])
+
+
+def test_only_what_was_resampled_here_can_be_saved(images, tmp_path):
+    sampler = AugmentationSampler(random_state=0)
+    with pytest.raises(NotFittedError, match="has not resampled any"):
+        sampler.save(tmp_path / "a")
+    with pytest.raises(NotFittedError, match="Call fit_resample on it first"):
+        sampler.fit(images, Y).save(tmp_path / "a")
+    sampler.fit_resample(images, Y)
+    with pytest.raises(NotFittedError, match="comes from a pickle or a cache"):
+        pickle.loads(pickle.dumps(sampler)).save(tmp_path / "a")
+    assert len(pickle.dumps(sampler)) < 20_000
+
+
+def test_the_preview_shows_rare_classes_first_and_what_becomes_of_them(images):
+    sampler = AugmentationSampler(random_state=0)
+    shown, labels = sampler.preview(images, Y, n_originals=5, n_versions=4)
+    assert labels[:5].tolist() == ["fear", "anger", "joy", "fear", "anger"]
+    assert shown.made.tolist() == [False] * 5 + [True] * 20
+    assert shown.parents[5:, 0].tolist() == np.repeat(shown.parents[:5, 0], 4).tolist()
+    np.testing.assert_array_equal(Y[shown.parents[:, 0]], labels)
+    np.testing.assert_array_equal(shown[:5], images[shown.parents[:5, 0]])
+    again, _ = sampler.preview(images, Y, n_originals=5, n_versions=4)
+    np.testing.assert_array_equal(shown, again)
+    everything, _ = sampler.preview(images, Y, n_originals=99, n_versions=1)
+    assert len(everything) == 42

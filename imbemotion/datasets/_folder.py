@@ -9,6 +9,9 @@ from PIL import Image
 
 from imbemotion._validation import shorten
 from imbemotion.datasets._bunch import Listing, check_expected, make_bunch, normalize, warn
+from imbemotion.images import ImageArray
+from imbemotion.images._manifest import read_manifest
+from imbemotion.splitting import parent_groups
 
 __all__ = ["load_image_folder"]
 
@@ -31,7 +34,8 @@ def load_image_folder(
 
     The name of the sub-folder is the label, as it stands. Pictures are found at any depth
     inside it; names that begin with a dot are ignored, and other files than pictures are
-    reported.
+    reported. Where a ``manifest.csv`` says what pictures were made of, as
+    ``AugmentationSampler.save`` and ``ImageArray.save`` write it, the parents are known again.
 
     Parameters
     ----------
@@ -63,8 +67,8 @@ def load_image_folder(
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
         With `data` (ImageArray), `target` (ndarray of str), `target_names` (the classes,
-        sorted), `filenames` (ndarray of str), `groups` (None) and `skipped` (list of name
-        and reason). The images are sorted by class, then by path.
+        sorted), `filenames` (ndarray of str), `groups` (ndarray of int where a manifest names
+        pictures with parents in common, else None) and `skipped` (list of name and reason). The images are sorted by class, then by path.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def load_image_folder(
 
     ValueError
         If it holds no classes, no images or splits such as train and test, if a label is
-        unknown or a file can't be read.
+        unknown, or a file or the manifest can't be read.
 
     Warns
     -----
@@ -100,10 +104,17 @@ def load_image_folder(
     folder = Path(folder)
     paths, classes = _find_pictures(folder, _class_folders(folder))
     listing = Listing(images=paths, labels=classes, names=paths)
-    return make_bunch(
-        listing, labels=check_expected(labels), errors=errors, return_X_y=return_X_y,
+    bunch = make_bunch(
+        listing, labels=check_expected(labels), errors=errors, return_X_y=False,
         size=size, mode=mode, resize=resize, n_jobs=n_jobs,
     )  # fmt: skip
+    origins = read_manifest(folder, bunch.filenames)
+    if origins is not None:
+        parents, made = origins
+        bunch.data = ImageArray(bunch.data, parents=parents, made=made)
+        groups = parent_groups(parents)
+        bunch.groups = groups if groups.max() + 1 < len(groups) else None
+    return (bunch.data, bunch.target) if return_X_y else bunch
 
 
 def _class_folders(folder):

@@ -313,8 +313,9 @@ class ImageArray(NDArrayOperatorsMixin):
             pictures are written.
 
         labels : array-like of shape (n,), default=None
-            Class names; each class then has a folder of its own, as
-            :func:`imbemotion.datasets.load_image_folder` reads them.
+            Class names; each class then has a folder of its own, and ``manifest.csv`` names
+            file, label, parent, seed and made of every row, so that
+            :func:`imbemotion.datasets.load_image_folder` knows the parents again.
 
         Returns
         -------

@@ -67,6 +67,14 @@ class Recipes:
         return (self.changes["partner"] >= 0) | (self.changes["policy"] >= 0)
 
     @property
+    def seeds(self):
+        """The seeds of augmented rows as a list of int, None for the others."""
+        if self.changes is None:
+            return [None] * len(self.rows)
+        pairs = zip(self.changes["seed"].tolist(), self.changes["policy"] >= 0, strict=True)
+        return [seed if is_augmented else None for seed, is_augmented in pairs]
+
+    @property
     def run(self):
         """The slice of the source that the recipes stand for, None where there is none."""
         rows = self.rows

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imbemotion.images._manifest import write_manifest
+
 __all__ = ["write_array", "write_pictures"]
 
 _BATCH = 1024
@@ -28,6 +30,8 @@ def write_pictures(images, folder, labels=None):
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write_files(images, [building / name for name in names])
+        if labels is not None:
+            write_manifest(building, names, labels, images)
         building.chmod(0o755)
         building.rename(folder)
     except BaseException:

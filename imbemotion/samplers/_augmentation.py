@@ -3,11 +3,13 @@
 from copy import deepcopy
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
-from imbemotion._validation import HasMethods, check_random_state
+from imbemotion._validation import HasMethods, check_labels, check_random_state
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
-from imbemotion.samplers._base import BaseImageSampler, choose_rows
+from imbemotion.loading import as_images
+from imbemotion.samplers._base import BaseImageSampler, choose_rows, draw_seeds
 
 __all__ = ["AugmentationSampler"]
 
@@ -118,6 +120,7 @@ class AugmentationSampler(BaseImageSampler):
         return super().set_params(**params)
 
     def _fit_resample(self, X, y):
+        self._resampled = None
         if not isinstance(X, ImageArray):
             raise ValueError(
                 "AugmentationSampler needs images of shape (n, height, width[, channels]), got "
@@ -125,20 +128,119 @@ class AugmentationSampler(BaseImageSampler):
             )
         random_state = check_random_state(self.random_state)
         kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
-        seeds = random_state.randint(2**63, size=len(parents), dtype=np.int64).astype(np.uint64)
+        policy = self._policy(X)
+        images = X.settled()
+        new = images.augment(parents, policy, draw_seeds(len(parents), random_state))
+        self.sample_indices_ = np.concatenate([kept, parents])
+        X_resampled = np.concatenate([images[kept], new])
+        self._resampled = X_resampled, y[self.sample_indices_]
+        return self._resampled
+
+    def _policy(self, X):
         policy = Augmentation() if self.augmentation is None else self.augmentation
         if isinstance(policy, Augmentation) and X.dtype != np.uint8:  # said now, not in training
             raise ValueError(
                 f"Augmentation changes uint8 images, got {X.dtype}. Use ImageLoader, or "
                 "(255 * X).astype('uint8') where X lies in 0..1."
             )
-        policy = deepcopy(policy)  # later changes must not reach these pictures
-        images = X.settled()
-        self.sample_indices_ = np.concatenate([kept, parents])
-        X_resampled = np.concatenate([images[kept], images.augment(parents, policy, seeds)])
-        return X_resampled, y[self.sample_indices_]
+        return deepcopy(policy)  # later changes must not reach these pictures
+
+    def save(self, folder):
+        """Write the resampled images as PNG files, a folder per class.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where to write. It must be empty or not exist yet, and it appears only when all
+            images are written.
+
+        Returns
+        -------
+        paths : ndarray of str of shape (n_resampled,)
+            The file of every row.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was resampled by this object; a pickled or cached one has no images.
+
+        FileExistsError
+            If the folder holds anything.
+
+        See Also
+        --------
+        imbemotion.datasets.load_image_folder : Reads the folder, with the parents.
+
+        Notes
+        -----
+        ``manifest.csv`` in the folder names `file`, `label`, `parent` (row of X), `seed` and
+        `made` of every image. The object keeps the images that it was given in memory for it.
+        """
+        if getattr(self, "_resampled", None) is None:
+            raise NotFittedError(
+                "This AugmentationSampler has no images to save: it has not resampled any, or "
+                "comes from a pickle or a cache. Call fit_resample on it first."
+            )
+        images, labels = self._resampled
+        return images.save(folder, labels=labels)
+
+    def preview(self, X, y, *, n_originals=8, n_versions=6):
+        """Show what the augmentation does to some images, whatever number is asked for.
+
+        Parameters
+        ----------
+        X : array-like of images (n_samples, height, width[, channels]) or paths
+            The data.
+
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        n_originals : int, default=8
+            How many images to show, drawn from all classes in turn, the rarest first.
+
+        n_versions : int, default=6
+            How many augmentations of each.
+
+        Returns
+        -------
+        images : ImageArray of shape (n_originals * (1 + n_versions), height, width[, channels])
+            The originals, then what is made of the first one, of the second one and so on;
+            for :meth:`ImageGridDisplay.from_resampled`.
+
+        labels : ndarray of shape (n_originals * (1 + n_versions),)
+            Their classes.
+
+        Examples
+        --------
+        >>> from imbemotion import make_faces
+        >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
+        >>> images, labels = AugmentationSampler(random_state=0).preview(X, y, n_originals=4)
+        >>> images.shape, labels[:4].tolist()
+        ((28, 48, 48), ['sad', 'happy', 'sad', 'happy'])
+        """
+        images = as_images(X).settled()
+        y = check_labels(y, n_samples=len(images))
+        random_state = check_random_state(self.random_state)
+        rows = _draw_in_turn(y, n_originals, random_state)
+        parents = np.repeat(rows, n_versions)
+        seeds = draw_seeds(len(parents), random_state)
+        made = images.augment(parents, self._policy(images), seeds)
+        return np.concatenate([images[rows], made]), y[np.concatenate([rows, parents])]
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_resampled"}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
+
+
+def _draw_in_turn(y, n_rows, random_state):
+    """Draw rows from all classes in turn, the rarest first, (n_rows,) or fewer."""
+    classes, counts = np.unique(y, return_counts=True)
+    order = classes[np.argsort(counts, kind="stable")]
+    shuffled = [random_state.permutation(np.flatnonzero(y == label)) for label in order]
+    turns = [rows[turn : turn + 1] for turn in range(counts.max()) for rows in shuffled]
+    return np.concatenate(turns)[:n_rows]

@@ -27,7 +27,7 @@ from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.samplers._targets import STRATEGY_NAMES, resolve_targets
 
-__all__ = ["BaseImageSampler", "choose_rows", "concatenate", "take_rows"]
+__all__ = ["BaseImageSampler", "choose_rows", "concatenate", "draw_seeds", "take_rows"]
 
 
 class BaseImageSampler(BaseSampler):
@@ -167,6 +167,11 @@ def concatenate(parts):
     if sparse.issparse(parts[0]):
         return sparse.vstack(parts, format=parts[0].format)
     return np.concatenate(parts)
+
+
+def draw_seeds(n, random_state):
+    """Draw a seed for each of n new images, (n,) of uint64."""
+    return random_state.randint(2**63, size=n, dtype=np.int64).astype(np.uint64)
 
 
 def choose_rows(y, targets, random_state, *, evenly=False):

@@ -11,7 +11,13 @@ from sklearn.utils import check_array
 from imbemotion._validation import DataWarning, HasMethods, Interval, check_random_state
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
-from imbemotion.samplers._base import BaseImageSampler, choose_rows, concatenate, take_rows
+from imbemotion.samplers._base import (
+    BaseImageSampler,
+    choose_rows,
+    concatenate,
+    draw_seeds,
+    take_rows,
+)
 from imbemotion.samplers._neighbors import feature_space, nearest_others
 from imbemotion.samplers._rounding import interpolate
 
@@ -68,8 +74,7 @@ class _InterpolationSampler(BaseImageSampler):
             f"Class {label!r} has a single image, without neighbours: its {n_new} new images "
             "are augmentations of it. More images of this class would help most."
         )
-        seeds = search.random_state.randint(2**63, size=n_new, dtype=np.int64)
-        return rows, X.augment(rows, Augmentation(), seeds.astype(np.uint64))
+        return rows, X.augment(rows, Augmentation(), draw_seeds(n_new, search.random_state))
 
     def _check_flat(self, X):
         return check_array(X, accept_sparse=["csr", "csc"], input_name="X")

@@ -1,0 +1,70 @@
+"""The manifest beside saved pictures."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbemotion import ImageArray, ImageSMOTE, load_image_folder
+from imbemotion.splitting import parent_groups
+
+
+@pytest.fixture
+def saved(pictures, tmp_path):
+    """Save interpolated pictures; give the folder and what was saved."""
+    X_res, y_res = ImageSMOTE(random_state=0).fit_resample(pictures, ["a"] * 9 + ["b"] * 3)
+    X_res.save(tmp_path / "all", labels=y_res)
+    return tmp_path / "all", X_res
+
+
+def test_both_parents_of_an_interpolated_picture_come_back(saved):
+    folder, X_res = saved
+    data = load_image_folder(folder, size=None)  # in the order of the rows here
+    order = np.argsort([path[-10:] for path in data.filenames])
+    np.testing.assert_array_equal(data.data[order].parents, X_res.parents)
+    np.testing.assert_array_equal(data.data[order].made, X_res.made)
+
+
+def test_pictures_that_were_added_are_originals_and_removed_ones_do_not_matter(saved):
+    folder, X_res = saved
+    ImageArray(np.zeros((1, 6, 5), np.uint8)).save(folder / "new")
+    (folder / "new" / "000000.png").rename(folder / "a" / "new.png")
+    (folder / "new").rmdir()
+    (folder / "a" / "000000.png").unlink()
+    data = load_image_folder(folder, size=None)
+    new = data.filenames.tolist().index(str(folder / "a" / "new.png"))
+    assert not data.data.made[new]
+    assert (data.data.parents[:, 0] == data.data.parents[new, 0]).sum() == 1
+    assert data.data.parents[new, 0] > X_res.parents.max()
+
+
+def test_lists_of_another_kind_are_left_alone(saved):
+    folder, _ = saved
+    (folder / "manifest.csv").write_text("name,version\nx,1\n")
+    data = load_image_folder(folder, size=None)
+    assert data.groups is None
+    assert not data.data.made.any()
+
+
+def test_a_broken_line_is_named(saved):
+    folder, _ = saved
+    (folder / "manifest.csv").write_text("file,parent,made\na/000000.png,first,0\n")
+    with pytest.raises(ValueError, match=r"Line 2 of .*manifest.csv .* got 'first' and '0'"):
+        load_image_folder(folder)
+
+
+@given(st.lists(st.lists(st.integers(0, 8), min_size=2, max_size=2), min_size=1, max_size=12))
+def test_pictures_with_a_parent_in_common_share_a_group(pairs):
+    parents = np.array(pairs)
+    groups = parent_groups(parents)
+    for one in range(len(parents)):
+        for other in range(len(parents)):
+            if set(pairs[one]) & set(pairs[other]):
+                assert groups[one] == groups[other]
+    for number in np.unique(parents):  # and nothing else ties them together
+        outside = groups != groups[(parents == number).any(axis=1)][0]
+        assert not (parents[outside] == number).any()
+
+
+def test_pictures_without_parents_are_groups_of_their_own():
+    assert parent_groups(np.array([[-1, -1], [-1, -1], [3, -1]])).tolist() == [0, 1, 2]
