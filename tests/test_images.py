@@ -415,3 +415,11 @@ def test_memory_of_a_pipeline_keeps_the_parents(pictures, tmp_path):
     again, _ = cached(ImageArray(pictures.copy()), y)
     assert cached.check_call_in_cache(X, y)
     np.testing.assert_array_equal(first.parents, again.parents)
+
+
+@pytest.mark.parametrize(
+    "function", [np.array_equal, np.allclose, np.isclose, np.shares_memory, np.maximum, np.append]
+)
+def test_functions_of_two_arrays_take_two_image_arrays(pictures, function):
+    X = ImageArray(pictures)
+    np.testing.assert_array_equal(function(X, X), function(pictures, pictures))

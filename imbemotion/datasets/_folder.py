@@ -68,7 +68,8 @@ def load_image_folder(
     bunch : Bunch or tuple of (ImageArray, ndarray)
         With `data` (ImageArray), `target` (ndarray of str), `target_names` (the classes,
         sorted), `filenames` (ndarray of str), `groups` (ndarray of int where a manifest names
-        pictures with parents in common, else None) and `skipped` (list of name and reason). The images are sorted by class, then by path.
+        pictures with parents in common, else None) and `skipped` (list of name and reason).
+        The images are sorted by class, then by path.
 
     Raises
     ------

@@ -202,8 +202,7 @@ class ImageArray(NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*_to_pixels(inputs), **_to_pixels(kwargs))
 
     def __array_function__(self, function, types, args, kwargs):
-        along_rows = args[1:] in ((), (0,)) and kwargs in ({}, {"axis": 0})
-        if function is np.concatenate and along_rows and all(map(_is_images, args[0])):
+        if function is np.concatenate and _is_along_rows(*args, **kwargs):
             return ImageArray._of(join([images._content for images in args[0]]))
         if function in _SHAPE_FUNCTIONS:
             return function(np.broadcast_to(np.uint8(0), self.shape), *args[1:], **kwargs)
@@ -349,8 +348,9 @@ class ImageArray(NDArrayOperatorsMixin):
         return ImageArray._of(mapped._content._replace(root=self._content.root))
 
 
-def _is_images(value):
-    return isinstance(value, ImageArray)
+def _is_along_rows(parts, axis=0, **others):
+    """Tell whether np.concatenate was asked for the rows of ImageArrays and nothing else."""
+    return axis == 0 and not others and all(isinstance(part, ImageArray) for part in parts)
 
 
 def _to_pixels(value):

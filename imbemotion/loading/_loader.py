@@ -1,6 +1,7 @@
 """ImageLoader: the step by which files and images of any kind enter a pipeline."""
 
 from numbers import Integral
+from os import PathLike
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
@@ -33,6 +34,10 @@ class ImageLoader(TransformerMixin, BaseEstimator):
         Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context.
         The pixels are the same for any number.
 
+    cache_dir : str or Path, default=None
+        Folder in which decoded files are kept, so that every file is decoded once for all
+        folds, processes and later runs. It is made when missing. None keeps none.
+
     See Also
     --------
     FlattenImages : Make such images into features for any scikit-learn classifier.
@@ -55,6 +60,13 @@ class ImageLoader(TransformerMixin, BaseEstimator):
     A uint8 array or ``ImageArray`` of the right size and mode passes without a copy, and an
     ``ImageArray`` keeps its ``parents`` and ``made``.
 
+    With `cache_dir`, files are known by their absolute path, size and modification time (those
+    written in the last two seconds are left out), and the images are a mapping of the pixels
+    in it, which all processes share. They are the same as without it: every one is compared
+    with a checksum, and decoded again where it is damaged. The folder holds the pixels, an
+    index and a lock for every size, mode, way of resizing and version of this library and
+    Pillow. It only grows, and can be deleted at any time.
+
     Examples
     --------
     >>> import numpy as np
@@ -72,13 +84,15 @@ class ImageLoader(TransformerMixin, BaseEstimator):
         "mode": [StrOptions(set(MODES))],
         "resize": [StrOptions(set(RESIZE))],
         "n_jobs": [Integral, None],
+        "cache_dir": [str, PathLike, None],
     }
 
-    def __init__(self, *, size=None, mode="gray", resize="stretch", n_jobs=None):
+    def __init__(self, *, size=None, mode="gray", resize="stretch", n_jobs=None, cache_dir=None):
         self.size = size
         self.mode = mode
         self.resize = resize
         self.n_jobs = n_jobs
+        self.cache_dir = cache_dir
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
@@ -120,13 +134,12 @@ class ImageLoader(TransformerMixin, BaseEstimator):
             If an image can't be read; the message lists all of them.
 
         ValueError
-            If `size` is None and the images differ in size.
+            If `size` is None and the images differ in size, or `cache_dir` can't be made.
 
         TypeError
             If X is a single path or image.
         """
-        parameters = {name: getattr(self, name) for name in ("size", "mode", "resize", "n_jobs")}
-        return load_images(X, **parameters)[0]
+        return load_images(X, **self.get_params(deep=False))[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -3,13 +3,13 @@
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from PIL import Image
 
 from imbemotion._validation import holds_paths
 from imbemotion.images import ImageArray
-from imbemotion.loading._decoding import decode, name_of
-from imbemotion.loading._errors import Unreadable, UnreadableImagesError
+from imbemotion.loading._batches import decode_into, find_shape
+from imbemotion.loading._cache import make_folder, read_cached
+from imbemotion.loading._decoding import name_of
+from imbemotion.loading._errors import UnreadableImagesError
 from imbemotion.loading._framing import Target
 from imbemotion.loading._items import as_items, distinct
 
@@ -18,7 +18,6 @@ __all__ = ["MODES", "RESIZE", "as_images", "check_size", "load_images"]
 MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 RESIZE = ("stretch", "crop", "pad")
 _ERRORS = ("raise", "skip")
-_BATCH = 64  # images that a thread reads at a time
 
 
 def check_size(size):
@@ -50,72 +49,32 @@ def _as_it_stands(items, target):
 
 
 def _decode_all(sources, target, n_jobs):
-    """Decode into one array; give it and the reasons of those that can't be read."""
-    Image.init()  # Pillow's first look for rarer formats is not safe between threads
-    shape, reasons = _shape_of_pictures(sources, target)
+    """Give pixels, the row of every source in them, and the reasons of unreadable ones."""
+    shape, reasons = find_shape(sources, target)
     pixels = np.empty((len(sources), *shape), dtype=np.uint8)
-    share = -(-len(sources) // (4 * effective_n_jobs(n_jobs)))  # so that no thread waits long
-    length = min(_BATCH, share)
-    parts = Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(_decode_some)(pixels[start : start + length], sources, start, target)
-        for start in range(len(reasons), len(sources), length)
-    )
-    for part in parts:
-        reasons.update(part)
-    return pixels, reasons
+    numbers = range(len(reasons), len(sources))
+    reasons.update(decode_into(pixels, sources, numbers, target, n_jobs))
+    return pixels, np.arange(len(sources)), reasons
 
 
-def _shape_of_pictures(sources, target):
-    """Give the shape of a picture, where no size is set by the first that can be read.
-
-    The reasons of those before it come along, so that they are not tried again.
-    """
-    reasons = {}
-    if target.size is not None:
-        return (*target.size[::-1], *((3,) if target.mode == "RGB" else ())), reasons
-    for number, source in enumerate(sources):
-        try:
-            return decode(source, target).shape, reasons
-        except Unreadable as error:
-            reasons[number] = str(error)
-    return (0, 0), reasons
-
-
-def _decode_some(pixels, sources, start, target):
-    batch = sources[start : start + len(pixels)]
-    batch = np.asarray(batch) if isinstance(batch, ImageArray) else batch
-    reasons = {}
-    for number, source in enumerate(batch):
-        try:
-            picture = decode(source, target)
-        except Unreadable as error:
-            reasons[start + number] = str(error)
-            continue
-        if picture.shape != pixels.shape[1:]:
-            raise ValueError(_differing_sizes(pixels, picture, source))
-        pixels[number] = picture
-    return reasons
-
-
-def _differing_sizes(pixels, picture, source):
-    usual, other = (f"{shape[0]} x {shape[1]}" for shape in (pixels.shape[1:], picture.shape))
-    return (
-        f"Images must be of one size (height x width) when size is None, got {usual} and "
-        f"{other} ({name_of(source)}). Set size, for example size=48."
-    )
-
-
-def _gather(items, pixels, numbers, reasons):
-    """Put together the rows whose image could be read."""
-    if reasons:
-        readable = np.setdiff1d(np.arange(len(pixels)), list(reasons))
-        rows = np.flatnonzero(np.isin(numbers, readable))
-        pixels, numbers = pixels[readable], np.searchsorted(readable, numbers[rows])
-    else:
-        rows = slice(None)
+def _gather(items, pixels, places, numbers, reasons):
+    """Put together the rows whose image could be read; `places` are those of the sources."""
+    rows = np.flatnonzero(~np.isin(numbers, list(reasons)))
     if isinstance(items, ImageArray):
+        pixels = pixels[rows] if reasons else pixels
         return ImageArray(pixels, parents=items.parents[rows], made=items.made[rows])
-    return ImageArray(pixels)[numbers]
+    readable, numbers = np.unique(numbers[rows], return_inverse=True)
+    return _images_at(pixels, places[readable])[numbers]
+
+
+def _images_at(pixels, places):
+    """Give rows of pixels as originals 0, 1, 2 and so on, without a copy."""
+    if np.array_equal(places, np.arange(len(pixels))):
+        return ImageArray(pixels)
+    first, last = places.min(), places.max()
+    parents = np.full(last - first + 1, -1)
+    parents[places - first] = np.arange(len(places))
+    return ImageArray(pixels[first : last + 1], parents=parents)[places - first]
 
 
 def as_images(X):
@@ -144,7 +103,16 @@ def as_images(X):
     return ImageArray(X)
 
 
-def load_images(items, *, size=None, mode="gray", resize="stretch", n_jobs=None, errors="raise"):
+def load_images(
+    items,
+    *,
+    size=None,
+    mode="gray",
+    resize="stretch",
+    n_jobs=None,
+    cache_dir=None,
+    errors="raise",
+):
     """Read images as :class:`ImageLoader` does, if wanted without those that can't be read.
 
     Parameters
@@ -164,6 +132,9 @@ def load_images(items, *, size=None, mode="gray", resize="stretch", n_jobs=None,
     n_jobs : int, default=None
         Number of threads.
 
+    cache_dir : str or Path, default=None
+        Folder in which decoded files are kept; None keeps none.
+
     errors : {"raise", "skip"}, default="raise"
         What to do where some images can't be read.
 
@@ -181,7 +152,8 @@ def load_images(items, *, size=None, mode="gray", resize="stretch", n_jobs=None,
         If an image can't be read and `errors` is "raise", or if none can be read.
 
     ValueError
-        If a parameter is none of its options, or the images differ and `size` is None.
+        If a parameter is none of its options, the images differ and `size` is None, or
+        `cache_dir` can't be made.
 
     Examples
     --------
@@ -195,12 +167,16 @@ def load_images(items, *, size=None, mode="gray", resize="stretch", n_jobs=None,
     _check_option("resize", resize, RESIZE)
     _check_option("errors", errors, _ERRORS)
     target = Target(check_size(size), MODES[mode], resize)
+    folder = None if cache_dir is None else make_folder(cache_dir)
     items = as_items(items)
     standing = _as_it_stands(items, target)
     if standing is not None:
         return standing, []
     sources, numbers = distinct(items)
-    pixels, reasons = _decode_all(sources, target, n_jobs)
+    if folder is None or not isinstance(sources, list):
+        pixels, places, reasons = _decode_all(sources, target, n_jobs)
+    else:
+        pixels, places, reasons = read_cached(sources, target, n_jobs, folder)
     failures = [
         (row, name_of(items[row]), reasons[number])
         for row, number in enumerate(numbers)
@@ -208,4 +184,4 @@ def load_images(items, *, size=None, mode="gray", resize="stretch", n_jobs=None,
     ]
     if failures and (errors == "raise" or len(failures) == len(items)):
         raise UnreadableImagesError(failures, len(items))
-    return _gather(items, pixels, numbers, reasons), failures
+    return _gather(items, pixels, places, numbers, reasons), failures
