@@ -10,6 +10,7 @@ Where things are, from the ground up:
   the network, what it minimises, and the scikit-learn classifier around both;
 - :mod:`imbemotion.splitting`, :mod:`imbemotion.analysis`: leak-free splits, honest scores;
 - :mod:`imbemotion.datasets`: folders, legends, archives and drawn faces;
+- :mod:`imbemotion.plots`: what a person should see;
 - :mod:`imbemotion.comparison`: strategies side by side on paired folds.
 
 Public names are imported when they are first used, so that ``import imbemotion`` is light
@@ -31,6 +32,7 @@ _HOMES = {
     "FocalLoss": "losses",
     "ImageADASYN": "samplers",
     "ImageArray": "images",
+    "ImageGridDisplay": "plots",
     "ImageLoader": "loading",
     "ImageNeuralNetClassifier": "net",
     "ImageSMOTE": "samplers",

@@ -1,0 +1,310 @@
+"""Displays: pictures of what the library does, drawn as scikit-learn's displays are."""
+
+from itertools import chain, zip_longest
+from numbers import Integral
+from textwrap import fill
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_scalar
+
+from imbemotion._validation import check_labels
+from imbemotion.images import ImageArray
+
+__all__ = ["ImageGridDisplay"]
+
+_FRAME = (31, 119, 180, 255)  # RGBA, around originals
+_PARTNERS = "mixed with"  # label of the lines that show second parents
+_LARGEST = {"cell": 1.2, "width": 9, "height": 14}  # inches
+
+
+class ImageGridDisplay:
+    """Originals beside the pictures made of them, to see whether those are plausible.
+
+    Every line begins with an original in a frame; the new pictures made of it follow. Where
+    they were interpolated, the line below shows the other parent of each, framed as well.
+    Nothing is stretched for display: all pictures share one range of grey, so that a brighter
+    picture looks brighter.
+
+    It is recommended to use :meth:`from_resampled` or :meth:`from_sampler`.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_lines, n_cells, height, width[, channels])
+        Pixels of every cell. Of 2 channels the first is shown, of 4 the first three.
+
+    rows : ndarray of int of shape (n_lines, n_cells)
+        Row of the resampled images that every cell shows, -1 where it is empty.
+
+    made : ndarray of bool of shape (n_lines, n_cells)
+        Which cells show new pictures; all others are framed.
+
+    labels : list of str of length n_lines
+        What is written to the left of every line.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        The figure.
+
+    ax_ : matplotlib Axes
+        The axes that all pictures are in.
+
+    im_ : matplotlib AxesImage
+        The pictures, as one image.
+
+    See Also
+    --------
+    ImageArray : Its ``parents`` and ``made`` say what is shown where.
+
+    Notes
+    -----
+    uint8 is shown from 0 (black) to 255 (white). Floats are shown from 0 to 1, or from the
+    smallest and to the largest pixel of the grid where these lie outside, as standardised
+    ones do.
+
+    Examples
+    --------
+    >>> from imbemotion import AugmentationSampler, make_faces
+    >>> X, y = make_faces({"happy": 9, "sad": 3}, size=24, random_state=0)
+    >>> X_res, y_res = AugmentationSampler(random_state=0).fit_resample(X, y)
+    >>> display = ImageGridDisplay.from_resampled(X_res, y_res, n_rows=2)
+    >>> display.rows
+    array([[ 1, 14, 16],
+           [ 3, 13, 17]])
+    >>> display.labels[0].splitlines()
+    ['sad', '3 original, 6 made']
+    """
+
+    def __init__(self, images, *, rows, made, labels):
+        self.images = images
+        self.rows = rows
+        self.made = made
+        self.labels = labels
+
+    @classmethod
+    def from_sampler(cls, sampler, X, y, *, n_rows=8, n_columns=6, ax=None):
+        """Resample with a copy of a sampler and show what it made.
+
+        Parameters
+        ----------
+        sampler : object
+            A sampler for images that gives an ``ImageArray``.
+
+        X : array-like of images or paths
+            What the sampler takes.
+
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        n_rows : int, default=8
+            Most originals to show.
+
+        n_columns : int, default=6
+            Most new pictures to show of each.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure of fitting size.
+
+        Returns
+        -------
+        display : ImageGridDisplay
+            The display, drawn.
+        """
+        resampled = clone(sampler).fit_resample(X, y)
+        return cls.from_resampled(*resampled, n_rows=n_rows, n_columns=n_columns, ax=ax)
+
+    @classmethod
+    def from_resampled(cls, X_resampled, y_resampled, *, n_rows=8, n_columns=6, ax=None):
+        """Show what was made by a sampler, by ``augment`` or by ``interpolate``.
+
+        The classes take turns, the one with the fewest originals first; within a class those
+        originals come first of which most pictures were made. Only the pixels shown are made.
+
+        Parameters
+        ----------
+        X_resampled : ImageArray of shape (n_resampled, height, width[, channels])
+            Originals and new pictures.
+
+        y_resampled : array-like of shape (n_resampled,)
+            Their labels.
+
+        n_rows : int, default=8
+            Most originals to show.
+
+        n_columns : int, default=6
+            Most new pictures to show of each.
+
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure of fitting size.
+
+        Returns
+        -------
+        display : ImageGridDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the images are no ImageArray.
+
+        ValueError
+            If none of them was made of another.
+        """
+        if not isinstance(X_resampled, ImageArray):
+            raise TypeError(
+                "X_resampled must be an ImageArray, which knows what its pictures were made of, "
+                f'got {type(X_resampled).__name__}. Use a sampler with output="images".'
+            )
+        check_scalar(n_rows, "n_rows", Integral, min_val=1)
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
+        y = check_labels(y_resampled, n_samples=len(X_resampled))
+        rows, labels = _arrange(X_resampled.parents, X_resampled.made, y, n_rows, n_columns)
+        shown, places = np.unique(rows[rows >= 0], return_inverse=True)
+        images = np.zeros(rows.shape + X_resampled.shape[1:], dtype=X_resampled.dtype)
+        images[rows >= 0] = np.asarray(X_resampled[shown])[places]
+        made = X_resampled.made[rows] & (rows >= 0)
+        return cls(images, rows=rows, made=made, labels=labels).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the pictures.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a new figure of fitting size.
+
+        Returns
+        -------
+        display : ImageGridDisplay
+            The display itself.
+        """
+        import matplotlib.pyplot as plt
+
+        new_figure = ax is None
+        self.ax_ = plt.subplots(layout="none")[1] if new_figure else ax
+        self.figure_ = self.ax_.figure
+        filled, begins = self.rows >= 0, np.array(self.labels) != _PARTNERS
+        mosaic, tops, lefts = _tile(_to_colours(self.images), filled, self.made, begins)
+        self.im_ = self.ax_.imshow(mosaic, interpolation="nearest")
+        self._write_labels(tops, lefts)
+        if new_figure:
+            _fit_figure(self.ax_, self.rows.shape, max(self.images.shape[2:4]))
+        if self.ax_.get_window_extent().width < mosaic.shape[1] - 0.5:
+            self.im_.set_interpolation("antialiased")  # nearest would drop pixels
+        return self
+
+    def _write_labels(self, tops, lefts):
+        height, width = self.images.shape[2:4]
+        labels = ["\n".join(_wrap(part) for part in text.split("\n")) for text in self.labels]
+        style = {"fontsize": 9, "parse_math": False}  # a "$" is a "$"
+        self.ax_.set_yticks(tops + (height - 1) / 2, labels, **style)
+        middle = (width - 1) / 2
+        centres = [lefts[0] + middle, lefts[1:].mean() + middle]
+        self.ax_.set_xticks(centres, ["original", "made of it"], **style)
+        self.ax_.tick_params(length=0, labeltop=True, labelbottom=False)
+        self.ax_.spines[:].set_visible(False)
+        self.ax_.patch.set_visible(False)
+
+
+def _arrange(parents, made, y, n_rows, n_columns):
+    """Choose the row of every cell, (n_lines, n_cells), -1 for none, and label the lines."""
+    if not made.any():
+        raise ValueError(
+            f"X_resampled must hold new pictures, got {len(made)} originals or copies of them. "
+            "Raise sampling_strategy, or use a sampler that makes pictures."
+        )
+    original = np.flatnonzero(~made)[::-1]  # of several copies the first counts
+    row_of = dict(zip(parents[original, 0].tolist(), original.tolist(), strict=True)) | {-1: -1}
+    lines, labels = [], []
+    for label, family in _take_turns(parents[:, 0], made, y, n_rows):
+        family = family[:n_columns]
+        lines.append([row_of.get(parents[family[0], 0], -1), *family])
+        labels.append(label)
+        for others in parents[family, 1:].T:
+            if (others >= 0).any():
+                lines.append([-1, *(row_of.get(other, -1) for other in others)])
+                labels.append(_PARTNERS)
+    return np.array(list(zip_longest(*lines, fillvalue=-1))).T, labels
+
+
+def _take_turns(first, made, y, n_rows):
+    """Give pairs (label, made rows with one first parent), a class after the other."""
+    classes, codes = np.unique(y, return_inverse=True)
+    n_made = np.bincount(codes[made], minlength=len(classes))
+    n_original = [len(np.unique(first[~made & (codes == code)])) for code in range(len(classes))]
+    families = []
+    for code in np.argsort(n_original, kind="stable"):
+        label = f"{classes[code]}\n{n_original[code]} original, {n_made[code]} made"
+        grouped = _group(first, np.flatnonzero(made & (codes == code)))
+        families.append([(label, family) for family in grouped])
+    turns = chain.from_iterable(zip_longest(*families))
+    return [pair for pair in turns if pair is not None][:n_rows]
+
+
+def _group(first, rows):
+    """Split rows by first parent, the largest groups first, unknown parents last."""
+    if len(rows) == 0:
+        return []
+    rows = rows[np.argsort(first[rows], kind="stable")]
+    groups = np.split(rows, np.flatnonzero(np.diff(first[rows])) + 1)
+    return sorted(groups, key=lambda group: (first[group[0]] < 0, -len(group)))
+
+
+def _to_colours(images):
+    """Bring pixels of any kind to uint8 colours, (..., H, W[, C]) -> (..., H, W, 3).
+
+    One range holds for the whole grid, so that brightness can be compared.
+    """
+    if images.ndim == 4:
+        images = images[..., np.newaxis]
+    images = images[..., :3] if images.shape[-1] > 2 else np.repeat(images[..., :1], 3, axis=-1)
+    if images.dtype == np.uint8:
+        return images
+    finite = images[np.isfinite(images)].astype(np.float64)
+    low, high = finite.min(initial=0), finite.max(initial=1)
+    shares = (np.nan_to_num(images, nan=low).astype(np.float64) - low) / (high - low)
+    return np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
+
+
+def _tile(colours, filled, made, begins):
+    """Put cells into one RGBA image; give it and where cells begin, (n_lines,), (n_cells,).
+
+    The first column and every line that ``begins`` something new are set apart.
+    """
+    n_cells, height, width = colours.shape[1:4]
+    size = max(height, width)
+    frame, gap = max(1, size // 32), max(3, size // 6)
+    spaces = np.where(begins, gap, 3 * frame)  # before every line
+    tops = frame + np.cumsum(height + spaces) - height - spaces[0]
+    lefts = frame + np.arange(n_cells) * (width + gap)
+    lefts[1:] += gap // 2
+    mosaic = np.zeros((tops[-1] + height + frame, lefts[-1] + width + frame, 4), dtype=np.uint8)
+    for line, cell in np.argwhere(filled):
+        top, left = tops[line], lefts[cell]
+        bottom, right = top + height, left + width
+        if not made[line, cell]:
+            mosaic[top - frame : bottom + frame, left - frame : right + frame] = _FRAME
+        mosaic[top:bottom, left:right, :3] = colours[line, cell]
+        mosaic[top:bottom, left:right, 3] = 255  # opaque
+    return mosaic, tops, lefts
+
+
+def _wrap(text):
+    return fill(text, 24, max_lines=2, placeholder="...")
+
+
+def _fit_figure(ax, shape, size):
+    """Size a new figure so that a pixel covers whole pixels of the screen and labels fit."""
+    figure, (n_lines, n_cells) = ax.figure, shape
+    inches = min(_LARGEST["cell"], _LARGEST["width"] / n_cells, _LARGEST["height"] / n_lines)
+    zoom = inches * figure.dpi / size
+    zoom = round(zoom) if zoom > 0.75 else zoom
+    inner_size = np.array(ax.images[0].get_size()[::-1]) * zoom
+    outer, inner = ax.get_tightbbox(), ax.get_window_extent()
+    before, after = (
+        np.ceil(side + 0.1 * figure.dpi) for side in (inner.p0 - outer.p0, outer.p1 - inner.p1)
+    )
+    total = before + inner_size + after
+    figure.set_size_inches(total / figure.dpi)
+    ax.set_position([*before / total, *inner_size / total])

@@ -1,0 +1,307 @@
+"""ImageGridDisplay: every picture stands beside what it was made of, as bright as it is."""
+
+import subprocess
+import sys
+import warnings
+from itertools import pairwise
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from imbemotion.augmentation import Augmentation
+from imbemotion.images import ImageArray
+from imbemotion.plots import ImageGridDisplay
+from imbemotion.samplers import AugmentationSampler, RandomSampler
+
+STRONG = AugmentationSampler(augmentation=Augmentation.preset("strong"), random_state=0)
+SIDE = 6
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
+def random_images(n, channels=(), dtype=np.uint8):
+    rng = np.random.default_rng(0)
+    if dtype == np.uint8:
+        return rng.integers(0, 256, (n, SIDE, SIDE, *channels), dtype=dtype)
+    return rng.random((n, SIDE, SIDE, *channels), dtype=dtype)
+
+
+@pytest.fixture
+def skewed():
+    """Images of four classes: 9, 4, 3 and 2."""
+    return random_images(18), np.repeat(["many", "some", "few", "rare"], [9, 4, 3, 2])
+
+
+def interpolated(dtype=np.uint8, channels=()):
+    """Four originals, rows 0 to 3; rows 4 to 6 are made of 0 and another."""
+    images = ImageArray(random_images(4, channels, dtype))
+    made = images.interpolate([0, 0, 0], [1, 2, 3], [0.2, 0.5, 0.8])
+    return np.concatenate([images, made]), np.full(7, "sad")
+
+
+def brighten(image):
+    return image + np.uint8(100)
+
+
+def classes_of(display):
+    return [label.split("\n")[0] for label in display.labels]
+
+
+def drawn(display):
+    """Give the pixels that are on the figure at all, (n, 4)."""
+    pixels = display.im_.get_array().reshape(-1, 4)
+    return pixels[pixels[:, 3] > 0]
+
+
+def test_the_first_cell_is_the_parent_and_the_others_are_made_of_it(skewed):
+    X, y = skewed
+    X_res, y_res = STRONG.fit_resample(X, y)
+    display = ImageGridDisplay.from_resampled(X_res, y_res, n_rows=9)
+    for images, rows in zip(display.images, display.rows, strict=True):
+        rows = rows[rows >= 0]
+        parent = X_res.parents[rows[1], 0]
+        assert rows[0] == parent
+        np.testing.assert_array_equal(images[0], X[parent])
+        np.testing.assert_array_equal(images[1 : len(rows)], X_res[rows[1:]])
+        assert (X_res.parents[rows[1:], 0] == parent).all()
+        assert X_res.made[rows].tolist() == [False] + [True] * (len(rows) - 1)
+
+
+def test_classes_take_turns_and_the_rarest_begins(skewed):
+    display = ImageGridDisplay.from_sampler(STRONG, *skewed, n_rows=7)
+    assert classes_of(display) == ["rare", "few", "some", "rare", "few", "some", "few"]
+    assert display.labels[0] == "rare\n2 original, 7 made"
+
+
+def test_few_rows_go_to_the_rarest_classes(skewed):
+    display = ImageGridDisplay.from_sampler(STRONG, *skewed, n_rows=2, n_columns=3)
+    assert classes_of(display) == ["rare", "few"]
+    assert display.images.shape == (2, 4, SIDE, SIDE)
+
+
+def test_the_parent_of_most_pictures_comes_first():
+    images = ImageArray(random_images(3))
+    made = images.augment([0, 2, 1, 2], brighten, range(4))
+    display = ImageGridDisplay.from_resampled(np.concatenate([images, made]), np.zeros(7))
+    assert display.rows.tolist() == [[2, 4, 6], [0, 3, -1], [1, 5, -1]]
+
+
+def test_the_other_parent_stands_below_the_picture():
+    X, y = interpolated()
+    display = ImageGridDisplay.from_resampled(X, y)
+    assert display.rows.tolist() == [[0, 4, 5, 6], [-1, 1, 2, 3]]
+    assert display.labels == ["sad\n4 original, 3 made", "mixed with"]
+    assert display.made.tolist() == [[False, True, True, True], [False] * 4]
+    np.testing.assert_array_equal(display.images[1, 1:], X[1:4])
+
+
+def test_a_grid_may_mix_augmented_and_interpolated_pictures():
+    X, _ = interpolated()
+    X = np.concatenate([X, X[:4].augment([0, 1], brighten, [0, 1])])
+    display = ImageGridDisplay.from_resampled(X, np.full(9, "sad"))
+    assert display.rows.tolist() == [[0, 4, 5, 6, 7], [-1, 1, 2, 3, -1], [1, 8, -1, -1, -1]]
+
+
+def test_pictures_interpolated_twice_show_all_parents():
+    X, _ = interpolated()
+    X = np.concatenate([X, X.settled().interpolate([4], [5], [0.5])])[[0, 1, 2, 7]]
+    assert X.parents[3].tolist() == [0, 1, 2]
+    display = ImageGridDisplay.from_resampled(X, np.zeros(4))
+    assert display.rows.tolist() == [[0, 3], [-1, 1], [-1, 2]]
+
+
+@pytest.mark.parametrize("parent", [-1, 7])
+def test_a_parent_that_is_not_there_leaves_its_cell_empty(parent):
+    X = ImageArray(random_images(3), parents=[0, parent, 0], made=[False, True, True])
+    display = ImageGridDisplay.from_resampled(X, ["a", "a", "a"])
+    assert display.rows.tolist() == [[0, 2], [-1, 1]]
+    assert not display.images[1, 0].any()
+
+
+def test_the_same_input_gives_the_same_grid(skewed):
+    first, again = (ImageGridDisplay.from_sampler(STRONG, *skewed) for _ in range(2))
+    np.testing.assert_array_equal(first.rows, again.rows)
+    np.testing.assert_array_equal(first.im_.get_array(), again.im_.get_array())
+
+
+def test_the_sampler_and_the_data_are_left_as_they_were(skewed):
+    X, y = skewed
+    before, sampler = X.copy(), AugmentationSampler(random_state=0)
+    ImageGridDisplay.from_sampler(sampler, X, y)
+    np.testing.assert_array_equal(X, before)
+    assert not hasattr(sampler, "sampling_strategy_")
+
+
+@pytest.mark.parametrize(("dtype", "share"), [(np.uint8, 255), (np.float32, 1)])
+def test_brightness_is_not_stretched(dtype, share):
+    levels = np.array([0.2, 0.4]) * share
+    images = np.broadcast_to(levels.astype(dtype)[:, None, None], (2, SIDE, SIDE))
+    X = ImageArray(images, parents=[0, 0], made=[False, True])
+    shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0]))[:, :3]
+    greys = shown[(shown == shown[:, :1]).all(axis=1)]
+    assert np.unique(greys).tolist() == [51, 102]
+
+
+def test_standardised_floats_share_one_range():
+    images = np.stack([np.full((SIDE, SIDE), level) for level in (-2.0, 0.0, 2.0)])
+    X = ImageArray(images, parents=[0, 0, 0], made=[False, True, True])
+    shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))[:, 0]
+    assert {0, 128, 255} <= set(shown.tolist())
+
+
+def test_values_that_are_no_numbers_are_drawn_black_or_white():
+    images = np.stack([np.full((SIDE, SIDE), level) for level in (0.5, np.nan, np.inf)])
+    X = ImageArray(images, parents=[0, 0, 0], made=[False, True, True])
+    shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))[:, 0]
+    assert {0, 128, 255} <= set(shown.tolist())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (3,), (4,)])
+def test_pictures_of_all_kinds_are_drawn_unchanged(channels, dtype):
+    X, y = interpolated(dtype, channels)
+    display = ImageGridDisplay.from_resampled(X, y)
+    mosaic, middle = display.im_.get_array(), display.ax_.get_yticks()[0]
+    top = round(middle - (SIDE - 1) / 2)
+    first = mosaic[top : top + SIDE, top : top + SIDE, :3]  # the frame is as wide as high
+    n_shown = 3 if channels in [(3,), (4,)] else 1
+    pixels = np.asarray(X[0]).reshape(SIDE, SIDE, -1)[..., :n_shown]
+    wanted = np.rint(pixels * (1.0 if dtype == np.uint8 else 255.0))
+    np.testing.assert_array_equal(first, np.broadcast_to(wanted, first.shape))
+
+
+def test_only_originals_are_framed():
+    X = ImageArray(np.zeros((3, SIDE, SIDE)), parents=[0, 0, 0], made=[False, True, True])
+    shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))
+    n_framed = (shown[:, 2] == 180).sum()
+    assert n_framed == (SIDE + 2) ** 2 - SIDE**2
+
+
+def test_only_the_pixels_shown_are_made(skewed):
+    n_made = []
+
+    def count(image):
+        n_made.append(1)
+        return image
+
+    sampler = AugmentationSampler(augmentation=count, sampling_strategy=500, random_state=0)
+    display = ImageGridDisplay.from_sampler(sampler, *skewed, n_rows=2, n_columns=3)
+    assert len(n_made) == display.made.sum() == 6
+
+
+def test_the_display_does_not_hold_the_data(skewed):
+    display = ImageGridDisplay.from_sampler(STRONG, *skewed, n_rows=1)
+    assert all(
+        isinstance(value, np.ndarray | list)
+        for name, value in vars(display).items()
+        if not name.endswith("_")
+    )
+    assert display.images.base is None
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 1), (2, 3), (8, 10)])
+@pytest.mark.parametrize("size", [8, 48, 300])
+def test_labels_fit_into_the_figure(n_rows, n_columns, size):
+    X = np.zeros((21, size, size), dtype=np.uint8)
+    y = np.repeat(["frightened and disgusted_at_the_same_time " * 3, "$x^$ & co", "b"], [1, 2, 18])
+    sampler = AugmentationSampler(augmentation=brighten, random_state=0)
+    display = ImageGridDisplay.from_sampler(sampler, X, y, n_rows=n_rows, n_columns=n_columns)
+    display.figure_.canvas.draw()
+    width, height = display.figure_.get_size_inches() * display.figure_.dpi
+    assert width < 1500
+    outer = display.ax_.get_tightbbox()
+    assert outer.x0 > 0
+    assert outer.y0 > 0
+    assert outer.x1 < width
+    assert outer.y1 < height
+    boxes = [text.get_window_extent() for text in display.ax_.get_yticklabels()]
+    assert all(low.y1 < high.y0 for high, low in pairwise(boxes))
+
+
+def test_a_pixel_covers_whole_pixels_of_the_screen(skewed):
+    display = ImageGridDisplay.from_sampler(STRONG, *skewed)
+    screen = display.ax_.get_window_extent()
+    zoom = screen.height / display.im_.get_size()[0]
+    assert zoom == pytest.approx(round(zoom))
+    assert screen.x0 == pytest.approx(round(screen.x0))
+    assert display.im_.get_interpolation() == "nearest"
+
+
+def test_it_draws_into_given_axes(skewed):
+    ax = Figure().subplots()
+    display = ImageGridDisplay.from_sampler(STRONG, *skewed, ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is ax.figure
+    assert not plt.get_fignums()
+
+
+def test_it_can_be_drawn_again(skewed):
+    display = ImageGridDisplay.from_sampler(STRONG, *skewed)
+    before = display.figure_
+    assert display.plot() is display
+    assert display.figure_ is not before
+
+
+def test_large_pictures_are_smoothed_where_they_are_shrunk():
+    X = ImageArray(np.zeros((2, 300, 300)), parents=[0, 0], made=[False, True])
+    display = ImageGridDisplay.from_resampled(X, [0, 0])
+    assert display.im_.get_interpolation() == "antialiased"
+
+
+@pytest.mark.parametrize("settings", [{"figure.autolayout": True}, {"savefig.dpi": 50}])
+def test_it_draws_without_a_warning_under_other_settings(skewed, settings, tmp_path):
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        display = ImageGridDisplay.from_sampler(STRONG, *skewed)
+        display.figure_.savefig(tmp_path / "grid.png")
+
+
+@pytest.mark.parametrize("sampler", [RandomSampler(), AugmentationSampler(sampling_strategy=2)])
+def test_nothing_made_is_refused(skewed, sampler):
+    with pytest.raises(ValueError, match=r"must hold new pictures, got \d+ originals or copies"):
+        ImageGridDisplay.from_sampler(sampler, *skewed)
+
+
+def test_pixels_without_parents_are_refused(skewed):
+    sampler = AugmentationSampler(output="array", random_state=0)
+    with pytest.raises(TypeError, match=r'an ImageArray, .* got ndarray. .* output="images"'):
+        ImageGridDisplay.from_sampler(sampler, *skewed)
+
+
+def test_labels_must_be_as_many_as_images():
+    with pytest.raises(ValueError, match=r"same length, .* 7 images and 6 labels"):
+        ImageGridDisplay.from_resampled(interpolated()[0], np.zeros(6))
+
+
+@pytest.mark.parametrize("name", ["n_rows", "n_columns"])
+def test_wrong_numbers_of_cells_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} == 0, must be >= 1"):
+        ImageGridDisplay.from_resampled(*interpolated(), **{name: 0})
+    with pytest.raises(TypeError, match=f"{name} must be an instance of int"):
+        ImageGridDisplay.from_resampled(*interpolated(), **{name: 2.5})
+
+
+def test_only_drawing_needs_matplotlib():
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+import numpy as np
+from imbemotion.plots import ImageGridDisplay
+cells = np.zeros((1, 2), dtype=int)
+display = ImageGridDisplay(np.zeros((1, 2, 4, 4)), rows=cells, made=cells > 0, labels=["a"])
+try:
+    display.plot()
+except ImportError as error:
+    assert "matplotlib" in str(error)
+else:
+    raise AssertionError("it was drawn")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
