@@ -13,6 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from imbemotion import Augmentation, ImageArray
+from imbemotion.augmentation import _applying
 from imbemotion.augmentation._applying import apply_parameters
 from imbemotion.augmentation._parameters import neutral_parameters
 
@@ -177,7 +178,6 @@ def test_policies_survive_json(name, tmp_path):
         (lambda: Augmentation.preset("wild"), "Presets are none, light"),
         (lambda: Augmentation.from_json('{"rotate": 5}'), "has no rotate"),
         (lambda: Augmentation.from_json('{"hue": 5}'), "'hue' parameter"),
-        (lambda: Augmentation()(pictures(2) / 255, [0, 1]), "uint8 images"),
     ],
 )
 def test_wrong_settings_are_one_clear_sentence(make, error):
@@ -185,8 +185,81 @@ def test_wrong_settings_are_one_clear_sentence(make, error):
         make()
 
 
+@pytest.mark.parametrize(
+    ("images", "n_seeds", "error"),
+    [
+        (pictures(2)[0, 0], 2, "images of shape"),
+        (pictures(2), 3, "got 3 for 2 images"),
+        (pictures(2).astype(int) + 300, 2, r"must lie in 0\.\.255"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_sentence(images, n_seeds, error):
+    with pytest.raises(ValueError, match=error):
+        Augmentation()(images, np.arange(n_seeds))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("white", [1, 255])
+@pytest.mark.parametrize("shape", [(24, 20), (24, 20, 3)])
+def test_float_images_are_changed_as_bytes_are(dtype, white, shape):
+    images, seeds = pictures(30, shape), np.arange(30)
+    images[:, 0], images[:, 1] = 0, 255  # so that each reaches over its whole range
+    policy = clone(STRONG).set_params(saturation=0.3, gamma=0.0)  # gamma is steep near black
+    floats = policy(images.astype(dtype) * dtype(white / 255), seeds)
+    assert floats.dtype == dtype
+    difference = np.abs(floats * (255 / white) - policy(images, seeds))
+    assert np.quantile(difference, 0.99) < 3
+    assert difference.mean() < 0.6  # bytes are rounded after every step
+
+
+def test_standardised_floats_keep_their_range():
+    images = np.random.default_rng(0).normal(size=(20, 16, 16)).astype(np.float32)
+    low, high = images.min(axis=(1, 2)), images.max(axis=(1, 2))
+    policy = clone(STRONG).set_params(border="constant", erasing=1.0)
+    changed = policy(images, np.arange(20))
+    assert (changed.min(axis=(1, 2)) >= low - 1e-5).all()
+    assert (changed.max(axis=(1, 2)) <= high + 1e-5).all()
+    one_box = Augmentation.preset("none").set_params(erasing=1.0)(images, np.arange(20))
+    np.testing.assert_allclose(one_box.min(axis=(1, 2)), low)
+
+
+@pytest.mark.parametrize("scale", [1, 255, -3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_geometry_leaves_the_values_of_floats_alone(scale, dtype):
+    images = (np.random.default_rng(0).random((9, 8, 8)) * scale).astype(dtype)
+    flipped = Augmentation.preset("none").set_params(flip=1.0)(images, np.arange(9))
+    np.testing.assert_allclose(flipped, images[:, :, ::-1], rtol=1e-6)  # resampled in float32
+    nothing = Augmentation.preset("none")(images, np.arange(9))
+    np.testing.assert_array_equal(nothing, images)
+
+
 def test_rows_of_an_image_array_are_augmented_in_batches():
     X = ImageArray(pictures(300))
     rows, seeds = np.arange(300), np.arange(300)
     expected = STRONG(pictures(300), seeds)
     np.testing.assert_array_equal(X.augment(rows, STRONG, seeds), expected)
+
+
+@pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
+def test_colours_are_warped_as_their_channels_are(border):
+    images, seeds = pictures(40), np.arange(40)
+    policy = clone(STRONG).set_params(border=border, saturation=0.0, hue=0.0, contrast=0.0)
+    policy.set_params(noise=0.0, rotation=60, translation=0.4)
+    together = policy(images, seeds)
+    apart = [policy(np.ascontiguousarray(images[..., c]), seeds) for c in range(3)]
+    difference = np.abs(together.astype(int) - np.stack(apart, axis=-1))
+    assert np.quantile(difference, 0.999) <= 2
+
+
+@pytest.mark.parametrize("shape", [(60, 60, 3), (20, 20)])
+def test_threads_change_nothing_and_opencv_gets_its_own_back(monkeypatch, shape):
+    images, seeds = pictures(50, shape), np.arange(50)
+    alone = STRONG(images, seeds)
+    before = cv2.getNumThreads()
+    monkeypatch.setattr(_applying, "_n_threads", lambda: 3)
+    monkeypatch.setattr(_applying, "_WORTH_A_THREAD", 1)
+    np.testing.assert_array_equal(STRONG(images, seeds), alone)
+    monkeypatch.setattr(_applying, "_change", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError, match="division"):
+        STRONG(images, seeds)
+    assert cv2.getNumThreads() == before

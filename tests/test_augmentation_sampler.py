@@ -97,9 +97,12 @@ def test_searching_without_a_policy_says_how():
         AugmentationSampler().set_params(augmentation__rotation=5)
 
 
-def test_float_images_are_refused_at_once(images):
-    with pytest.raises(ValueError, match="changes uint8 images, got float64"):
-        AugmentationSampler().fit_resample(images / 255, Y)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_images_stay_floats(images, dtype):
+    X_res, _ = AugmentationSampler(random_state=0).fit_resample((images / 255).astype(dtype), Y)
+    bytes_, _ = AugmentationSampler(random_state=0).fit_resample(images, Y)
+    assert X_res.dtype == dtype
+    assert np.abs(255 * np.asarray(X_res) - np.asarray(bytes_)).max() < 2
 
 
 def test_flat_data_are_refused():

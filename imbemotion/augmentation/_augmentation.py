@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from imbemotion._validation import Interval, StrOptions
-from imbemotion.augmentation._applying import BORDERS, INTERPOLATIONS, apply_parameters
+from imbemotion._validation import Interval, StrOptions, check_pixels
+from imbemotion.augmentation._applying import apply_parameters
 from imbemotion.augmentation._parameters import draw_parameters
+from imbemotion.augmentation._warping import BORDERS, INTERPOLATIONS
 
 __all__ = ["Augmentation"]
 
@@ -207,7 +208,7 @@ class Augmentation(BaseEstimator):
 
         Parameters
         ----------
-        images : ndarray of uint8 of shape (n, height, width[, channels])
+        images : ndarray of uint8 or float of shape (n, height, width[, channels])
             The images; they are not changed themselves.
 
         parameters : structured ndarray of shape (n,)
@@ -215,18 +216,24 @@ class Augmentation(BaseEstimator):
 
         Returns
         -------
-        images : ndarray of uint8 of the same shape
+        images : ndarray of the same shape and dtype
             New pictures. One that nothing changes is equal bit by bit.
 
         Raises
         ------
         ValueError
-            If the images are not uint8.
+            If these are no images, or not as many as parameters.
+
+        Notes
+        -----
+        Black and white of float images are 0 and 1 where all pixels of an image lie between,
+        else 0 and 255 where they lie between, else the extremes of the image.
         """
-        if images.dtype != np.uint8:
+        images = check_pixels(images)
+        if len(images) != len(parameters):
             raise ValueError(
-                f"Augmentation changes uint8 images, got {images.dtype}. Use ImageLoader, or "
-                "(255 * X).astype('uint8') where X lies in 0..1."
+                f"Expected one set of parameters per image, got {len(parameters)} for "
+                f"{len(images)} images."
             )
         return apply_parameters(images, parameters, self.border, self.interpolation)
 
@@ -235,7 +242,7 @@ class Augmentation(BaseEstimator):
 
         Parameters
         ----------
-        images : ndarray of uint8 of shape (n, height, width[, channels])
+        images : ndarray of uint8 or float of shape (n, height, width[, channels])
             The images.
 
         seeds : array-like of int of shape (n,)
@@ -243,7 +250,7 @@ class Augmentation(BaseEstimator):
 
         Returns
         -------
-        images : ndarray of uint8 of the same shape
+        images : ndarray of the same shape and dtype
             New pictures.
         """
         return self.apply(images, self.draw(seeds))

@@ -2,14 +2,26 @@
 
 import numpy as np
 
-__all__ = ["sampling_matrices"]
+__all__ = ["leaves_in_place", "sampling_matrices"]
+
+
+def leaves_in_place(parameters):
+    """Tell which parameters move no pixel, (n,) of bool."""
+    return (
+        ~parameters["flip"]
+        & (parameters["rotation"] == 0)
+        & (parameters["scale"] == 1)
+        & (parameters["translation"] == 0).all(axis=1)
+        & (parameters["shear"] == 0).all(axis=1)
+        & (parameters["corners"] == 0).all(axis=(1, 2))
+    )
 
 
 def sampling_matrices(parameters, height, width):
     """Give for every image the matrix from pixels of the new image to those of the old.
 
     Around the centre of the image: flip, then scale, shear, rotation, translation; at last
-    the corners are moved. Rows of (x, y, 1), pixel centres at whole numbers.
+    the corners are moved. Columns of (x, y, 1), pixel centres at whole numbers.
 
     Parameters
     ----------
@@ -22,57 +34,55 @@ def sampling_matrices(parameters, height, width):
     Returns
     -------
     matrices : ndarray of float64 of shape (n, 3, 3)
-        Identities where nothing is moved.
+        Their last rows are 0, 0, 1 where no corner is moved.
     """
     size = np.array([width, height])
-    centre = _translations(np.broadcast_to((size - 1) / 2, (len(parameters), 2)))
-    back = _translations(np.broadcast_to((1 - size) / 2, (len(parameters), 2)))
-    forward = (
-        _translations(parameters["translation"] * size)
-        @ centre
-        @ _rotations(np.deg2rad(parameters["rotation"]))
-        @ _shears(np.tan(np.deg2rad(parameters["shear"])))
-        @ _scales(parameters["scale"], parameters["flip"])
-        @ back
-    )
+    matrices = _inverse_affine(parameters, size)
     if parameters["corners"].any():
-        forward = _perspectives(parameters["corners"], size) @ forward
-    return np.linalg.inv(forward)
+        matrices = matrices @ _inverse(_perspectives(parameters["corners"], size))
+    return matrices
+
+
+def _inverse_affine(parameters, size):
+    """Undo translation, rotation, shear, scale and flip, in this order, (n, 3, 3).
+
+    Forwards, with y pointing down, they are new = centre + translation + R S D (old - centre):
+    R turns counter-clockwise by an angle a, R = [[cos a, sin a], [-sin a, cos a]];
+    S = [[1, -p], [-q, 1 + p q]] shears by the tangents p and q; D is the scale, its x negative
+    in a flip. Both R and S have a determinant of 1.
+    """
+    angle = np.deg2rad(parameters["rotation"])
+    cos, sin = np.cos(angle), np.sin(angle)
+    p, q = np.tan(np.deg2rad(parameters["shear"])).T
+    scale = parameters["scale"]
+    scale_x = np.where(parameters["flip"], -scale, scale)
+    matrices = _identities(len(parameters))
+    matrices[:, 0, 0] = ((1 + p * q) * cos + p * sin) / scale_x
+    matrices[:, 0, 1] = (p * cos - (1 + p * q) * sin) / scale_x
+    matrices[:, 1, 0] = (q * cos + sin) / scale
+    matrices[:, 1, 1] = (cos - q * sin) / scale
+    centre = (size - 1) / 2
+    moved = centre + parameters["translation"] * size  # (n, 2)
+    matrices[:, :2, 2] = centre - np.einsum("nij,nj->ni", matrices[:, :2, :2], moved)
+    return matrices
 
 
 def _identities(n):
     return np.broadcast_to(np.eye(3), (n, 3, 3)).copy()
 
 
-def _translations(shifts):
-    matrices = _identities(len(shifts))
-    matrices[:, :2, 2] = shifts
-    return matrices
+def _inverse(matrices):
+    """Invert (n, 3, 3) matrices up to a factor, which projective maps do not have."""
+    first, second, third = matrices.transpose(1, 2, 0)  # rows of (3, n)
+    columns = [_cross(second, third), _cross(third, first), _cross(first, second)]
+    inverse = np.stack(columns, axis=1).transpose(2, 0, 1)  # (n, 3, 3)
+    return inverse / inverse[:, 2:, 2:]
 
 
-def _rotations(angles):
-    """Turn counter-clockwise, as seen with y pointing down."""
-    matrices = _identities(len(angles))
-    matrices[:, 0, 0] = matrices[:, 1, 1] = np.cos(angles)
-    matrices[:, 0, 1] = np.sin(angles)
-    matrices[:, 1, 0] = -np.sin(angles)
-    return matrices
-
-
-def _shears(tangents):
-    x, y = tangents.T
-    matrices = _identities(len(x))
-    matrices[:, 0, 1] = -x
-    matrices[:, 1, 0] = -y
-    matrices[:, 1, 1] = 1 + x * y
-    return matrices
-
-
-def _scales(factors, flips):
-    matrices = _identities(len(factors))
-    matrices[:, 0, 0] = np.where(flips, -factors, factors)
-    matrices[:, 1, 1] = factors
-    return matrices
+def _cross(a, b):
+    return np.stack(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )
 
 
 def _perspectives(moves, size):
@@ -94,5 +104,6 @@ def _perspectives(moves, size):
     matrices[:, :2, 1] = fourth - first + h[:, None] * fourth
     matrices[:, :2, 2] = first
     matrices[:, 2, :2] = np.stack([g, h], axis=1)
-    half = _translations(np.full((1, 2), 0.5))  # torchvision's corners count from pixel edges
-    return np.linalg.inv(half) @ matrices @ np.diag([*(1 / extent), 1]) @ half
+    half = np.eye(3)  # torchvision's corners count from pixel edges
+    half[:2, 2] = 0.5
+    return np.linalg.inv(half) @ matrices @ (np.diag([*(1 / extent), 1]) @ half)

@@ -3,26 +3,27 @@
 import cv2
 import numpy as np
 
-__all__ = ["change_colour", "grey_means", "tone_tables"]
+__all__ = ["TONES", "change_colour", "change_tones", "grey_means", "tone_tables"]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601: grey of red, green and blue
 _LEVELS = np.arange(256, dtype=np.float32)
-_TONES = ("brightness", "contrast", "gamma")
+TONES = ("brightness", "contrast", "gamma")
 
 
 def grey_means(images):
     """Give the mean grey level of every image, (n, H, W[, C]) -> (n,)."""
-    channels = images.shape[3] if images.ndim == 4 else 1
-    weights = _LUMA if channels == 3 else np.full(channels, 1 / channels)
-    means = np.array([cv2.mean(image)[:channels] for image in images])  # (n, C)
-    return (means * weights).sum(axis=1)
+    n_images, _, width, *channels = images.shape
+    if channels == [3]:
+        tall = images.reshape(-1, width, 3)  # all images upon one another
+        if images.dtype == np.float64:
+            tall = tall.astype(np.float32)
+        images = cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY)
+    depth = cv2.CV_64F if images.dtype == np.float64 else cv2.CV_32F
+    return cv2.reduce(images.reshape(n_images, -1), 1, cv2.REDUCE_AVG, dtype=depth)[:, 0]
 
 
 def tone_tables(parameters, means):
     """Give the table from old to new levels of every image.
-
-    Levels are brightened, spread around the mean of the image, then bent, each clipped to
-    what a pixel can hold, as torchvision does one after another.
 
     Parameters
     ----------
@@ -34,28 +35,57 @@ def tone_tables(parameters, means):
 
     Returns
     -------
-    tables : ndarray of uint8 of shape (n, 256), or None
-        New levels; None where no image changes.
+    tables : ndarray of uint8 of shape (n, 256)
+        New levels.
     """
-    if all((parameters[name] == 1).all() for name in _TONES):
-        return None
-    brightness, contrast, gamma = (parameters[name][:, None].astype(np.float32) for name in _TONES)
-    levels = np.clip(_LEVELS * brightness, 0, 255)  # (n, 256)
-    if (contrast != 1).any():
-        centre = np.clip(means[:, None].astype(np.float32) * brightness, 0, 255)
-        levels = np.clip(centre + contrast * (levels - centre), 0, 255)
-    if (gamma != 1).any():
-        levels = 255 * (levels / 255) ** gamma
-    return np.rint(levels).astype(np.uint8)
+    brightness, contrast, gamma = (parameters[name][:, None].astype(np.float32) for name in TONES)
+    means = means[:, None].astype(np.float32)
+    levels = change_tones(_LEVELS, means, brightness, contrast, gamma, white=np.float32(255))
+    return np.rint(levels, out=levels).astype(np.uint8)  # (n, 256)
 
 
-def change_colour(image, saturation, hue):
-    """Change saturation and hue of one colour image, (H, W, 3) of uint8.
+def change_tones(levels, mean, brightness, contrast, gamma, white):
+    """Brighten levels, spread them around the mean, then bend them.
+
+    Each is clipped to what a pixel can hold, as torchvision does one after another.
+
+    Parameters
+    ----------
+    levels : ndarray of float
+        From 0 (black) to `white`.
+
+    mean : float or ndarray
+        Mean level of the image, which contrast is relative to.
+
+    brightness, contrast, gamma : float or ndarray
+        Two factors and an exponent, which are broadcast against the levels.
+
+    white : float
+        The largest level.
+
+    Returns
+    -------
+    levels : ndarray of float
+        New levels.
+    """
+    levels = np.minimum(levels * brightness, white)
+    if np.any(contrast != 1):
+        centre = np.minimum(mean * brightness, white)
+        levels -= centre
+        levels *= contrast
+        levels += centre
+        np.clip(levels, 0, white, out=levels)
+    if np.any(gamma != 1):
+        levels = white * (levels / white) ** gamma
+    return levels
+
+
+def change_colour(pixels, saturation, hue):
+    """Change saturation and hue of one colour image, (H, W, 3) of float32 in 0..1.
 
     Saturation goes away from the grey picture, hue around the circle of the HSV model, both
     as in torchvision.
     """
-    pixels = image.astype(np.float32) / 255
     if saturation != 1:
         grey = pixels @ _LUMA.astype(np.float32)
         spread = np.float32(saturation) * (pixels - grey[..., None])
@@ -64,4 +94,4 @@ def change_colour(image, saturation, hue):
         hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)  # hue in degrees
         hsv[..., 0] = (hsv[..., 0] + np.float32(360 * hue)) % 360
         pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    return np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
+    return np.clip(pixels, 0, 1)

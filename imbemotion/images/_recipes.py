@@ -18,7 +18,7 @@ CHANGE = np.dtype(
         ("policy", np.int64),
     ]
 )
-_BATCH = 256  # new pictures are made in batches of this size, which stay in the cache
+_BATCH, _BATCH_VALUES = 1024, 2**22  # new pictures that are made at a time, and their pixels
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,18 @@ def render(source, recipes, policies):
         view = np.asarray(source[run])
         view.flags.writeable = False
         return view
-    pixels = _take(source, recipes.rows)
-    made = np.flatnonzero(recipes.made)
-    for start in range(0, len(made), _BATCH):
-        batch = made[start : start + _BATCH]
-        pixels[batch] = _make(pixels[batch], source, recipes.changes[batch], policies)
+    is_made = recipes.made
+    if not is_made.any():
+        return _take(source, recipes.rows)
+    pixels = np.empty((len(recipes.rows), *source.shape[1:]), dtype=source.dtype)
+    plain, made = np.flatnonzero(~is_made), np.flatnonzero(is_made)
+    step = max(1, min(_BATCH, _BATCH_VALUES // pixels[0].size))
+    for start in range(0, len(plain), step):
+        batch = plain[start : start + step]
+        pixels[batch] = _take(source, recipes.rows[batch])
+    for start in range(0, len(made), step):
+        batch = made[start : start + step]
+        pixels[batch] = _make(source, recipes.pick(batch), policies)
     return pixels
 
 
@@ -115,15 +122,18 @@ def _take(source, rows):
     return np.array(source[rows])
 
 
-def _make(pixels, source, changes, policies):
-    """Interpolate and augment one batch; `pixels` holds the rows themselves."""
+def _make(source, recipes, policies):
+    """Interpolate and augment one batch."""
+    pixels, changes = _take(source, recipes.rows), recipes.changes
     moved = np.flatnonzero(changes["partner"] >= 0)
     if moved.size:
         partners = _take(source, changes["partner"][moved])
         pixels[moved] = _interpolate(pixels[moved], partners, changes["weight"][moved])
     for number in np.unique(changes["policy"]):
-        if number >= 0:
-            rows = np.flatnonzero(changes["policy"] == number)
+        rows = np.flatnonzero(changes["policy"] == number)
+        if number >= 0 and len(rows) == len(pixels):  # the usual case: no copy
+            pixels = apply_policy(policies[number], pixels, changes["seed"])
+        elif number >= 0:
             pixels[rows] = apply_policy(policies[number], pixels[rows], changes["seed"][rows])
     return pixels
 

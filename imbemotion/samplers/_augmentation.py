@@ -128,7 +128,7 @@ class AugmentationSampler(BaseImageSampler):
             )
         random_state = check_random_state(self.random_state)
         kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
-        policy = self._policy(X)
+        policy = self._policy()
         images = X.settled()
         new = images.augment(parents, policy, draw_seeds(len(parents), random_state))
         self.sample_indices_ = np.concatenate([kept, parents])
@@ -136,13 +136,8 @@ class AugmentationSampler(BaseImageSampler):
         self._resampled = X_resampled, y[self.sample_indices_]
         return self._resampled
 
-    def _policy(self, X):
+    def _policy(self):
         policy = Augmentation() if self.augmentation is None else self.augmentation
-        if isinstance(policy, Augmentation) and X.dtype != np.uint8:  # said now, not in training
-            raise ValueError(
-                f"Augmentation changes uint8 images, got {X.dtype}. Use ImageLoader, or "
-                "(255 * X).astype('uint8') where X lies in 0..1."
-            )
         return deepcopy(policy)  # later changes must not reach these pictures
 
     def save(self, folder):
@@ -224,7 +219,7 @@ class AugmentationSampler(BaseImageSampler):
         rows = _draw_in_turn(y, n_originals, random_state)
         parents = np.repeat(rows, n_versions)
         seeds = draw_seeds(len(parents), random_state)
-        made = images.augment(parents, self._policy(images), seeds)
+        made = images.augment(parents, self._policy(), seeds)
         return np.concatenate([images[rows], made]), y[np.concatenate([rows, parents])]
 
     def __getstate__(self):

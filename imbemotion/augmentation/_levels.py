@@ -1,0 +1,100 @@
+"""Changing the levels of pixels where they are: tone, colour and noise, of bytes and floats."""
+
+import cv2
+import numpy as np
+
+from imbemotion._draws import normals
+from imbemotion.augmentation._tone import (
+    TONES,
+    change_colour,
+    change_tones,
+    grey_means,
+    tone_tables,
+)
+
+__all__ = ["change_levels", "levels_of"]
+
+
+def levels_of(images):
+    """Give the levels of black and of white for every image, (n,) each.
+
+    0 and 255 for uint8. Floats are judged image by image, as by ``ImageLoader``: 0 and 1
+    where all lie between, else 0 and 255 where all lie between, else their own extremes.
+    """
+    if images.dtype == np.uint8:
+        return np.zeros(len(images)), np.full(len(images), 255.0)
+    flat = images.reshape(len(images), -1)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    usual = (low >= 0) & (high <= 255)
+    white = np.where(usual, np.where(high <= 1, 1, 255), np.maximum(high, low + 1e-6))
+    return np.where(usual, 0, low), white
+
+
+def change_levels(images, parameters, black, white):
+    """Change colour, tone and noise of every image where the parameters say so, in place.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 or float of shape (n, height, width[, channels])
+        The images; they are overwritten.
+
+    parameters : ndarray of PARAMETERS of shape (n,)
+        What is done.
+
+    black, white : ndarray of shape (n,)
+        From :func:`levels_of`.
+    """
+    is_coloured = images.ndim == 4 and images.shape[3] == 3
+    recoloured = is_coloured & ((parameters["saturation"] != 1) | (parameters["hue"] != 0))
+    toned = np.any([parameters[name] != 1 for name in TONES], axis=0)
+    noisy = parameters["noise"] > 0
+    if images.dtype == np.uint8:
+        _recolour_bytes(images, parameters, np.flatnonzero(recoloured))
+        _tone_bytes(images, parameters, np.flatnonzero(toned))
+        _add_noise_to_bytes(images, parameters, np.flatnonzero(noisy))
+        return
+    for number in np.flatnonzero(recoloured | toned | noisy):
+        low, span = images.dtype.type(black[number]), images.dtype.type(white[number])
+        span -= low
+        pixels = _change_floats((images[number] - low) / span, parameters[number], is_coloured)
+        images[number] = low + span * pixels
+
+
+def _recolour_bytes(images, parameters, rows):
+    for number in rows:
+        one = parameters[number]
+        pixels = images[number].astype(np.float32) / 255
+        pixels = change_colour(pixels, one["saturation"], one["hue"])
+        images[number] = np.rint(255 * pixels).astype(np.uint8)
+
+
+def _tone_bytes(images, parameters, rows):
+    if not rows.size:
+        return
+    uses_means = (parameters["contrast"] != 1).any()
+    means = grey_means(images) if uses_means else np.zeros(len(images))
+    tables = tone_tables(parameters, means)
+    for number, table in zip(rows.tolist(), tables[rows], strict=True):
+        image = images[number]
+        cv2.LUT(image, table, image)
+
+
+def _add_noise_to_bytes(images, parameters, rows):
+    for number in rows:
+        grain = normals(parameters["seed"][number], images.shape[1:])
+        noisy = images[number] + np.float32(255 * parameters["noise"][number]) * grain
+        images[number] = np.clip(np.rint(noisy), 0, 255)
+
+
+def _change_floats(pixels, one, is_coloured):
+    """Change colour, tone and noise of one image in 0..1, (H, W[, C]) -> the same."""
+    if is_coloured and (one["saturation"] != 1 or one["hue"] != 0):
+        changed = change_colour(pixels.astype(np.float32), one["saturation"], one["hue"])
+        pixels = changed.astype(pixels.dtype)
+    as_pixel = pixels.dtype.type  # else float32 would become float64
+    mean = as_pixel(grey_means(pixels[None])[0])
+    pixels = change_tones(pixels, mean, *(as_pixel(one[name]) for name in TONES), white=1)
+    if one["noise"] > 0:
+        grain = normals(one["seed"], pixels.shape).astype(pixels.dtype)
+        pixels = np.clip(pixels + as_pixel(one["noise"]) * grain, 0, 1)
+    return pixels
