@@ -19,17 +19,19 @@ from torchvision.transforms import v2
 from imbemotion import Augmentation
 
 SHAPES = {"48x48 grey": (48, 48), "64x64 RGB": (64, 64, 3), "224x224 RGB": (224, 224, 3)}
+BATCH = 256
+BILINEAR = v2.InterpolationMode.BILINEAR
 OURS = Augmentation(
     flip=0.5, rotation=15, translation=0.1, scale=0.1, shear=10, perspective=0.2,
-    brightness=0.2, contrast=0.2, erasing=0.3,
+    brightness=0.2, contrast=0.2, erasing=0.3, border="constant",
 )  # fmt: skip
 
 
 def imbemotion(images):
-    """Augment in batches of 256."""
+    """Augment in batches."""
     seeds = np.arange(len(images))
-    for start in range(0, len(images), 256):
-        OURS(images[start : start + 256], seeds[start : start + 256])
+    for start in range(0, len(images), BATCH):
+        OURS(images[start : start + BATCH], seeds[start : start + BATCH])
 
 
 def torchvision(images):
@@ -37,7 +39,7 @@ def torchvision(images):
     transform = v2.Compose(
         [
             v2.RandomHorizontalFlip(0.5),
-            v2.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), (-10, 10, -10, 10)),
+            v2.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), (-10, 10, -10, 10), BILINEAR),
             v2.RandomPerspective(0.2, p=1.0),
             v2.ColorJitter(brightness=0.2, contrast=0.2),
             v2.RandomErasing(0.3),
@@ -69,19 +71,20 @@ def albumentations(images):
 
 
 def kornia(images):
-    """Augment in batches of 256, as float tensors."""
+    """Augment in batches, as float tensors."""
     import kornia.augmentation as K  # noqa: N812
 
     transform = K.AugmentationSequential(
         K.RandomHorizontalFlip(p=0.5),
         K.RandomAffine(15, (0.1, 0.1), (0.9, 1.1), (-10.0, 10.0, -10.0, 10.0), p=1.0),
         K.RandomPerspective(0.2, p=1.0),
-        K.ColorJiggle(0.2, 0.2, p=1.0) if images.ndim == 4 else K.RandomBrightness((0.8, 1.2)),
+        K.RandomBrightness((0.8, 1.2), p=1.0),
+        K.RandomContrast((0.8, 1.2), p=1.0),
         K.RandomErasing(p=0.3),
         data_keys=["input"],
     )
-    for start in range(0, len(images), 256):
-        batch = images[start : start + 256]
+    for start in range(0, len(images), BATCH):
+        batch = images[start : start + BATCH]
         batch = batch[:, None] if batch.ndim == 3 else batch.transpose(0, 3, 1, 2)
         transform(torch.from_numpy(np.ascontiguousarray(batch)).float() / 255)
 
@@ -97,7 +100,7 @@ def main():
     """Print images per second and ratios for every shape."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--images", type=int, default=4096)
     args = parser.parse_args()
     contestants = [imbemotion, torchvision]
     for other in (albumentations, kornia):
