@@ -67,9 +67,10 @@ class GroupBy(StrEnum):
 Strategies = Annotated[
     str | None,
     typer.Option(
-        help="Strategies to compare, with commas; the first is the baseline. All are none, "
-        "oversample, undersample, hybrid, class_weight, focal.",
-        show_default="all",
+        help="Strategies to compare, with commas; the first is the baseline. There are none, "
+        "oversample, undersample, hybrid, class_weight, focal; and, with new images, "
+        "augmentation, smote, adasyn.",
+        show_default="the first six",
     ),
 ]
 Network = Annotated[Model, typer.Option("--model", help="The network.")]

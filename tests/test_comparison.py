@@ -259,3 +259,18 @@ def test_constant_predictions_raise_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compare_strategies(pipeline(DummyClassifier()), X, Y, SAMPLED, cv=2, random_state=0)
+
+
+def test_strategies_that_make_images_run_by_name():
+    names = ["none", "augmentation", "smote", "adasyn"]
+    strategies = {
+        name: {step: value for step, value in params.items() if step == "balance"}
+        for name, params in named_strategies(names).items()
+    }
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (36, 8, 8), dtype=np.uint8)
+    pipe = Pipeline([("balance", "passthrough"), ("flat", FlattenImages()), ("m", GaussianNB())])
+    labels = np.repeat(["joy", "fear"], [24, 12])
+    comparison = compare_strategies(pipe, images, labels, strategies, cv=3, random_state=0)
+    rows = comparison.fits.groupby("strategy")["n_resampled"].mean()
+    assert rows[["augmentation", "smote", "adasyn"]].tolist() == [32, 32, 32]

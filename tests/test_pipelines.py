@@ -1,22 +1,38 @@
 """Whole pipelines, from files to scores, as people write them."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
+from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    cross_validate,
+)
 from sklearn.neighbors import KNeighborsClassifier
 
 from imbemotion import (
+    Augmentation,
+    AugmentationSampler,
     CNNClassifier,
     FlattenImages,
+    FlattenSampler,
+    ImageADASYN,
     ImageArray,
     ImageLoader,
+    ImageSMOTE,
     RandomSampler,
+    at_least,
     macro_f1_scorer,
     make_faces,
     name_groups,
 )
+from imbemotion.samplers._targets import resolve_targets
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +93,44 @@ def test_persons_stay_on_one_side():
     groups = name_groups(names)
     for train, test in StratifiedGroupKFold(3).split(names, np.arange(30) % 2, groups):
         assert not set(groups[train]) & set(groups[test])
+
+
+SAMPLERS = [
+    RandomSampler(random_state=0),
+    AugmentationSampler(augmentation=Augmentation(), random_state=0),
+    ImageSMOTE(features="6x6", random_state=0),
+    ImageADASYN(random_state=0),
+    FlattenSampler(SMOTE(k_neighbors=1, random_state=0)),
+]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: type(sampler).__name__)
+@pytest.mark.parametrize("classes", [["happy", "sad", "fear"], [0, 3, 7], [2, 1, 0]], ids=str)
+@pytest.mark.filterwarnings("ignore:No image of class")  # drawn faces are far apart
+def test_every_sampler_can_be_searched_with_any_labels_and_memory(sampler, classes, tmp_path):
+    counts = {"happy": 15, "sad": 9, "fear": 6}
+    X, names = make_faces(counts, size=12, random_state=0)
+    y = np.array(classes)[np.searchsorted(["fear", "happy", "sad"], names)]
+    cnn = CNNClassifier(
+        module="small_cnn", max_epochs=1, n_threads=1, random_state=0,
+        validation_fraction=None if isinstance(sampler, FlattenSampler) else 0.2,
+    )  # fmt: skip
+    pipe = Pipeline([("balance", sampler), ("cnn", cnn)], memory=str(tmp_path))
+    grid = {"balance": ["passthrough", clone(sampler)], "cnn__loss": ["cross_entropy", "focal"]}
+    search = GridSearchCV(pipe, grid, cv=3, scoring=macro_f1_scorer(y), error_score="raise")
+    search.fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert set(search.predict(X)) <= set(y)
+    again = clone(pipe).fit(X, y)  # its sampler comes from the cache now
+    np.testing.assert_array_equal(again.predict(X), clone(again).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS[:-1], ids=lambda sampler: type(sampler).__name__)
+@pytest.mark.parametrize("strategy", ["auto", "hybrid", "sqrt", 7, 0.5, at_least(5)], ids=str)
+@pytest.mark.filterwarnings("ignore:No image of class")
+def test_counts_are_those_of_the_strategy_in_every_fold(sampler, strategy):
+    X, y = make_faces({"happy": 15, "sad": 9, "fear": 6}, size=12, random_state=0)
+    sampler = clone(sampler).set_params(sampling_strategy=strategy)
+    for train, _ in StratifiedKFold(3).split(X, y):
+        _, y_res = sampler.fit_resample(X[train], y[train])
+        assert Counter(y_res.tolist()) == resolve_targets(strategy, y[train])

@@ -1,9 +1,12 @@
 """Named strategies for a pipeline with the steps ``balance`` and ``cnn``."""
 
 from imbemotion._validation import shorten
-from imbemotion.samplers import RandomSampler
+from imbemotion.augmentation import Augmentation
+from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomSampler
 
 __all__ = ["named_strategies"]
+
+_USUAL = ("none", "oversample", "undersample", "hybrid", "class_weight", "focal")
 
 
 def named_strategies(names=None):
@@ -12,9 +15,11 @@ def named_strategies(names=None):
     Parameters
     ----------
     names : list of str, default=None
-        Which ones, in this order; None means all: ``none`` (the baseline), ``oversample``,
+        Which ones, in this order. None means ``none`` (the baseline), ``oversample``,
         ``undersample``, ``hybrid`` (random, see ``RandomSampler``), ``class_weight``
-        (balanced weights in the loss) and ``focal`` (focal loss with gamma 2).
+        (balanced weights in the loss) and ``focal`` (focal loss with gamma 2). There are also
+        ``augmentation``, ``smote`` and ``adasyn``, which bring every class to the largest
+        with new images; the last two find neighbours in images of 32 x 32.
 
     Returns
     -------
@@ -37,10 +42,13 @@ def named_strategies(names=None):
             name: {"balance": RandomSampler(sampling_strategy=name)}
             for name in ("oversample", "undersample", "hybrid")
         },
+        "augmentation": {"balance": AugmentationSampler(augmentation=Augmentation())},
+        "smote": {"balance": ImageSMOTE(features="32x32")},
+        "adasyn": {"balance": ImageADASYN(features="32x32")},
         "class_weight": {"cnn__class_weight": "balanced"},
         "focal": {"cnn__loss": "focal"},
     }
-    names = list(known) if names is None else names
+    names = _USUAL if names is None else names
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ValueError(f"Unknown strategies: {shorten(unknown)}. Known are {shorten(known)}.")

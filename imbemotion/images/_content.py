@@ -99,14 +99,10 @@ def join(contents):
     first = contents[0]
     if any(c.source is not first.source or c.lineage is not first.lineage for c in contents):
         contents = _on_one_source(contents)
-    policies, parts = [], []
-    for content in contents:
-        numbers = [_number_of(policy, policies) for policy in content.policies]
-        recipes = content.recipes
-        if recipes.changes is not None:  # number -1 picks the -1 at the end
-            recipes = recipes.changed(policy=np.array([*numbers, -1])[recipes.changes["policy"]])
-        parts.append(recipes)
-    return contents[0]._replace(recipes=join_recipes(parts), policies=tuple(policies))
+    policies = []
+    numbers = [[_number_of(policy, policies) for policy in c.policies] for c in contents]
+    recipes = join_recipes([content.recipes for content in contents], numbers)
+    return contents[0]._replace(recipes=recipes, policies=tuple(policies))
 
 
 def _number_of(policy, policies):

@@ -18,6 +18,7 @@ CHANGE = np.dtype(
         ("policy", np.int64),
     ]
 )
+_UNCHANGED = np.array((-1, 0, 0, -1), dtype=CHANGE)
 _BATCH, _BATCH_VALUES = 1024, 2**22  # new pictures that are made at a time, and their pixels
 
 
@@ -50,9 +51,7 @@ class Recipes:
         """Give a copy of the changes, also where there are none."""
         if self.changes is not None:
             return self.changes.copy()
-        changes = np.zeros(self.rows.shape, dtype=CHANGE)
-        changes["partner"] = changes["policy"] = -1
-        return changes
+        return np.full(self.rows.shape, _UNCHANGED)
 
     @property
     def partners(self):
@@ -83,12 +82,20 @@ class Recipes:
         return slice(rows[0], rows[-1] + 1) if (rows[1:] > rows[:-1]).all() else None
 
 
-def join_recipes(parts):
-    """Put recipes one after another."""
+def join_recipes(parts, policy_numbers):
+    """Put recipes one after another; `policy_numbers` gives each part's policies new numbers."""
     rows = np.concatenate([part.rows for part in parts])
     if all(part.changes is None for part in parts):
         return Recipes(rows)
-    return Recipes(rows, np.concatenate([part.written_out() for part in parts]))
+    changes = np.full(len(rows), _UNCHANGED)
+    start = 0
+    for part, numbers in zip(parts, policy_numbers, strict=True):
+        place = changes[start : start + len(part.rows)]
+        if part.changes is not None:
+            place[...] = part.changes
+            place["policy"] = np.array([*numbers, -1])[place["policy"]]  # -1 picks the -1
+        start += len(place)
+    return Recipes(rows, changes)
 
 
 def render(source, recipes, policies):
