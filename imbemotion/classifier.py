@@ -1,6 +1,7 @@
 """CNNClassifier: a convolutional network as a plain scikit-learn classifier."""
 
 from copy import deepcopy
+from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,6 +33,7 @@ from imbemotion._validation import (
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.losses import LOSSES, class_weights
+from imbemotion.losses._weights import CLASS_WEIGHTS
 from imbemotion.net import ImageNeuralNetClassifier
 from imbemotion.networks import NETWORKS
 from imbemotion.splitting import split_originals
@@ -54,15 +56,20 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         The network: a name, or an ``nn.Module`` class that takes ``n_classes`` and
         ``channels`` and maps images (n, channels, height, width) to logits.
 
-    loss : {"cross_entropy", "focal"} or nn.Module class, default="cross_entropy"
-        The loss: a name, or a class that takes ``weight``.
+    loss : {"cross_entropy", "focal", "balanced_softmax", "logit_adjusted", "ldam", "soft_f1"} \
+or nn.Module class, default="cross_entropy"
+        The loss: a name (see :mod:`imbemotion.losses`), or a class. One that takes ``weight``
+        is given the class weights, one that takes ``class_counts`` the class sizes.
 
     loss_params : dict, default=None
-        Settings of the loss, for example ``{"gamma": 2.0}`` for focal.
+        Settings of the loss: ``gamma`` of focal, ``tau`` of logit_adjusted, ``max_margin``
+        and ``scale`` of ldam, ``cross_entropy`` of soft_f1; and ``beta`` of
+        ``class_weight="effective"``.
 
-    class_weight : {"balanced"}, dict or None, default=None
+    class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
         Weights of the classes in the loss: ``"balanced"`` is inversely proportional to the
-        class sizes in training; a dict gives weights by label.
+        class sizes in training, ``"sqrt"`` to their square roots, ``"effective"`` to the
+        effective number of images; a dict gives weights by label.
 
     optimizer : {"adam", "adamw", "sgd"} or Optimizer class, default="adam"
         How the weights are updated.
@@ -157,7 +164,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "module": [StrOptions(set(NETWORKS)), callable],
         "loss": [StrOptions(set(LOSSES)), callable],
         "loss_params": [dict, None],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions(set(CLASS_WEIGHTS)), dict, None],
         "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -333,7 +340,11 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
     def _loss_settings(self):
         settings = dict(self.loss_params or {})
-        weights = class_weights(self.class_weight, self.classes_, self.class_counts_)
+        loss = LOSSES.get(self.loss, self.loss)
+        beta = {"beta": settings.pop("beta")} if self._uses_beta(settings) else {}
+        weights = class_weights(self.class_weight, self.classes_, self.class_counts_, **beta)
+        if "class_counts" in signature(loss).parameters:
+            settings.setdefault("class_counts", self.class_counts_)
         if weights is not None and "weight" in settings:
             raise ValueError(
                 f"class_weight={self.class_weight!r} and a weight in loss_params exclude each "
@@ -342,6 +353,9 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         if weights is not None:
             settings["weight"] = torch.as_tensor(weights)
         return {f"criterion__{name}": value for name, value in settings.items()}
+
+    def _uses_beta(self, settings):
+        return self.class_weight == "effective" and "beta" in settings
 
     def _make_net(self, X, train, valid, device):
         mean, scale = input_scale(X)

@@ -20,6 +20,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from skorch.callbacks import EarlyStopping
 
 from imbemotion import CNNClassifier, ImageArray, RandomSampler, SmallCNN, make_faces
+from imbemotion.losses import LOSSES, class_weights
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_boolean_labels_work(faces):
     assert quick().fit(X, y == "fear").predict(X).dtype == bool
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "focal", torch.nn.MultiMarginLoss])
+@pytest.mark.parametrize("loss", [*LOSSES, torch.nn.MultiMarginLoss])
 def test_probabilities_sum_to_one_in_the_order_of_the_classes(faces, loss):
     X, y = faces
     model = quick(loss=loss).fit(X, y)
@@ -121,6 +122,23 @@ def test_class_weights_are_those_of_the_fold(faces):
     expected = compute_class_weight("balanced", classes=np.unique(y[:30]), y=y[:30])
     np.testing.assert_allclose(model.net_.criterion_.weight, expected, rtol=1e-6)
     assert model.class_counts_.sum() == 30
+
+
+@pytest.mark.parametrize("name", ["sqrt", "effective"])
+def test_gentler_class_weights_are_those_of_the_fold(faces, name):
+    params = {"beta": 0.9} if name == "effective" else {}
+    model = quick(class_weight=name, loss_params=params).fit(*faces)
+    expected = class_weights(name, model.classes_, model.class_counts_, **params)
+    np.testing.assert_allclose(model.net_.criterion_.weight, expected)
+
+
+@pytest.mark.parametrize("loss", ["balanced_softmax", "logit_adjusted", "ldam"])
+def test_losses_learn_the_class_sizes_of_the_fold(faces, loss):
+    X, y = faces
+    model = quick(loss=loss).fit(X[:30], y[:30])
+    expected = LOSSES[loss](np.unique(y[:30], return_counts=True)[1])
+    for name, buffer in expected.named_buffers():
+        torch.testing.assert_close(getattr(model.net_.criterion_, name), buffer)
 
 
 def test_settings_reach_the_net(faces):

@@ -1,14 +1,23 @@
 """Losses against plain NumPy formulas, PyTorch's own and their limits."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from imbemotion import FocalLoss
+from imbemotion import (
+    BalancedSoftmaxLoss,
+    FocalLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    SoftF1Loss,
+)
 from imbemotion.losses import class_weights
 
+COUNTS = np.array([50, 3, 20, 7])
 WEIGHT = torch.tensor([0.5, 2.0, 1.0, 0.0])
 
 
@@ -40,10 +49,111 @@ def test_focal_without_gamma_is_weighted_cross_entropy(batch, weight, reduction)
     torch.testing.assert_close(ours, nn.CrossEntropyLoss(weight, reduction=reduction)(*batch))
 
 
-@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_focal_has_the_gradient_of_its_formula(batch, gamma):
+def softmax(logits):
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def numpy_logit_adjusted(logits, target, tau=1.0):
+    p = softmax(logits) * (COUNTS / COUNTS.sum()) ** tau
+    return -np.log((p / p.sum(axis=1, keepdims=True))[np.arange(len(target)), target])
+
+
+def numpy_ldam(logits, target, max_margin=0.5, scale=1.0):
+    logits = logits.copy()
+    margins = COUNTS**-0.25 * (max_margin / (COUNTS**-0.25).max())  # as the authors write it
+    logits[np.arange(len(target)), target] -= margins[target]
+    return -np.log(softmax(scale * logits)[np.arange(len(target)), target])
+
+
+def numpy_soft_f1(logits, target):
+    p, scores = softmax(logits), []
+    for label in np.unique(target):
+        hits, misses = p[target == label, label].sum(), (1 - p[target == label, label]).sum()
+        false = p[target != label, label].sum()
+        precision, recall = hits / (hits + false), hits / (hits + misses)
+        scores.append(2 * precision * recall / (precision + recall))
+    return 1 - np.mean(scores)
+
+
+FORMULAS = {
+    "balanced softmax": (BalancedSoftmaxLoss, {}, numpy_logit_adjusted),
+    "logit adjusted": (LogitAdjustedLoss, {"tau": 1.7}, numpy_logit_adjusted),
+    "ldam": (LDAMLoss, {"max_margin": 0.9, "scale": 3.0}, numpy_ldam),
+    "ldam by default": (LDAMLoss, {}, numpy_ldam),
+}
+
+
+@pytest.mark.parametrize(("loss", "settings", "formula"), FORMULAS.values(), ids=FORMULAS)
+def test_losses_that_know_counts_are_their_formulas(batch, loss, settings, formula):
     logits, target = batch
-    loss = FocalLoss(WEIGHT.double(), gamma=gamma)
+    weight = WEIGHT.double()
+    single = loss(COUNTS, reduction="none", **settings).double()(logits, target)
+    expected = formula(logits.numpy(), target.numpy(), **settings)
+    np.testing.assert_allclose(single.numpy(), expected, rtol=1e-5)
+    mean = loss(COUNTS, weight, **settings).double()(logits, target)
+    w = weight.numpy()[target.numpy()]
+    assert mean.item() == pytest.approx((w * expected).sum() / w.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize("classes", [[0, 1, 2, 3], [1, 3]], ids=["all", "some"])
+def test_soft_f1_is_its_formula_over_the_classes_of_the_batch(batch, share, classes):
+    rows = np.isin(batch[1], classes)
+    logits, target = batch[0][rows], batch[1][rows]
+    loss = SoftF1Loss(cross_entropy=share)(logits, target)
+    entropy = nn.CrossEntropyLoss()(logits, target).item()
+    expected = share * entropy + (1 - share) * numpy_soft_f1(logits.numpy(), target.numpy())
+    assert loss.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT.double()], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda w: LogitAdjustedLoss(COUNTS, w, tau=0.0),
+        lambda w: BalancedSoftmaxLoss([9, 9, 9, 9], w),
+        lambda w: LDAMLoss(COUNTS, w, max_margin=0.0),
+        lambda w: SoftF1Loss(w, cross_entropy=1.0),
+    ],
+    ids=["tau 0", "equal counts", "no margin", "no F1"],
+)
+def test_every_loss_has_cross_entropy_as_its_limit(batch, loss, weight):
+    torch.testing.assert_close(loss(weight)(*batch), nn.CrossEntropyLoss(weight)(*batch))
+
+
+@pytest.mark.parametrize("loss", [LogitAdjustedLoss, LDAMLoss])
+def test_counts_and_shares_mean_the_same(batch, loss):
+    torch.testing.assert_close(loss(COUNTS)(*batch), loss(COUNTS / COUNTS.sum())(*batch))
+
+
+@pytest.mark.parametrize("loss", [LogitAdjustedLoss, BalancedSoftmaxLoss, LDAMLoss])
+def test_a_class_that_training_lacks_leaves_the_loss_finite(batch, loss):
+    assert torch.isfinite(loss([50, 0, 20, 7])(*batch))
+
+
+@pytest.mark.parametrize("loss", [LogitAdjustedLoss, BalancedSoftmaxLoss, LDAMLoss])
+@pytest.mark.parametrize("counts", [[1, -1], [0, 0], [1, np.nan], [3], 5])
+def test_counts_that_are_none_are_refused(loss, counts):
+    with pytest.raises(ValueError, match="class_counts must be"):
+        loss(counts)
+
+
+LOSSES = [
+    FocalLoss(WEIGHT, gamma=0.0),
+    FocalLoss(WEIGHT, gamma=0.5),
+    FocalLoss(WEIGHT, gamma=2.0),
+    LogitAdjustedLoss(COUNTS, WEIGHT, tau=0.5),
+    BalancedSoftmaxLoss(COUNTS),
+    LDAMLoss(COUNTS, WEIGHT, scale=2.0),
+    SoftF1Loss(WEIGHT, cross_entropy=0.4),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_losses_have_the_gradients_of_their_formulas(batch, loss):
+    logits, target = batch
+    loss = deepcopy(loss).double()
     assert torch.autograd.gradcheck(lambda x: loss(x, target), logits.requires_grad_())
 
 
@@ -57,11 +167,21 @@ def test_focal_stays_finite_where_the_network_is_certain(gamma):
 
 
 @pytest.mark.parametrize(
-    ("setting", "error"), [({"gamma": -1}, "gamma"), ({"reduction": "x"}, "x")]
+    ("make", "error"),
+    [
+        (lambda: FocalLoss(gamma=-1), "gamma must be 0 or more, got -1"),
+        (lambda: FocalLoss(reduction="x"), "got 'x'"),
+        (lambda: LogitAdjustedLoss(COUNTS, tau=float("nan")), "tau .* got nan"),
+        (lambda: LDAMLoss(COUNTS, max_margin=-0.1), "max_margin .* got -0.1"),
+        (lambda: LDAMLoss(COUNTS, scale=0), "scale must be positive, got 0"),
+        (lambda: SoftF1Loss(cross_entropy=2), "cross_entropy .* got 2"),
+        (lambda: class_weights("square", np.arange(2), np.ones(2)), "balanced, sqrt, effective"),
+        (lambda: class_weights("effective", np.arange(2), np.ones(2), beta=1), "beta .* got 1"),
+    ],
 )
-def test_wrong_settings_of_focal_are_refused(setting, error):
+def test_wrong_settings_are_one_clear_sentence(make, error):
     with pytest.raises(ValueError, match=error):
-        FocalLoss(**setting)
+        make()
 
 
 def test_balanced_weights_are_those_of_scikit_learn():
@@ -79,6 +199,34 @@ def test_balanced_weights_of_a_skewed_study_come_out():
         np.float32(0.248),
         np.float32(256.7),
     )
+
+
+@pytest.mark.parametrize("beta", [0.9, 0.999, 0.99999])
+def test_effective_weights_are_those_of_the_paper(beta):
+    counts = np.array([5000, 500, 50])
+    expected = (1 - beta) / (1 - beta**counts)
+    weights = class_weights("effective", np.arange(3), counts, beta=beta)
+    np.testing.assert_allclose(weights / weights.sum(), expected / expected.sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["balanced", "sqrt", "effective"])
+def test_weights_by_name_have_a_mean_of_one_over_the_images(name):
+    counts = np.array([5000, 500, 0, 50])
+    weights = class_weights(name, np.arange(4), counts)
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1, rel=1e-6)
+    assert (np.diff(weights[[0, 1, 3]]) > 0).all()
+
+
+def test_effective_weights_reach_from_equal_to_balanced():
+    counts = np.array([5000, 500, 50])
+    np.testing.assert_allclose(class_weights("effective", np.arange(3), counts, beta=0.0), 1)
+    nearly = class_weights("effective", np.arange(3), counts, beta=1 - 1e-12)
+    np.testing.assert_allclose(nearly, class_weights("balanced", np.arange(3), counts), rtol=1e-5)
+
+
+def test_square_root_weights_are_their_formula():
+    weights = class_weights("sqrt", np.arange(2), np.array([400, 100]))
+    assert weights[1] / weights[0] == pytest.approx(2)
 
 
 def test_a_class_without_images_weighs_nothing():

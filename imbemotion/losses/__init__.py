@@ -1,0 +1,27 @@
+"""Losses for skewed classes, and the class weights that go into them."""
+
+from torch import nn
+
+from imbemotion.losses._f1 import SoftF1Loss
+from imbemotion.losses._focal import FocalLoss
+from imbemotion.losses._margin import LDAMLoss
+from imbemotion.losses._prior import BalancedSoftmaxLoss, LogitAdjustedLoss
+from imbemotion.losses._weights import class_weights
+
+__all__ = [
+    "BalancedSoftmaxLoss",
+    "FocalLoss",
+    "LDAMLoss",
+    "LogitAdjustedLoss",
+    "SoftF1Loss",
+    "class_weights",
+]
+
+LOSSES = {
+    "cross_entropy": nn.CrossEntropyLoss,
+    "focal": FocalLoss,
+    "balanced_softmax": BalancedSoftmaxLoss,
+    "logit_adjusted": LogitAdjustedLoss,
+    "ldam": LDAMLoss,
+    "soft_f1": SoftF1Loss,
+}
