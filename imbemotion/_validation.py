@@ -229,6 +229,8 @@ def check_labels(y, n_samples=None):
             f"Every image needs a label, got {missing.sum()} that are None, NaN or inf, "
             f"the first in row {missing.argmax()}. Remove those rows or label them."
         )
+    if y.dtype.kind in "mM":
+        raise ValueError(f"Labels must be classes, got dates of dtype {y.dtype}. Use text.")
     if y.dtype.kind not in _CLASS_KINDS:
         check_classification_targets(y)
     return y

@@ -76,7 +76,7 @@ def split_originals(X, y, fraction, random_state):
     Validation takes originals only, one row per parent and a share of the parents of every
     class: at least one where the class has two. Every other row with a parent in
     validation, be it a copy or a picture made of it, leaves training too. Originals with
-    the same pixels count as one parent.
+    the same pixels count as one parent, also where only a picture made of one is left.
 
     Parameters
     ----------
@@ -125,23 +125,31 @@ def split_originals(X, y, fraction, random_state):
 
 
 def _merge_twins(X, parents, originals):
-    """Give originals of the same pixels one parent; also the first row of every parent."""
-    numbers, first = np.unique(parents[originals, 0], return_index=True)
+    """Give originals of the same pixels one parent; also the first row of every parent.
+
+    Originals that are gone count as well, where pictures made of them are still there.
+    """
+    present, first = np.unique(parents[originals, 0], return_index=True)
     rows = originals[first]
-    of_twin = numbers[_first_twins(X[rows])]  # (n_parents,)
-    place = np.searchsorted(numbers, parents).clip(max=len(numbers) - 1)
-    merged = np.where(numbers[place] == parents, of_twin[place], parents)
-    return merged, np.sort(rows[of_twin == numbers])
+    gone, gone_numbers = X.originals(np.setdiff1d(parents[parents >= 0], present))
+    twins = _first_twins(X[rows], gone)
+    numbers = np.concatenate([present, gone_numbers])
+    order = np.argsort(numbers, kind="stable")
+    place = np.searchsorted(numbers, parents, sorter=order).clip(max=len(numbers) - 1)
+    found = order[place]
+    merged = np.where(numbers[found] == parents, numbers[twins[found]], parents)
+    return merged, np.sort(rows[twins[: len(rows)] == np.arange(len(rows))])
 
 
-def _first_twins(X):
-    """Find for every row the first row with the same pixels, (n,)."""
-    seen, twins = {}, np.arange(len(X))
-    for start in range(0, len(X), _BATCH):
-        pixels = np.ascontiguousarray(X[start : start + _BATCH])
-        for row, image in enumerate(pixels, start):
-            twins[row] = seen.setdefault(blake2b(image, digest_size=16).digest(), row)
-    return twins
+def _first_twins(*parts):
+    """Find for every image of all parts the first one with the same pixels, (n,)."""
+    seen, twins = {}, []
+    for X in parts:
+        for start in range(0, len(X), _BATCH):
+            for image in np.ascontiguousarray(X[start : start + _BATCH]):
+                key = blake2b(image, digest_size=16).digest()
+                twins.append(seen.setdefault(key, len(twins)))
+    return np.array(twins)
 
 
 def _stratified_share(rows, y, fraction, random_state):

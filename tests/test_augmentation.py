@@ -1,6 +1,8 @@
 """Augmentation: every operation means what torchvision means, and depends on its seed alone."""
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -263,3 +265,75 @@ def test_threads_change_nothing_and_opencv_gets_its_own_back(monkeypatch, shape)
     with pytest.raises(ZeroDivisionError, match="division"):
         STRONG(images, seeds)
     assert cv2.getNumThreads() == before
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cubic_interpolation_does_not_leave_the_range_of_floats(dtype, gamma):
+    images = np.random.default_rng(0).random((50, 16, 16)).astype(dtype)
+    policy = Augmentation(interpolation="cubic", gamma=gamma, contrast=0.0, brightness=gamma)
+    changed = policy(images, np.arange(50))
+    assert (changed.min() >= 0, changed.max() <= 1) == (True, True)
+
+
+@pytest.mark.parametrize("level", [0, 0.5, 256, 65535, 1e6, -1000])
+def test_constant_float_images_stay_finite(level):
+    images = np.full((20, 8, 8), level, dtype=np.float32)
+    assert np.isfinite(STRONG(images, np.arange(20))).all()
+
+
+def test_one_missing_pixel_spoils_no_others():
+    images = np.random.default_rng(0).random((20, 8, 8)).astype(np.float32)
+    expected = Augmentation.preset("none").set_params(brightness=0.3)(images, np.arange(20))
+    images[:, 3, 3] = np.nan
+    changed = Augmentation.preset("none").set_params(brightness=0.3)(images, np.arange(20))
+    rest = np.arange(64).reshape(8, 8) != 27
+    np.testing.assert_allclose(changed[:, rest], expected[:, rest], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda X: X.transpose(0, 3, 1, 2).copy().transpose(0, 2, 3, 1),
+        lambda X: X[:, ::-1, :, ::-1],
+        lambda X: np.asfortranarray(X),
+        lambda X: X.transpose(0, 2, 1, 3),
+    ],
+    ids=["channels first", "reversed", "Fortran", "transposed"],
+)
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_views_of_any_layout_are_augmented_as_their_copies(view, channels, dtype):
+    images = view(pictures(6, (9, 9, channels)).astype(dtype))
+    expected = STRONG(np.ascontiguousarray(images), np.arange(6))
+    np.testing.assert_array_equal(STRONG(images, np.arange(6)), expected)
+    X = ImageArray(images)
+    np.testing.assert_array_equal(X.augment([5, 0], STRONG, [5, 0]), expected[[5, 0]])
+
+
+@pytest.mark.parametrize("value", ["4,2", "", "many", "1"])
+def test_any_setting_of_threads_is_understood(monkeypatch, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert _applying._n_threads() >= 1
+
+
+def test_a_forked_process_starts_afresh():
+    code = """
+import os, threading, numpy as np, cv2
+from imbemotion.augmentation import Augmentation
+from imbemotion.augmentation._opencv import one_opencv_thread
+cv2.setNumThreads(2)
+inside, leave = threading.Event(), threading.Event()
+def work():
+    with one_opencv_thread():
+        inside.set(), leave.wait()
+thread = threading.Thread(target=work)
+thread.start(), inside.wait()
+child = os.fork()
+if child == 0:
+    Augmentation()(np.zeros((2, 8, 8), np.uint8), [0, 1])
+    os._exit(cv2.getNumThreads() != 2)
+leave.set(), thread.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)

@@ -188,3 +188,32 @@ def test_the_preview_shows_rare_classes_first_and_what_becomes_of_them(images):
     np.testing.assert_array_equal(shown, again)
     everything, _ = sampler.preview(images, Y, n_originals=99, n_versions=1)
     assert len(everything) == 42
+
+
+def test_a_later_fit_leaves_nothing_old_to_save(images, tmp_path):
+    sampler = AugmentationSampler(random_state=0)
+    sampler.fit_resample(images, Y)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        sampler.fit_resample(images, Y[:5])
+    with pytest.raises(NotFittedError, match="no images to save"):
+        sampler.save(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("policy", "error"),
+    [
+        (Augmentation(rotation=500), "'rotation' parameter of Augmentation"),
+        (Augmentation, "must be an instance, got the class"),
+        (3, "'augmentation' parameter of AugmentationSampler"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit_resample", "preview"])
+def test_wrong_policies_are_refused_before_anything_is_looked_at(images, policy, error, method):
+    with pytest.raises(ValueError, match=error):
+        getattr(AugmentationSampler(augmentation=policy), method)(images, Y)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_preview_shows_something(images, number):
+    with pytest.raises(ValueError, match="n_originals == "):
+        AugmentationSampler().preview(images, Y, n_originals=number)

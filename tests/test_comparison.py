@@ -16,6 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 from imbemotion import DataWarning, FlattenImages, RandomSampler, compare_strategies
 from imbemotion.comparison import Comparison, named_strategies
 from imbemotion.comparison._folds import make_folds
+from imbemotion.splitting import parent_groups
 
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
 X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
@@ -117,11 +118,11 @@ def test_a_generator_of_splits_serves_every_repeat():
 
 def test_copies_on_both_sides_of_a_split_are_said():
     X_res, y_res = RandomSampler(random_state=0).fit_resample(X, Y)
-    with pytest.warns(DataWarning, match=r"training and in a test fold.*groups=X.parents"):
+    with pytest.warns(DataWarning, match=r"training and in a test fold.*parent_groups\(X.parents"):
         make_folds(3, X_res, y_res, None, 1, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make_folds(3, X_res, y_res, X_res.parents[:, 0], 1, 0)
+        make_folds(3, X_res, y_res, parent_groups(X_res.parents), 1, 0)
 
 
 def test_sizes_after_resampling_are_recorded():

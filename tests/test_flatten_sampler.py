@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.combine import SMOTEENN, SMOTETomek
 from imblearn.over_sampling import SMOTE, SVMSMOTE, BorderlineSMOTE, RandomOverSampler
@@ -14,6 +15,7 @@ from imblearn.under_sampling import (
     RandomUnderSampler,
     TomekLinks,
 )
+from scipy import sparse
 from sklearn.model_selection import GridSearchCV
 
 from imbemotion import CNNClassifier, FlattenSampler, ImageArray
@@ -135,3 +137,30 @@ def test_nothing_made_means_no_pixels_copied(images):
 def test_what_is_no_sampler_is_refused(images):
     with pytest.raises(ValueError, match=r"'sampler' parameter of FlattenSampler.*Got 3"):
         FlattenSampler(3).fit_resample(images, Y)
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, sparse.csr_matrix, sparse.csr_array])
+def test_frames_and_sparse_bytes_do_not_wrap_around(images, container):
+    X = images.reshape(41, -1)
+    X_res, _ = FlattenSampler(SMOTE(random_state=0)).fit_resample(container(X), Y)
+    expected, _ = FlattenSampler(SMOTE(random_state=0)).fit_resample(X, Y)
+    X_res = X_res.toarray() if sparse.issparse(X_res) else X_res.to_numpy()
+    assert X_res.dtype == np.uint8
+    np.testing.assert_array_equal(X_res, expected)
+
+
+def test_known_rows_keep_their_numbers_when_joined_with_their_source(images):
+    X = ImageArray(images)
+    X_res, _ = FlattenSampler(SMOTE(random_state=0)).fit_resample(X, Y)
+    joined = np.concatenate([X_res, X])
+    np.testing.assert_array_equal(joined.parents[-41:], X.parents)
+    np.testing.assert_array_equal(joined.parents[:60], X_res.parents)
+
+
+def test_nothing_but_new_pictures_can_come_out(images):
+    centroids = ClusterCentroids(sampling_strategy="all", voting="soft", random_state=0)
+    sampler = FlattenSampler(centroids)
+    X_res, _ = sampler.fit_resample(images / 255, Y)
+    assert X_res.made.tolist() == (sampler.sample_indices_ < 0).tolist()
+    everything = np.concatenate([X_res[:0], X_res[X_res.made]])
+    assert (everything.parents == -1).all()

@@ -266,3 +266,42 @@ def test_pictures_of_pictures_name_all_their_parents():
 def test_bad_input_is_one_clear_sentence(params, X, error):
     with pytest.raises(ValueError, match=error):
         ImageSMOTE(**params).fit_resample(X, np.repeat([0, 1], [6, 3]))
+
+
+def test_flat_booleans_become_the_nearer_of_both():
+    X = np.random.default_rng(0).random((40, 8)) < 0.5
+    y = np.repeat([0, 1], [30, 10])
+    X_res, _ = ImageSMOTE(random_state=0).fit_resample(X, y)
+    bytes_, _ = ImageSMOTE(random_state=0).fit_resample(X.astype(np.uint8), y)
+    assert X_res.dtype == bool
+    np.testing.assert_array_equal(X_res, bytes_)
+
+
+@BOTH
+def test_integer_columns_of_a_frame_are_rounded_beside_floats(sampler):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"n": rng.integers(0, 99, 40), "x": rng.random(40)})
+    y = np.repeat([0, 1], [28, 12])
+    X_res, _ = sampler(random_state=0).fit_resample(frame, y)
+    exact, _ = sampler(random_state=0).fit_resample(frame.to_numpy(), y)
+    assert X_res.dtypes.tolist() == frame.dtypes.tolist()
+    np.testing.assert_array_equal(X_res["n"], np.rint(exact[:, 0]))
+
+
+def test_nothing_is_searched_where_nothing_is_made():
+    class Refusing(PCA):
+        def fit(self, X, y=None):
+            raise AssertionError
+
+    sampler = ImageSMOTE(features=Refusing(), sampling_strategy="undersample", random_state=0)
+    assert len(sampler.fit_resample(noise(40), np.repeat([0, 1], [28, 12]))[0]) == 24
+
+
+def test_a_transformer_may_give_data_frames():
+    features = PCA(3, random_state=0).set_output(transform="pandas")
+    y = np.repeat([0, 1], [28, 12])
+    named, _ = ImageSMOTE(features=features, random_state=0).fit_resample(noise(40), y)
+    plain, _ = ImageSMOTE(features=PCA(3, random_state=0), random_state=0).fit_resample(
+        noise(40), y
+    )
+    np.testing.assert_array_equal(named, plain)

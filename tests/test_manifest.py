@@ -68,3 +68,23 @@ def test_pictures_with_a_parent_in_common_share_a_group(pairs):
 
 def test_pictures_without_parents_are_groups_of_their_own():
     assert parent_groups(np.array([[-1, -1], [-1, -1], [3, -1]])).tolist() == [0, 1, 2]
+
+
+def test_pictures_of_unknown_parents_survive_a_folder(pictures, tmp_path):
+    made = ImageArray(pictures, parents=np.full(12, -1), made=np.ones(12, bool))
+    made.save(tmp_path / "all", labels=["a"] * 6 + ["b"] * 6)
+    data = load_image_folder(tmp_path / "all", size=None).data
+    assert (data.parents.shape, data.made.all()) == ((12, 2), True)
+    assert "n_made=12" in repr(data)
+
+
+@pytest.mark.parametrize("label", ["train", "test", "very, sad", 'a "b"', "ärger"])
+def test_classes_of_odd_names_come_back(pictures, tmp_path, label):
+    ImageArray(pictures).save(tmp_path / "all", labels=[label] * 6 + ["b"] * 6)
+    assert set(load_image_folder(tmp_path / "all", size=None).target) == {label, "b"}
+
+
+@pytest.mark.parametrize("label", ["manifest.csv", "a\rb", "a\nb"])
+def test_classes_that_can_not_name_a_folder_are_refused(pictures, tmp_path, label):
+    with pytest.raises(ValueError, match="can't be the name of a folder"):
+        ImageArray(pictures).save(tmp_path / "all", labels=[label] * 12)

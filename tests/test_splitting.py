@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbemotion import ImageArray, RandomSampler, name_groups
+from imbemotion import AugmentationSampler, ImageArray, RandomSampler, name_groups
 from imbemotion.splitting import split_originals
 
 
@@ -107,3 +107,13 @@ def test_persons_of_the_facial_expressions_are_found(data_folder):
     named = groups != files
     assert (named.sum(), len(np.unique(groups[named]))) == (12758, 5606)
     assert (groups == "George_W_Bush").sum() == 520
+
+
+def test_twins_count_where_only_a_picture_made_of_one_is_left(pictures):
+    pixels = np.concatenate([pictures, pictures])
+    y = np.tile(np.arange(12) % 2, 2)
+    X, y = AugmentationSampler(sampling_strategy=40, random_state=0).fit_resample(pixels, y)
+    X, y = RandomSampler(sampling_strategy=20, random_state=0).fit_resample(X, y)
+    for seed in range(8):
+        train, valid = split_originals(X, y, 0.2, np.random.RandomState(seed))
+        assert not set(X.parents[train, 0] % 12) & set(X.parents[valid, 0] % 12)

@@ -68,3 +68,8 @@ def test_labels_that_are_none_are_refused(y, error):
 def test_long_lists_are_shortened():
     assert shorten(range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
     assert shorten(["a"]) == "a"
+
+
+def test_dates_are_no_labels():
+    with pytest.raises(ValueError, match="got dates of dtype datetime64"):
+        check_labels(np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]"))

@@ -20,7 +20,7 @@ _AT_A_TIME = 2**20  # values that stay in the cache of a processor through all s
 
 def apply_parameters(images, parameters, border, interpolation):
     """Change every image as its parameters say, (n, H, W[, C]) -> the same."""
-    changed = np.empty_like(images)
+    changed = np.empty(images.shape, images.dtype)  # in C order, as OpenCV wants it
     warp = Warp(parameters, *images.shape[1:3], border, interpolation)
     n_images, n_threads = len(images), _n_threads()
     in_threads = n_threads > 1 and images.size >= n_images * _WORTH_A_THREAD
@@ -50,12 +50,16 @@ def _threads(n, process):
 def _n_threads():
     """Count the processors that this process may use, fewer where workers share them."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    return max(1, min(available, int(os.environ.get("OMP_NUM_THREADS") or available)))
+    allowed = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" where nested
+    return max(1, min(available, int(allowed))) if allowed.isdigit() else available
 
 
 def _change(images, parameters, warp, rows, border, changed):
     black, white = levels_of(images)
     warp(images, changed, rows, black)
+    if warp.overshoots and images.dtype != np.uint8:
+        limits = (level.reshape(-1, *[1] * (images.ndim - 1)) for level in (black, white))
+        np.copyto(changed, np.clip(changed, *limits), casting="same_kind")
     _blur(changed, parameters["blur"], border)
     change_levels(changed, parameters, black, white)
     _erase(changed, parameters["erased"], black)

@@ -24,10 +24,13 @@ def levels_of(images):
     if images.dtype == np.uint8:
         return np.zeros(len(images)), np.full(len(images), 255.0)
     flat = images.reshape(len(images), -1)
-    low, high = flat.min(axis=1), flat.max(axis=1)
-    usual = (low >= 0) & (high <= 255)
-    white = np.where(usual, np.where(high <= 1, 1, 255), np.maximum(high, low + 1e-6))
-    return np.where(usual, 0, low), white
+    finite = np.isfinite(flat)
+    low = flat.min(axis=1, where=finite, initial=np.inf).astype(np.float64)
+    high = flat.max(axis=1, where=finite, initial=-np.inf).astype(np.float64)
+    usual = (low >= 0) & (high <= 255) | (low > high)  # the last: nothing is finite
+    black = np.where(usual, 0, low)
+    white = np.where(usual, np.where(high <= 1, 1, 255), high)
+    return black, np.where(white > black, white, black + np.maximum(1, np.abs(black)))
 
 
 def change_levels(images, parameters, black, white):

@@ -1,5 +1,6 @@
 """OpenCV in one thread: images are shared out among threads here, not parts of an image."""
 
+import os
 from contextlib import contextmanager
 from threading import Lock
 
@@ -9,6 +10,19 @@ __all__ = ["one_opencv_thread"]
 
 _lock = Lock()
 _users, _before = 0, 1
+
+
+def _start_afresh():
+    """Forget the threads of the parent: a forked process has only the one that forked."""
+    global _lock, _users
+    _lock = Lock()
+    if _users:
+        _users = 0
+        cv2.setNumThreads(_before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def change_tones(levels, mean, brightness, contrast, gamma, white):
     levels : ndarray of float
         New levels.
     """
-    levels = np.minimum(levels * brightness, white)
+    levels = np.clip(levels * brightness, 0, white)
     if np.any(contrast != 1):
         centre = np.minimum(mean * brightness, white)
         levels -= centre

@@ -40,6 +40,7 @@ class Warp:
         self._moved = ~leaves_in_place(parameters)
         self._flags = INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP
         self._border = BORDERS[border]
+        self.overshoots = interpolation == "cubic"  # and floats are not clipped by themselves
 
     def __call__(self, images, changed, rows, black):
         """Resample the images of some rows; one that nothing moves is copied bit by bit.

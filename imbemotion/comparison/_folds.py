@@ -103,7 +103,7 @@ def _warn_of_copies(X, folds):
             warnings.warn(
                 f"{len(shared)} images stand in training and in a test fold, as copies or in "
                 "pictures made of them. Put the sampler into the pipeline, or pass "
-                "groups=X.parents[:, 0].",
+                "groups=imbemotion.splitting.parent_groups(X.parents).",
                 DataWarning,
                 stacklevel=4,
             )

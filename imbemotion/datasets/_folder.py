@@ -10,7 +10,7 @@ from PIL import Image
 from imbemotion._validation import shorten
 from imbemotion.datasets._bunch import Listing, check_expected, make_bunch, normalize, warn
 from imbemotion.images import ImageArray
-from imbemotion.images._manifest import read_manifest
+from imbemotion.images._manifest import MANIFEST, read_manifest
 from imbemotion.splitting import parent_groups
 
 __all__ = ["load_image_folder"]
@@ -131,7 +131,7 @@ def _class_folders(folder):
     if not classes:
         raise ValueError(f"{folder} holds no class folders. {layout}")
     splits = [path for path in classes if path.name.lower() in _SPLITS]
-    if splits:
+    if splits and not (folder / MANIFEST).is_file():  # there a class may be called train
         raise ValueError(
             f"{folder} holds splits, not classes: {shorten([path.name for path in splits])}. "
             f"Load one of them, such as {splits[0]}."

@@ -8,6 +8,7 @@ from imbemotion.images._content import (
     Content,
     Root,
     check_lineage,
+    find_originals,
     join,
     lineage_of,
     merge_parents,
@@ -248,6 +249,25 @@ class ImageArray(NDArrayOperatorsMixin):
             source. ``parents`` name rows of the first source all the same.
         """
         return ImageArray(self) if self._content.recipes.made.any() else self
+
+    def originals(self, numbers):
+        """Find originals in the first source, also those that no row shows as they are.
+
+        Parameters
+        ----------
+        numbers : array-like of int
+            Numbers as in `parents`.
+
+        Returns
+        -------
+        images : ImageArray of shape (n_found, height, width[, channels])
+            Those that are still there.
+
+        found : ndarray of int of shape (n_found,)
+            Their numbers.
+        """
+        content, found = find_originals(self._content, numbers)
+        return ImageArray._of(content), found
 
     def augment(self, rows, policy, seeds):
         """Take rows as they look when a policy augments them, each under its own seed.

@@ -6,7 +6,15 @@ import numpy as np
 
 from imbemotion.images._recipes import Recipes, join_recipes
 
-__all__ = ["Content", "check_lineage", "join", "lineage_of", "merge_parents", "pack"]
+__all__ = [
+    "Content",
+    "check_lineage",
+    "find_originals",
+    "join",
+    "lineage_of",
+    "merge_parents",
+    "pack",
+]
 
 
 class Root:
@@ -30,6 +38,21 @@ def lineage_of(content):
     if isinstance(content.source, np.ndarray):
         return None, None
     return content.source.parents, content.source.made
+
+
+def find_originals(content, numbers):
+    """Find originals by their numbers in the first source, where it is known to hold them.
+
+    Give the content of that source, the rows that were found, and their numbers.
+    """
+    while content.lineage is None and not isinstance(content.source, np.ndarray):
+        content = content.source._content
+    size = len(content.source)
+    known, made = (np.arange(size)[:, None], None) if content.lineage is None else content.lineage
+    is_wanted = np.isin(known[:, 0], numbers)
+    rows = np.flatnonzero(is_wanted if made is None else is_wanted & ~made)
+    content = content._replace(recipes=Recipes(rows), policies=())
+    return content, known[rows, 0]
 
 
 def merge_parents(*groups):
@@ -123,12 +146,13 @@ def _on_one_source(contents):
         )
     contents = [pack(content) for content in contents]
     source = np.concatenate([np.asarray(content.source) for content in contents])
+    known = [check_lineage(len(c.source), *lineage_of(c)) for c in contents]
     first_rows = np.cumsum([0, *(len(content.source) for content in contents)])
-    one_root = all(content.root is contents[0].root for content in contents)
+    roots = {c.root for c, rows in zip(contents, known, strict=True) if (rows[0] >= 0).any()}
     joined = contents[0]._replace(
         source=source,
-        lineage=_joined_lineage(contents),
-        root=contents[0].root if one_root else Root(),
+        lineage=_joined_lineage(contents, known),
+        root=roots.pop() if len(roots) == 1 else Root(),
     )
     return [
         joined._replace(recipes=_renumbered(content.recipes, first), policies=content.policies)
@@ -136,11 +160,10 @@ def _on_one_source(contents):
     ]
 
 
-def _joined_lineage(contents):
-    known = [check_lineage(len(c.source), *lineage_of(c)) for c in contents]
+def _joined_lineage(contents, known):
     sizes = {}  # by root: how many numbers its images take
     for content, (parents, _) in zip(contents, known, strict=True):
-        sizes[content.root] = max(sizes.get(content.root, 0), parents.max() + 1)
+        sizes[content.root] = max(sizes.get(content.root, 0), parents.max(initial=-1) + 1)
     offsets = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
     width = max(parents.shape[1] for parents, _ in known)
     shifted = []

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "read_manifest", "write_manifest"]
 
-_NAME = "manifest.csv"
+MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "label", "parent", "seed", "made")
 
 
@@ -29,7 +29,7 @@ def write_manifest(folder, files, labels, images):
         The pictures. `parent` becomes the rows that one was made of, with spaces between
         them; `seed` that of its augmentation; `made` is 0 for originals and their copies.
     """
-    with (folder / _NAME).open("w", newline="", encoding="utf-8") as file:
+    with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(_COLUMNS)
         seeds = images._content.recipes.seeds
@@ -61,10 +61,10 @@ def read_manifest(folder, paths):
     ValueError
         If a line can't be understood.
     """
-    lines = _lines(folder / _NAME)
+    lines = _lines(folder / MANIFEST)
     if lines is None:
         return None
-    known = dict(_origins(lines, folder / _NAME))
+    known = dict(_origins(lines, folder / MANIFEST))
     new = max((max(parents, default=-1) for parents, _ in known.values()), default=-1) + 1
     found = []
     for path in paths:
@@ -73,7 +73,7 @@ def read_manifest(folder, paths):
         if origin is None:
             origin, new = ([new], False), new + 1
         found.append(origin)
-    width = max((len(parents) for parents, _ in found), default=1)
+    width = max([2, *(len(parents) for parents, _ in found)])
     padded = [parents + [-1] * (width - len(parents)) for parents, _ in found]
     return np.array(padded, dtype=np.int64), np.array([made for _, made in found], dtype=bool)
 

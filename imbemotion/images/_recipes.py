@@ -124,9 +124,9 @@ def render(source, recipes, policies):
 
 
 def _take(source, rows):
-    if isinstance(source, np.ndarray):
-        return np.asarray(np.take(source, rows, axis=0))
-    return np.array(source[rows])
+    if isinstance(source, np.ndarray) and source.flags.c_contiguous:
+        return np.asarray(np.take(source, rows, axis=0))  # faster, but of others copies all
+    return np.ascontiguousarray(source[rows])
 
 
 def _make(source, recipes, policies):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from imbemotion.images._manifest import write_manifest
+from imbemotion.images._manifest import MANIFEST, write_manifest
 
 __all__ = ["write_array", "write_pictures"]
 
 _BATCH = 1024
-_UNSAFE_NAMES = {"", ".", ".."}
+_UNSAFE_NAMES = {"", MANIFEST}
 
 
 def write_pictures(images, folder, labels=None):
@@ -49,7 +49,8 @@ def _file_names(n_images, labels):
         raise ValueError(f"Expected one label per image, got {len(labels)} for {n_images} images.")
     classes = [str(label) for label in labels]
     for name in set(classes):
-        if name in _UNSAFE_NAMES or name.startswith(".") or "/" in name or "\\" in name:
+        odd = name.startswith(".") or "/" in name or "\\" in name or not name.isprintable()
+        if odd or name in _UNSAFE_NAMES:
             raise ValueError(
                 f"Label {name!r} can't be the name of a folder. Rename the class before saving."
             )

@@ -1,9 +1,11 @@
 """Over-sample with augmented images: offline augmentation."""
 
 from copy import deepcopy
+from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_scalar
 
 from imbemotion._validation import HasMethods, check_labels, check_random_state
 from imbemotion.augmentation import Augmentation
@@ -119,8 +121,11 @@ class AugmentationSampler(BaseImageSampler):
             )
         return super().set_params(**params)
 
+    def _prepare(self, X, y):
+        self._resampled = None  # what an earlier call made must not be saved in its place
+        return super()._prepare(X, y)
+
     def _fit_resample(self, X, y):
-        self._resampled = None
         if not isinstance(X, ImageArray):
             raise ValueError(
                 "AugmentationSampler needs images of shape (n, height, width[, channels]), got "
@@ -138,6 +143,10 @@ class AugmentationSampler(BaseImageSampler):
 
     def _policy(self):
         policy = Augmentation() if self.augmentation is None else self.augmentation
+        if isinstance(policy, type):
+            raise ValueError(f"augmentation must be an instance, got the class {policy!r}.")
+        if isinstance(policy, Augmentation):
+            policy.draw([])  # a limit out of its range is said now, not in training
         return deepcopy(policy)  # later changes must not reach these pictures
 
     def save(self, folder):
@@ -168,8 +177,10 @@ class AugmentationSampler(BaseImageSampler):
 
         Notes
         -----
-        ``manifest.csv`` in the folder names `file`, `label`, `parent` (row of X), `seed` and
-        `made` of every image. The object keeps the images that it was given in memory for it.
+        ``manifest.csv`` in the folder names `file`, `label`, `parent`, `seed` and `made` of
+        every image. Parents are numbered as in ``X_resampled.parents``: by rows of X, or
+        where X was resampled already, of the first X. The seed is that of the last
+        augmentation. The object keeps the images that it was given in memory for it.
         """
         if getattr(self, "_resampled", None) is None:
             raise NotFittedError(
@@ -213,6 +224,9 @@ class AugmentationSampler(BaseImageSampler):
         >>> images.shape, labels[:4].tolist()
         ((28, 48, 48), ['sad', 'happy', 'sad', 'happy'])
         """
+        check_scalar(n_originals, "n_originals", Integral, min_val=1)
+        check_scalar(n_versions, "n_versions", Integral, min_val=1)
+        self._validate_params()
         images = as_images(X).settled()
         y = check_labels(y, n_samples=len(images))
         random_state = check_random_state(self.random_state)
@@ -237,5 +251,6 @@ def _draw_in_turn(y, n_rows, random_state):
     classes, counts = np.unique(y, return_counts=True)
     order = classes[np.argsort(counts, kind="stable")]
     shuffled = [random_state.permutation(np.flatnonzero(y == label)) for label in order]
-    turns = [rows[turn : turn + 1] for turn in range(counts.max()) for rows in shuffled]
+    n_turns = min(n_rows, counts.max())
+    turns = [rows[turn : turn + 1] for turn in range(n_turns) for rows in shuffled]
     return np.concatenate(turns)[:n_rows]

@@ -104,10 +104,13 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             If X and y differ in length, y holds one class only, or ``sampling_strategy``
             names a class that y does not hold.
         """
+        frame = X if hasattr(X, "columns") else None
         X, labels, one_vs_all, originals = self._prepare(X, y)
         X_resampled, y_resampled = self._fit_resample(X, labels)
         if isinstance(X_resampled, ImageArray) and self.output == "array":
             X_resampled = np.asarray(X_resampled)
+        if frame is not None:
+            X_resampled = self._restore(X_resampled, frame)
         if one_vs_all:
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
         return originals.transform(X_resampled, y_resampled)
@@ -120,6 +123,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
         return X, y, one_vs_all, originals
+
+    def _restore(self, X_resampled, frame):
+        """Prepare rows for taking on the dtypes of the data frame that they came from."""
+        return X_resampled
 
     def _find_totals(self, y):
         return resolve_targets(self.sampling_strategy, y, self.max_copies)

@@ -3,13 +3,14 @@
 from hashlib import blake2b
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from imbemotion._validation import HasMethods, StrOptions
 from imbemotion.images import ImageArray
 from imbemotion.samplers._base import BaseImageSampler
-from imbemotion.samplers._rounding import round_to
+from imbemotion.samplers._rounding import is_whole, round_columns, round_to
 
 __all__ = ["FlattenSampler"]
 
@@ -21,7 +22,7 @@ class FlattenSampler(BaseImageSampler):
 
     The sampler is given float32 pixels, never uint8, which SMOTE would wrap around at 256;
     what it makes is rounded and clipped. Rows that it took from the data keep their
-    provenance and their pixels are not copied.
+    provenance; where it made nothing, no pixel is copied.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class FlattenSampler(BaseImageSampler):
         if not isinstance(X, ImageArray):
             if taken is not None:
                 self.sample_indices_ = np.asarray(taken)
-            return _rounded(rows, X) if isinstance(X, np.ndarray) else rows, y_resampled
+            return rows if hasattr(X, "columns") else _rounded(rows, X), y_resampled
         rows = _rounded(rows, X)
         if taken is None:
             parents = equal = _find_rows(X, y, rows, y_resampled)
@@ -124,6 +125,9 @@ class FlattenSampler(BaseImageSampler):
         order = _originals_first(equal)
         self.sample_indices_ = parents[order]
         return _take_or_add(X, rows[order], equal[order]), y_resampled[order]
+
+    def _restore(self, X_resampled, frame):
+        return round_columns(X_resampled, frame.dtypes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -140,12 +144,17 @@ def _as_floats(X):
     if isinstance(X, ImageArray):
         flat = np.asarray(X).reshape(len(X), -1)
         return flat.astype(np.float32) if flat.dtype == np.uint8 else flat
-    is_integer = isinstance(X, np.ndarray) and X.dtype.kind in "iu"
-    return X.astype(np.float64) if is_integer else X
+    if hasattr(X, "columns"):
+        whole = [name for name, dtype in X.dtypes.items() if is_whole(dtype)]
+        return X.astype(dict.fromkeys(whole, np.float64))
+    return X.astype(np.float64) if is_whole(X.dtype) else X
 
 
 def _rounded(rows, X):
     """Bring rows to the dtype and the shape of X, a batch at a time."""
+    if sparse.issparse(X):
+        rows.data = round_to(rows.data, X.dtype)
+        return rows
     if rows.dtype != X.dtype:
         result = np.empty(rows.shape, dtype=X.dtype)
         for start in range(0, len(rows), _BATCH):

@@ -19,7 +19,7 @@ from imbemotion.samplers._base import (
     take_rows,
 )
 from imbemotion.samplers._neighbors import feature_space, nearest_others
-from imbemotion.samplers._rounding import interpolate
+from imbemotion.samplers._rounding import interpolate, round_columns
 
 __all__ = ["ImageADASYN", "ImageSMOTE"]
 
@@ -47,7 +47,9 @@ class _InterpolationSampler(BaseImageSampler):
         stay = {label: min(n, len(members[label])) for label, n in self.sampling_strategy_.items()}
         random_state = check_random_state(self.random_state)
         kept, _ = choose_rows(y, stay, random_state)
-        search = _Search(y, members, self._space(X, y), random_state)
+        grows = any(n > len(members[label]) for label, n in self.sampling_strategy_.items())
+        space = self._space(X, y) if grows else None
+        search = _Search(y, members, space, random_state)
         parts, parents = [take_rows(X, kept)], [kept]
         for label, target in self.sampling_strategy_.items():
             if target > len(members[label]):
@@ -56,6 +58,9 @@ class _InterpolationSampler(BaseImageSampler):
                 parents.append(rows)
         self.sample_indices_ = np.concatenate(parents)
         return concatenate(parts), y[self.sample_indices_]
+
+    def _restore(self, X_resampled, frame):
+        return round_columns(X_resampled, frame.dtypes)
 
     def _space(self, X, y):
         return feature_space(self.features, X, y)

@@ -5,6 +5,7 @@ from functools import partial
 
 import cv2
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
@@ -45,7 +46,8 @@ def feature_space(features, X, y):
     """
     if not isinstance(features, str):
         inputs = X if _takes_images(features) else FlattenImages().fit_transform(X)
-        return clone(features).fit(inputs, y).transform(inputs).__getitem__
+        found = clone(features).fit(inputs, y).transform(inputs)
+        return found.__getitem__ if sparse.issparse(found) else np.asarray(found).__getitem__
     size = _SIZE.fullmatch(features)
     if features != "pixels" and size is None:
         raise ValueError(

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from imbemotion.images import ImageArray
 
-__all__ = ["interpolate", "round_to"]
+__all__ = ["interpolate", "is_whole", "round_columns", "round_to"]
 
 _BATCH = 1024  # flat rows that are made at a time
 
@@ -51,7 +51,7 @@ def _move(X, rows, partners, weights):
 
 
 def round_to(values, dtype):
-    """Give floats in another dtype; for integers rounded to the nearest and clipped.
+    """Give floats in another dtype; for integers and bools the nearest, clipped.
 
     Parameters
     ----------
@@ -69,4 +69,37 @@ def round_to(values, dtype):
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
-    return values.astype(dtype)
+    return (values >= 0.5 if dtype.kind == "b" else values).astype(dtype)
+
+
+def is_whole(dtype):
+    """Tell whether a dtype, of NumPy or pandas, holds integers."""
+    return getattr(dtype, "kind", "O") in "iu"
+
+
+def round_columns(rows, dtypes):
+    """Round the columns that become integers again, which pandas would cut off.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_columns) or DataFrame
+        Floats.
+
+    dtypes : sequence of dtype of length n_columns
+        What the columns were.
+
+    Returns
+    -------
+    rows : ndarray or DataFrame
+        A copy where there is something to round.
+    """
+    whole = [number for number, dtype in enumerate(dtypes) if is_whole(dtype)]
+    if not whole:
+        return rows
+    rows = rows.copy()
+    if isinstance(rows, np.ndarray):
+        rows[:, whole] = np.rint(rows[:, whole].astype(np.float64))
+    else:
+        names = rows.columns[whole]
+        rows[names] = rows[names].round()
+    return rows
