@@ -13,7 +13,7 @@ __all__ = ["name_groups", "parent_groups", "split_originals"]
 _BATCH = 1024
 
 
-def name_groups(filenames, pattern=r"(.+)_\d{4}"):
+def name_groups(filenames, pattern=r"(.+)_\d+"):
     r"""Find who is on a picture from the name of its file, for grouped folds.
 
     Parameters
@@ -21,10 +21,10 @@ def name_groups(filenames, pattern=r"(.+)_\d{4}"):
     filenames : array-like of str or Path of shape (n_samples,)
         Names or paths of the files.
 
-    pattern : str, default=r"(.+)_\d{4}"
+    pattern : str, default=r"(.+)_\d+"
         Regular expression for the whole name without folder and suffix; its first group is
         the person. The default reads names as in Labeled Faces in the Wild,
-        ``George_W_Bush_0001.jpg``.
+        ``George_W_Bush_0001.jpg``, with any number of digits.
 
     Returns
     -------
