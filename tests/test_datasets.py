@@ -23,6 +23,7 @@ def faces():
 def folder(faces, tmp_path):
     """Four pictures in the folders of their classes."""
     ImageArray(faces).save(tmp_path / "faces", labels=LABELS)
+    (tmp_path / "faces" / "manifest.csv").unlink()  # a folder as anyone has one
     return tmp_path / "faces"
 
 
@@ -365,10 +366,10 @@ def test_a_named_column_must_be_there(pool):
         load_legend(path, group_column="user")
 
 
-@pytest.mark.parametrize("arguments", [["nowhere.csv"], ["."], ["legend.csv", "nowhere"]])
+@pytest.mark.parametrize("arguments", [["nowhere.csv"], ["images"], ["legend.csv", "nowhere"]])
 def test_legend_and_folder_must_exist(pool, arguments):
     legend(pool, "image,emotion\n0.png,happy\n")
-    with pytest.raises(FileNotFoundError, match="does not exist or is no f"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         load_legend(*(pool / name for name in arguments))
 
 
@@ -511,3 +512,15 @@ def test_the_real_archive_holds_what_is_known_of_it(data_folder):
         "neutral": 6868, "sadness": 268, "surprise": 368,
     }  # fmt: skip
     assert len(data.filenames) == len(data.groups) == 13690
+
+
+def test_a_folder_that_holds_a_legend_is_its_legend(pool):
+    path = legend(pool, "image,emotion\n0.png,joy\n1.png,fear\n")
+    assert load_legend(pool, size=None).target.tolist() == ["joy", "fear"]
+    np.testing.assert_array_equal(load_legend(pool).data, load_legend(path).data)
+
+
+def test_one_class_only_is_said_with_the_legend_beside(pool):
+    legend(pool, "image,emotion\n0.png,joy\n1.png,fear\n")
+    with pytest.warns(DataWarning, match="one class only, 'images'. load_legend reads legend.csv"):
+        load_image_folder(pool)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbemotion import ImageArray, ImageSMOTE, load_image_folder
+from imbemotion import DataWarning, ImageArray, ImageSMOTE, load_image_folder
 from imbemotion.splitting import parent_groups
 
 
@@ -31,7 +31,8 @@ def test_pictures_that_were_added_are_originals_and_removed_ones_do_not_matter(s
     (folder / "new" / "000000.png").rename(folder / "a" / "new.png")
     (folder / "new").rmdir()
     (folder / "a" / "000000.png").unlink()
-    data = load_image_folder(folder, size=None)
+    with pytest.warns(DataWarning, match=r"does not name 1 of the pictures.*a/new.png"):
+        data = load_image_folder(folder, size=None)
     new = data.filenames.tolist().index(str(folder / "a" / "new.png"))
     assert not data.data.made[new]
     assert (data.data.parents[:, 0] == data.data.parents[new, 0]).sum() == 1
@@ -88,3 +89,20 @@ def test_classes_of_odd_names_come_back(pictures, tmp_path, label):
 def test_classes_that_can_not_name_a_folder_are_refused(pictures, tmp_path, label):
     with pytest.raises(ValueError, match="can't be the name of a folder"):
         ImageArray(pictures).save(tmp_path / "all", labels=[label] * 12)
+
+
+@pytest.mark.parametrize("change", [("parent", "parents"), (",", ";"), ("made", "new")])
+def test_a_damaged_manifest_is_no_plain_folder(saved, change):
+    folder, _ = saved
+    text = (folder / "manifest.csv").read_text()
+    (folder / "manifest.csv").write_text(text.replace(*change))
+    with pytest.raises(ValueError, match="must have the columns file, label, parent"):
+        load_image_folder(folder)
+
+
+def test_a_manifest_that_was_cut_off_is_said(saved):
+    folder, _ = saved
+    lines = (folder / "manifest.csv").read_text().splitlines(keepends=True)
+    (folder / "manifest.csv").write_text("".join(lines[:8]))
+    with pytest.warns(DataWarning, match="does not name 11 of the pictures"):
+        load_image_folder(folder, size=None)

@@ -83,8 +83,9 @@ def load_image_folder(
     Warns
     -----
     DataWarning
-        If files or folders are ignored, images are left out, an expected class has none, or
-        two classes look alike.
+        If files or folders are ignored, images are left out, an expected class has none,
+        two classes look alike, there is one only beside a CSV file, or a manifest does not
+        name a picture.
 
     See Also
     --------
@@ -136,6 +137,11 @@ def _class_folders(folder):
             f"{folder} holds splits, not classes: {shorten([path.name for path in splits])}. "
             f"Load one of them, such as {splits[0]}."
         )
+    if len(classes) == 1:
+        legends = sorted(path.name for path in folder.glob("*.csv") if path.name != MANIFEST)
+        if legends:
+            name = classes[0].name
+            warn(f"{folder} holds one class only, {name!r}. load_legend reads {shorten(legends)}.")
     _warn_of_lookalikes([path.name for path in classes])
     return classes
 

@@ -47,7 +47,8 @@ def load_legend(
     Parameters
     ----------
     legend : str or Path
-        A CSV file in UTF-8 with a header, separated by commas, semicolons, tabs or bars.
+        A CSV file in UTF-8 with a header, separated by commas, semicolons, tabs or bars; or
+        the folder that holds it as ``legend.csv``.
 
     folder : str or Path, default=None
         Where the images are. None looks for each in ``images`` beside the CSV file, then
@@ -130,10 +131,12 @@ def load_legend(
     ...     load_legend(legend).target.tolist()
     ['happy', 'happy']
     """
-    rows = _read_rows(Path(legend))
+    legend = Path(legend)
+    legend = legend / "legend.csv" if legend.is_dir() else legend
+    rows = _read_rows(legend)
     names = _column(rows, "image", image_column, _IMAGE_COLUMNS)
     classes = _column(rows, "label", label_column, _LABEL_COLUMNS)
-    paths = _find_images(names, Path(legend).parent, folder)
+    paths = _find_images(names, legend.parent, folder)
     listing = Listing(
         images=paths,
         labels=np.array([normalize(label) for label in classes]),
@@ -151,7 +154,7 @@ def load_legend(
 def _read_rows(path):
     """Read a CSV file: a dict of cells by column for every row, with its line."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist or is no file. Name a CSV file.")
+        raise FileNotFoundError(f"{path} does not exist. Name a CSV file.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             separator = max(_SEPARATORS, key=file.readline().count)

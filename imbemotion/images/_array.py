@@ -162,7 +162,8 @@ class ImageArray(NDArrayOperatorsMixin):
         return (self[number] for number in range(len(self)))
 
     def __repr__(self):
-        n_parents = len(np.unique(self.parents[:, 0]))
+        parents = self.parents[:, 0]
+        n_parents = len(np.unique(parents[parents >= 0]))
         return (
             f"ImageArray(shape={self.shape}, dtype={self.dtype}, "
             f"n_parents={n_parents}, n_made={self.made.sum()})"

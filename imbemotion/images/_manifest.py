@@ -1,14 +1,20 @@
 """The manifest: a CSV file beside saved pictures that says where each of them comes from."""
 
 import csv
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
+
+from imbemotion._validation import DataWarning, shorten
 
 __all__ = ["MANIFEST", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "label", "parent", "seed", "made")
+_NEEDED = {"file", "parent", "made"}
+_LOOKS_LIKE = re.compile(r"parent|seed")  # columns that others do not have
 
 
 def write_manifest(folder, files, labels, images):
@@ -59,20 +65,32 @@ def read_manifest(folder, paths):
     Raises
     ------
     ValueError
-        If a line can't be understood.
+        If a column is missing or a line can't be understood.
+
+    Warns
+    -----
+    DataWarning
+        If the manifest does not name a picture.
     """
     lines = _lines(folder / MANIFEST)
     if lines is None:
         return None
     known = dict(_origins(lines, folder / MANIFEST))
     new = max((max(parents, default=-1) for parents, _ in known.values()), default=-1) + 1
-    found = []
+    found, strange = [], []
     for path in paths:
         name = Path(path).relative_to(folder).as_posix()
-        origin = known.get(name)
-        if origin is None:
-            origin, new = ([new], False), new + 1
-        found.append(origin)
+        if name not in known:
+            known[name], new = ([new], False), new + 1
+            strange.append(name)
+        found.append(known[name])
+    if strange:
+        warnings.warn(
+            f"{MANIFEST} does not name {len(strange)} of the pictures, which count as originals "
+            f"therefore: {shorten(strange, 3)}. If they were moved or renamed, move them back.",
+            DataWarning,
+            stacklevel=4,
+        )
     width = max([2, *(len(parents) for parents, _ in found)])
     padded = [parents + [-1] * (width - len(parents)) for parents, _ in found]
     return np.array(padded, dtype=np.int64), np.array([made for _, made in found], dtype=bool)
@@ -84,9 +102,13 @@ def _lines(path):
         return None
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.DictReader(file)
-        if not {"file", "parent", "made"} <= set(lines.fieldnames or ()):
-            return None
-        return list(lines)
+        columns = set(lines.fieldnames or ())
+        if not columns >= _NEEDED and _LOOKS_LIKE.search(" ".join(columns)):
+            raise ValueError(
+                f"{path} must have the columns {', '.join(_COLUMNS)} between commas, got "
+                f"{', '.join(sorted(columns))}. Correct it, or remove the file."
+            )
+        return list(lines) if columns >= _NEEDED else None
 
 
 def _origins(lines, path):

@@ -61,5 +61,5 @@ def _differing_sizes(pixels, picture, source):
     usual, other = (f"{shape[0]} x {shape[1]}" for shape in (pixels.shape[1:], picture.shape))
     return (
         f"Images must be of one size (height x width) when size is None, got {usual} and "
-        f"{other} ({name_of(source)}). Set size, for example size=48."
+        f"{other} ({name_of(source)}). Set size, as by ImageLoader(size=48)."
     )

@@ -4,6 +4,7 @@ from PIL import Image, UnidentifiedImageError
 
 __all__ = ["Unreadable", "UnreadableImagesError", "reason_for"]
 
+_SHOWN = 100  # in the message
 _REASONS = [  # the first that fits counts
     ((FileNotFoundError, NotADirectoryError), "does not exist"),
     (PermissionError, "may not be read: permission denied"),
@@ -21,7 +22,7 @@ class Unreadable(ValueError):  # noqa: N818 - never leaves the package
 
 
 class UnreadableImagesError(ValueError):
-    """Some images could not be read; the message lists every one with its reason.
+    """Some images could not be read; the message lists them with their reasons.
 
     Parameters
     ----------
@@ -59,10 +60,13 @@ class UnreadableImagesError(ValueError):
         self.n_images = n_images
 
     def __str__(self):
-        lines = [f"  row {row}: {name} {reason}" for row, name, reason in self.failures]
+        shown = self.failures[:_SHOWN]
+        lines = [f"  row {row}: {name} {reason}" for row, name, reason in shown]
+        if len(shown) < len(self.failures):
+            lines.append(f"  and {len(self.failures) - len(shown)} more, see `failures`")
         return "\n".join(
             [
-                f"{len(lines)} of {self.n_images} images could not be read:",
+                f"{len(self.failures)} of {self.n_images} images could not be read:",
                 *lines,
                 "Repair them or leave them out; loaders do it with errors='skip' (--errors skip).",
             ]

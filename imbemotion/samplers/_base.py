@@ -85,7 +85,8 @@ class BaseImageSampler(BaseSampler):
         ----------
         X : ImageArray, array-like of images (n_samples, height, width[, channels]), \
 array-like of paths, or flat data of shape (n_samples, n_features)
-            The data. It is not changed.
+            The data. It is not changed. Files are read in colour and at their own size, which
+            must be one; put ``ImageLoader`` before for others.
 
         y : array-like of shape (n_samples,)
             The labels.

@@ -61,7 +61,8 @@ class FlattenSampler(BaseImageSampler):
 
     Notes
     -----
-    Originals come first, in their order. Of new images the parents are unknown, so that
+    Originals come first, in their order; a new row that equals one of its class after rounding
+    counts as a copy of it. Of new images the parents are unknown, so that
     ``CNNClassifier(validation_fraction=...)`` refuses them: it could not keep what
     was made of an image out of the validation of that image.
 
