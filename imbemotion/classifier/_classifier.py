@@ -1,24 +1,12 @@
 """CNNClassifier: a convolutional network as a plain scikit-learn classifier."""
 
-from copy import deepcopy
-from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import EarlyStopping, EpochScoring
 
-from imbemotion._training import (
-    FixedSplit,
-    input_scale,
-    limited_threads,
-    no_print,
-    pick_device,
-    seeded,
-    valid_macro_f1,
-)
+from imbemotion._training import limited_threads, pick_device, seeded
 from imbemotion._validation import (
     Interval,
     StrOptions,
@@ -26,21 +14,15 @@ from imbemotion._validation import (
     check_random_state,
     fit_context,
     forget_fit,
-    holds_paths,
-    looks_like_images,
-    validate_data,
 )
-from imbemotion.images import ImageArray
-from imbemotion.loading import as_images
-from imbemotion.losses import LOSSES, class_weights
+from imbemotion.classifier._composition import OPTIMIZERS, compose_net
+from imbemotion.classifier._input import check_images
+from imbemotion.losses import LOSSES
 from imbemotion.losses._weights import CLASS_WEIGHTS
-from imbemotion.net import ImageNeuralNetClassifier
 from imbemotion.networks import NETWORKS
 from imbemotion.splitting import split_originals
 
 __all__ = ["CNNClassifier"]
-
-_OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
@@ -165,7 +147,7 @@ or nn.Module class, default="cross_entropy"
         "loss": [StrOptions(set(LOSSES)), callable],
         "loss_params": [dict, None],
         "class_weight": [StrOptions(set(CLASS_WEIGHTS)), dict, None],
-        "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -259,7 +241,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         self.validation_indices_ = valid
         device = pick_device(self.device)
         with limited_threads(self.n_threads), seeded(seed, device):
-            net = self._make_net(X[train], train, valid, device).fit(X, encoded)
+            net = compose_net(self, X, train, valid, device).fit(X, encoded)
         self.net_, self.n_iter_ = net, len(net.history)
         return self
 
@@ -277,7 +259,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             Columns in the order of ``classes_``; rows sum to 1.
         """
         check_is_fitted(self, "net_")
-        X = self._check_images(X, reset=False)
+        X = check_images(self, X, reset=False)
         with limited_threads(self.n_threads):
             return self.net_.predict_proba(X)
 
@@ -302,96 +284,14 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        X = self._check_images(X, reset=True)
+        X = check_images(self, X, reset=True)
         y = check_labels(y, n_samples=len(X))
         return X, y
-
-    def _check_images(self, X, *, reset):
-        flat = not (isinstance(X, ImageArray) or looks_like_images(X) or holds_paths(X))
-        if flat and not reset and self.image_shape_[0] != 1:
-            raise ValueError(
-                f"X must hold images of shape {self.image_shape_}, as in fit, got flat data "
-                f"of shape {np.shape(X)}. A single image is X[:1], not X[0]."
-            )
-        if flat:  # images one pixel high
-            X = validate_data(self, X, reset=reset, dtype=np.float32)[:, None]
-        X = as_images(X)
-        if not len(X):
-            raise ValueError("X must hold at least one image, got an array without rows.")
-        if reset:
-            self.image_shape_, self._dtype_kind = X.shape[1:], X.dtype.kind
-            self.n_features_in_ = X.shape[2] if flat else X.shape[1]
-        elif X.shape[1:] != self.image_shape_:
-            raise ValueError(
-                f"X must hold images of shape {self.image_shape_}, as in fit, "
-                f"got {X.shape[1:]}. Put ImageLoader(size=...) before the classifier."
-            )
-        elif X.dtype.kind != self._dtype_kind:
-            raise ValueError(
-                "Pixels must be of the kind seen in fit (uint8 from 0 to 255, or floats), "
-                f"got {X.dtype} images."
-            )
-        return X
 
     def _split(self, X, encoded, random_state):
         if self.validation_fraction is None:
             return np.arange(len(X)), np.empty(0, dtype=np.int64)
         return split_originals(X, encoded, self.validation_fraction, random_state)
-
-    def _loss_settings(self):
-        settings = dict(self.loss_params or {})
-        loss = LOSSES.get(self.loss, self.loss)
-        beta = {"beta": settings.pop("beta")} if self._uses_beta(settings) else {}
-        weights = class_weights(self.class_weight, self.classes_, self.class_counts_, **beta)
-        if "class_counts" in signature(loss).parameters:
-            settings.setdefault("class_counts", self.class_counts_)
-        if weights is not None and "weight" in settings:
-            raise ValueError(
-                f"class_weight={self.class_weight!r} and a weight in loss_params exclude each "
-                "other. Give one of them."
-            )
-        if weights is not None:
-            settings["weight"] = torch.as_tensor(weights)
-        return {f"criterion__{name}": value for name, value in settings.items()}
-
-    def _uses_beta(self, settings):
-        return self.class_weight == "effective" and "beta" in settings
-
-    def _make_net(self, X, train, valid, device):
-        mean, scale = input_scale(X)
-        settings = {
-            "module__n_classes": len(self.classes_),
-            "module__channels": X.shape[3] if X.ndim == 4 else 1,
-            "criterion": LOSSES.get(self.loss, self.loss),
-            "optimizer": _OPTIMIZERS.get(self.optimizer, self.optimizer),
-            "optimizer__weight_decay": self.weight_decay,
-            "lr": self.lr,
-            "max_epochs": self.max_epochs,
-            "batch_size": self.batch_size,
-            "train_split": FixedSplit(train, valid) if len(valid) else None,
-            "callbacks": self._make_callbacks(len(valid)),
-            "device": device,
-            "input_mean": mean,
-            "input_scale": scale,
-            "verbose": self.verbose,
-        }
-        settings = {**settings, **self._loss_settings(), **(self.net_params or {})}
-        return ImageNeuralNetClassifier(NETWORKS.get(self.module, self.module), **settings)
-
-    def _make_callbacks(self, validating):
-        callbacks = deepcopy(self.callbacks or [])  # skorch writes into them
-        if not validating:
-            return callbacks
-        scoring = EpochScoring(valid_macro_f1, name="valid_macro_f1", lower_is_better=False)
-        stopping = EarlyStopping(
-            "valid_macro_f1",
-            patience=self.patience,
-            lower_is_better=False,
-            threshold=0,
-            load_best=True,
-            sink=no_print,
-        )
-        return [("valid_macro_f1", scoring), ("early_stopping", stopping), *callbacks]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
