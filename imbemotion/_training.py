@@ -8,7 +8,10 @@ import torch
 from sklearn.metrics import f1_score
 from torch.utils.data import Subset
 
+from imbemotion.augmentation import apply_policy
+
 __all__ = [
+    "AugmentedSubset",
     "FixedSplit",
     "input_scale",
     "limited_threads",
@@ -32,15 +35,42 @@ def seeded(seed, device):
 
 
 class FixedSplit:
-    """The split that was decided beforehand, in the form that skorch asks for."""
+    """The split that was decided beforehand, in the form that skorch asks for.
 
-    def __init__(self, train, valid):
+    Training images are augmented where there is a policy, validation images never.
+    """
+
+    def __init__(self, train, valid, augmentation, seed):
         self.train = train
         self.valid = valid
+        self.augmentation = augmentation
+        self.seed = seed
 
     def __call__(self, dataset, y=None, groups=None):
-        """Split a dataset into training and validation."""
-        return Subset(dataset, self.train), Subset(dataset, self.valid)
+        """Split a dataset into training and validation; None where there is none."""
+        train = Subset(dataset, self.train)
+        if self.augmentation is not None:
+            train = AugmentedSubset(dataset, self.train, self.augmentation, self.seed)
+        return train, Subset(dataset, self.valid) if len(self.valid) else None
+
+
+class AugmentedSubset(Subset):
+    """Some rows of an ``ImageDataset`` that look different every time they are fetched.
+
+    Seeds of the pictures come from a generator of its own, so that a policy that changes
+    nothing leaves the training as it was, bit by bit.
+    """
+
+    def __init__(self, dataset, indices, policy, seed):
+        super().__init__(dataset, indices)
+        self._policy = policy
+        self._generator = np.random.default_rng(seed)
+
+    def __getitems__(self, rows):
+        """Fetch a batch and augment it."""
+        images, labels = super().__getitems__(rows)
+        seeds = self._generator.integers(2**64, size=len(labels), dtype=np.uint64)
+        return torch.from_numpy(apply_policy(self._policy, images.numpy(), seeds)), labels
 
 
 def valid_macro_f1(net, X, y):

@@ -17,9 +17,16 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.utils.class_weight import compute_class_weight
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 
-from imbemotion import CNNClassifier, ImageArray, RandomSampler, SmallCNN, make_faces
+from imbemotion import (
+    Augmentation,
+    CNNClassifier,
+    ImageArray,
+    RandomSampler,
+    SmallCNN,
+    make_faces,
+)
 from imbemotion.losses import LOSSES, class_weights
 
 
@@ -321,3 +328,84 @@ def test_bad_input_is_one_clear_sentence(faces):
     ]:
         with pytest.raises(ValueError, match=error):
             bad()
+
+
+def test_an_augmentation_that_changes_nothing_changes_nothing(faces):
+    nothing = Augmentation.preset("none")
+    np.testing.assert_array_equal(
+        weights_of(quick(augmentation=nothing).fit(*faces)), weights_of(quick().fit(*faces))
+    )
+
+
+def test_training_images_look_different_in_every_epoch(faces):
+    seen = []
+
+    def note(image):
+        seen.append(image)
+        return 255 - image
+
+    X, y = faces
+    model = quick(augmentation=note, max_epochs=3, validation_fraction=0.25).fit(X, y)
+    held = {X[row].tobytes() for row in model.validation_indices_}
+    assert len(seen) == 3 * model.class_counts_.sum()
+    assert not held & {image.tobytes() for image in seen}
+    policy = Augmentation(rotation=30)
+    drawn = []
+    policy.draw = lambda seeds: drawn.append(seeds) or Augmentation.draw(policy, seeds)
+    quick(augmentation=policy, max_epochs=2, batch_size=99).fit(X, y)
+    assert len(np.unique(np.concatenate(drawn))) == 2 * len(y)
+
+
+def test_augmentation_is_seeded_and_can_be_searched(faces):
+    model = quick(augmentation=Augmentation())
+    first, again = clone(model).fit(*faces), clone(model).fit(*faces)
+    np.testing.assert_array_equal(weights_of(first), weights_of(again))
+    model.set_params(augmentation__rotation=40)
+    assert (weights_of(model.fit(*faces)) != weights_of(first)).any()
+
+
+class NotingRates(Callback):
+    """Note the learning rate of every batch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.rates = []
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training:
+            self.rates.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (None, [0.1] * 6),
+        ("step", [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]),
+        ("cosine", [0.05 * (1 + np.cos(np.pi * step / 6)) for step in range(6)]),
+    ],
+)
+def test_the_learning_rate_follows_its_schedule(faces, schedule, expected):
+    model = quick(
+        lr=0.1, lr_schedule=schedule, max_epochs=3, batch_size=21,
+        callbacks=[("rates", NotingRates())],
+    ).fit(*faces)  # fmt: skip
+    np.testing.assert_allclose(dict(model.net_.callbacks_)["rates"].rates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_one_cycle_rises_to_the_rate_and_falls(faces, optimizer):
+    model = quick(
+        lr=0.1, lr_schedule="onecycle", max_epochs=5, batch_size=10, optimizer=optimizer,
+        callbacks=[("rates", NotingRates())],
+    ).fit(*faces)  # fmt: skip
+    rates = dict(model.net_.callbacks_)["rates"].rates
+    assert rates[0] == pytest.approx(0.1 / 25)
+    assert max(rates) == pytest.approx(0.1, rel=0.05)
+    assert rates[-1] < rates[0]
+
+
+def test_gradients_are_clipped_to_their_norm(faces):
+    free = quick(optimizer="sgd", max_epochs=1, batch_size=99, lr=1.0)
+    before = weights_of(clone(free).set_params(lr=1e-12).fit(*faces))
+    clipped = clone(free).set_params(gradient_clipping=0.01).fit(*faces)
+    assert np.linalg.norm(weights_of(clipped) - before) == pytest.approx(0.01, rel=1e-3)
+    assert np.linalg.norm(weights_of(free.fit(*faces)) - before) > 0.02

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._training import limited_threads, pick_device, seeded
 from imbemotion._validation import (
+    HasMethods,
     Interval,
     StrOptions,
     check_labels,
@@ -15,7 +16,7 @@ from imbemotion._validation import (
     fit_context,
     forget_fit,
 )
-from imbemotion.classifier._composition import OPTIMIZERS, compose_net
+from imbemotion.classifier._composition import LR_SCHEDULES, OPTIMIZERS, compose_net
 from imbemotion.classifier._input import check_images
 from imbemotion.losses import LOSSES
 from imbemotion.losses._weights import CLASS_WEIGHTS
@@ -61,6 +62,20 @@ or nn.Module class, default="cross_entropy"
 
     weight_decay : float, default=0.0
         Weight decay.
+
+    lr_schedule : {"step", "cosine", "onecycle"} or None, default=None
+        How the learning rate goes: ``"step"`` divides it by 10 after each third of
+        ``max_epochs``; ``"cosine"`` lets it fall to 0; ``"onecycle"`` lets it rise from
+        ``lr / 25`` to ``lr`` and fall to nearly 0. The last two change it with every batch.
+        None keeps it.
+
+    gradient_clipping : float or None, default=None
+        Largest norm of the gradient of a step; larger ones are scaled down to it. None
+        clips nothing.
+
+    augmentation : Augmentation, callable or None, default=None
+        What is done to the training images, afresh in every epoch, on top of what a sampler
+        made. None takes them as they are.
 
     max_epochs : int, default=20
         Most passes over the training images.
@@ -150,6 +165,9 @@ or nn.Module class, default="cross_entropy"
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions(set(LR_SCHEDULES)), None],
+        "gradient_clipping": [Interval(Real, 0, None, closed="neither"), None],
+        "augmentation": [HasMethods(["draw", "apply"]), callable, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -172,6 +190,9 @@ or nn.Module class, default="cross_entropy"
         optimizer="adam",
         lr=1e-3,
         weight_decay=0.0,
+        lr_schedule=None,
+        gradient_clipping=None,
+        augmentation=None,
         max_epochs=20,
         batch_size=64,
         validation_fraction=None,
@@ -190,6 +211,9 @@ or nn.Module class, default="cross_entropy"
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.gradient_clipping = gradient_clipping
+        self.augmentation = augmentation
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.validation_fraction = validation_fraction
@@ -241,7 +265,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         self.validation_indices_ = valid
         device = pick_device(self.device)
         with limited_threads(self.n_threads), seeded(seed, device):
-            net = compose_net(self, X, train, valid, device).fit(X, encoded)
+            net = compose_net(self, X, train, valid, device, seed).fit(X, encoded)
         self.net_, self.n_iter_ = net, len(net.history)
         return self
 

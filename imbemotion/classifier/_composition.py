@@ -4,19 +4,19 @@ from copy import deepcopy
 from inspect import signature
 
 import torch
-from skorch.callbacks import EarlyStopping, EpochScoring
+from skorch.callbacks import EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
 
 from imbemotion._training import FixedSplit, input_scale, no_print, valid_macro_f1
 from imbemotion.losses import LOSSES, class_weights
 from imbemotion.net import ImageNeuralNetClassifier
 from imbemotion.networks import NETWORKS
 
-__all__ = ["OPTIMIZERS", "compose_net"]
+__all__ = ["LR_SCHEDULES", "OPTIMIZERS", "compose_net"]
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
-def compose_net(classifier, X, train, valid, device):
+def compose_net(classifier, X, train, valid, device, seed):
     """Compose an unfitted net.
 
     Parameters
@@ -33,6 +33,9 @@ def compose_net(classifier, X, train, valid, device):
     device : str
         Where to train.
 
+    seed : int
+        Of the augmentation.
+
     Returns
     -------
     net : ImageNeuralNetClassifier
@@ -48,8 +51,8 @@ def compose_net(classifier, X, train, valid, device):
         "lr": classifier.lr,
         "max_epochs": classifier.max_epochs,
         "batch_size": classifier.batch_size,
-        "train_split": FixedSplit(train, valid) if len(valid) else None,
-        "callbacks": _callbacks(classifier, validating=len(valid) > 0),
+        "train_split": FixedSplit(train, valid, classifier.augmentation, seed),
+        "callbacks": _callbacks(classifier, len(train), validating=len(valid) > 0),
         "device": device,
         "input_mean": mean,
         "input_scale": scale,
@@ -84,8 +87,37 @@ def _class_weights(classifier, settings):
     return class_weights(classifier.class_weight, classifier.classes_, counts, **beta)
 
 
-def _callbacks(classifier, validating):
+def _step(classifier, n_steps):
+    third = max(1, -(-classifier.max_epochs // 3))
+    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="epoch")
+
+
+def _cosine(classifier, n_steps):
+    return LRScheduler("CosineAnnealingLR", T_max=n_steps, step_every="batch")
+
+
+def _one_cycle(classifier, n_steps):
+    return LRScheduler(
+        torch.optim.lr_scheduler.OneCycleLR,
+        step_every="batch",
+        max_lr=classifier.lr,
+        total_steps=n_steps,
+        cycle_momentum=False,  # not every optimizer has one
+    )
+
+
+LR_SCHEDULES = {"step": _step, "cosine": _cosine, "onecycle": _one_cycle}
+
+
+def _callbacks(classifier, n_train, validating):
     callbacks = deepcopy(classifier.callbacks or [])  # skorch writes into them
+    if classifier.lr_schedule is not None:
+        n_steps = classifier.max_epochs * -(-n_train // classifier.batch_size)
+        schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
+        callbacks.insert(0, ("lr_schedule", schedule))
+    if classifier.gradient_clipping is not None:
+        clipping = GradientNormClipping(classifier.gradient_clipping)
+        callbacks.insert(0, ("gradient_clipping", clipping))
     if not validating:
         return callbacks
     scoring = EpochScoring(valid_macro_f1, name="valid_macro_f1", lower_is_better=False)
