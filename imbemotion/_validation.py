@@ -7,7 +7,12 @@ from imblearn.utils._validation import ArraysTransformer
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -29,6 +34,7 @@ __all__ = [
     "safe_indexing",
     "shorten",
     "validate_data",
+    "validate_parameter_constraints",
 ]
 
 _MAX_CHANNELS = 4

@@ -77,8 +77,8 @@ def _tone_bytes(images, parameters, rows):
     uses_means = (parameters["contrast"] != 1).any()
     means = grey_means(images) if uses_means else np.zeros(len(images))
     tables = tone_tables(parameters, means)
-    for number, table in zip(rows.tolist(), tables[rows], strict=True):
-        image = images[number]
+    toned = images if len(rows) == len(images) else [images[row] for row in rows]
+    for image, table in zip(toned, tables[rows], strict=True):
         cv2.LUT(image, table, image)
 
 

@@ -71,9 +71,8 @@ def change_tones(levels, mean, brightness, contrast, gamma, white):
     levels = np.clip(levels * brightness, 0, white)
     if np.any(contrast != 1):
         centre = np.minimum(mean * brightness, white)
-        levels -= centre
         levels *= contrast
-        levels += centre
+        levels += centre * (1 - contrast)  # centre + contrast * (levels - centre)
         np.clip(levels, 0, white, out=levels)
     if np.any(gamma != 1):
         levels = white * (levels / white) ** gamma

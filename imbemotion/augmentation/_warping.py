@@ -65,7 +65,7 @@ class Warp:
             changed[...] = np.where(_per_image(self._moved[rows], images), single, images)
             return
         matrices, size = self._matrices[rows], self._size
-        flags, border = self._flags, self._border
+        flags, border, warp = self._flags, self._border, cv2.warpPerspective
         in_colour = images.shape[3:] == (3,)
         if in_colour:
             source, inner, matrices = self._with_margin(images, matrices)
@@ -78,10 +78,10 @@ class Warp:
                 place[...] = image
             elif in_colour:
                 cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, inner)
-                cv2.warpPerspective(source, matrix, size, result, flags, border, fill)
+                warp(source, matrix, size, result, flags, border, fill)
                 cv2.cvtColor(result, cv2.COLOR_RGBA2RGB, place)
             else:
-                cv2.warpPerspective(image, matrix, size, place, flags, border, fill)
+                warp(image, matrix, size, place, flags, border, fill)
 
     def _with_margin(self, images, matrices):
         """Give a place for colour images in which OpenCV resamples them about twice as fast.
