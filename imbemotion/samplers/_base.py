@@ -25,6 +25,7 @@ from imbemotion._validation import (
 )
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
+from imbemotion.samplers._rounding import round_columns
 from imbemotion.samplers._targets import STRATEGY_NAMES, resolve_targets
 
 __all__ = ["BaseImageSampler", "choose_rows", "concatenate", "draw_seeds", "take_rows"]
@@ -111,7 +112,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         if isinstance(X_resampled, ImageArray) and self.output == "array":
             X_resampled = np.asarray(X_resampled)
         if frame is not None:
-            X_resampled = self._restore(X_resampled, frame)
+            X_resampled = round_columns(X_resampled, frame.dtypes)
         if one_vs_all:
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
         return originals.transform(X_resampled, y_resampled)
@@ -124,10 +125,6 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
         return X, y, one_vs_all, originals
-
-    def _restore(self, X_resampled, frame):
-        """Prepare rows for taking on the dtypes of the data frame that they came from."""
-        return X_resampled
 
     def _find_totals(self, y):
         return resolve_targets(self.sampling_strategy, y, self.max_copies)

@@ -10,7 +10,7 @@ from sklearn.utils import get_tags
 from imbemotion._validation import HasMethods, StrOptions
 from imbemotion.images import ImageArray
 from imbemotion.samplers._base import BaseImageSampler
-from imbemotion.samplers._rounding import is_whole, round_columns, round_to
+from imbemotion.samplers._rounding import is_whole, round_to
 
 __all__ = ["FlattenSampler"]
 
@@ -126,9 +126,6 @@ class FlattenSampler(BaseImageSampler):
         order = _originals_first(equal)
         self.sample_indices_ = parents[order]
         return _take_or_add(X, rows[order], equal[order]), y_resampled[order]
-
-    def _restore(self, X_resampled, frame):
-        return round_columns(X_resampled, frame.dtypes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

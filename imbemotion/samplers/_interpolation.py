@@ -19,7 +19,7 @@ from imbemotion.samplers._base import (
     take_rows,
 )
 from imbemotion.samplers._neighbors import feature_space, nearest_others
-from imbemotion.samplers._rounding import interpolate, round_columns
+from imbemotion.samplers._rounding import interpolate
 
 __all__ = ["ImageADASYN", "ImageSMOTE"]
 
@@ -58,9 +58,6 @@ class _InterpolationSampler(BaseImageSampler):
                 parents.append(rows)
         self.sample_indices_ = np.concatenate(parents)
         return concatenate(parts), y[self.sample_indices_]
-
-    def _restore(self, X_resampled, frame):
-        return round_columns(X_resampled, frame.dtypes)
 
     def _space(self, X, y):
         return feature_space(self.features, X, y)

@@ -82,23 +82,31 @@ def round_columns(rows, dtypes):
 
     Parameters
     ----------
-    rows : ndarray of shape (n_samples, n_columns) or DataFrame
-        Floats.
+    rows : ndarray or sparse matrix of shape (n_samples, n_columns), or DataFrame
+        The rows.
 
     dtypes : sequence of dtype of length n_columns
         What the columns were.
 
     Returns
     -------
-    rows : ndarray or DataFrame
+    rows : ndarray, sparse matrix or DataFrame
         A copy where there is something to round.
     """
-    whole = [number for number, dtype in enumerate(dtypes) if is_whole(dtype)]
+    if sparse.issparse(rows):
+        return rows  # of one dtype, in which they were made
+    is_array = isinstance(rows, np.ndarray)
+    found = [rows.dtype] * len(dtypes) if is_array else list(rows.dtypes)
+    whole = [
+        number
+        for number, (was, now) in enumerate(zip(dtypes, found, strict=True))
+        if is_whole(was) and now.kind == "f"
+    ]
     if not whole:
         return rows
     rows = rows.copy()
-    if isinstance(rows, np.ndarray):
-        rows[:, whole] = np.rint(rows[:, whole].astype(np.float64))
+    if is_array:
+        rows[:, whole] = np.rint(rows[:, whole])
     else:
         names = rows.columns[whole]
         rows[names] = rows[names].round()
