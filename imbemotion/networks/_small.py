@@ -3,18 +3,11 @@
 import torch
 from torch import nn
 
-__all__ = ["NETWORKS", "DeepCNN", "SmallCNN"]
+from imbemotion.networks._base import _Network
+
+__all__ = ["DeepCNN", "SmallCNN"]
 
 _GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
-
-
-class _Network(nn.Module):
-    """Features, then a head."""
-
-    def forward(self, images):
-        """Compute the logits, (n, C, H, W) -> (n, n_classes)."""
-        images = images.contiguous(memory_format=torch.channels_last)
-        return self.head(self.features(images))
 
 
 class SmallCNN(_Network):
@@ -102,6 +95,3 @@ class DeepCNN(_Network):
             nn.Linear(hidden, n_classes),
         )
         self.to(memory_format=torch.channels_last)
-
-
-NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN}

@@ -1,0 +1,7 @@
+"""Networks: from images (n, C, H, W) to logits (n, n_classes)."""
+
+from imbemotion.networks._small import DeepCNN, SmallCNN
+
+__all__ = ["DeepCNN", "SmallCNN"]
+
+NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN}
