@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "check_labels",
     "check_pixels",
     "check_random_state",
+    "check_sample_weight",
     "column_or_1d",
     "fit_context",
     "forget_fit",

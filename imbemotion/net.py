@@ -1,54 +1,18 @@
 """ImageNeuralNetClassifier: skorch's classifier with images fetched and scaled as batches."""
 
-import signal
-import threading
-from contextlib import contextmanager
 from numbers import Real
 
 import cloudpickle
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
-from torch.utils.data import Dataset, default_collate
+from skorch.dataset import unpack_data
+from skorch.utils import to_device
+
+from imbemotion._training import ImageDataset, collate, noting_ctrl_c
+from imbemotion.losses import Target, batch_loss
 
 __all__ = ["ImageDataset", "ImageNeuralNetClassifier"]
-
-
-class ImageDataset(Dataset):
-    """Images and labels that are fetched a batch at a time.
-
-    Parameters
-    ----------
-    X : ImageArray or ndarray of shape (n_samples, height, width[, channels])
-        The images.
-
-    y : ndarray of int of shape (n_samples,), default=None
-        The encoded labels; zeros where there are none.
-    """
-
-    def __init__(self, X, y=None):
-        self.X = X
-        self.y = np.zeros(len(X), dtype=np.int64) if y is None else np.asarray(y, dtype=np.int64)
-
-    def __len__(self):
-        return len(self.X)
-
-    def __getitem__(self, row):
-        images, labels = self.__getitems__([row])
-        return images[0], labels[0]
-
-    def __getitems__(self, rows):
-        """Fetch a batch, rows (n,) -> uint8 or float images (n, H, W[, C]), labels (n,)."""
-        rows = np.asarray(rows)
-        images = np.asarray(self.X[rows])
-        if not images.flags.writeable:  # PyTorch wants to own what it is given
-            images = images.copy()
-        return torch.from_numpy(images), torch.from_numpy(self.y[rows])
-
-
-def _collate(batch):
-    """Hand on a batch that an ``ImageDataset`` gave whole, and stack what comes singly."""
-    return batch if isinstance(batch, tuple) else default_collate(batch)
 
 
 def _to_channels_first(images):
@@ -89,17 +53,30 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     dataset : Dataset class, default=ImageDataset
         Holds X and y.
 
+    precision : {"float32", "bfloat16"}, default="float32"
+        In what the network computes while it is trained; weights, loss and predictions are
+        float32 in any case.
+
+    label_smoothing : float, default=0.0
+        Probability with which every label counts as one drawn from ``class_shares``.
+
+    class_shares : array-like of shape (n_classes,), default=None
+        Shares of the classes in training; needed by ``label_smoothing``.
+
+    test_time_augmentation : {"flip"} or None, default=None
+        ``"flip"`` averages the probabilities of every image and its mirror image.
+
     predict_nonlinearity : callable, "auto" or None, default=softmax
         From logits to probabilities.
 
     iterator_train__shuffle : bool, default=True
         Whether to draw the batches in a new order each epoch.
 
-    iterator_train__collate_fn : callable, default=_collate
+    iterator_train__collate_fn : callable, default=collate
         Makes a training batch; the default takes images and labels as the dataset gives
         them.
 
-    iterator_valid__collate_fn : callable, default=_collate
+    iterator_valid__collate_fn : callable, default=collate
         The same for validation and prediction.
 
     **kwargs : dict
@@ -129,11 +106,15 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         criterion=torch.nn.CrossEntropyLoss,
         input_mean=0.0,
         input_scale=255.0,
+        precision="float32",
+        label_smoothing=0.0,
+        class_shares=None,
+        test_time_augmentation=None,
         dataset=ImageDataset,
         predict_nonlinearity=_probabilities,
         iterator_train__shuffle=True,
-        iterator_train__collate_fn=_collate,
-        iterator_valid__collate_fn=_collate,
+        iterator_train__collate_fn=collate,
+        iterator_valid__collate_fn=collate,
         **kwargs,
     ):
         super().__init__(
@@ -149,6 +130,10 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         )
         self.input_mean = input_mean
         self.input_scale = input_scale
+        self.precision = precision
+        self.label_smoothing = label_smoothing
+        self.class_shares = class_shares
+        self.test_time_augmentation = test_time_augmentation
 
     def infer(self, x, **fit_params):
         """Scale a batch of images and compute their logits.
@@ -166,11 +151,107 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         logits : Tensor of shape (n, n_classes)
             What the network makes of them.
         """
-        images = torch.as_tensor(x, device=self.device).float()
+        images = self._scale(x)
+        half = self.precision == "bfloat16" and self.module_.training
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
+            return super().infer(images, **fit_params).float()
+
+    def evaluation_step(self, batch, training=False):
+        """Compute the logits of a batch, averaged over mirror images if that is asked for.
+
+        Parameters
+        ----------
+        batch : tuple
+            Images and labels.
+
+        training : bool, default=False
+            Whether the network is in training mode.
+
+        Returns
+        -------
+        logits : Tensor of shape (n, n_classes)
+            With ``test_time_augmentation`` the logarithms of the averaged probabilities.
+        """
+        logits = super().evaluation_step(batch, training=training)
+        if self.test_time_augmentation is None or training:
+            return logits
+        images, labels = unpack_data(batch)
+        mirrored = super().evaluation_step((images.flip(2), labels))
+        both = torch.stack([logits, mirrored]).double().log_softmax(dim=2)
+        return both.logsumexp(dim=0) - np.log(2)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Compute the loss of a batch.
+
+        Parameters
+        ----------
+        y_pred : Tensor of shape (n, n_classes)
+            The logits.
+
+        y_true : Tensor of int of shape (n,) or list of Target
+            The labels.
+
+        X : Tensor, default=None
+            Not used.
+
+        training : bool, default=False
+            Whether labels are smoothed.
+
+        Returns
+        -------
+        loss : Tensor
+            A scalar.
+        """
+        targets = y_true if isinstance(y_true, list) else [Target(y_true)]
+        targets = [self._target_on_device(target) for target in targets]
+        smoothing = self.label_smoothing if training else 0.0
+        shares = torch.as_tensor(self.class_shares) if smoothing else None
+        return batch_loss(
+            self.criterion_, y_pred, targets, label_smoothing=smoothing, class_shares=shares
+        )
+
+    def transform(self, X):
+        """Compute the features that the head of the network is given.
+
+        Parameters
+        ----------
+        X : ImageArray, ndarray or Dataset
+            The images.
+
+        Returns
+        -------
+        features : ndarray of float32 of shape (n_samples, n_features)
+            Output of ``module_.features``.
+
+        Raises
+        ------
+        TypeError
+            If the network has no part ``features``.
+        """
+        self.check_is_fitted(["module_"])
+        features = getattr(self.module_, "features", None)
+        if not callable(features):
+            raise TypeError(
+                f"transform takes networks that consist of features and head, got "
+                f"{type(self.module_).__name__}, which has no features."
+            )
+        self._set_training(False)
+        batches = self.get_iterator(self.get_dataset(X), training=False)
+        with torch.no_grad():
+            parts = [features(self._scale(images)).flatten(1).cpu() for images, _ in batches]
+        return torch.cat(parts).numpy()
+
+    def _scale(self, images):
+        """Scale the pixels, (n, H, W[, C]) -> float32 (n, C, H, W)."""
+        images = torch.as_tensor(images, device=self.device).float()
         if np.any(self.input_mean):
             images = images - self._on_device(self.input_mean)
-        images = _to_channels_first(images / self._on_device(self.input_scale))
-        return super().infer(images.contiguous(), **fit_params)
+        return _to_channels_first(images / self._on_device(self.input_scale)).contiguous()
+
+    def _target_on_device(self, target):
+        labels = to_device(target.labels, self.device)
+        weights = None if target.weights is None else to_device(target.weights, self.device)
+        return target._replace(labels=labels, weights=weights)
 
     def _on_device(self, setting):
         if isinstance(setting, Real):
@@ -248,27 +329,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         KeyboardInterrupt
             If Ctrl-C ended the training.
         """
-        with _noting_ctrl_c() as pressed:
+        with noting_ctrl_c() as pressed:
             super().partial_fit(X, y, classes=classes, **fit_params)
         if pressed:
             raise KeyboardInterrupt
         return self
-
-
-@contextmanager
-def _noting_ctrl_c():
-    """Give a list that is not empty once Ctrl-C was pressed; it works as before all the same."""
-    pressed, before = [], signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield pressed  # signals reach the main thread only
-        return
-
-    def note(number, frame):
-        pressed.append(number)
-        before(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -13,8 +13,8 @@ ROOT = Path(imbemotion.__file__).parent
 FLOORS = [
     {"_validation", "_draws"},
     {"augmentation", "networks", "losses"},
-    {"images"},
-    {"loading", "midi", "splitting", "net", "_training"},
+    {"images", "_training"},
+    {"loading", "midi", "splitting", "net"},
     {"samplers", "classifier", "postprocessing", "analysis"},
     {"plots", "datasets"},
     {"comparison"},

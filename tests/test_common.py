@@ -35,6 +35,7 @@ CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0)
 ]
 ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
+EXPECTED_FAILURES = [("CNNClassifier", "check_sample_weight_equivalence_on_dense_data")]
 
 
 def named(estimator):
@@ -52,9 +53,20 @@ def checks(generator, estimators):
         warnings.simplefilter("ignore")  # which checks are skipped, not what they find
         pairs = [pair for estimator in estimators for pair in generator(estimator)]
     return [
-        pytest.param(estimator, check, id=f"{named(estimator)}-{check.func.__name__}")
+        pytest.param(
+            estimator,
+            check,
+            id=f"{named(estimator)}-{check.func.__name__}",
+            marks=expected(estimator, check),
+        )
         for estimator, check in pairs
     ]
+
+
+def expected(estimator, check):
+    if (named(estimator), check.func.__name__) not in EXPECTED_FAILURES:
+        return ()
+    return pytest.mark.xfail(reason="no learner of mini-batches meets it exactly", strict=True)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

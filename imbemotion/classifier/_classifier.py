@@ -1,43 +1,32 @@
 """CNNClassifier: a convolutional network as a plain scikit-learn classifier."""
 
-from numbers import Integral, Real
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
-
-from imbemotion._training import limited_threads, pick_device, seeded
-from imbemotion._validation import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    check_labels,
-    check_random_state,
-    fit_context,
-    forget_fit,
-)
-from imbemotion.classifier._composition import LR_SCHEDULES, OPTIMIZERS, compose_net
-from imbemotion.classifier._input import check_images
-from imbemotion.losses import LOSSES
-from imbemotion.losses._weights import CLASS_WEIGHTS
-from imbemotion.networks import NETWORKS
-from imbemotion.splitting import split_originals
+from imbemotion._validation import fit_context
+from imbemotion.classifier._fitting import fit, partial_fit
+from imbemotion.classifier._parameters import CONSTRAINTS
+from imbemotion.classifier._prediction import PredictionMixin
 
 __all__ = ["CNNClassifier"]
 
 
-class CNNClassifier(ClassifierMixin, BaseEstimator):
+class CNNClassifier(PredictionMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     """A convolutional network that learns what it needs from the training data.
 
     Labels may be of any kind; number of classes, channels, class weights and the scale of
     the pixels come from the data that ``fit`` is given, so that every fold has its own. It
-    stands at the end of an imbalanced-learn pipeline.
+    stands at the end of an imbalanced-learn pipeline. Every keyword that is about training
+    has a neutral default, at which nothing changes.
 
     Parameters
     ----------
-    module : {"small_cnn", "deep_cnn"} or callable, default="deep_cnn"
-        The network: a name, or an ``nn.Module`` class that takes ``n_classes`` and
-        ``channels`` and maps images (n, channels, height, width) to logits.
+    module : str or callable, default="deep_cnn"
+        The network: a name (see :mod:`imbemotion.networks`), or an ``nn.Module`` class that
+        takes ``n_classes`` and ``channels`` and maps images (n, channels, height, width) to
+        logits.
+
+    module_params : dict, default=None
+        Settings of the network, for example ``{"dropout": 0.5}``.
 
     loss : {"cross_entropy", "focal", "balanced_softmax", "logit_adjusted", "ldam", "soft_f1"} \
 or nn.Module class, default="cross_entropy"
@@ -54,6 +43,31 @@ or nn.Module class, default="cross_entropy"
         class sizes in training, ``"sqrt"`` to their square roots, ``"effective"`` to the
         effective number of images; a dict gives weights by label.
 
+    weight_from : float, default=0.0
+        Fraction of ``max_epochs`` after which the class weights start (deferred
+        re-weighting [1]_).
+
+    batch_sampling : {"balanced", "sqrt", "progressive"} or None, default=None
+        Shares of the classes among the images of an epoch: equal, proportional to the
+        square roots of their sizes, or moving from the natural ones to equal ones [2]_.
+        None takes every image once.
+
+    sampling_from : float, default=0.0
+        Fraction of ``max_epochs`` after which ``batch_sampling`` starts.
+
+    augmentation : Augmentation, callable or None, default=None
+        What is done to the training images, afresh in every epoch, on top of what a sampler
+        made. None takes them as they are.
+
+    mixup : float, default=0.0
+        Parameter of the beta distribution of the share by which every image of a batch is
+        mixed with another one [3]_; 0.2 to 1 are usual. 0 mixes nothing.
+
+    label_smoothing : float, default=0.0
+        Probability with which a label counts as one drawn from the class shares in training.
+        Smoothing towards equal shares would ask for huge logits of rare classes where the
+        loss knows the prior.
+
     optimizer : {"adam", "adamw", "sgd"} or Optimizer class, default="adam"
         How the weights are updated.
 
@@ -62,6 +76,18 @@ or nn.Module class, default="cross_entropy"
 
     weight_decay : float, default=0.0
         Weight decay.
+
+    backbone_lr : float, default=None
+        Learning rate of the backbone, which is all but the head. None means ``lr``.
+
+    backbone_weight_decay : float, default=None
+        Weight decay of the backbone. None means ``weight_decay``.
+
+    freezing : {"backbone", "gradual"}, float or None, default=None
+        ``"backbone"`` trains the head alone; ``"gradual"`` lets the stages of the backbone
+        take part one after another, the last ones first, in the first half of the training;
+        a number is the fraction of ``max_epochs`` in which the backbone is frozen. None
+        freezes nothing.
 
     lr_schedule : {"step", "cosine", "onecycle"} or None, default=None
         How the learning rate goes: ``"step"`` divides it by 10 after each third of
@@ -73,9 +99,9 @@ or nn.Module class, default="cross_entropy"
         Largest norm of the gradient of a step; larger ones are scaled down to it. None
         clips nothing.
 
-    augmentation : Augmentation, callable or None, default=None
-        What is done to the training images, afresh in every epoch, on top of what a sampler
-        made. None takes them as they are.
+    weight_averaging : float, default=0.0
+        Decay of the exponential moving average of the weights over the steps, for example
+        0.999. Validation and prediction use the average. 0 uses the last weights.
 
     max_epochs : int, default=20
         Most passes over the training images.
@@ -92,6 +118,17 @@ or nn.Module class, default="cross_entropy"
         With ``validation_fraction``: epochs without a better macro-F1 after which training
         stops. The best weights are restored.
 
+    warm_start : bool, default=False
+        Whether ``fit`` trains on from the weights of the last fit.
+
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        In what the network computes while it is trained; ``"auto"`` takes bfloat16 where the
+        processor or GPU has instructions for it. Weights and predictions are float32 in any
+        case.
+
+    test_time_augmentation : {"flip"} or None, default=None
+        ``"flip"`` averages the probabilities of every image and its mirror image.
+
     device : str, default="auto"
         ``"auto"`` takes a GPU where PyTorch finds one, else the processor.
 
@@ -103,13 +140,13 @@ or nn.Module class, default="cross_entropy"
         Further skorch callbacks.
 
     net_params : dict, default=None
-        Further settings of the skorch net, for example ``{"module__dropout": 0.5}``.
+        Further settings of the skorch net, for example ``{"iterator_train__num_workers": 2}``.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, batches, dropout and the validation split.
+        Seed of weights, batches, dropout, augmentation and the validation split.
 
     verbose : int, default=0
-        With 1 skorch prints a line per epoch.
+        With 1 a progress bar shows epochs and losses.
 
     Attributes
     ----------
@@ -118,6 +155,13 @@ or nn.Module class, default="cross_entropy"
 
     class_counts_ : ndarray of int of shape (n_classes,)
         Training rows of each class, without those for validation.
+
+    training_prior_ : ndarray of float of shape (n_classes,)
+        Class shares that the probabilities are relative to: those of the last epoch's
+        batches times the class weights, without what the loss adds by itself.
+
+    history_ : DataFrame of shape (n_iter_, n_figures)
+        Losses, macro-F1 on the validation images, and seconds of every epoch.
 
     net_ : ImageNeuralNetClassifier
         The fitted skorch net. Its labels are 0 to n_classes - 1.
@@ -144,6 +188,17 @@ or nn.Module class, default="cross_entropy"
     deviation of each channel in training. Flat X of shape (n_samples, n_features) counts
     as images one pixel high.
 
+    References
+    ----------
+    .. [1] K. Cao, C. Wei, A. Gaidon, N. Arechiga, T. Ma, "Learning Imbalanced Datasets with
+       Label-Distribution-Aware Margin Loss", NeurIPS 2019.
+
+    .. [2] B. Kang, S. Xie, M. Rohrbach, Z. Yan, A. Gordo, J. Feng, Y. Kalantidis, "Decoupling
+       Representation and Classifier for Long-Tailed Recognition", ICLR 2020.
+
+    .. [3] H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical Risk
+       Minimization", ICLR 2018.
+
     Examples
     --------
     >>> import numpy as np
@@ -153,50 +208,42 @@ or nn.Module class, default="cross_entropy"
     >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
     >>> model.predict(X[[0, 7]]).tolist()
     ['below', 'above']
-    >>> model.predict_proba(X).sum(axis=1).tolist()
-    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    >>> model.predict_proba(X).shape
+    (8, 2)
     """
 
-    _parameter_constraints: dict = {
-        "module": [StrOptions(set(NETWORKS)), callable],
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "loss_params": [dict, None],
-        "class_weight": [StrOptions(set(CLASS_WEIGHTS)), dict, None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions(set(LR_SCHEDULES)), None],
-        "gradient_clipping": [Interval(Real, 0, None, closed="neither"), None],
-        "augmentation": [HasMethods(["draw", "apply"]), callable, None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(
         self,
         *,
         module="deep_cnn",
+        module_params=None,
         loss="cross_entropy",
         loss_params=None,
         class_weight=None,
+        weight_from=0.0,
+        batch_sampling=None,
+        sampling_from=0.0,
+        augmentation=None,
+        mixup=0.0,
+        label_smoothing=0.0,
         optimizer="adam",
         lr=1e-3,
         weight_decay=0.0,
+        backbone_lr=None,
+        backbone_weight_decay=None,
+        freezing=None,
         lr_schedule=None,
         gradient_clipping=None,
-        augmentation=None,
+        weight_averaging=0.0,
         max_epochs=20,
         batch_size=64,
         validation_fraction=None,
         patience=5,
+        warm_start=False,
+        precision="auto",
+        test_time_augmentation=None,
         device="auto",
         n_threads=None,
         callbacks=None,
@@ -205,19 +252,32 @@ or nn.Module class, default="cross_entropy"
         verbose=0,
     ):
         self.module = module
+        self.module_params = module_params
         self.loss = loss
         self.loss_params = loss_params
         self.class_weight = class_weight
+        self.weight_from = weight_from
+        self.batch_sampling = batch_sampling
+        self.sampling_from = sampling_from
+        self.augmentation = augmentation
+        self.mixup = mixup
+        self.label_smoothing = label_smoothing
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
+        self.backbone_lr = backbone_lr
+        self.backbone_weight_decay = backbone_weight_decay
+        self.freezing = freezing
         self.lr_schedule = lr_schedule
         self.gradient_clipping = gradient_clipping
-        self.augmentation = augmentation
+        self.weight_averaging = weight_averaging
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.warm_start = warm_start
+        self.precision = precision
+        self.test_time_augmentation = test_time_augmentation
         self.device = device
         self.n_threads = n_threads
         self.callbacks = callbacks
@@ -226,7 +286,7 @@ or nn.Module class, default="cross_entropy"
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None):
         """Train a new network.
 
         Parameters
@@ -238,6 +298,9 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
             Their labels.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much every image counts in the loss. None means 1.
+
         Returns
         -------
         self : object
@@ -246,78 +309,50 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         Raises
         ------
         ValueError
-            If X and y differ in length, or y holds one class only.
+            If X, y and sample_weight differ in length, or y holds one class only.
 
         FloatingPointError
             If the loss becomes infinite or NaN.
         """
-        forget_fit(self)
-        X, y = self._check_training_data(X, y)
-        self.classes_, encoded = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y must hold two classes or more, got one class: {self.classes_[0]}."
-            )
-        random_state = check_random_state(self.random_state)
-        seed = random_state.randint(2**31 - 1)
-        train, valid = self._split(X, encoded, random_state)
-        self.class_counts_ = np.bincount(encoded[train], minlength=len(self.classes_))
-        self.validation_indices_ = valid
-        device = pick_device(self.device)
-        with limited_threads(self.n_threads), seeded(seed, device):
-            net = compose_net(self, X, train, valid, device, seed).fit(X, encoded)
-        self.net_, self.n_iter_ = net, len(net.history)
+        fit(self, X, y, sample_weight)
         return self
 
-    def predict_proba(self, X):
-        """Estimate the probability of every class.
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one more epoch, on data that may be new.
+
+        The learning rate is ``lr``; nothing is held out for validation, and nothing is
+        deferred.
 
         Parameters
         ----------
         X : ImageArray, array-like of images, array-like of paths, or flat data
-            Images of the same shape as in ``fit``.
+            Images of the same shape in every call.
+
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call if y lacks some.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much every image counts in the loss. None means 1.
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``; rows sum to 1.
+        self : object
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If y holds a label that the first call did not name.
         """
-        check_is_fitted(self, "net_")
-        X = check_images(self, X, reset=False)
-        with limited_threads(self.n_threads):
-            return self.net_.predict_proba(X)
-
-    def predict(self, X):
-        """Predict the most probable label.
-
-        Parameters
-        ----------
-        X : ImageArray, array-like of images, array-like of paths, or flat data
-            Images of the same shape as in ``fit``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            One of ``classes_`` for every image.
-        """
-        winners = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[winners]
-
-    def _check_training_data(self, X, y):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        X = check_images(self, X, reset=True)
-        y = check_labels(y, n_samples=len(X))
-        return X, y
-
-    def _split(self, X, encoded, random_state):
-        if self.validation_fraction is None:
-            return np.arange(len(X)), np.empty(0, dtype=np.int64)
-        return split_originals(X, encoded, self.validation_fraction, random_state)
+        partial_fit(self, X, y, classes, sample_weight)
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

@@ -3,20 +3,33 @@
 from copy import deepcopy
 from inspect import signature
 
+import numpy as np
 import torch
-from skorch.callbacks import EarlyStopping, EpochScoring, GradientNormClipping, LRScheduler
+from skorch.callbacks import GradientNormClipping
 
-from imbemotion._training import FixedSplit, input_scale, no_print, valid_macro_f1
-from imbemotion.losses import LOSSES, class_weights
+from imbemotion._training import (
+    BalancedRows,
+    DeferredWeights,
+    FixedSplit,
+    ProgressBar,
+    Unfreezing,
+    WeightAveraging,
+    early_stopping,
+    input_scale,
+    pick_precision,
+)
+from imbemotion.classifier._losses import loss_settings
+from imbemotion.classifier._schedules import LR_SCHEDULES
 from imbemotion.net import ImageNeuralNetClassifier
-from imbemotion.networks import NETWORKS
+from imbemotion.networks import find_network
 
-__all__ = ["LR_SCHEDULES", "OPTIMIZERS", "compose_net"]
+__all__ = ["OPTIMIZERS", "compose_net"]
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+_BACKBONE = "features.*"  # names of the weights of a network's part "features"
 
 
-def compose_net(classifier, X, train, valid, device, seed):
+def compose_net(classifier, task):
     """Compose an unfitted net.
 
     Parameters
@@ -24,109 +37,99 @@ def compose_net(classifier, X, train, valid, device, seed):
     classifier : CNNClassifier
         Its parameters, ``classes_`` and ``class_counts_`` are used.
 
-    X : ImageArray of shape (n_samples, height, width[, channels])
-        All images.
-
-    train, valid : ndarray of int
-        Rows for training, and for validation, which may be none.
-
-    device : str
-        Where to train.
-
-    seed : int
-        Of the augmentation.
+    task : Task
+        What is to be trained on.
 
     Returns
     -------
     net : ImageNeuralNetClassifier
-        To be fitted on X and the encoded labels.
+        To be fitted on the images and the encoded labels.
     """
-    mean, scale = input_scale(X[train])
     settings = {
-        "module__n_classes": len(classifier.classes_),
-        "module__channels": X.shape[3] if X.ndim == 4 else 1,
-        "criterion": LOSSES.get(classifier.loss, classifier.loss),
-        "optimizer": OPTIMIZERS.get(classifier.optimizer, classifier.optimizer),
-        "optimizer__weight_decay": classifier.weight_decay,
-        "lr": classifier.lr,
+        **_network_settings(classifier, task),
+        **loss_settings(classifier, weighted=task.sample_weight is not None),
+        **_optimizer_settings(classifier),
+        **_batch_settings(classifier, task),
         "max_epochs": classifier.max_epochs,
-        "batch_size": classifier.batch_size,
-        "train_split": FixedSplit(train, valid, classifier.augmentation, seed),
-        "callbacks": _callbacks(classifier, len(train), validating=len(valid) > 0),
-        "device": device,
-        "input_mean": mean,
-        "input_scale": scale,
-        "verbose": classifier.verbose,
-        **_loss_settings(classifier),
+        "device": task.device,
+        "precision": pick_precision(classifier.precision, task.device),
+        "test_time_augmentation": classifier.test_time_augmentation,
+        "callbacks": _callbacks(classifier, task),
+        "verbose": 0,
         **(classifier.net_params or {}),
     }
-    return ImageNeuralNetClassifier(NETWORKS.get(classifier.module, classifier.module), **settings)
+    return ImageNeuralNetClassifier(find_network(classifier.module), **settings)
 
 
-def _loss_settings(classifier):
-    settings = dict(classifier.loss_params or {})
-    loss = LOSSES.get(classifier.loss, classifier.loss)
-    weights = _class_weights(classifier, settings)
-    if "class_counts" in signature(loss).parameters:
-        settings.setdefault("class_counts", classifier.class_counts_)
-    if weights is not None and "weight" in settings:
-        raise ValueError(
-            f"class_weight={classifier.class_weight!r} and a weight in loss_params exclude each "
-            "other. Give one of them."
-        )
-    if weights is not None:
-        settings["weight"] = torch.as_tensor(weights)
-    return {f"criterion__{name}": value for name, value in settings.items()}
+def _network_settings(classifier, task):
+    X, network = task.X, find_network(classifier.module)
+    mean, scale = task.input_scale or input_scale(X[task.train])
+    params = {
+        "n_classes": len(classifier.classes_),
+        "channels": X.shape[3] if X.ndim == 4 else 1,
+    }
+    if X.dtype != np.uint8 and "normalize" in signature(network).parameters:
+        params["normalize"] = False  # floats are standardised already
+    params |= classifier.module_params or {}
+    settings = {f"module__{name}": value for name, value in params.items()}
+    return {**settings, "input_mean": mean, "input_scale": scale}
 
 
-def _class_weights(classifier, settings):
-    """Compute the class weights; beta belongs to them, not to the loss."""
-    effective = classifier.class_weight == "effective"
-    beta = {"beta": settings.pop("beta")} if effective and "beta" in settings else {}
-    counts = classifier.class_counts_
-    return class_weights(classifier.class_weight, classifier.classes_, counts, **beta)
+def _optimizer_settings(classifier):
+    optimizer = OPTIMIZERS.get(classifier.optimizer, classifier.optimizer)
+    settings = {
+        "optimizer": optimizer,
+        "lr": classifier.lr,
+        "optimizer__weight_decay": classifier.weight_decay,
+    }
+    backbone = {"lr": classifier.backbone_lr, "weight_decay": classifier.backbone_weight_decay}
+    backbone = {name: value for name, value in backbone.items() if value is not None}
+    if backbone:
+        settings["optimizer__param_groups"] = [(_BACKBONE, backbone)]
+    return settings
 
 
-def _step(classifier, n_steps):
-    third = max(1, -(-classifier.max_epochs // 3))
-    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="epoch")
-
-
-def _cosine(classifier, n_steps):
-    return LRScheduler("CosineAnnealingLR", T_max=n_steps, step_every="batch")
-
-
-def _one_cycle(classifier, n_steps):
-    return LRScheduler(
-        torch.optim.lr_scheduler.OneCycleLR,
-        step_every="batch",
-        max_lr=classifier.lr,
-        total_steps=n_steps,
-        cycle_momentum=False,  # not every optimizer has one
+def _batch_settings(classifier, task):
+    split = FixedSplit(
+        task.train,
+        task.valid,
+        augmentation=classifier.augmentation,
+        mixup=classifier.mixup,
+        sample_weight=task.sample_weight,
+        seed=task.seed,
     )
+    settings = {"train_split": split, "batch_size": classifier.batch_size}
+    if classifier.batch_sampling is not None:
+        settings["iterator_train__shuffle"] = False
+        settings["iterator_train__sampler"] = BalancedRows(
+            task.y[task.train],
+            classifier.batch_sampling,
+            classifier.max_epochs,
+            classifier.sampling_from,
+            task.seed,
+        )
+    return settings
 
 
-LR_SCHEDULES = {"step": _step, "cosine": _cosine, "onecycle": _one_cycle}
-
-
-def _callbacks(classifier, n_train, validating):
-    callbacks = deepcopy(classifier.callbacks or [])  # skorch writes into them
-    if classifier.lr_schedule is not None:
-        n_steps = classifier.max_epochs * -(-n_train // classifier.batch_size)
-        schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
-        callbacks.insert(0, ("lr_schedule", schedule))
+def _callbacks(classifier, task):
+    """Give the callbacks in the order in which they have to run; those of the user come last."""
+    callbacks, n_epochs = [], classifier.max_epochs
+    if classifier.weight_averaging:
+        callbacks.append(("weight_averaging", WeightAveraging(classifier.weight_averaging)))
+    if len(task.valid):
+        callbacks += early_stopping(classifier.patience)
     if classifier.gradient_clipping is not None:
         clipping = GradientNormClipping(classifier.gradient_clipping)
-        callbacks.insert(0, ("gradient_clipping", clipping))
-    if not validating:
-        return callbacks
-    scoring = EpochScoring(valid_macro_f1, name="valid_macro_f1", lower_is_better=False)
-    stopping = EarlyStopping(
-        "valid_macro_f1",
-        patience=classifier.patience,
-        lower_is_better=False,
-        threshold=0,
-        load_best=True,
-        sink=no_print,
-    )
-    return [("valid_macro_f1", scoring), ("early_stopping", stopping), *callbacks]
+        callbacks.append(("gradient_clipping", clipping))
+    if classifier.lr_schedule is not None:
+        n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
+        schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
+        callbacks.append(("lr_schedule", schedule))
+    if classifier.weight_from and classifier.class_weight is not None:
+        first = int(np.ceil(classifier.weight_from * n_epochs))
+        callbacks.append(("deferred_weights", DeferredWeights(first)))
+    if classifier.freezing is not None:
+        callbacks.append(("unfreezing", Unfreezing(classifier.freezing, n_epochs)))
+    if classifier.verbose:
+        callbacks.append(("progress", ProgressBar(n_epochs)))
+    return callbacks + deepcopy(classifier.callbacks or [])  # skorch writes into them

@@ -2,11 +2,18 @@
 
 import numpy as np
 
-from imbemotion._validation import holds_paths, looks_like_images, validate_data
+from imbemotion._validation import (
+    check_labels,
+    check_sample_weight,
+    holds_paths,
+    looks_like_images,
+    shorten,
+    validate_data,
+)
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 
-__all__ = ["check_images"]
+__all__ = ["check_classes", "check_images", "check_training_data", "encode_labels"]
 
 
 def check_images(classifier, X, *, reset):
@@ -58,3 +65,83 @@ def check_images(classifier, X, *, reset):
             f"got {X.dtype} images."
         )
     return X
+
+
+def check_training_data(classifier, X, y, sample_weight, *, reset):
+    """Check images, labels and weights; see ``check_images``.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+        Keeps the shape of the images.
+
+    X : ImageArray, array-like of images, array-like of paths, or flat data
+        The images.
+
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    sample_weight : array-like of shape (n_samples,) or None
+        Their weights.
+
+    reset : bool
+        Whether to note the shape, or to compare it.
+
+    Returns
+    -------
+    images : ImageArray of shape (n_samples, height, width[, channels])
+        The images.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    sample_weight : ndarray of float32 of shape (n_samples,) or None
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels, or the lengths differ.
+    """
+    if y is None:
+        raise ValueError(
+            f"{type(classifier).__name__} requires y to be passed, but the target y is None."
+        )
+    X = check_images(classifier, X, reset=reset)
+    y = check_labels(y, n_samples=len(X))
+    if sample_weight is not None:
+        sample_weight = _check_weights(sample_weight, X)
+    return X, y, sample_weight
+
+
+def _check_weights(sample_weight, X):
+    values = np.asarray(sample_weight)
+    if values.ndim == 1 and len(values) != len(X):
+        raise ValueError(
+            f"sample_weight must have one entry per image, got {len(values)} for {len(X)} images. "
+            "Where a sampler before the classifier changes the rows, use class_weight or "
+            "batch_sampling instead."
+        )
+    if not values.any():
+        raise ValueError("sample_weight must have an entry above 0, got zeros only.")
+    return check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
+
+
+def check_classes(y):
+    """Find the classes of a training, which must be two or more, (n,) -> (n_classes,)."""
+    classes = np.unique(check_labels(y))
+    if len(classes) < 2:
+        raise ValueError(f"y must hold two classes or more, got one class: {classes[0]}.")
+    return classes
+
+
+def encode_labels(classifier, y):
+    """Give labels as positions in ``classes_``, (n,) -> (n,) of int."""
+    known = np.isin(y, classifier.classes_)
+    if not known.all():
+        raise ValueError(
+            f"y must hold labels seen in the first fit ({shorten(classifier.classes_)}), "
+            f"got {shorten(np.unique(y[~known]))}. Name all of them by classes in the first "
+            "partial_fit."
+        )
+    return np.searchsorted(classifier.classes_, y)

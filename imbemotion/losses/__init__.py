@@ -5,6 +5,7 @@ from torch import nn
 from imbemotion.losses._f1 import SoftF1Loss
 from imbemotion.losses._focal import FocalLoss
 from imbemotion.losses._margin import LDAMLoss
+from imbemotion.losses._objective import Target, batch_loss
 from imbemotion.losses._prior import BalancedSoftmaxLoss, LogitAdjustedLoss
 from imbemotion.losses._weights import class_weights
 
@@ -14,6 +15,8 @@ __all__ = [
     "LDAMLoss",
     "LogitAdjustedLoss",
     "SoftF1Loss",
+    "Target",
+    "batch_loss",
     "class_weights",
 ]
 

@@ -5,3 +5,7 @@ from imbemotion.networks._small import DeepCNN, SmallCNN
 __all__ = ["DeepCNN", "SmallCNN"]
 
 NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN}
+
+
+def find_network(name):
+    return NETWORKS.get(name, name)

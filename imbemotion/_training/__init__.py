@@ -1,0 +1,35 @@
+"""What surrounds a training: the machine, the rows of an epoch, what changes meanwhile."""
+
+from imbemotion._training._callbacks import DeferredWeights, Unfreezing, WeightAveraging
+from imbemotion._training._dataset import ImageDataset, collate
+from imbemotion._training._epochs import (
+    BalancedRows,
+    FixedSplit,
+    TrainingImages,
+    epoch_shares,
+)
+from imbemotion._training._interrupt import noting_ctrl_c
+from imbemotion._training._machine import limited_threads, pick_device, pick_precision, seeded
+from imbemotion._training._progress import ProgressBar
+from imbemotion._training._scaling import input_scale
+from imbemotion._training._stopping import early_stopping
+
+__all__ = [
+    "BalancedRows",
+    "DeferredWeights",
+    "FixedSplit",
+    "ImageDataset",
+    "ProgressBar",
+    "TrainingImages",
+    "Unfreezing",
+    "WeightAveraging",
+    "collate",
+    "early_stopping",
+    "epoch_shares",
+    "input_scale",
+    "limited_threads",
+    "noting_ctrl_c",
+    "pick_device",
+    "pick_precision",
+    "seeded",
+]

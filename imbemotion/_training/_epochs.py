@@ -1,0 +1,187 @@
+"""What an epoch sees: which rows, how often, augmented and mixed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler, Subset
+
+from imbemotion.augmentation import apply_policy
+from imbemotion.losses import Target
+
+__all__ = ["BATCH_SAMPLING", "BalancedRows", "FixedSplit", "TrainingImages", "epoch_shares"]
+
+
+def _equal(counts, progress):
+    return counts > 0
+
+
+def _square_root(counts, progress):
+    return np.sqrt(counts)
+
+
+def _progressive(counts, progress):
+    """Move from the natural shares to equal ones (Kang et al., ICLR 2020)."""
+    present = counts > 0
+    return (1 - progress) * counts / counts.sum() + progress * present / present.sum()
+
+
+BATCH_SAMPLING = {"balanced": _equal, "sqrt": _square_root, "progressive": _progressive}
+
+
+def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
+    """Compute the shares that the classes have among the images of an epoch.
+
+    Parameters
+    ----------
+    sampling : {"balanced", "sqrt", "progressive"} or None
+        How batches are drawn; None takes every row once.
+
+    counts : ndarray of int of shape (n_classes,)
+        Training rows of every class.
+
+    epoch : int
+        The epoch, from 0.
+
+    n_epochs : int
+        Epochs in all.
+
+    start : float, default=0.0
+        Fraction of the training after which the drawing starts.
+
+    Returns
+    -------
+    shares : ndarray of float of shape (n_classes,)
+        They sum to 1.
+    """
+    first = np.ceil(start * n_epochs)
+    if sampling is None or epoch < first:
+        return counts / counts.sum()
+    progress = (epoch - first) / max(1, n_epochs - 1 - first)
+    shares = np.asarray(BATCH_SAMPLING[sampling](counts, min(progress, 1.0)), dtype=float)
+    return shares / shares.sum()
+
+
+class BalancedRows(Sampler):
+    """Rows of every epoch in a random order, with the shares of the classes that are asked for.
+
+    An epoch has as many rows as there are. No row is drawn a second time before all of its
+    class were drawn once.
+
+    Parameters
+    ----------
+    labels : ndarray of int of shape (n_samples,)
+        Encoded labels of the training rows.
+
+    sampling : {"balanced", "sqrt", "progressive"}
+        See ``epoch_shares``.
+
+    n_epochs : int
+        Epochs in all.
+
+    start : float
+        Fraction of the training after which the drawing starts.
+
+    seed : int
+        Seed of the draws.
+    """
+
+    def __init__(self, labels, sampling, n_epochs, start, seed):
+        self.labels = labels
+        self.sampling = sampling
+        self.n_epochs = n_epochs
+        self.start = start
+        self._epoch = 0
+        self._generator = np.random.default_rng(seed)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __iter__(self):
+        counts = np.bincount(self.labels)
+        shares = epoch_shares(self.sampling, counts, self._epoch, self.n_epochs, self.start)
+        self._epoch += 1
+        totals = _whole(shares * len(self))
+        drawn = [self._draw(np.flatnonzero(self.labels == c), n) for c, n in enumerate(totals)]
+        return iter(self._generator.permutation(np.concatenate(drawn)).tolist())
+
+    def _draw(self, rows, n_draws):
+        if not n_draws:
+            return rows[:0]
+        rounds = [self._generator.permutation(rows) for _ in range(-(-n_draws // len(rows)))]
+        return np.concatenate(rounds)[:n_draws]
+
+
+def _whole(totals):
+    """Round to whole numbers of the same sum; the largest remainders are rounded up."""
+    whole = np.floor(totals + 1e-9).astype(np.int64)
+    missing = round(totals.sum()) - whole.sum()
+    whole[np.argsort(whole - totals, kind="stable")[:missing]] += 1
+    return whole
+
+
+@dataclass
+class FixedSplit:
+    """The split that was decided beforehand, in the form that skorch asks for.
+
+    Only training images are augmented, mixed and weighted.
+    """
+
+    train: np.ndarray
+    valid: np.ndarray
+    augmentation: object = None
+    mixup: float = 0.0
+    sample_weight: np.ndarray | None = None
+    seed: int = 0
+
+    def __call__(self, dataset, y=None, groups=None):
+        """Split a dataset into training and validation; None where there is none."""
+        train = TrainingImages(dataset, self) if self._changes() else Subset(dataset, self.train)
+        return train, Subset(dataset, self.valid) if len(self.valid) else None
+
+    def _changes(self):
+        return self.augmentation is not None or self.mixup or self.sample_weight is not None
+
+
+class TrainingImages(Subset):
+    """Training rows of an ``ImageDataset`` that look different every time they are fetched.
+
+    What is random comes from generators of its own, so that a policy that changes nothing
+    leaves the training as it was, bit by bit.
+    """
+
+    def __init__(self, dataset, split):
+        super().__init__(dataset, split.train)
+        self._split = split
+        self._seeds, self._mixing = (
+            np.random.default_rng(child) for child in np.random.SeedSequence(split.seed).spawn(2)
+        )
+
+    def __getitems__(self, rows):
+        """Fetch a batch, (n,) -> images (n, H, W[, C]) and labels (n,) or a list of Target."""
+        images, labels = super().__getitems__(rows)
+        images, split = images.numpy(), self._split
+        if split.augmentation is not None:
+            seeds = self._seeds.integers(2**64, size=len(labels), dtype=np.uint64)
+            images = apply_policy(split.augmentation, images, seeds)
+        if not split.mixup and split.sample_weight is None:
+            return torch.from_numpy(images), labels
+        weights = None
+        if split.sample_weight is not None:
+            weights = torch.from_numpy(split.sample_weight[self.indices[rows]])
+        images, targets = self._mix(images, Target(labels, weights))
+        return torch.from_numpy(images), targets
+
+    def _mix(self, images, target):
+        """Mix every image with another one of the batch, all by one share."""
+        if not self._split.mixup:
+            return images, [target]
+        share = np.float32(self._mixing.beta(self._split.mixup, self._split.mixup))
+        order = self._mixing.permutation(len(images))
+        images = images.astype(np.float32)
+        mixed = share * images + (1 - share) * images[order]
+        labels, weights = target.labels, target.weights
+        other = Target(labels[order], None if weights is None else weights[order])
+        return mixed, [
+            target._replace(share=float(share)), other._replace(share=float(1 - share))
+        ]  # fmt: skip

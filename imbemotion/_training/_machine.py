@@ -1,0 +1,65 @@
+"""The machine that trains: its threads, generators, device and precision."""
+
+import platform
+import threading
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["limited_threads", "pick_device", "pick_precision", "seeded"]
+
+_ONE_AT_A_TIME = threading.RLock()  # PyTorch's generator and number of threads are global
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed PyTorch, keep other threads from training meanwhile, then put the state back."""
+    devices = [torch.cuda.current_device()] if str(device).startswith("cuda") else []
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def limited_threads(number):
+    """Limit PyTorch's threads, and put the number back afterwards."""
+    if number is None:
+        yield
+        return
+    with _ONE_AT_A_TIME:
+        before = torch.get_num_threads()
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def pick_device(name):
+    """Choose the device: "auto" is a GPU where there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def pick_precision(name, device):
+    """Choose the precision: "auto" is bfloat16 where the device computes in it natively."""
+    if name != "auto":
+        return name
+    if str(device).startswith("cuda"):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = str(device) == "cpu" and _processor_has_bfloat16()
+    return "bfloat16" if native else "float32"
+
+
+@cache
+def _processor_has_bfloat16():
+    """Read the processor's flags; a timing would give another answer every time."""
+    flags = Path("/proc/cpuinfo")
+    if platform.machine() not in {"x86_64", "AMD64"} or not flags.exists():
+        return False
+    words = flags.read_text().split()
+    return "avx512_bf16" in words or "amx_bf16" in words

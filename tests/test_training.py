@@ -1,0 +1,357 @@
+"""Every keyword of CNNClassifier about training: nothing changes at neutral, and its effect."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import f1_score
+from skorch.callbacks import Callback
+from torch.nn import functional
+
+from imbemotion import CNNClassifier, make_faces
+from imbemotion._training import BalancedRows, Unfreezing, epoch_shares
+from imbemotion.losses import LOSSES, Target, batch_loss
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_faces({"happy": 24, "sad": 12, "fear": 6}, size=16, random_state=0)
+
+
+def quick(**settings):
+    defaults = {"module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0}
+    return CNNClassifier(**{**defaults, "precision": "float32", **settings})
+
+
+def weights_of(model):
+    return torch.cat([p.detach().flatten() for p in model.net_.module_.parameters()]).numpy()
+
+
+def same_weights(first, second):
+    return np.array_equal(weights_of(first), weights_of(second))
+
+
+@pytest.fixture(scope="module")
+def plain(faces):
+    return quick().fit(*faces)
+
+
+NEUTRAL = [
+    {"weight_from": 0.5},  # without class weights
+    {"sampling_from": 0.5},  # without balanced batches
+    {"class_weight": "balanced", "weight_from": 1.0},
+    {"mixup": 0.0},
+    {"label_smoothing": 0.0},
+    {"weight_averaging": 0.0},
+    {"freezing": 0.0},
+    {"backbone_lr": 1e-3, "backbone_weight_decay": 0.0},
+    {"gradient_clipping": 1e9},
+    {"test_time_augmentation": "flip"},  # changes predictions alone
+    {"verbose": 0},
+]
+
+
+@pytest.mark.parametrize("neutral", NEUTRAL, ids=str)
+def test_neutral_values_leave_every_bit_as_it_is(faces, plain, neutral):
+    assert same_weights(quick(**neutral).fit(*faces), plain)
+
+
+EFFECTIVE = [
+    {"class_weight": "balanced", "weight_from": 0.5},
+    {"batch_sampling": "balanced"},
+    {"batch_sampling": "sqrt"},
+    {"batch_sampling": "progressive"},
+    {"mixup": 0.5},
+    {"label_smoothing": 0.1},
+    {"weight_averaging": 0.9},
+    {"freezing": 0.5},
+    {"freezing": "backbone"},
+    {"freezing": "gradual"},
+    {"backbone_lr": 1e-4},
+    {"weight_decay": 0.1, "backbone_weight_decay": 0.0},
+    {"precision": "bfloat16"},
+]
+
+
+@pytest.mark.parametrize("effective", EFFECTIVE, ids=str)
+def test_other_values_change_the_training_in_the_same_way_each_time(faces, plain, effective):
+    model = quick(**effective).fit(*faces)
+    assert not same_weights(model, plain)
+    assert same_weights(quick(**effective).fit(*faces), model)
+
+
+class Spy(Callback):
+    """Note what the net is like at the end of each training batch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.noted = []
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        if training:
+            weight = net.criterion_.weight
+            self.noted.append(
+                {
+                    "weighted": weight is not None,
+                    "labels": batch[1],
+                    "frozen": not next(net.module_.features.parameters()).requires_grad,
+                    "rates": [group["lr"] for group in net.optimizer_.param_groups],
+                    "decays": [group["weight_decay"] for group in net.optimizer_.param_groups],
+                }
+            )
+
+
+def spied(faces, **settings):
+    """Fit and give what was noted, one list for each epoch."""
+    model = quick(batch_size=42, callbacks=[("spy", Spy())], **settings).fit(*faces)
+    return dict(model.net_.callbacks_)["spy"].noted
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "ldam", "soft_f1"])
+def test_class_weights_start_when_they_are_asked_for(faces, loss):
+    noted = spied(faces, class_weight="balanced", weight_from=0.6, max_epochs=5, loss=loss)
+    assert [batch["weighted"] for batch in noted] == [False, False, False, True, True]
+
+
+def test_balanced_batches_start_when_they_are_asked_for(faces):
+    noted = spied(faces, batch_sampling="balanced", sampling_from=0.5, max_epochs=4)
+    counts = [np.bincount(batch["labels"]).tolist() for batch in noted]
+    assert counts == [[6, 24, 12], [6, 24, 12], [14, 14, 14], [14, 14, 14]]
+
+
+def test_progressive_batches_move_from_natural_to_equal_shares():
+    counts = np.array([6, 24, 12])
+    shares = [epoch_shares("progressive", counts, epoch, 5) for epoch in range(5)]
+    np.testing.assert_allclose(shares[0], counts / 42)
+    np.testing.assert_allclose(shares[2], (counts / 42 + 1 / 3) / 2)
+    np.testing.assert_allclose(shares[4], 1 / 3)
+    np.testing.assert_allclose(epoch_shares("sqrt", np.array([1, 9, 0]), 0, 1), [0.25, 0.75, 0])
+
+
+def test_no_row_is_drawn_again_before_all_of_its_class_were():
+    labels = np.repeat([0, 1], [30, 4])
+    rows = BalancedRows(labels, "balanced", n_epochs=1, start=0.0, seed=0)
+    drawn = np.bincount(list(rows), minlength=34)
+    assert drawn.sum() == 34
+    assert drawn[:30].max() == 1
+    assert set(drawn[30:]) == {4, 5}
+
+
+def test_the_backbone_is_frozen_as_long_as_it_was_asked_for(faces):
+    noted = spied(faces, freezing=0.5, max_epochs=4)
+    assert [batch["frozen"] for batch in noted] == [True, True, False, False]
+    shares = [Unfreezing("gradual", 8).trainable(epoch) for epoch in range(6)]
+    assert shares == [0, 0.25, 0.5, 0.75, 1, 1]
+
+
+def test_backbone_and_head_have_rates_and_decays_of_their_own(faces):
+    noted = spied(
+        faces, optimizer="adamw", lr=1e-3, backbone_lr=2e-5, weight_decay=0.1,
+        backbone_weight_decay=0.01, max_epochs=1,
+    )  # fmt: skip
+    assert (noted[0]["rates"], noted[0]["decays"]) == ([2e-5, 1e-3], [0.01, 0.1])
+    noted = spied(
+        faces, lr=1e-3, backbone_lr=1e-5, lr_schedule="onecycle", max_epochs=20, optimizer="sgd"
+    )
+    np.testing.assert_allclose(np.max([n["rates"] for n in noted], axis=0), [1e-5, 1e-3], rtol=0.1)
+
+
+def test_mixing_is_the_mean_of_the_losses_of_both_labels(faces):
+    noted = spied(faces, mixup=1.0, max_epochs=1)
+    first, second = noted[0]["labels"]
+    assert first.share + second.share == pytest.approx(1)
+    assert sorted(first.labels) == sorted(second.labels)
+    logits = torch.randn(42, 3, generator=torch.Generator().manual_seed(0))
+    soft = first.share * functional.one_hot(first.labels, 3)
+    soft = soft + second.share * functional.one_hot(second.labels, 3)
+    torch.testing.assert_close(
+        batch_loss(torch.nn.CrossEntropyLoss(), logits, [first, second]),
+        functional.cross_entropy(logits, soft),
+    )
+
+
+def test_mixed_pixels_lie_between_those_of_both_images(faces):
+    X, y = faces
+    model = quick(mixup=0.5).fit(X, y)
+    train, _ = model.net_.train_split(model.net_.get_dataset(X, np.zeros(42, dtype=int)))
+    images, _ = train.__getitems__(np.arange(42))
+    assert images.dtype == torch.float32
+    assert images.min() >= X.min()
+    assert images.max() <= X.max()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "balanced_softmax", "ldam"])
+def test_smoothed_labels_are_an_expectation_over_drawn_labels(loss):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 3, generator=generator)
+    labels, shares = torch.tensor([0, 1, 2, 2, 0]), torch.tensor([0.5, 0.3, 0.2])
+    counts = {} if loss in ("cross_entropy", "focal") else {"class_counts": [5, 3, 2]}
+    criterion = LOSSES[loss](**counts, reduction="none")
+    result = batch_loss(
+        criterion, logits, [Target(labels)], label_smoothing=0.2, class_shares=shares
+    )
+    every = [criterion(logits, torch.full((5,), c)).mean() * shares[c] for c in range(3)]
+    torch.testing.assert_close(result, 0.8 * criterion(logits, labels).mean() + 0.2 * sum(every))
+
+
+def test_smoothing_by_equal_shares_is_that_of_pytorch():
+    logits, labels = torch.eye(3) * 3, torch.tensor([0, 1, 1])
+    expected = torch.nn.CrossEntropyLoss(label_smoothing=0.1)(logits, labels)
+    criterion = torch.nn.CrossEntropyLoss(reduction="none")
+    shares = torch.full((3,), 1 / 3)
+    smooth = batch_loss(
+        criterion, logits, [Target(labels)], label_smoothing=0.1, class_shares=shares
+    )
+    torch.testing.assert_close(smooth, expected)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "balanced_softmax", "ldam"])
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_an_image_of_weight_two_counts_like_two_images(loss, weight):
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2, 1])
+    counts = {} if loss in ("cross_entropy", "focal") else {"class_counts": [5, 3, 2]}
+    weighted = Target(labels, torch.tensor([2.0, 1.0, 0.0, 1.0]))
+    result = batch_loss(
+        LOSSES[loss](**counts, weight=weight, reduction="none"), logits, [weighted]
+    )
+    rows = [0, 0, 1, 3]
+    expected = LOSSES[loss](**counts, weight=weight)(logits[rows], labels[rows])
+    torch.testing.assert_close(result, expected)
+
+
+def test_averaged_weights_are_what_the_formula_gives(faces):
+    class Keeping(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.states = [weights(net)]
+
+        def on_batch_end(self, net, training=False, **kwargs):
+            if training:
+                self.states.append(weights(net))
+
+    def weights(net):
+        return torch.cat([p.detach().flatten().clone() for p in net.module_.parameters()])
+
+    keeping = ("keeping", Keeping())
+    model = quick(weight_averaging=0.3, max_epochs=3, batch_size=10, callbacks=[keeping])
+    states = dict(model.fit(*faces).net_.callbacks_)["keeping"].states
+    average = states[0].double()
+    for step, state in enumerate(states[1:]):
+        decay = min(0.3, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * state.double()
+    np.testing.assert_allclose(weights_of(model), average, atol=1e-6)
+    assert not np.allclose(weights_of(model), states[-1], atol=1e-6)
+
+
+def test_averaged_weights_are_what_early_stopping_scores_and_restores(faces):
+    X, y = faces
+    model = quick(
+        weight_averaging=0.95, validation_fraction=0.3, patience=3, max_epochs=30, lr=0.01
+    ).fit(X, y)
+    held = model.validation_indices_
+    best = model.history_["valid_macro_f1"].max()
+    score = f1_score(y[held], model.predict(X[held]), average="macro", zero_division=0)
+    assert score == pytest.approx(best)
+
+
+def test_flipped_predictions_are_the_mean_of_both(faces):
+    X, y = faces
+    model = quick().fit(X, y)
+    both = (model.predict_proba(X) + model.predict_proba(X[:, :, ::-1])) / 2
+    model.net_.set_params(test_time_augmentation="flip")
+    np.testing.assert_allclose(model.predict_proba(X), both, atol=1e-7)
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, atol=1e-12)
+
+
+PRIORS = [
+    ({}, [6, 24, 12]),
+    ({"class_weight": "balanced"}, [1, 1, 1]),
+    ({"class_weight": "balanced", "weight_from": 1.0}, [6, 24, 12]),
+    ({"class_weight": {"sad": 2.0}}, [6, 24, 24]),
+    ({"batch_sampling": "balanced"}, [1, 1, 1]),
+    ({"batch_sampling": "progressive"}, [1, 1, 1]),
+    ({"batch_sampling": "sqrt"}, np.sqrt([6, 24, 12])),
+    ({"loss": "balanced_softmax"}, [1, 1, 1]),
+    ({"loss": "logit_adjusted"}, [1, 1, 1]),
+    ({"loss": "logit_adjusted", "loss_params": {"tau": 0.5}}, np.sqrt([6, 24, 12])),
+]
+
+
+@pytest.mark.parametrize(("settings", "expected"), PRIORS, ids=str)
+def test_the_prior_is_what_the_last_epoch_saw(faces, settings, expected):
+    prior = quick(**settings).fit(*faces).training_prior_
+    np.testing.assert_allclose(prior, np.array(expected) / np.sum(expected), rtol=1e-5)
+
+
+def test_the_prior_counts_weights_of_images(faces):
+    X, y = faces
+    prior = quick().fit(X, y, sample_weight=np.where(y == "fear", 4.0, 1.0)).training_prior_
+    np.testing.assert_allclose(prior, np.array([24, 24, 12]) / 60, rtol=1e-6)
+
+
+def test_the_history_is_a_table_of_the_epochs(faces):
+    model = quick(validation_fraction=0.3, max_epochs=3).fit(*faces)
+    assert list(model.history_["epoch"]) == [1, 2, 3]
+    assert {"train_loss", "valid_loss", "valid_macro_f1", "seconds"} <= set(model.history_)
+
+
+def test_features_are_what_the_head_is_given(faces):
+    X, y = faces
+    model = quick().fit(X, y)
+    features = torch.from_numpy(model.transform(X))
+    logits = model.net_.module_.head(features).detach().double()
+    np.testing.assert_allclose(torch.softmax(logits, 1), model.predict_proba(X), atol=1e-6)
+
+
+def test_weights_of_images_are_checked(faces):
+    X, y = faces
+    for weights, error in [
+        (np.ones(41), "one entry per image, got 41 for 42 images.*class_weight"),
+        (np.zeros(42), "zeros only"),
+        (-np.ones(42), "Negative values"),
+    ]:
+        with pytest.raises(ValueError, match=error):
+            quick().fit(X, y, sample_weight=weights)
+    for settings in [{"loss": "soft_f1"}, {"loss": torch.nn.Identity}]:
+        with pytest.raises(ValueError, match="need a loss of single images"):
+            quick(**settings).fit(X, y, sample_weight=np.ones(42))
+        with pytest.raises(ValueError, match="need a loss of single images"):
+            quick(label_smoothing=0.1, **settings).fit(X, y)
+
+
+def test_equal_weights_of_images_change_hardly_anything(faces, plain):
+    model = quick().fit(*faces, sample_weight=np.full(42, 3.0))
+    np.testing.assert_allclose(weights_of(model), weights_of(plain), atol=1e-6)
+
+
+def test_warm_start_trains_on(faces, plain):
+    model = quick(warm_start=True).fit(*faces)
+    assert same_weights(model, plain)
+    before = model.net_
+    model.fit(*faces)
+    assert (model.n_iter_, list(model.history_["epoch"])) == (4, [1, 2, 3, 4])
+    assert model.history_["train_loss"].iloc[2] < model.history_["train_loss"].iloc[0]
+    assert before is not model.net_
+    with pytest.raises(ValueError, match="labels seen in the first fit"):
+        model.fit(faces[0], np.where(faces[1] == "sad", "joy", "fear"))
+
+
+def test_partial_fit_trains_an_epoch_at_a_time():
+    X, y = make_faces({"happy": 24, "sad": 12, "fear": 6}, size=16, difficulty=0, random_state=0)
+    model = quick(lr=0.01, lr_schedule="cosine", validation_fraction=0.3)
+    for _ in range(40):
+        model.partial_fit(X[::2], y[::2], classes=["fear", "happy", "sad"])
+        model.partial_fit(X[1::2], y[1::2])
+    assert model.n_iter_ == 80
+    assert model.class_counts_.tolist() == [240, 960, 480]
+    assert (model.predict(X) == y).mean() > 0.8
+    with pytest.raises(ValueError, match=r"got joy\..*by classes"):
+        model.partial_fit(X, np.where(y == "sad", "joy", y))
+
+
+def test_verbose_tells_about_every_epoch(faces, capsys):
+    quick(verbose=1, validation_fraction=0.3).fit(*faces)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert "loss" in lines[0]
+    assert "macro-F1" in lines[1]
+    quick().fit(*faces)
+    assert capsys.readouterr().out == ""
