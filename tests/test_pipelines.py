@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from imblearn.over_sampling import SMOTE
+from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
@@ -134,3 +134,39 @@ def test_counts_are_those_of_the_strategy_in_every_fold(sampler, strategy):
     for train, _ in StratifiedKFold(3).split(X, y):
         _, y_res = sampler.fit_resample(X[train], y[train])
         assert Counter(y_res.tolist()) == resolve_targets(strategy, y[train])
+
+
+KEEPING_PARENTS = [*SAMPLERS[:-1], FlattenSampler(RandomOverSampler(random_state=0))]
+
+
+@pytest.mark.parametrize("sampler", KEEPING_PARENTS, ids=lambda sampler: type(sampler).__name__)
+@pytest.mark.parametrize("kind", ["paths", "ImageArray", "ndarray"])
+@pytest.mark.filterwarnings("ignore:No image of class")
+def test_validation_shares_no_parent_with_training(files, sampler, kind, tmp_path):
+    paths, y = files
+    load = ImageLoader(size=12)
+    X = {"paths": paths, "ImageArray": load.transform(paths)}.get(kind)
+    X = np.asarray(load.transform(paths)) if X is None else X
+    cnn = CNNClassifier(
+        module="small_cnn", max_epochs=1, n_threads=1, random_state=0, validation_fraction=0.3
+    )
+    steps = [("balance", clone(sampler)), ("cnn", cnn)]
+    steps = [("load", load), *steps] if kind == "paths" else steps
+    pipe = Pipeline(steps, memory=str(tmp_path))
+    for _ in range(2):  # the second time from the cache
+        fitted = clone(pipe).fit(X, y)["cnn"]
+        images = load.transform(paths) if kind == "paths" else X
+        balanced, _ = clone(sampler).fit_resample(images, y)
+        train, _ = fitted.net_.train_split(range(len(balanced)))
+        held = balanced[fitted.validation_indices_]
+        assert not held.made.any()
+        assert len(held) == len(np.unique(held.parents[:, 0])) > 0
+        assert not np.isin(balanced[train.indices].parents, held.parents[:, 0]).any()
+        assert len(train.indices) == fitted.class_counts_.sum()
+
+
+def test_rows_made_elsewhere_refuse_a_validation_split(files):
+    X, y = ImageLoader(size=12).transform(files[0]), files[1]
+    cnn = CNNClassifier(module="small_cnn", validation_fraction=0.3)
+    with pytest.raises(ValueError, match=r"made of unknown images.*Use a sampler of imbemotion"):
+        Pipeline([("balance", SAMPLERS[-1]), ("cnn", cnn)]).fit(X, y)

@@ -123,7 +123,7 @@ or nn.Module class, default="cross_entropy"
 
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         In what the network computes while it is trained; ``"auto"`` takes bfloat16 where the
-        processor or GPU has instructions for it. Weights and predictions are float32 in any
+        processor (with AMX) or GPU gains from it. Weights and predictions are float32 in any
         case.
 
     test_time_augmentation : {"flip"} or None, default=None

@@ -1,0 +1,110 @@
+"""CNNClassifier beside a hand-written PyTorch loop and stock skorch, in images per second.
+
+Run: python benchmarks/bench_training.py [DATA.npz] [--images 6000] [--rounds 5] [--threads 2]
+
+DATA.npz holds FER2013 as ``images`` (n, 48, 48) of uint8, ``labels`` and ``split``; its
+training part is used. Without it, noise images take their place.
+
+All train one epoch of the same network in float32, with Adam, cross-entropy and the same
+batches of 128 images, in turn in one process (A B C A B C ...); the medians of the ratios of
+each round are given:
+
+- the loop shuffles, gathers, scales and steps over a uint8 tensor that is in memory, and
+  adds up the loss, with nothing else around it;
+- stock skorch is given float32 arrays (n, 1, 48, 48) and an nn.Module, as its documentation
+  shows;
+- CNNClassifier is given the uint8 images, and once more with augmentation afresh in every
+  epoch.
+
+It ends with status 1 where CNNClassifier has less than 0.95 of the loop's images per second
+or less than 2 times those of stock skorch, or where augmentation takes 10 % of an epoch or more.
+"""
+
+import argparse
+from time import perf_counter
+
+import numpy as np
+import torch
+from measuring import load_training, times_in_turn
+from skorch import NeuralNetClassifier
+from torch.nn import functional
+
+from imbemotion import Augmentation, CNNClassifier
+from imbemotion.networks import NETWORKS
+
+_BATCH = 128
+
+
+def hand_written(images, labels, network):
+    """Train an epoch as one would write it for this case alone."""
+    optimizer = torch.optim.Adam(network.parameters())
+    network.train()
+    order, total = torch.randperm(len(images)), 0.0
+    for start in range(0, len(images), _BATCH):
+        rows = order[start : start + _BATCH]
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(images[rows].float() / 255), labels[rows])
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(rows)
+    return total / len(images)
+
+
+def contestants(X, y, network):
+    """Give the functions to time; each trains a new network for one epoch."""
+    images, labels = torch.from_numpy(X[:, None]), torch.from_numpy(y)
+    floats = (X[:, None] / 255).astype(np.float32)
+    settings = {"module": network, "batch_size": _BATCH, "max_epochs": 1, "precision": "float32"}
+    plain = CNNClassifier(**settings, random_state=0)
+    augmented = CNNClassifier(**settings, augmentation=Augmentation(), random_state=0)
+    kind = NETWORKS[network]
+    stock = NeuralNetClassifier(
+        kind, module__n_classes=7, criterion=torch.nn.CrossEntropyLoss, max_epochs=1,
+        batch_size=_BATCH, optimizer=torch.optim.Adam, lr=1e-3, train_split=None,
+        iterator_train__shuffle=True, verbose=0,
+    )  # fmt: skip
+    return {
+        "CNNClassifier": lambda: plain.fit(X, y),
+        "hand-written loop": lambda: hand_written(images, labels, kind(n_classes=7)),
+        "stock skorch, float arrays": lambda: stock.fit(floats, y),
+        "CNNClassifier, augmentation": lambda: augmented.fit(X, y),
+    }
+
+
+def main():
+    """Print images per second, and the ratios that were promised, for two networks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="?")
+    parser.add_argument("--images", type=int, default=6000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--networks", nargs="+", default=["small_cnn", "residual_cnn"])
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    X, y = (part[: args.images] for part in load_training(args.data))
+    missed = False
+    for network in args.networks:
+        missed |= compare(X, y, network, args.rounds)
+    raise SystemExit("less than promised" if missed else 0)
+
+
+def compare(X, y, network, rounds):
+    """Print a table for one network, and tell whether a promise was missed."""
+    runs = contestants(X, y, network)
+    times_in_turn(runs.values(), 1)  # to warm up
+    start = perf_counter()
+    times = times_in_turn(runs.values(), rounds)
+    print(f"\n{network}, {len(X):,} images, {rounds} rounds, {perf_counter() - start:.0f} s")
+    for name, seconds in zip(runs, np.median(times, axis=0), strict=True):
+        print(f"{name:30}{len(X) / seconds:9.0f} images/s")
+    ours, loop, stock, augmented = times.T
+    to_loop, to_stock = np.median(loop / ours), np.median(stock / ours)
+    share = np.median((augmented - ours) / augmented)
+    print(f"{to_loop:.2f} of the loop's images/s (promised: 0.95)")
+    print(f"{to_stock:.2f} times stock skorch's (promised: 2)")
+    print(f"augmentation takes {share:.1%} of an epoch (promised: less than 10 %)")
+    return to_loop < 0.95 or to_stock < 2 or share >= 0.1
+
+
+if __name__ == "__main__":
+    main()
