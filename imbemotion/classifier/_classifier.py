@@ -6,11 +6,14 @@ from imbemotion._validation import fit_context
 from imbemotion.classifier._fitting import fit, partial_fit
 from imbemotion.classifier._parameters import CONSTRAINTS
 from imbemotion.classifier._prediction import PredictionMixin
+from imbemotion.classifier._saving import SavingMixin
 
 __all__ = ["CNNClassifier"]
 
 
-class CNNClassifier(PredictionMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
+class CNNClassifier(
+    PredictionMixin, SavingMixin, ClassifierMixin, TransformerMixin, BaseEstimator
+):
     """A convolutional network that learns what it needs from the training data.
 
     Labels may be of any kind; number of classes, channels, class weights and the scale of

@@ -1,0 +1,177 @@
+"""Values as plain JSON, and back again without running any code."""
+
+import math
+from functools import partial
+from importlib import import_module
+from pathlib import Path, PurePath
+
+import numpy as np
+import torch
+
+from imbemotion.augmentation import Augmentation
+
+__all__ = ["Lost", "decode", "encode", "encode_or_lose"]
+
+_TAG = "$"  # the key that tells a tagged value from a dict
+_AS_THEY_ARE = (bool, int, float, str, type(None))
+_HOMES = ("imbemotion.losses", "imbemotion.networks", "torch.nn", "torch.optim")
+
+
+class Lost:
+    """What stands in a file for code, which is never saved.
+
+    Parameters
+    ----------
+    name : str
+        Of the class or function.
+    """
+
+    def __init__(self, name):
+        self.name = name
+
+
+def _refuse(value):
+    named = value if hasattr(value, "__qualname__") else type(value)
+    raise TypeError(f"{named.__module__}.{named.__qualname__}")
+
+
+def encode(value, otherwise=_refuse):
+    """Turn a value into what JSON can hold.
+
+    Parameters
+    ----------
+    value : object
+        Numbers, text, None, lists, tuples, dicts, paths, arrays, tensors,
+        augmentations, random states; classes of this library, of ``torch.nn`` and of
+        ``torch.optim``; and ``functools.partial`` of these.
+
+    otherwise : callable, default=_refuse
+        Gives the text that stands for anything else; the default raises TypeError.
+
+    Returns
+    -------
+    plain : object
+        Lists, dicts, text, finite numbers and None.
+
+    Raises
+    ------
+    TypeError
+        If the value is something else; the message is its name.
+
+    Examples
+    --------
+    >>> encode({"size": (2, 3)})
+    {'size': {'$': 'tuple', 'value': [2, 3]}}
+    >>> decode(encode({"size": (2, 3)}))
+    {'size': (2, 3)}
+    """
+    kind = type(value)
+    if kind in _AS_THEY_ARE and not (kind is float and not math.isfinite(value)):
+        return value
+    if kind is list:
+        return [encode(item, otherwise) for item in value]
+    if kind is dict and all(type(key) is str and key != _TAG for key in value):
+        return {key: encode(item, otherwise) for key, item in value.items()}
+    for tag, (kinds, write, _) in _FORMS.items():
+        if isinstance(value, kinds):
+            return {_TAG: tag, "value": encode(write(value), otherwise)}
+    return otherwise(value)
+
+
+def encode_or_lose(value):
+    """Turn a value into what JSON can hold, or into the name of what it can not hold.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    plain : object
+        Of which ``decode`` makes the value, or a ``Lost``.
+    """
+    try:
+        return encode(value)
+    except TypeError as error:
+        return {_TAG: "lost", "value": str(error)}
+
+
+def decode(plain):
+    """Turn JSON back into the value.
+
+    Parameters
+    ----------
+    plain : object
+        What ``encode`` or ``encode_or_lose`` gave.
+
+    Returns
+    -------
+    value : object
+        The value.
+    """
+    if isinstance(plain, list):
+        return [decode(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if _TAG in plain:
+        return _FORMS[plain[_TAG]][2](decode(plain["value"]))
+    return {key: decode(item) for key, item in plain.items()}
+
+
+def _array_to_plain(array):
+    if array.dtype.kind not in "biufUO" or (array.dtype.kind == "f" and array.itemsize > 8):
+        raise TypeError(f"numpy.ndarray of {array.dtype}")
+    return [array.dtype.str, list(array.shape), array.ravel().tolist()]
+
+
+def _array(plain):
+    dtype, shape, values = plain
+    return np.fromiter(values, dtype=dtype, count=len(values)).reshape(shape)
+
+
+def _class_to_plain(kind):
+    for home in _HOMES:
+        if getattr(import_module(home), kind.__name__, None) is kind:
+            return [home, kind.__name__]
+    return _refuse(kind)
+
+
+def _class(plain):
+    home, name = plain
+    kind = getattr(import_module(home), name, None) if home in _HOMES else None
+    if not (isinstance(kind, type) and issubclass(kind, (torch.nn.Module, torch.optim.Optimizer))):
+        raise ValueError(f"The file names the class {home}.{name}, which is not known here.")
+    return kind
+
+
+def _augmentation_to_plain(policy):
+    return policy.get_params() if type(policy) is Augmentation else _refuse(policy)
+
+
+def _random_state(state):
+    generator = np.random.RandomState()
+    generator.set_state(state)
+    return generator
+
+
+# tag: the types, then from the value to something simpler, and back; scalars before floats.
+# Older versions do not know a new tag, so it comes with a new _VERSION of the archive.
+_FORMS = {
+    "scalar": (np.generic, np.asarray, lambda array: array[()]),
+    "float": (float, repr, float),  # infinite or NaN
+    "tuple": (tuple, list, tuple),
+    "dict": (dict, lambda items: [list(pair) for pair in items.items()], dict),
+    "array": (np.ndarray, _array_to_plain, _array),
+    "tensor": (torch.Tensor, lambda tensor: tensor.detach().cpu().numpy(), torch.as_tensor),
+    "path": (PurePath, str, Path),
+    "augmentation": (Augmentation, _augmentation_to_plain, lambda limits: Augmentation(**limits)),
+    "random_state": (np.random.RandomState, lambda r: r.get_state(legacy=False), _random_state),
+    "class": (type, _class_to_plain, _class),
+    "partial": (
+        partial,
+        lambda call: [call.func, list(call.args), call.keywords],
+        lambda parts: partial(parts[0], *parts[1], **parts[2]),
+    ),
+    "lost": (Lost, lambda lost: lost.name, Lost),
+}

@@ -1,0 +1,287 @@
+"""From a fitted classifier to tensors and JSON, and back to a classifier that predicts."""
+
+import json
+import warnings
+from copy import copy
+from dataclasses import dataclass
+from inspect import signature
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from skorch.history import History
+
+from imbemotion._training import pick_device, seeded
+from imbemotion._validation import DataWarning, shorten
+from imbemotion.classifier._composition import compose_net
+from imbemotion.classifier._plain import Lost, decode, encode, encode_or_lose
+from imbemotion.networks import find_network
+
+__all__ = ["FITTED_ATTRIBUTES", "describe", "rebuild"]
+
+# What fit leaves besides net_; those that are absent are skipped.
+FITTED_ATTRIBUTES = (
+    "_dtype_kind",
+    "_random_state",
+    "class_counts_",
+    "classes_",
+    "feature_names_in_",
+    "image_shape_",
+    "n_features_in_",
+    "n_iter_",
+    "training_prior_",
+    "validation_indices_",
+)
+_SHAPE_THE_NETWORK = ("module", "module_params", "net_params")
+_SETTINGS_OF = {
+    "loss": "criterion__",
+    "loss_params": "criterion__",
+    "optimizer": "optimizer__",
+}
+_NETWORK, _HISTORY = "network.", "history"
+
+
+def describe(classifier):
+    """Turn a fitted classifier into tensors and JSON.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+        Fitted.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+        The state of the network, and the history as the bytes of a JSON text, which has no
+        largest size there.
+
+    content : dict
+        Parameters, fitted attributes and the scale of the pixels.
+
+    Raises
+    ------
+    ValueError
+        If the network or a fitted attribute holds something that is neither tensor nor JSON.
+    """
+    net = classifier.net_
+    tensors = {_NETWORK + name: value for name, value in _state(net.module_).items()}
+    history = json.dumps(encode(list(net.history), otherwise=repr), allow_nan=False)
+    tensors[_HISTORY] = torch.frombuffer(bytearray(history.encode()), dtype=torch.uint8)
+    parameters = classifier.get_params(deep=False)
+    return tensors, {
+        "parameters": {name: encode_or_lose(value) for name, value in parameters.items()},
+        "attributes": _attributes(classifier),
+        "input": [encode(net.input_mean), encode(net.input_scale)],
+    }
+
+
+def _state(module):
+    """Give the tensors of a network, on the CPU, none of which shares memory."""
+    state = module.state_dict()
+    strange = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if strange:
+        raise ValueError(
+            f"The state of a network must be tensors, got others in {shorten(strange, 3)}. "
+            "Save this classifier by joblib.dump."
+        )
+    return {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in state.items()
+    }
+
+
+def _attributes(classifier):
+    found = {}
+    for name in [name for name in FITTED_ATTRIBUTES if name in vars(classifier)]:
+        try:
+            found[name] = encode(getattr(classifier, name))
+        except TypeError as error:
+            raise ValueError(
+                f"{name} must hold numbers or text to be saved, got {error}. "
+                "Save this classifier by joblib.dump."
+            ) from error
+    return found
+
+
+def rebuild(kind, path, tensors, content, given):
+    """Make a fitted classifier of tensors and JSON.
+
+    Parameters
+    ----------
+    kind : type
+        CNNClassifier or a subclass.
+
+    path : Path
+        Where they come from, for messages.
+
+    tensors, content : dict
+        From :func:`describe`.
+
+    given : dict
+        Parameters that take the place of saved ones.
+
+    Returns
+    -------
+    classifier : CNNClassifier
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is needed or unknown, or the network is another one.
+    """
+    saved = {**{k: decode(v) for k, v in content["parameters"].items()}, **given}
+    lost = {name: value.name for name, value in saved.items() if isinstance(value, Lost)}
+    _check_parameters(kind, path, saved, lost)
+    classifier = kind(**{name: value for name, value in saved.items() if name not in lost})
+    classifier._validate_params()
+    for name in content["attributes"].keys() & set(FITTED_ATTRIBUTES):
+        setattr(classifier, name, decode(content["attributes"][name]))
+    state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
+    scale = tuple(decode(part) for part in content["input"])
+    device = pick_device(classifier.device) if "device" in given else _device(classifier.device)
+    net = rebuild_net(classifier, path, state, scale, device, lost)
+    net.history_ = History(decode(json.loads(tensors[_HISTORY].numpy().tobytes())))
+    classifier.net_ = net
+    _warn_of(classifier, lost)
+    return classifier
+
+
+def _warn_of(classifier, lost):
+    for name, what in lost.items():
+        warnings.warn(
+            f"{name}={what} is code, which is never saved, so that {name} is "
+            f"{getattr(classifier, name)!r} now. Predictions are the same; before another fit "
+            f"call set_params({name}=...), or give it to load.",
+            DataWarning,
+            stacklevel=4,  # that of load
+        )
+
+
+def _check_parameters(kind, path, saved, lost):
+    unknown = sorted(set(saved) - set(kind._get_param_names()))
+    if unknown:
+        raise ValueError(
+            f"A {kind.__name__} has no parameter {shorten(unknown)}, which load was given or "
+            f"{path} holds. Correct the name, or update imbemotion."
+        )
+    for name in _SHAPE_THE_NETWORK:
+        if name in lost:
+            raise ValueError(
+                f"{path} was trained with {name}={lost[name]}, which is code and never saved. "
+                f"Give it, as in {kind.__name__}.load(path, {name}=...)."
+            )
+
+
+@dataclass
+class _Blank:
+    """Takes the place of training images where a net is composed after its training."""
+
+    shape: tuple
+    dtype: np.dtype
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+
+def rebuild_net(classifier, path, state, scale, device, lost=()):
+    """Compose the net of a classifier again, with its weights, in evaluation mode.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+        With parameters and fitted attributes, except ``net_``.
+
+    path : Path
+        Where the weights come from, for messages.
+
+    state : dict of str to Tensor
+        State of the network.
+
+    scale : tuple of float or ndarray
+        ``input_mean`` and ``input_scale``.
+
+    device : str
+        Where to put it.
+
+    lost : container of str, default=()
+        Parameters that are not what they were in training.
+
+    Returns
+    -------
+    net : ImageNeuralNetClassifier
+        Initialised, without callbacks, validation, augmentation or drawn batches.
+
+    Raises
+    ------
+    ValueError
+        If the network has other parts or shapes than the state.
+    """
+    stand_in = _for_prediction(classifier, lost)
+    kind = np.uint8 if classifier._dtype_kind == "u" else np.float32
+    rows = np.arange(int(classifier.class_counts_.sum()))
+    task = SimpleNamespace(
+        X=_Blank((len(rows), *classifier.image_shape_), np.dtype(kind)),
+        y=None,
+        sample_weight=None,
+        train=rows,
+        valid=rows[:0],
+        device=device,
+        seed=0,
+        input_scale=scale,
+    )
+    with seeded(0, device):
+        net = compose_net(stand_in, task).initialize()
+    net.classes_inferred_ = np.arange(len(classifier.classes_))
+    _load_state(net, path, state)
+    return net
+
+
+def _for_prediction(classifier, lost):
+    """Copy a classifier, without what a net that is not trained has no use for."""
+    strange = ("callbacks__", *(prefix for name, prefix in _SETTINGS_OF.items() if name in lost))
+    settings = classifier.net_params or {}
+    settings = {name: value for name, value in settings.items() if not name.startswith(strange)}
+    settings |= {**_without_weights(classifier.module), "callbacks": [], "train_split": None}
+    stand_in = copy(classifier)
+    stand_in.net_params, stand_in.callbacks, stand_in.batch_sampling = settings, None, None
+    if "loss" in lost or "loss_params" in lost:
+        stand_in.loss, stand_in.loss_params = "cross_entropy", None
+    return stand_in
+
+
+def _without_weights(module):
+    """Spare networks of ours the file of pretrained weights, which the state replaces."""
+    module = find_network(module) if isinstance(module, str) else module
+    kind = getattr(module, "func", module)  # of a functools.partial
+    ours = getattr(kind, "__module__", "").startswith("imbemotion.")
+    return {"module__weights": None} if ours and "weights" in signature(kind).parameters else {}
+
+
+def _load_state(net, path, state):
+    parts = net.module_.state_dict(keep_vars=True)
+    shapes = [{name: tuple(part.shape) for name, part in side.items()} for side in (parts, state)]
+    names = sorted(set(parts) | set(state))
+    differing = [name for name in names if shapes[0].get(name) != shapes[1].get(name)]
+    if differing:
+        here, there = (side.get(differing[0], "absent") for side in shapes)
+        raise ValueError(
+            f"The network {type(net.module_).__name__} does not fit {path}: it differs in "
+            f"{shorten(differing, 3)}, of which the first must be {there}, got {here}. Give the "
+            "network and its settings as they were in training."
+        )
+    for name, part in parts.items():
+        part.data = part.data.to(state[name].dtype)  # a network may have been made double
+    net.module_.load_state_dict(state)
+    net.module_.eval()
+
+
+def _device(name):
+    """Give a device that is here: the CPU where that of the training is not."""
+    device = pick_device(name)
+    try:
+        torch.empty(1, device=device)
+    except (AssertionError, RuntimeError, NotImplementedError):
+        return "cpu"
+    return device

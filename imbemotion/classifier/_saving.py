@@ -1,0 +1,127 @@
+"""What CNNClassifier can be written to, and read from, without running any code."""
+
+from pathlib import Path
+
+from sklearn.utils.validation import check_is_fitted
+
+from imbemotion.classifier._archive import read_archive, write_archive
+from imbemotion.classifier._rebuilding import describe, rebuild
+
+__all__ = ["SavingMixin"]
+
+
+class SavingMixin:
+    """Save a fitted classifier and load it."""
+
+    def save(self, path):
+        """Write the fitted classifier into one file that runs no code when it is loaded.
+
+        The file is of the safetensors format: the weights, and everything else as JSON in
+        its metadata. It appears when it is whole; a file that was there is replaced.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; its folder must exist.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+
+        FileNotFoundError
+            If there is no such folder.
+
+        IsADirectoryError
+            If the path is a folder.
+
+        ValueError
+            If labels are neither text nor numbers, or the network keeps state that is no
+            tensor.
+
+        See Also
+        --------
+        load : Read the file.
+
+        Notes
+        -----
+        Saved are the parameters, the fitted attributes, and of ``net_`` the weights, the
+        scale of the pixels and the history. Parameters may be plain values, arrays,
+        ``Augmentation``, random states, and classes of this library, of ``torch.nn`` and of
+        ``torch.optim``, also in ``functools.partial``. Other code (a network, loss or
+        augmentation of one's own, callbacks) is never saved, only its name; :meth:`load`
+        says what becomes of it. ``joblib.dump`` saves code too, but runs it when it is read.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from imbemotion import CNNClassifier
+        >>> X = np.zeros((8, 12, 12), dtype=np.uint8)
+        >>> X[4:, :6] = 255
+        >>> y = np.repeat(["below", "above"], 4)
+        >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     again = CNNClassifier.load(f"{folder}/model.safetensors")
+        >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
+        True
+        """
+        check_is_fitted(self, "net_")
+        write_archive(path, *describe(self))
+
+    @classmethod
+    def load(cls, path, **parameters):
+        """Read a classifier that :meth:`save` wrote. No code of the file is run.
+
+        It predicts what the saved one did, bit by bit on the same device with as many
+        threads. Pretrained weights that the network once started from are not needed. Where
+        the device of the training is missing, the network is put on the CPU.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        **parameters : dict
+            Parameters of the classifier that take the place of saved ones:
+            ``module=MyNetwork`` is needed where the network is a class of one's own, and so
+            are ``module_params`` and ``net_params`` that hold code; ``device="cpu"`` puts
+            the classifier elsewhere.
+
+        Returns
+        -------
+        classifier : CNNClassifier
+            Fitted. Its ``net_`` predicts and has the history; it has neither the callbacks
+            nor the split of the training, so that its ``partial_fit`` trains on all images.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+
+        ValueError
+            If it is damaged, no file of :meth:`save`, or of a later format; if a parameter
+            is needed, or unknown; if the network is not the one that was saved.
+
+        Warns
+        -----
+        DataWarning
+            If a loss, optimizer, augmentation or callbacks of one's own were used, which
+            ``parameters`` does not give. They have their defaults then, which matters to
+            another ``fit`` only.
+
+        See Also
+        --------
+        save : Write the file.
+
+        Examples
+        --------
+        >>> from imbemotion import CNNClassifier
+        >>> CNNClassifier.load("missing.safetensors")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: There is no file missing.safetensors. Correct the path.
+        """
+        path = Path(path)
+        return rebuild(cls, path, *read_archive(path), parameters)
