@@ -5,13 +5,14 @@ from pathlib import Path
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion.classifier._archive import read_archive, write_archive
+from imbemotion.classifier._onnx import write_onnx
 from imbemotion.classifier._rebuilding import describe, rebuild
 
 __all__ = ["SavingMixin"]
 
 
 class SavingMixin:
-    """Save a fitted classifier and load it."""
+    """Save a fitted classifier, load it, and export it."""
 
     def save(self, path):
         """Write the fitted classifier into one file that runs no code when it is loaded.
@@ -125,3 +126,48 @@ class SavingMixin:
         """
         path = Path(path)
         return rebuild(cls, path, *read_archive(path), parameters)
+
+    def to_onnx(self, path):
+        """Export the fitted classifier as ONNX, to predict without Python or PyTorch.
+
+        It needs ``pip install 'imbemotion[onnx]'``.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; its folder must exist, a file that was there is replaced. Networks
+            over 1.5 GB get a second file beside it, since one file can't hold them.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+
+        ImportError
+            If onnx or onnxscript is missing, or too old for this PyTorch.
+
+        FileNotFoundError
+            If there is no such folder.
+
+        ValueError
+            If PyTorch can't express the network in ONNX.
+
+        Notes
+        -----
+        The input ``images`` has shape (n, height, width[, channels]), with any n and the
+        height and width of the training, in uint8 where that was the type in training and
+        else in float32; the scale of the pixels is part of the model. The output
+        ``probabilities`` is float32 of shape (n, n_classes). The metadata hold ``classes``,
+        the labels as a JSON list, and ``image_shape``.
+
+        Examples
+        --------
+        Exporting takes PyTorch some seconds, up to half a minute for a large network::
+
+            model.to_onnx("model.onnx")
+            session = onnxruntime.InferenceSession("model.onnx")
+            probabilities = session.run(None, {"images": X})[0]
+            classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+        """
+        check_is_fitted(self, "net_")
+        write_onnx(self, path)
