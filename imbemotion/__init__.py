@@ -40,6 +40,7 @@ _HOMES = {
     "LDAMLoss": "losses",
     "LogitAdjustedLoss": "losses",
     "RandomSampler": "samplers",
+    "ResidualCNN": "networks",
     "SmallCNN": "networks",
     "SoftF1Loss": "losses",
     "UnreadableImagesError": "loading",

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from imbemotion import DeepCNN, SmallCNN
+from imbemotion import DeepCNN, ResidualCNN, SmallCNN
 
 
-@pytest.mark.parametrize("network", [SmallCNN, DeepCNN])
+@pytest.mark.parametrize("network", [SmallCNN, DeepCNN, ResidualCNN])
 @pytest.mark.parametrize("shape", [(1, 48, 48), (3, 64, 50), (1, 1, 4), (2, 1, 1), (3, 224, 224)])
 def test_logits_come_for_images_of_any_size(network, shape):
     logits = network(n_classes=5, channels=shape[0])(torch.zeros(2, *shape))

@@ -23,7 +23,7 @@ class CNNClassifier(
 
     Parameters
     ----------
-    module : str or callable, default="deep_cnn"
+    module : str or callable, default="residual_cnn"
         The network: a name (see :mod:`imbemotion.networks`), or an ``nn.Module`` class that
         takes ``n_classes`` and ``channels`` and maps images (n, channels, height, width) to
         logits.
@@ -220,7 +220,7 @@ or nn.Module class, default="cross_entropy"
     def __init__(
         self,
         *,
-        module="deep_cnn",
+        module="residual_cnn",
         module_params=None,
         loss="cross_entropy",
         loss_params=None,
