@@ -18,9 +18,11 @@ from imbemotion import Augmentation, ImageArray
 from imbemotion.augmentation import _applying
 from imbemotion.augmentation._applying import apply_parameters
 from imbemotion.augmentation._parameters import neutral_parameters
+from imbemotion.augmentation._warping import Warp
 
 HEIGHT, WIDTH = 40, 52
 STRONG = Augmentation.preset("strong").set_params(gamma=0.3, noise=0.05, blur=1.0)
+BLACK = clone(STRONG).set_params(border="constant", rotation=60, translation=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +119,8 @@ def test_erasing_blackens_one_box_of_its_share():
 @settings(max_examples=25, deadline=None)
 @given(
     seeds=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=9),
-    shape=st.sampled_from([(12, 10), (9, 9, 1), (12, 10, 3), (120, 100, 3)]),
-    policy=st.sampled_from([Augmentation(), STRONG, Augmentation.preset("leaf")]),
+    shape=st.sampled_from([(12, 10), (9, 9, 1), (12, 10, 3), (12, 10, 4), (120, 100, 3)]),
+    policy=st.sampled_from([Augmentation(), STRONG, BLACK, Augmentation.preset("leaf")]),
 )
 def test_a_picture_is_the_same_in_any_batch_and_number_of_threads(seeds, shape, policy):
     images = pictures(len(seeds), shape)
@@ -251,6 +253,20 @@ def test_colours_are_warped_as_their_channels_are(border):
     apart = [policy(np.ascontiguousarray(images[..., c]), seeds) for c in range(3)]
     difference = np.abs(together.astype(int) - np.stack(apart, axis=-1))
     assert np.quantile(difference, 0.999) <= 2
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+@pytest.mark.parametrize("shape", [(24, 20), (3, 40, 1), (24, 20, 4), (1, 9), (2, 2)])
+def test_a_black_margin_changes_no_picture(monkeypatch, shape, interpolation):
+    images, seeds = pictures(50, shape), np.arange(50)
+    policy = Augmentation(
+        rotation=60, translation=0.4, perspective=0.5, interpolation=interpolation,
+        brightness=0.0, contrast=0.0, border="constant",
+    )  # fmt: skip
+    with_margin = policy(images, seeds)
+    monkeypatch.setattr(Warp, "_margin", lambda *_: 0)
+    difference = np.abs(with_margin.astype(int) - policy(images, seeds))
+    assert difference.max() <= 2
 
 
 @pytest.mark.parametrize("shape", [(60, 60, 3), (20, 20)])

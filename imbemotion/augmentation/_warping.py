@@ -17,6 +17,7 @@ INTERPOLATIONS = {
     "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
 }
+_WORTH_A_MARGIN = 2**14  # pixels of an image; see Warp._margin
 
 
 class Warp:
@@ -66,9 +67,10 @@ class Warp:
             return
         matrices, size = self._matrices[rows], self._size
         flags, border, warp = self._flags, self._border, cv2.warpPerspective
-        in_colour = images.shape[3:] == (3,)
+        in_colour, margin = images.shape[3:] == (3,), self._margin(images)
+        if in_colour or margin:
+            source, inner, matrices = _room(images, matrices, margin, in_colour)
         if in_colour:
-            source, inner, matrices = self._with_margin(images, matrices)
             result = np.empty_like(inner)
         for image, place, matrix, is_moved, level in zip(
             images, changed, matrices, self._moved[rows].tolist(), black.tolist(), strict=True
@@ -80,23 +82,35 @@ class Warp:
                 cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, inner)
                 warp(source, matrix, size, result, flags, border, fill)
                 cv2.cvtColor(result, cv2.COLOR_RGBA2RGB, place)
+            elif margin:
+                inner[...] = image
+                warp(source, matrix, size, place, flags)  # black around it is the default
             else:
                 warp(image, matrix, size, place, flags, border, fill)
 
-    def _with_margin(self, images, matrices):
-        """Give a place for colour images in which OpenCV resamples them about twice as fast.
+    def _margin(self, images):
+        """Give the width of a black margin with which images are resampled faster.
 
-        It has a fourth channel and, where black surrounds the images, a margin of it: pixels
-        outside of an image are slow, one by one. The result is the same.
+        Pixels outside of an image are slow, one by one, where black surrounds it. The margin
+        spares them; copying a large grey image into its middle takes as long as it spares.
         """
-        height, width = images.shape[1:3]
+        height, width, *channels = images.shape[1:]
         is_black = self._border == cv2.BORDER_CONSTANT and images.dtype == np.uint8
-        margin = max(height, width) // 4 if is_black else 0
-        source = np.zeros((height + 2 * margin, width + 2 * margin, 4), dtype=images.dtype)
-        inner = source[margin : margin + height, margin : margin + width]
-        shift = np.eye(3)
-        shift[:2, 2] = margin
-        return source, inner, shift @ matrices
+        is_worth_it = height * width <= _WORTH_A_MARGIN or channels in ([3], [4])
+        return max(height, width) // 4 if is_black and is_worth_it else 0
+
+
+def _room(images, matrices, margin, in_colour):
+    """Give a black place for one image after another, its middle, and the matrices from there.
+
+    With a fourth channel OpenCV resamples colour images about twice as fast.
+    """
+    height, width, *channels = images.shape[1:]
+    channels = [4] if in_colour else channels
+    source = np.zeros((height + 2 * margin, width + 2 * margin, *channels), dtype=images.dtype)
+    shift = np.eye(3)
+    shift[:2, 2] = margin
+    return source, source[margin : margin + height, margin : margin + width], shift @ matrices
 
 
 def _per_image(values, images):
