@@ -1,10 +1,38 @@
-"""Networks: logits for images of any size and number of channels."""
+"""Networks: logits for images of any size and number of channels; layers that freeze."""
+
+import pickle
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from imbemotion import DeepCNN, ResidualCNN, SmallCNN
+from imbemotion import DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN
+from imbemotion.networks import find_network
+from imbemotion.networks._finding import NETWORKS
+
+PRETRAINED = partial(PretrainedCNN, "shufflenet_v2_x0_5", weights=None)
+ALL = [*NETWORKS.values(), PRETRAINED]
+
+
+def state_of(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def changed(before, module):
+    return {name for name, value in module.state_dict().items() if not value.equal(before[name])}
+
+
+def train(network, n_steps=3):
+    """Train as skorch does, setting the mode in every step."""
+    torch.manual_seed(0)
+    images, labels = torch.rand(6, 1, 16, 16), torch.arange(6) % 3
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
+    for _ in range(n_steps):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network.train()(images), labels).backward()
+        optimizer.step()
+    return network
 
 
 @pytest.mark.parametrize("network", [SmallCNN, DeepCNN, ResidualCNN])
@@ -20,3 +48,127 @@ def test_networks_have_the_layers_of_the_study(network, n):
     assert sum(isinstance(module, nn.Conv2d) for module in modules) == n
     assert sum(isinstance(module, nn.MaxPool2d) for module in modules) == n
     assert sum(isinstance(module, nn.Dropout) for module in modules) == (2 if n == 3 else 0)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_the_head_makes_logits_of_the_features(make):
+    network = make(n_classes=5).eval()
+    images = torch.rand(2, 1, 20, 20)
+    features = network.features(images)
+    assert features.ndim == 2
+    torch.testing.assert_close(network.head(features), network(images))
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_training_batch_of_one_image_works(make):
+    network = make(n_classes=5).train()
+    before = state_of(network)
+    network(torch.rand(1, 1, 1, 1)).sum().backward()
+    assert not changed(before, network)
+    assert all(module.training for module in network.modules())
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_frozen_features_stay_bit_equal_while_the_head_learns(make):
+    network = make(n_classes=3).set_trainable(0)
+    features, head = state_of(network.features), state_of(network.head)
+    train(network)
+    assert not changed(features, network.features)
+    assert changed(head, network.head) == set(head)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_without_freezing_everything_learns(make):
+    network = make(n_classes=3)
+    before = state_of(network)
+    constant = {"features.mean", "features.std"}
+    assert changed(before, train(network)) == set(before) - constant
+
+
+def test_a_share_of_the_layers_can_be_frozen():
+    network = PRETRAINED(n_classes=3).set_trainable(0.5)
+    before = state_of(network.features.backbone)
+    learnt = changed(before, train(network).features.backbone)
+    frozen = [name for name in before if name not in learnt]
+    assert list(before) == [*frozen, *(name for name in before if name in learnt)]
+    assert frozen[0] == "conv1.0.weight"
+    assert "conv5.1.running_mean" in learnt
+    layers = {name.rpartition(".")[0] for name in before}
+    assert len({name.rpartition(".")[0] for name in learnt}) == len(layers) / 2
+
+
+@pytest.mark.parametrize(("share", "n"), [(0, 0), (0.01, 1), (0.5, 2), (1, 3)])
+def test_layers_are_counted_from_the_end(share, n):
+    network = DeepCNN(n_classes=3).set_trainable(share)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    trained = [convolution.weight.requires_grad for convolution in convolutions]
+    assert trained == [False] * (3 - n) + [True] * n
+
+
+def test_dropout_of_frozen_layers_drops_nothing():
+    network = DeepCNN(n_classes=3)
+    network.features.insert(1, nn.Dropout(0.9))
+    assert network.set_trainable(1).train().features[1].training
+    assert not network.set_trainable(0.5).train().features[1].training
+
+
+def test_layers_can_be_unfrozen_step_by_step():
+    network = train(PRETRAINED(n_classes=3).set_trainable(0))
+    for share in (0.2, 1):
+        before = state_of(network.features.backbone)
+        network.set_trainable(share)
+        assert changed(before, train(network).features.backbone)
+    assert all(module.training for module in network.modules())
+
+
+def test_freezing_forgets_gradients():
+    network = train(DeepCNN(n_classes=3)).set_trainable(0)
+    assert all(parameter.grad is None for parameter in network.features.parameters())
+
+
+def test_the_mode_stays_when_layers_freeze():
+    assert not any(m.training for m in DeepCNN(n_classes=3).eval().set_trainable(0.5).modules())
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_shares_lie_between_0_and_1(share):
+    with pytest.raises(ValueError, match=f"share must be from 0 .* got {share}"):
+        DeepCNN(n_classes=3).set_trainable(share)
+
+
+# names
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "shufflenet_v2_x0_5"])
+def test_networks_are_found_by_name_and_can_be_pickled(name):
+    find = pickle.loads(pickle.dumps(find_network(name)))
+    settings = {} if name in NETWORKS else {"weights": None}
+    network = find(n_classes=4, channels=3, **settings)
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("deepcnn", "Did you mean 'deep_cnn'"),
+        ("shuflenet_v2", "Did you mean 'shufflenet_v2_x"),
+        ("ResNet18", "Did you mean 'resnet18'"),
+        ("", r"\.$"),
+    ],
+)
+def test_unknown_names_are_refused_with_near_ones(name, near):
+    with pytest.raises(ValueError, match=f"must be 'small_cnn', .*got '{name}'.*{near}"):
+        find_network(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["fasterrcnn_resnet50_fpn", "deeplabv3_resnet50", "r3d_18", "quantized_resnet18"]
+)
+def test_networks_for_other_purposes_are_refused(name):
+    with pytest.raises(ValueError, match=f"must classify images, got '{name}'"):
+        find_network(name)
+
+
+def test_names_are_strings():
+    with pytest.raises(TypeError, match="must be a string, got int"):
+        find_network(18)

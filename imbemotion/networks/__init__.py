@@ -1,12 +1,9 @@
 """Networks: from images (n, C, H, W) to logits (n, n_classes)."""
 
+from imbemotion.networks._finding import NETWORKS as NETWORKS
+from imbemotion.networks._finding import find_network
+from imbemotion.networks._pretrained import PretrainedCNN
 from imbemotion.networks._residual import ResidualCNN
 from imbemotion.networks._small import DeepCNN, SmallCNN
 
-__all__ = ["DeepCNN", "ResidualCNN", "SmallCNN"]
-
-NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN, "residual_cnn": ResidualCNN}
-
-
-def find_network(name):
-    return NETWORKS.get(name, name)
+__all__ = ["DeepCNN", "PretrainedCNN", "ResidualCNN", "SmallCNN", "find_network"]

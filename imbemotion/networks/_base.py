@@ -56,7 +56,7 @@ class _Network(nn.Module):
         """
         if not 0 <= share <= 1:
             raise ValueError(f"share must be from 0 (the head alone) to 1 (all), got {share}.")
-        layers = [m for m in self.features.modules() if any(True for _ in m.parameters(False))]
+        layers = [m for m in self.features.modules() if list(m.parameters(recurse=False))]
         n_frozen = len(layers) - ceil(share * len(layers))
         for number, layer in enumerate(layers):
             for parameter in layer.parameters(recurse=False):
@@ -83,8 +83,8 @@ class _Network(nn.Module):
             return self
         frozen = False  # a module without parameters does as the one before
         for module in self.features.modules():
-            if any(True for _ in module.parameters()):
-                frozen = not any(parameter.requires_grad for parameter in module.parameters())
+            trains = [parameter.requires_grad for parameter in module.parameters()]
+            frozen = not any(trains) if trains else frozen
             module.training = mode and not frozen
         return self
 

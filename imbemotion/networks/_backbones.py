@@ -1,0 +1,245 @@
+"""Networks of torchvision and timm without their classifiers."""
+
+from bisect import bisect
+from dataclasses import dataclass
+from itertools import chain, takewhile
+from os import PathLike
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from imbemotion.networks._names import TIMM, check_timm, check_torchvision
+from imbemotion.networks._weights import download_state, load_state, no_download, read_state
+
+__all__ = ["Backbone", "make_backbone", "n_features_of", "smallest_size", "widen"]
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+# Their weights expect -1 to 1, and helpers for training stand beside the classifier.
+_INCEPTIONS = ("googlenet", "inception_v3")
+_HELPERS = ("aux1.", "aux2.", "AuxLogits.")
+_TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+_PATIENCE = 5  # seconds for an answer of the hub
+
+
+@dataclass
+class Backbone:
+    """A network without its classifier, and what its weights expect.
+
+    Parameters
+    ----------
+    module : nn.Module
+        From normalised images (n, 3, H, W) to features (n, d).
+
+    mean, std : tuple of float
+        Of the colours, with pixels from 0 to 1.
+
+    size : tuple of int
+        A height and width that it takes.
+    """
+
+    module: nn.Module
+    mean: tuple
+    std: tuple
+    size: tuple = (224, 224)
+
+
+def make_backbone(name, weights):
+    """Build a network without its classifier.
+
+    Parameters
+    ----------
+    name : str
+        A classification model of torchvision, or ``timm/NAME``.
+
+    weights : str, Path or None
+        A name of weights, a path, or None for random ones.
+
+    Returns
+    -------
+    backbone : Backbone
+        The network, in the memory of the processor.
+
+    Raises
+    ------
+    ValueError
+        If name or weights are not known, or a file does not fit.
+
+    OSError
+        If there is no such file, or weights can't be downloaded.
+
+    ImportError
+        If timm is needed and missing.
+    """
+    build = _from_timm if str(name).startswith(TIMM) else _from_torchvision
+    return build(name, weights)
+
+
+def _is_path(weights):
+    if isinstance(weights, str):
+        return bool(Path(weights).suffix) or Path(weights).exists()
+    return isinstance(weights, PathLike)
+
+
+def _unknown_weights(name, weights, known):
+    return ValueError(
+        f"weights of {name} must be one of {known}, the path of a file or None, got {weights!r}."
+    )
+
+
+def _from_torchvision(name, weights):
+    from torchvision import models
+
+    check_torchvision(name)
+    presets = models.get_model_weights(name)
+    is_name = isinstance(weights, str) and weights in presets.__members__
+    if not is_name and weights is not None and not _is_path(weights):
+        raise _unknown_weights(name, weights, list(presets.__members__))
+    helpers = {"aux_logits": False, "init_weights": True} if name in _INCEPTIONS else {}
+    module = models.get_model(name, weights=None, **helpers)
+    skip = (f"{_drop_classifier(module)}.", *_HELPERS)
+    preset = presets[weights if is_name else "DEFAULT"]
+    if is_name:
+        load_state(module, download_state(preset), str(preset), skip)
+    elif weights is not None:
+        load_state(module, read_state(weights), str(weights), skip)
+    transform = preset.transforms()
+    mean, std = _HALVES if name in _INCEPTIONS else (transform.mean, transform.std)
+    return Backbone(module, tuple(mean), tuple(std))
+
+
+def _drop_classifier(module):
+    """Take away the classifier and what comes with it, and give its name.
+
+    What normalises the features before its first linear layer stays. Features are averaged
+    over the whole image, where some networks keep a grid of 7 x 7 for huge layers.
+    """
+    name, classifier = list(module.named_children())[-1]
+    layers = list(classifier) if isinstance(classifier, nn.Sequential) else [classifier]
+    kept = list(takewhile(lambda layer: not isinstance(layer, nn.Linear | nn.Conv2d), layers))
+    kept = [layer for layer in kept if not isinstance(layer, nn.Dropout)]
+    if any(isinstance(layer, nn.Conv2d) for layer in layers):
+        kept = [nn.AdaptiveAvgPool2d(1)]
+    setattr(module, name, nn.Sequential(*kept))
+    if isinstance(getattr(module, "avgpool", None), nn.AdaptiveAvgPool2d):
+        module.avgpool = nn.AdaptiveAvgPool2d(1)
+    return name
+
+
+def _from_timm(name, weights):
+    timm = check_timm(name)
+    model_name = name.removeprefix(TIMM)
+    if weights == "DEFAULT":
+        module = _timm_with_weights(timm, model_name)
+    elif weights is None or _is_path(weights):
+        module = timm.create_model(model_name, pretrained=False, num_classes=0)
+    else:
+        raise _unknown_weights(name, weights, ["DEFAULT"])
+    settings = module.pretrained_cfg
+    if weights not in (None, "DEFAULT"):
+        classifiers = settings.get("classifier") or ()
+        classifiers = (classifiers,) if isinstance(classifiers, str) else classifiers
+        skip = tuple(f"{classifier}." for classifier in classifiers)
+        load_state(module, read_state(weights), str(weights), skip)
+    mean, std = settings.get("mean", _IMAGENET[0]), settings.get("std", _IMAGENET[1])
+    return Backbone(module, tuple(mean), tuple(std), tuple(settings["input_size"][1:]))
+
+
+def _timm_with_weights(timm, name):
+    if not timm.is_model_pretrained(name):
+        raise ValueError(
+            f"timm has no weights for {name!r}. Give weights the path of a file, or None for "
+            "random ones."
+        )
+    try:
+        _wait_for_hub(timm.get_pretrained_cfg(name))
+        return timm.create_model(name, pretrained=True, num_classes=0)
+    except Exception as error:  # no network, no space, a file that is damaged
+        raise no_download(f"{TIMM}{name}", error) from error
+
+
+def _wait_for_hub(settings):
+    """Raise soon where the hub does not answer: timm itself would try for most of a minute."""
+    import huggingface_hub as hub
+
+    kept = (hub.try_to_load_from_cache(settings.hf_hub_id, file) for file in _TIMM_FILES)
+    if settings.hf_hub_id and not any(isinstance(path, str) for path in kept):
+        hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=_PATIENCE)
+
+
+def widen(module, n_more):
+    """Let a network take more channels, which at first have no influence.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its first convolution is given weights of zero for them.
+
+    n_more : int
+        How many channels come after the colours.
+
+    Raises
+    ------
+    ValueError
+        If the network does not begin with a convolution of the colours.
+    """
+    first = next((m for m in module.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None or first.in_channels != 3 or first.groups != 1:
+        raise ValueError(
+            f"channels must be 1 or 3 for a network that begins as {type(module).__name__} does, "
+            f"got {n_more} more. Use ImageLoader to make grey or RGB images."
+        )
+    new = first.weight.new_zeros(len(first.weight), n_more, *first.kernel_size)
+    first.weight = nn.Parameter(torch.cat([first.weight.detach(), new], dim=1))
+    first.in_channels += n_more
+
+
+def n_features_of(module, channels, height, width):
+    """Count the features that a network makes of an image, without computing them.
+
+    Parameters
+    ----------
+    module : nn.Module
+        From images to features.
+
+    channels, height, width : int
+        Of the image.
+
+    Returns
+    -------
+    n_features : int
+        0 if it can't take such an image.
+    """
+    named = chain(module.named_parameters(), module.named_buffers())
+    shapes_only = {name: tensor.to("meta") for name, tensor in named}
+    images = torch.empty(2, channels, height, width, device="meta")
+    try:
+        with torch.no_grad():
+            return functional_call(module, shapes_only, (images,)).flatten(1).shape[1]
+    except (RuntimeError, ValueError, AssertionError):
+        return 0
+
+
+def smallest_size(module, channels, limit):
+    """Find the smallest square images that a network takes.
+
+    Parameters
+    ----------
+    module : nn.Module
+        From images to features.
+
+    channels : int
+        Of the images.
+
+    limit : int
+        A height and width that it takes.
+
+    Returns
+    -------
+    size : int
+        Height and width.
+    """
+    sizes = range(1, limit + 1)
+    return sizes[bisect(sizes, 0, key=lambda size: n_features_of(module, channels, size, size))]

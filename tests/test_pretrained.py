@@ -1,0 +1,461 @@
+"""Pretrained networks: their weights arrive, wherever from, and fit images of any channels."""
+
+import copy
+import pickle
+import sys
+import time
+from functools import partial
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision import models
+
+from imbemotion import CNNClassifier, PretrainedCNN, find_network
+from imbemotion.networks import _backbones
+
+NAME = "squeezenet1_1"  # the fastest to build
+TIMM_NAME = "timm/test_resnet"
+LITE = "timm/tf_efficientnet_lite0"
+LITE_FILE = "weights/tf_efficientnet_lite0_imagenet.safetensors"
+
+
+def make(name=NAME, **settings):
+    settings = {"weights": None, "n_classes": 3, **settings}
+    return PretrainedCNN(name, **settings).eval()
+
+
+def headless(original):
+    """Average what the network computes before its classifier."""
+    return lambda images: original.features(images).mean((2, 3))
+
+
+@pytest.fixture(scope="module")
+def original():
+    torch.manual_seed(0)
+    return models.get_model(NAME, weights=None).eval()
+
+
+@pytest.fixture(scope="module")
+def path(original, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.safetensors"
+    save_file(original.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def images():
+    return torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Give the folder in which PyTorch keeps downloads, and no way to download."""
+
+    def fail(*args, **kwargs):
+        raise URLError("Name or service not known")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def expected_features(original, images):
+    """Normalise by the transform that torchvision gives, and leave the classifier out."""
+    transform = models.get_model_weights(NAME).DEFAULT.transforms()
+    mean, std = torch.tensor([transform.mean, transform.std])[:, :, None, None]
+    return headless(original)((images - mean) / std)
+
+
+# architectures
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
+     "shufflenet_v2_x0_5", "squeezenet1_1"],
+)  # fmt: skip
+def test_features_are_what_the_original_classifies(name, images):
+    network = make(name, channels=3, normalize=False)
+    settings = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    whole = models.get_model(name, **settings).eval()
+    whole.load_state_dict(network.features.backbone.state_dict(), strict=False)
+    taken = []
+    classifier = [m for m in whole.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    first = next(m for m in classifier if m.weight.shape[1] == network.features.n_features
+                 and m in list(list(whole.children())[-1].modules()))  # fmt: skip
+    first.register_forward_pre_hook(lambda module, args: taken.append(args[0]))
+    whole(images)
+    pooled = taken[0].mean((2, 3)) if taken[0].ndim == 4 else taken[0]
+    torch.testing.assert_close(network.features(images), pooled)
+
+
+def test_huge_layers_of_old_classifiers_are_left_out():
+    network = make("alexnet")
+    assert network.features(torch.zeros(2, 1, 63, 70)).shape == (2, 256)
+    assert sum(p.numel() for p in network.parameters()) < 3e6  # 61 million in the original
+
+
+@pytest.mark.parametrize("hidden", [None, 16])
+def test_the_head_normalises_and_ends_in_classes(hidden):
+    head = make(hidden=hidden, dropout=0.5).head
+    assert isinstance(head[0], nn.BatchNorm1d)
+    assert head[1].p == 0.5
+    assert (head[-1].in_features, head[-1].out_features) == (hidden or 512, 3)
+
+
+def test_part_of_the_layers_may_be_frozen_from_the_start():
+    network = make(trainable=0)
+    assert not any(parameter.requires_grad for parameter in network.features.parameters())
+    assert all(parameter.requires_grad for parameter in network.head.parameters())
+
+
+# channels and normalisation
+
+
+def test_pixels_are_normalised_as_the_weights_expect(original, path, images):
+    features = make(weights=path, channels=3).features(images)
+    torch.testing.assert_close(features, expected_features(original, images))
+
+
+def test_normalisation_can_be_left_out(original, path, images):
+    features = make(weights=path, channels=3, normalize=False).features(images)
+    torch.testing.assert_close(features, headless(original)(images))
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_a_grey_image_has_the_features_of_the_same_in_colour(path, images, normalize):
+    grey, colour = (make(weights=path, channels=n, normalize=normalize) for n in (1, 3))
+    expected = colour.features(images[:, :1].repeat(1, 3, 1, 1))
+    torch.testing.assert_close(grey.features(images[:, :1]), expected)
+
+
+def test_weights_summed_over_the_colours_do_the_same_where_means_are_equal(images):
+    network = make(TIMM_NAME)
+    network.features.mean[:], network.features.std[:] = 0.5, 0.25
+    summed = copy.deepcopy(network.features.backbone)
+    first = next(m for m in summed.modules() if isinstance(m, nn.Conv2d))
+    first.weight, first.in_channels = nn.Parameter(first.weight.sum(1, keepdim=True)), 1
+    expected = summed((images[:, :1] - 0.5) / 0.25)
+    torch.testing.assert_close(network.features(images[:, :1]), expected)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_further_channels_have_no_influence_at_first(path, images, n):
+    few, more = (make(weights=path, channels=channels) for channels in (n, n + 1))
+    colours = images[:, :n]
+    with_alpha = torch.cat([colours, torch.rand(2, 1, 40, 40)], dim=1)
+    torch.testing.assert_close(more.features(with_alpha), few.features(colours))
+
+
+def test_further_channels_are_learnt():
+    network = make(channels=4, weights=None)
+    network.features(torch.rand(2, 4, 40, 40)).sum().backward()
+    gradient = network.features.backbone.features[0].weight.grad
+    assert gradient.shape[1] == 4
+    assert gradient[:, 3].abs().max() > 0
+
+
+def test_further_channels_need_a_convolution_at_the_start():
+    with pytest.raises(ValueError, match=r"channels must be 1 or 3 for .*Linear.* got 1 more"):
+        _backbones.widen(nn.Linear(3, 3), 1)
+
+
+@pytest.mark.parametrize("channels", [0, -1])
+def test_there_must_be_a_channel(channels):
+    with pytest.raises(ValueError, match=f"channels must be 1 or more, got {channels}"):
+        make(channels=channels)
+
+
+def test_images_of_other_channels_are_refused(images):
+    with pytest.raises(ValueError, match=r"\(n, 1, height, width\), got \(2, 3, 40, 40\)"):
+        make()(images)
+
+
+# sizes
+
+
+@pytest.mark.parametrize("size", [(48, 48), (32, 32), (20, 33), (1, 1)])
+def test_small_images_can_be_trained_on(size):
+    network = make("shufflenet_v2_x0_5").train()
+    network(torch.rand(2, 1, *size)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "smallest"),
+    [("squeezenet1_1", 16, 17), ("timm/vit_tiny_patch16_224", 48, 224)],
+)
+def test_images_that_are_too_small_are_refused_with_the_smallest_size(name, size, smallest):
+    pytest.importorskip("timm")
+    message = f"can't take images of {size} x {size} pixels; .* have {smallest} x {smallest}"
+    with pytest.raises(ValueError, match=message):
+        make(name)(torch.zeros(2, 1, size, size))
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match=r"type"):
+        make()(torch.zeros(2, 1, 48, 48, dtype=torch.complex64))
+
+
+# files of weights
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("classifier", ["whole", "absent", "other"])
+def test_weights_come_from_pytorch_files(original, tmp_path, images, classifier, wrapper):
+    state = dict(original.state_dict())
+    if classifier != "whole":
+        state = {
+            name: value for name, value in state.items() if not name.startswith("classifier.")
+        }
+    if classifier == "other":
+        state["classifier.1.weight"] = torch.zeros(7, 512, 1, 1)
+    path = tmp_path / "weights.pth"
+    torch.save({wrapper: state, "epoch": 3} if wrapper else state, path)
+    features = make(weights=str(path), channels=3).features(images)
+    torch.testing.assert_close(features, expected_features(original, images))
+
+
+def test_weights_come_from_files_without_counts_of_batches():
+    module, state = nn.BatchNorm2d(2), nn.BatchNorm2d(2).state_dict()
+    del state["num_batches_tracked"]
+    _backbones.load_state(module, {**state, "bias": torch.full((2,), 5.0)}, "file", ("fc.",))
+    assert module.bias.tolist() == [5, 5]
+
+
+def test_densenets_are_read_under_the_old_names_of_their_layers():
+    state = {"denseblock1.denselayer1.norm.1.weight": torch.ones(2)}
+    block = nn.ModuleDict({"norm1": nn.BatchNorm1d(2, track_running_stats=False)})
+    module = nn.ModuleDict({"denseblock1": nn.ModuleDict({"denselayer1": block})})
+    state["denseblock1.denselayer1.norm.1.bias"] = torch.full((2,), 5.0)
+    _backbones.load_state(module, state, "file", ("classifier.",))
+    assert block["norm1"].bias.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_was_trained_here_can_be_trained_on(path, tmp_path, images, channels):
+    first = make(weights=path, channels=1)
+    torch.save(first.state_dict(), tmp_path / "faces.pt")
+    second = make(weights=tmp_path / "faces.pt", n_classes=5, channels=channels)
+    grey = images[:, :1]
+    expected = first.features(grey)
+    torch.testing.assert_close(second.features(grey.repeat(1, channels, 1, 1)), expected)
+
+
+class Trap:
+    """Something that leaves a trace if it is unpickled."""
+
+    trace = []
+
+    def __reduce__(self):
+        return self.trace.append, ("sprung",)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        (".safetensors", b""),
+        (".safetensors", b"\x00" * 64),
+        (".pth", b""),
+        (".pth", b"no weights at all"),
+        (".pth", b"PK\x03\x04 damaged"),
+        (".pth", pickle.dumps(Trap())),
+    ],
+)
+def test_damaged_files_are_named_and_nothing_in_them_is_run(tmp_path, suffix, content):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"weights{suffix} is no file of weights .* failed with"):
+        make(weights=path)
+    assert not Trap.trace
+
+
+def test_truncated_files_are_named(path, tmp_path):
+    short = tmp_path / "short.safetensors"
+    short.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"short.safetensors is no file of weights"):
+        make(weights=short)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (torch.zeros(3), "it holds one Tensor"),
+        ({"epoch": 3, "best": 0.5}, "no tensor under epoch, best"),
+        ({}, "no tensor under any name"),
+    ],
+)
+def test_files_of_something_else_are_named(tmp_path, content, reason):
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=rf"other.pt is no file of weights .*{reason}"):
+        make(weights=tmp_path / "other.pt")
+
+
+def damage(state, kind):
+    if kind == "missing":
+        del state["features.0.weight"]
+    elif kind == "unknown":
+        state["conv9.weight"] = torch.zeros(1)
+    else:
+        state["features.0.weight"] = torch.zeros(64, 1, 3, 3)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "no tensors for 1 names: features.0.weight"),
+        ("unknown", "1 tensors that it has not: conv9.weight"),
+        ("shape", r"features.0.weight of shape \(64, 1, 3, 3\), expected \(64, 3, 3, 3\)"),
+    ],
+)
+def test_weights_of_another_network_are_refused_with_the_first_names(
+    original, tmp_path, kind, message
+):
+    save_file(damage(dict(original.state_dict()), kind), tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=f"other.safetensors does not fit .*{message}"):
+        make(weights=tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("weights", ["nowhere.safetensors", "no/where.pth"])
+def test_files_that_do_not_exist_are_named(weights):
+    with pytest.raises(FileNotFoundError, match=f"no file of weights at {weights}"):
+        make(weights=weights)
+
+
+@pytest.mark.parametrize("weights", ["IMAGENET1K_V9", 5])
+@pytest.mark.parametrize(("name", "known"), [(NAME, "'IMAGENET1K_V1'"), (TIMM_NAME, "'DEFAULT'")])
+def test_unknown_weights_are_refused(name, known, weights):
+    pytest.importorskip("timm")
+    with pytest.raises(ValueError, match=rf"must be one of \[.*{known}.*got {weights!r}"):
+        make(name, weights=weights)
+
+
+# downloads
+
+
+@pytest.mark.parametrize("weights", ["DEFAULT", "IMAGENET1K_V1"])
+def test_weights_that_were_downloaded_are_found(hub, original, images, weights):
+    url = models.get_model_weights(NAME).DEFAULT.url
+    torch.save(original.state_dict(), hub / url.rpartition("/")[2])
+    features = find_network(NAME)(n_classes=3, channels=3, weights=weights).eval().features(images)
+    torch.testing.assert_close(features, expected_features(original, images))
+
+
+def test_one_sentence_says_that_there_is_no_network(hub, capsys):
+    message = r"IMAGENET1K_V1 can't be downloaded: Name or service not known\. Check the network"
+    with pytest.raises(OSError, match=message):
+        make(weights="DEFAULT")
+    assert capsys.readouterr().out == ""
+
+
+# timm
+
+
+def test_a_sentence_says_how_to_install_timm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ImportError, match=r"pip install 'imbemotion\[timm\]'"):
+        find_network(TIMM_NAME)
+
+
+def test_models_of_timm_have_their_own_normalisation(images):
+    timm = pytest.importorskip("timm")
+    network = make(LITE, channels=3)
+    whole = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
+    whole.load_state_dict(network.features.backbone.state_dict())
+    torch.testing.assert_close(network.features(images), whole((images - 0.5) / 0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("timm/resnet_18", "Did you mean 'timm/resnet"),
+        ("timm/", "no model of the name"),
+        ("timm/resnet18.a9", "one of .*'a1_in1k', .*got the tag 'a9'"),
+    ],
+)
+def test_unknown_models_of_timm_are_refused(name, message):
+    pytest.importorskip("timm")
+    with pytest.raises(ValueError, match=message):
+        find_network(name)
+
+
+def test_models_of_timm_without_weights_are_refused():
+    pytest.importorskip("timm")
+    with pytest.raises(ValueError, match="timm has no weights for 'mixer_s32_224'"):
+        make("timm/mixer_s32_224", weights="DEFAULT")
+
+
+def test_a_hub_that_can_not_be_reached_is_said_soon(tmp_path, monkeypatch):
+    pytest.importorskip("timm")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(OSError, match=f"{TIMM_NAME} can't be downloaded: .* None for random"):
+        make(TIMM_NAME, weights="DEFAULT")
+    assert time.monotonic() - start < 10
+
+
+def test_weights_of_timm_that_were_downloaded_are_found(monkeypatch):
+    timm = pytest.importorskip("timm")
+    import huggingface_hub
+
+    whole = timm.create_model("test_resnet")
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *args: "kept")
+    monkeypatch.setattr(
+        timm.models._builder, "load_state_dict_from_hf", lambda *args, **kwargs: whole.state_dict()
+    )
+    backbone = find_network(TIMM_NAME)(n_classes=3).features.backbone
+    torch.testing.assert_close(backbone.conv1[0].weight, whole.conv1[0].weight)
+
+
+# copies
+
+
+def test_copies_compute_the_same(path, images):
+    network = make(weights=path, channels=3, trainable=0.5)
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        torch.testing.assert_close(other(images), network(images))
+        trained = [parameter.requires_grad for parameter in other.parameters()]
+        assert trained == [parameter.requires_grad for parameter in network.parameters()]
+
+
+def test_the_state_holds_everything(path, images):
+    network, other = make(weights=path, channels=3), make(channels=3, normalize=False)
+    other.load_state_dict(network.state_dict())
+    torch.testing.assert_close(other(images), network(images))
+
+
+# the whole way
+
+
+def test_skorch_sets_the_network_up():
+    X = np.random.default_rng(0).integers(0, 256, (9, 20, 20, 3), dtype=np.uint8)
+    module = partial(PretrainedCNN, NAME, weights=None, trainable=0)
+    model = CNNClassifier(module=module, max_epochs=1, batch_size=4, device="cpu", random_state=0)
+    model.fit(X, np.arange(9) % 3)
+    copied = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.slow
+def test_real_weights_see_more_in_faces_than_random_ones(data_folder):
+    pytest.importorskip("timm")
+    data = np.load(data_folder / "fer2013_48.npz")
+    rows = [np.flatnonzero(data["labels"] == label)[:40] for label in ("happy", "surprise")]
+    X, y = data["images"][np.concatenate(rows)], np.repeat(["happy", "surprise"], 40)
+    scores = {}
+    for weights in (data_folder / LITE_FILE, None):
+        module = partial(PretrainedCNN, LITE, weights=weights, trainable=0)
+        model = CNNClassifier(module=module, max_epochs=8, device="cpu", random_state=0)
+        model.fit(X[::2], y[::2])
+        scores[weights] = (model.predict(X[1::2]) == y[1::2]).mean()
+    assert scores[data_folder / LITE_FILE] > max(0.7, scores[None])
