@@ -154,13 +154,13 @@ def _timm_with_weights(timm, name):
             "random ones."
         )
     try:
-        _wait_for_hub(timm.get_pretrained_cfg(name))
+        _check_hub(timm.get_pretrained_cfg(name))
         return timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # no network, no space, a file that is damaged
         raise no_download(f"{TIMM}{name}", error) from error
 
 
-def _wait_for_hub(settings):
+def _check_hub(settings):
     """Raise soon where the hub does not answer: timm itself would try for most of a minute."""
     import huggingface_hub as hub
 
@@ -241,5 +241,5 @@ def smallest_size(module, channels, limit):
     size : int
         Height and width.
     """
-    sizes = range(1, limit + 1)
-    return sizes[bisect(sizes, 0, key=lambda size: n_features_of(module, channels, size, size))]
+    sizes = range(1, limit)
+    return 1 + bisect(sizes, 0, key=lambda size: n_features_of(module, channels, size, size))
