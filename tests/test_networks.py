@@ -3,11 +3,12 @@
 import pickle
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from imbemotion import DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN
+from imbemotion import CNNClassifier, DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN
 from imbemotion.networks import find_network
 from imbemotion.networks._finding import NETWORKS
 
@@ -172,3 +173,28 @@ def test_networks_for_other_purposes_are_refused(name):
 def test_names_are_strings():
     with pytest.raises(TypeError, match="must be a string, got int"):
         find_network(18)
+
+
+def test_features_can_start_from_a_saved_classifier(tmp_path):
+    X = np.random.default_rng(0).integers(0, 256, (12, 16, 16), dtype=np.uint8)
+    settings = {"max_epochs": 1, "n_threads": 1, "random_state": 0}
+    first = CNNClassifier(**settings).fit(X, np.arange(12) % 3)
+    first.save(tmp_path / "first.safetensors")
+    weights = {"weights": tmp_path / "first.safetensors"}
+    network = ResidualCNN(n_classes=5, **weights)
+    expected = first.net_.module_.features.state_dict()
+    for name, value in network.features.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+    second = CNNClassifier(**settings, module_params=weights).fit(X, np.arange(12) % 5)
+    assert second.predict_proba(X).shape == (12, 5)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "small.pt"
+    torch.save(ResidualCNN(n_classes=5, widths=(4, 8)).state_dict(), path)
+    with pytest.raises(ValueError, match=r"small.pt does not fit the network.*no tensors for"):
+        ResidualCNN(n_classes=5, weights=path)
+    with pytest.raises(ValueError, match=r"of shape \(4, 1, 3, 3\), expected \(2, 1, 3, 3\)"):
+        ResidualCNN(n_classes=5, widths=(2, 8), weights=path)
+    with pytest.raises(FileNotFoundError, match="no file of weights at nowhere"):
+        ResidualCNN(n_classes=5, weights="nowhere")

@@ -58,11 +58,15 @@ def compose_net(classifier, task):
         "verbose": 0,
         **(classifier.net_params or {}),
     }
-    return ImageNeuralNetClassifier(find_network(classifier.module), **settings)
+    return ImageNeuralNetClassifier(_network(classifier.module), **settings)
+
+
+def _network(module):
+    return find_network(module) if isinstance(module, str) else module
 
 
 def _network_settings(classifier, task):
-    X, network = task.X, find_network(classifier.module)
+    X, network = task.X, _network(classifier.module)
     mean, scale = task.input_scale or input_scale(X[task.train])
     params = {
         "n_classes": len(classifier.classes_),

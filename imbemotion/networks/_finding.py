@@ -18,8 +18,8 @@ def find_network(name):
     Parameters
     ----------
     name : str
-        ``"small_cnn"``, ``"deep_cnn"`` or ``"residual_cnn"``; the name of a classification model of
-        ``torchvision.models``; or ``"timm/NAME"``.
+        ``"small_cnn"``, ``"deep_cnn"`` or ``"residual_cnn"``; the name of a classification
+        model of ``torchvision.models``; or ``"timm/NAME"``.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from imbemotion.networks._base import _Network
+from imbemotion.networks._weights import load_features
 
 __all__ = ["ResidualCNN"]
 
@@ -35,6 +36,10 @@ class ResidualCNN(_Network):
     dropout : float, default=0.2
         Share of the features that the head does not see in training.
 
+    weights : str, Path or None, default=None
+        A file to take the features from: one that ``CNNClassifier.save`` wrote, or a state
+        dict. The head starts afresh, for whatever classes. None starts with random ones.
+
     References
     ----------
     .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
@@ -51,7 +56,14 @@ class ResidualCNN(_Network):
     """
 
     def __init__(
-        self, n_classes, channels=1, *, widths=(16, 32, 64, 128, 256), depth=1, dropout=0.2
+        self,
+        n_classes,
+        channels=1,
+        *,
+        widths=(16, 32, 64, 128, 256),
+        depth=1,
+        dropout=0.2,
+        weights=None,
     ):
         super().__init__()
         depths = (depth,) * (len(widths) - 1) if isinstance(depth, int) else depth
@@ -63,6 +75,8 @@ class ResidualCNN(_Network):
             layers += [_Block(width, width) for _ in range(n_blocks - 1)]
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], n_classes))
+        if weights is not None:
+            load_features(self, weights)
         self.to(memory_format=torch.channels_last)  # on which convolutions are faster
 
 

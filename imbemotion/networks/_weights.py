@@ -9,9 +9,11 @@ import torch
 
 from imbemotion._validation import shorten
 
-__all__ = ["download_state", "load_state", "read_state"]
+__all__ = ["download_state", "load_features", "load_state", "read_state"]
 
+_FEATURES = "features."
 _OWN = "features.backbone."  # in the state of a PretrainedCNN, before the names of its backbone
+_SAVED = "network."  # in a file of CNNClassifier.save, before the names of the network
 _WRAPPERS = ("state_dict", "model")  # under which training scripts store the state
 # as densenets named their layers when their weights were published
 _OLD_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..+)")
@@ -23,7 +25,8 @@ def read_state(path):
     Parameters
     ----------
     path : str or Path
-        A .safetensors file, or a state dict that ``torch.save`` wrote.
+        A .safetensors file, such as ``CNNClassifier.save`` writes, or a state dict that
+        ``torch.save`` wrote.
 
     Returns
     -------
@@ -53,6 +56,12 @@ def read_state(path):
             state = state[wrapper]
     if not isinstance(state, dict):
         raise _unreadable(path, f"it holds one {type(state).__name__}")
+    if any(name.startswith(_SAVED) for name in state):
+        state = {
+            name.removeprefix(_SAVED): value
+            for name, value in state.items()
+            if name.startswith(_SAVED)
+        }
     others = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if others or not state:
         raise _unreadable(path, f"it holds no tensor under {shorten(others, 3) or 'any name'}")
@@ -159,6 +168,34 @@ def load_state(backbone, state, origin, skip):
     if unknown:
         raise _misfit(origin, f"{len(unknown)} tensors that it has not: {shorten(unknown, 3)}")
     backbone.load_state_dict(known)
+
+
+def load_features(network, path):
+    """Start the features of one of our networks from those of a trained one.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With a part ``features``.
+
+    path : str or Path
+        See :func:`read_state`. The head that is in the file, if any, is not used.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+
+    ValueError
+        If the file is damaged, or of another network.
+    """
+    state, expected = read_state(path), network.features.state_dict()
+    own = {n.removeprefix(_FEATURES): v for n, v in state.items() if n.startswith(_FEATURES)}
+    unknown = [name for name in own if name not in expected]
+    if unknown:
+        raise _misfit(path, f"{len(unknown)} tensors that it has not: {shorten(unknown, 3)}")
+    _check_names(expected, own, path)
+    network.features.load_state_dict(own)
 
 
 def _check_names(expected, known, origin):
