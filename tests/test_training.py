@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from imbemotion import CNNClassifier, make_faces
 from imbemotion._training import BalancedRows, Unfreezing, epoch_shares
+from imbemotion.classifier import CNN_PRESETS
 from imbemotion.losses import LOSSES, Target, batch_loss
 
 
@@ -355,3 +356,25 @@ def test_verbose_tells_about_every_epoch(faces, capsys):
     assert "macro-F1" in lines[1]
     quick().fit(*faces)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["s0", "s4"])
+def test_presets_are_keywords_that_train_pretrained_networks(faces, name):
+    X, y = faces
+    model = quick(
+        module="shufflenet_v2_x0_5",
+        module_params={"weights": None},
+        **{**CNN_PRESETS[name], "max_epochs": 1},
+    ).fit(X, y)
+    groups = model.net_.optimizer_.param_groups
+    assert [group["initial_lr"] for group in groups] == ([2e-5, 1e-3] if name == "s0" else [5e-4])
+    assert type(model.net_.optimizer_).__name__ == ("AdamW" if name == "s0" else "Adam")
+
+
+def test_floats_are_standardised_once_for_pretrained_networks(faces):
+    X, y = faces
+    settings = {"module": "shufflenet_v2_x0_5", "module_params": {"weights": None}}
+    for images, normalize in [(X, True), ((X / 255).astype(np.float32), False)]:
+        model = quick(**settings, max_epochs=1).fit(images, y)
+        assert model.net_.get_params()["module__weights"] is None
+        assert model.net_.get_params().get("module__normalize", True) is normalize
