@@ -55,6 +55,7 @@ class Model(StrEnum):
 
     small_cnn = "small_cnn"
     deep_cnn = "deep_cnn"
+    residual_cnn = "residual_cnn"
 
 
 class GroupBy(StrEnum):
