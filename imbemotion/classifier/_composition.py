@@ -1,6 +1,7 @@
 """From the parameters of a classifier to the skorch net that trains them."""
 
 from copy import deepcopy
+from dataclasses import dataclass
 from inspect import signature
 
 import numpy as np
@@ -20,13 +21,52 @@ from imbemotion._training import (
 )
 from imbemotion.classifier._losses import loss_settings
 from imbemotion.classifier._schedules import LR_SCHEDULES
+from imbemotion.images import ImageArray
 from imbemotion.net import ImageNeuralNetClassifier
 from imbemotion.networks import find_network
 
-__all__ = ["OPTIMIZERS", "compose_net"]
+__all__ = ["OPTIMIZERS", "Task", "compose_net"]
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 _BACKBONE = "features.*"  # names of the weights of a network's part "features"
+
+
+@dataclass
+class Task:
+    """What a net is to be trained on.
+
+    Parameters
+    ----------
+    X : ImageArray of shape (n_samples, height, width[, channels])
+        All images.
+
+    y : ndarray of int of shape (n_samples,)
+        Their encoded labels.
+
+    sample_weight : ndarray of float32 of shape (n_samples,) or None
+        Their weights.
+
+    train, valid : ndarray of int
+        Rows for training, and for validation, which may be none.
+
+    device : str
+        Where to train.
+
+    seed : int
+        Of weights, batches, dropout and augmentation.
+
+    input_scale : tuple or None
+        What to subtract from pixels and divide them by; None measures it.
+    """
+
+    X: ImageArray
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    train: np.ndarray
+    valid: np.ndarray
+    device: str
+    seed: int
+    input_scale: tuple | None = None
 
 
 def compose_net(classifier, task):

@@ -1,58 +1,19 @@
 """The steps of a fit: what is trained on, the training itself, and what is kept of it."""
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from skorch.history import History
 
 from imbemotion._training import limited_threads, pick_device, seeded
 from imbemotion._validation import check_random_state, forget_fit
-from imbemotion.classifier._composition import compose_net
+from imbemotion.classifier._composition import Task, compose_net
 from imbemotion.classifier._input import check_classes, check_training_data, encode_labels
 from imbemotion.classifier._losses import training_prior
-from imbemotion.images import ImageArray
 from imbemotion.splitting import split_originals
 
 __all__ = ["fit", "partial_fit"]
-
-
-@dataclass
-class _Task:
-    """What a net is to be trained on.
-
-    Parameters
-    ----------
-    X : ImageArray of shape (n_samples, height, width[, channels])
-        All images.
-
-    y : ndarray of int of shape (n_samples,)
-        Their encoded labels.
-
-    sample_weight : ndarray of float32 of shape (n_samples,) or None
-        Their weights.
-
-    train, valid : ndarray of int
-        Rows for training, and for validation, which may be none.
-
-    device : str
-        Where to train.
-
-    seed : int
-        Of weights, batches, dropout and augmentation.
-
-    input_scale : tuple or None
-        What to subtract from pixels and divide them by; None measures it.
-    """
-
-    X: ImageArray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    train: np.ndarray
-    valid: np.ndarray
-    device: str
-    seed: int
-    input_scale: tuple | None = None
 
 
 def fit(classifier, X, y, sample_weight):
@@ -103,7 +64,7 @@ def _make_task(classifier, X, y, sample_weight, random_state):
     if classifier.validation_fraction is not None:
         train, valid = split_originals(X, y, classifier.validation_fraction, random_state)
     device = pick_device(classifier.device)
-    return _Task(X, y, sample_weight, train, valid, device, seed)
+    return Task(X, y, sample_weight, train, valid, device, seed)
 
 
 def _train(classifier, task, *, start=None, resume=False):
@@ -115,7 +76,7 @@ def _train(classifier, task, *, start=None, resume=False):
         Its parameters and ``classes_`` are used; ``class_counts_``, ``net_``, ``n_iter_``
         and ``training_prior_`` are set.
 
-    task : _Task
+    task : Task
         What to train on.
 
     start : ImageNeuralNetClassifier, default=None

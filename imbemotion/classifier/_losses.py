@@ -100,7 +100,7 @@ def training_prior(classifier, y, sample_weight, criterion, epoch):
     shares = epoch_shares(classifier.batch_sampling, counts, epoch, n_epochs, start)
     if sample_weight is not None:
         sums = np.bincount(y, weights=sample_weight, minlength=len(counts))
-        shares = shares * sums / np.maximum(counts, 1)
+        shares = shares * sums / np.bincount(y, minlength=len(counts)).clip(min=1)
     weight = getattr(criterion, "weight", None)
     if weight is not None and epoch >= np.ceil(classifier.weight_from * n_epochs):
         shares = shares * weight.double().cpu().numpy()

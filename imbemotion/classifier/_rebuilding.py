@@ -5,7 +5,6 @@ import warnings
 from copy import copy
 from dataclasses import dataclass
 from inspect import signature
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from skorch.history import History
 
 from imbemotion._training import pick_device, seeded
 from imbemotion._validation import DataWarning, shorten
-from imbemotion.classifier._composition import compose_net
+from imbemotion.classifier._composition import Task, compose_net
 from imbemotion.classifier._plain import Lost, decode, encode, encode_or_lose
 from imbemotion.networks import find_network
 
@@ -221,7 +220,7 @@ def rebuild_net(classifier, path, state, scale, device, lost=()):
     stand_in = _for_prediction(classifier, lost)
     kind = np.uint8 if classifier._dtype_kind == "u" else np.float32
     rows = np.arange(int(classifier.class_counts_.sum()))
-    task = SimpleNamespace(
+    task = Task(
         X=_Blank((len(rows), *classifier.image_shape_), np.dtype(kind)),
         y=None,
         sample_weight=None,
