@@ -20,21 +20,21 @@ from sklearn.metrics import accuracy_score, classification_report, f1_score
 from imbemotion import Augmentation, CNNClassifier
 
 AUGMENTATION = Augmentation(
-    rotation=15, translation=0.1, scale=0.15, brightness=0.3, contrast=0.3, erasing=0.25
+    rotation=12, translation=0.08, scale=0.12, brightness=0.2, contrast=0.2, erasing=0.1
 )
 RECIPES = {
     "cpu": {
         "loss": "logit_adjusted",
-        "loss_params": {"tau": 0.5},
+        "loss_params": {"tau": 0.25},
         "label_smoothing": 0.1,
         "augmentation": AUGMENTATION,
         "optimizer": "adamw",
         "lr": 4e-3,
-        "weight_decay": 0.1,
+        "weight_decay": 0.05,
         "lr_schedule": "onecycle",
         "weight_averaging": 0.998,
         "test_time_augmentation": "flip",
-        "max_epochs": 36,
+        "max_epochs": 33,
         "batch_size": 128,
     }
 }

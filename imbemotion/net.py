@@ -7,9 +7,14 @@ import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
-from skorch.utils import to_device
 
-from imbemotion._training import ImageDataset, collate, noting_ctrl_c
+from imbemotion._training import (
+    ImageDataset,
+    check_settings,
+    collate,
+    noting_ctrl_c,
+    overflow,
+)
 from imbemotion.losses import Target, batch_loss
 
 __all__ = ["ImageDataset", "ImageNeuralNetClassifier"]
@@ -29,9 +34,10 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     """A skorch classifier for images whose network gives logits.
 
     It differs from ``skorch.NeuralNetClassifier`` in this: images are fetched batch by
-    batch, scaled on the device and put channels first; ``predict_proba`` gives
-    probabilities whatever the loss; a loss that is not finite, and Ctrl-C, stop the
-    training with an error instead of leaving a half-trained network.
+    batch, scaled on the device (by 255, unless ``input_scale`` says otherwise) and put
+    channels first; ``predict_proba`` gives probabilities whatever the loss; a loss that is
+    not finite, and Ctrl-C, stop the training with an error instead of leaving a half-trained
+    network.
 
     Parameters
     ----------
@@ -58,7 +64,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         float32 in any case.
 
     label_smoothing : float, default=0.0
-        Probability with which every label counts as one drawn from ``class_shares``.
+        Probability with which every label counts as one drawn from ``class_shares``. It
+        takes a criterion of single images, by ``criterion__reduction="none"``.
 
     class_shares : array-like of shape (n_classes,), default=None
         Shares of the classes in training; needed by ``label_smoothing``.
@@ -135,6 +142,22 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         self.class_shares = class_shares
         self.test_time_augmentation = test_time_augmentation
 
+    def initialize(self):
+        """Check the settings and make the network.
+
+        Returns
+        -------
+        self : object
+            The net itself.
+
+        Raises
+        ------
+        ValueError
+            If a setting is unknown, or settings do not go together.
+        """
+        check_settings(self)
+        return super().initialize()
+
     def infer(self, x, **fit_params):
         """Scale a batch of images and compute their logits.
 
@@ -180,6 +203,25 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         both = torch.stack([logits, mirrored]).double().log_softmax(dim=2)
         return both.logsumexp(dim=0) - np.log(2)
 
+    def validation_step(self, batch, **fit_params):
+        """Compute logits, as for prediction, and loss of a validation batch.
+
+        Parameters
+        ----------
+        batch : tuple
+            Images and labels.
+
+        **fit_params : dict
+            Not used.
+
+        Returns
+        -------
+        step : dict
+            ``loss`` and ``y_pred``.
+        """
+        logits = self.evaluation_step(batch)
+        return {"loss": self.get_loss(logits, unpack_data(batch)[1]), "y_pred": logits}
+
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Compute the loss of a batch.
 
@@ -203,7 +245,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             A scalar.
         """
         targets = y_true if isinstance(y_true, list) else [Target(y_true)]
-        targets = [self._target_on_device(target) for target in targets]
+        targets = [target.to(y_pred.device) for target in targets]
         smoothing = self.label_smoothing if training else 0.0
         shares = torch.as_tensor(self.class_shares) if smoothing else None
         return batch_loss(
@@ -246,12 +288,10 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         images = torch.as_tensor(images, device=self.device).float()
         if np.any(self.input_mean):
             images = images - self._on_device(self.input_mean)
-        return _to_channels_first(images / self._on_device(self.input_scale)).contiguous()
-
-    def _target_on_device(self, target):
-        labels = to_device(target.labels, self.device)
-        weights = None if target.weights is None else to_device(target.weights, self.device)
-        return target._replace(labels=labels, weights=weights)
+        images = _to_channels_first(images / self._on_device(self.input_scale))
+        if getattr(self.module_, "takes_channels_last", False):
+            return images
+        return images.contiguous()  # networks of tutorials flatten by view
 
     def _on_device(self, setting):
         if isinstance(setting, Real):
@@ -293,12 +333,33 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         """
         super().on_batch_end(net, batch=batch, training=training, loss=loss, **kwargs)
         if training and loss is not None and not torch.isfinite(loss):
-            epoch = len(self.history)
             number = len(self.history[-1, "batches"])
-            raise FloatingPointError(
-                f"The loss became {loss.item()} in epoch {epoch}, batch {number}, at learning "
-                f"rate {self.lr}. Lower the learning rate, and check the images for odd values."
-            )
+            raise overflow(self, f"The loss became {loss.item()}", f"batch {number}")
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Stop when the last step of an epoch left weights that are not numbers.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            This net.
+
+        dataset_train, dataset_valid : Dataset, default=None
+            The images.
+
+        **kwargs : dict
+            What skorch adds.
+
+        Raises
+        ------
+        FloatingPointError
+            If a weight is infinite or NaN.
+        """
+        super().on_epoch_end(
+            net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs
+        )
+        if not all(torch.isfinite(weight).all() for weight in self.module_.parameters()):
+            raise overflow(self, "The weights became infinite or NaN", "the last batch")
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train on, as in skorch, except that Ctrl-C is raised when the net is in order.

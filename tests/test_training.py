@@ -23,6 +23,17 @@ def quick(**settings):
     return CNNClassifier(**{**defaults, "precision": "float32", **settings})
 
 
+class Hidden(torch.nn.Module):
+    """A loss that keeps its weights to itself."""
+
+    def __init__(self, weight=None):
+        super().__init__()
+        self.loss = torch.nn.CrossEntropyLoss(weight)
+
+    def forward(self, logits, labels):
+        return self.loss(logits, labels)
+
+
 def weights_of(model):
     return torch.cat([p.detach().flatten() for p in model.net_.module_.parameters()]).numpy()
 
@@ -262,6 +273,7 @@ def test_flipped_predictions_are_the_mean_of_both(faces):
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, atol=1e-12)
 
 
+SHARES = np.array([6, 24, 12]) / 42
 PRIORS = [
     ({}, [6, 24, 12]),
     ({"class_weight": "balanced"}, [1, 1, 1]),
@@ -270,6 +282,9 @@ PRIORS = [
     ({"batch_sampling": "balanced"}, [1, 1, 1]),
     ({"batch_sampling": "progressive"}, [1, 1, 1]),
     ({"batch_sampling": "sqrt"}, np.sqrt([6, 24, 12])),
+    ({"batch_sampling": "balanced", "label_smoothing": 0.3}, [0.7 + 0.9 * s for s in SHARES]),
+    ({"loss_params": {"weight": [2.0, 1.0, 1.0]}, "weight_from": 1.0}, [6, 24, 12]),
+    ({"loss": Hidden, "class_weight": "balanced"}, [1, 1, 1]),
     ({"loss": "balanced_softmax"}, [1, 1, 1]),
     ({"loss": "logit_adjusted"}, [1, 1, 1]),
     ({"loss": "logit_adjusted", "loss_params": {"tau": 0.5}}, np.sqrt([6, 24, 12])),
@@ -302,50 +317,9 @@ def test_features_are_what_the_head_is_given(faces):
     np.testing.assert_allclose(torch.softmax(logits, 1), model.predict_proba(X), atol=1e-6)
 
 
-def test_weights_of_images_are_checked(faces):
-    X, y = faces
-    for weights, error in [
-        (np.ones(41), "one entry per image, got 41 for 42 images.*class_weight"),
-        (np.zeros(42), "zeros only"),
-        (-np.ones(42), "Negative values"),
-    ]:
-        with pytest.raises(ValueError, match=error):
-            quick().fit(X, y, sample_weight=weights)
-    for settings in [{"loss": "soft_f1"}, {"loss": torch.nn.Identity}]:
-        with pytest.raises(ValueError, match="need a loss of single images"):
-            quick(**settings).fit(X, y, sample_weight=np.ones(42))
-        with pytest.raises(ValueError, match="need a loss of single images"):
-            quick(label_smoothing=0.1, **settings).fit(X, y)
-
-
 def test_equal_weights_of_images_change_hardly_anything(faces, plain):
     model = quick().fit(*faces, sample_weight=np.full(42, 3.0))
     np.testing.assert_allclose(weights_of(model), weights_of(plain), atol=1e-6)
-
-
-def test_warm_start_trains_on(faces, plain):
-    model = quick(warm_start=True).fit(*faces)
-    assert same_weights(model, plain)
-    before = model.net_
-    model.fit(*faces)
-    assert (model.n_iter_, list(model.history_["epoch"])) == (4, [1, 2, 3, 4])
-    assert model.history_["train_loss"].iloc[2] < model.history_["train_loss"].iloc[0]
-    assert before is not model.net_
-    with pytest.raises(ValueError, match="labels seen in the first fit"):
-        model.fit(faces[0], np.where(faces[1] == "sad", "joy", "fear"))
-
-
-def test_partial_fit_trains_an_epoch_at_a_time():
-    X, y = make_faces({"happy": 24, "sad": 12, "fear": 6}, size=16, difficulty=0, random_state=0)
-    model = quick(lr=0.01, lr_schedule="cosine", validation_fraction=0.3)
-    for _ in range(40):
-        model.partial_fit(X[::2], y[::2], classes=["fear", "happy", "sad"])
-        model.partial_fit(X[1::2], y[1::2])
-    assert model.n_iter_ == 80
-    assert model.class_counts_.tolist() == [240, 960, 480]
-    assert (model.predict(X) == y).mean() > 0.8
-    with pytest.raises(ValueError, match=r"got joy\..*by classes"):
-        model.partial_fit(X, np.where(y == "sad", "joy", y))
 
 
 def test_verbose_tells_about_every_epoch(faces, capsys):

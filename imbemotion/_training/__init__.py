@@ -1,6 +1,7 @@
 """What surrounds a training: the machine, the rows of an epoch, what changes meanwhile."""
 
 from imbemotion._training._callbacks import DeferredWeights, Unfreezing, WeightAveraging
+from imbemotion._training._checks import check_settings, overflow
 from imbemotion._training._dataset import ImageDataset, collate
 from imbemotion._training._epochs import (
     BalancedRows,
@@ -12,7 +13,7 @@ from imbemotion._training._interrupt import noting_ctrl_c
 from imbemotion._training._machine import limited_threads, pick_device, pick_precision, seeded
 from imbemotion._training._progress import ProgressBar
 from imbemotion._training._scaling import input_scale
-from imbemotion._training._stopping import early_stopping
+from imbemotion._training._stopping import scoring, stopping
 
 __all__ = [
     "BalancedRows",
@@ -23,13 +24,16 @@ __all__ = [
     "TrainingImages",
     "Unfreezing",
     "WeightAveraging",
+    "check_settings",
     "collate",
-    "early_stopping",
     "epoch_shares",
     "input_scale",
     "limited_threads",
     "noting_ctrl_c",
+    "overflow",
     "pick_device",
     "pick_precision",
+    "scoring",
     "seeded",
+    "stopping",
 ]

@@ -23,7 +23,12 @@ class DeferredWeights(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Put the weights aside."""
-        self.weight_ = net.criterion_.weight
+        self.weight_ = getattr(net.criterion_, "weight", None)
+        if not isinstance(self.weight_, torch.Tensor):
+            raise TypeError(
+                "weight_from puts off the weights that a loss keeps as its tensor `weight`, got "
+                f"{type(net.criterion_).__name__}, which has none. Use weight_from=0."
+            )
         net.criterion_.weight = None
 
     def on_epoch_begin(self, net, **kwargs):

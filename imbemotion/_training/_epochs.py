@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler, Subset
+from torch.utils.data import Sampler, Subset, get_worker_info
 
 from imbemotion.augmentation import apply_policy
 from imbemotion.losses import Target
@@ -57,7 +57,7 @@ def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
     first = np.ceil(start * n_epochs)
     if sampling is None or epoch < first:
         return counts / counts.sum()
-    progress = (epoch - first) / max(1, n_epochs - 1 - first)
+    progress = (epoch - first) / (n_epochs - 1 - first) if n_epochs - 1 > first else 1.0
     shares = np.asarray(BATCH_SAMPLING[sampling](counts, min(progress, 1.0)), dtype=float)
     return shares / shares.sum()
 
@@ -147,20 +147,26 @@ class TrainingImages(Subset):
     """Training rows of an ``ImageDataset`` that look different every time they are fetched.
 
     What is random comes from generators of its own, so that a policy that changes nothing
-    leaves the training as it was, bit by bit.
+    leaves the training as it was, bit by bit. Every worker process has others, in every epoch.
     """
 
     def __init__(self, dataset, split):
         super().__init__(dataset, split.train)
         self._split = split
-        self._seeds, self._mixing = (
-            np.random.default_rng(child) for child in np.random.SeedSequence(split.seed).spawn(2)
-        )
+        self._seed_generators(split.seed)
+
+    def _seed_generators(self, *entropy):
+        children = np.random.SeedSequence(entropy).spawn(2)
+        self._seeds, self._mixing = (np.random.default_rng(child) for child in children)
+        self._worker_seed = entropy[-1]
 
     def __getitems__(self, rows):
         """Fetch a batch, (n,) -> images (n, H, W[, C]) and labels (n,) or a list of Target."""
+        worker, split = get_worker_info(), self._split
+        if worker is not None and worker.seed != self._worker_seed:
+            self._seed_generators(split.seed, worker.seed)
         images, labels = super().__getitems__(rows)
-        images, split = images.numpy(), self._split
+        images = images.numpy()
         if split.augmentation is not None:
             seeds = self._seeds.integers(2**64, size=len(labels), dtype=np.uint64)
             images = apply_policy(split.augmentation, images, seeds)

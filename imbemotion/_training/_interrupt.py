@@ -16,8 +16,11 @@ def noting_ctrl_c():
         return
 
     def note(number, frame):
-        pressed.append(number)
-        before(number, frame)
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            pressed.append(number)
+            raise
 
     signal.signal(signal.SIGINT, note)
     try:

@@ -16,7 +16,10 @@ _ONE_AT_A_TIME = threading.RLock()  # PyTorch's generator and number of threads 
 @contextmanager
 def seeded(seed, device):
     """Seed PyTorch, keep other threads from training meanwhile, then put the state back."""
-    devices = [torch.cuda.current_device()] if str(device).startswith("cuda") else []
+    device = torch.device(device)
+    devices = []
+    if device.type == "cuda":
+        devices = [torch.cuda.current_device() if device.index is None else device.index]
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

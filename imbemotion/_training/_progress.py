@@ -47,5 +47,10 @@ class ProgressBar(Callback):
 
     def on_train_end(self, net, **kwargs):
         """Leave the last state of the bar."""
-        self.bar_.stop()
-        del self.bar_, self.console_  # a terminal can't be pickled
+        self.close()
+
+    def close(self):
+        """Give the terminal back, also after a training that failed."""
+        if hasattr(self, "bar_"):
+            self.bar_.stop()
+            del self.bar_, self.console_  # a terminal can't be pickled

@@ -4,11 +4,16 @@ import numpy as np
 from sklearn.metrics import f1_score
 from skorch.callbacks import EarlyStopping, EpochScoring
 
-__all__ = ["early_stopping"]
+__all__ = ["scoring", "stopping"]
 
 
-def early_stopping(patience):
-    """Give the callbacks that score the validation images and stop when that no longer grows.
+def scoring():
+    """Give the callback that scores the validation images after every epoch."""
+    return EpochScoring(_macro_f1, name="valid_macro_f1", lower_is_better=False)
+
+
+def stopping(patience):
+    """Give the callback that stops the training and restores the best weights.
 
     Parameters
     ----------
@@ -17,11 +22,10 @@ def early_stopping(patience):
 
     Returns
     -------
-    callbacks : list of (str, Callback)
-        In the order in which they have to run.
+    callback : EarlyStopping
+        To run after the scoring.
     """
-    scoring = EpochScoring(_macro_f1, name="valid_macro_f1", lower_is_better=False)
-    stopping = EarlyStopping(
+    return EarlyStopping(
         "valid_macro_f1",
         patience=patience,
         lower_is_better=False,
@@ -29,7 +33,6 @@ def early_stopping(patience):
         load_best=True,
         sink=_no_print,
     )
-    return [("valid_macro_f1", scoring), ("early_stopping", stopping)]
 
 
 def _macro_f1(net, X, y):

@@ -48,7 +48,7 @@ or nn.Module class, default="cross_entropy"
 
     weight_from : float, default=0.0
         Fraction of ``max_epochs`` after which the class weights start (deferred
-        re-weighting [1]_).
+        re-weighting [1]_); 1 means never.
 
     batch_sampling : {"balanced", "sqrt", "progressive"} or None, default=None
         Shares of the classes among the images of an epoch: equal, proportional to the
@@ -56,7 +56,7 @@ or nn.Module class, default="cross_entropy"
         None takes every image once.
 
     sampling_from : float, default=0.0
-        Fraction of ``max_epochs`` after which ``batch_sampling`` starts.
+        Fraction of ``max_epochs`` after which ``batch_sampling`` starts; 1 means never.
 
     augmentation : Augmentation, callable or None, default=None
         What is done to the training images, afresh in every epoch, on top of what a sampler
@@ -140,10 +140,13 @@ or nn.Module class, default="cross_entropy"
         number, so set it for equal results elsewhere. None leaves it as it is.
 
     callbacks : list, default=None
-        Further skorch callbacks.
+        Further skorch callbacks. They are copied; those that ran are in ``net_.callbacks_``.
+        With ``mixup`` or ``sample_weight`` the labels of a batch are a list of
+        ``imbemotion.losses.Target``.
 
     net_params : dict, default=None
-        Further settings of the skorch net, for example ``{"iterator_train__num_workers": 2}``.
+        Further settings of the skorch net that no other keyword sets, for example
+        ``{"iterator_train__num_workers": 2}``.
 
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, dropout, augmentation and the validation split.
@@ -157,11 +160,14 @@ or nn.Module class, default="cross_entropy"
         The labels, sorted.
 
     class_counts_ : ndarray of int of shape (n_classes,)
-        Training rows of each class, without those for validation.
+        Training rows of each class, without those for validation; after ``partial_fit``
+        those of all calls.
 
     training_prior_ : ndarray of float of shape (n_classes,)
-        Class shares that the probabilities are relative to: those of the last epoch's
-        batches times the class weights, without what the loss adds by itself.
+        Class shares that the probabilities are relative to: those in the batches of the
+        last epoch, or of the one whose weights were restored, times the class weights,
+        without what the loss adds by itself. Exact for cross-entropy, balanced softmax and
+        logit adjustment; other losses distort probabilities.
 
     history_ : DataFrame of shape (n_iter_, n_figures)
         Losses, macro-F1 on the validation images, and seconds of every epoch.
@@ -324,8 +330,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one more epoch, on data that may be new.
 
-        The learning rate is ``lr``; nothing is held out for validation, and nothing is
-        deferred.
+        The learning rate is ``lr``; nothing is held out for validation, weights and drawn
+        batches start at once, and a backbone is frozen by ``freezing="backbone"`` only.
 
         Parameters
         ----------

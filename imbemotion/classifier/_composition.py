@@ -1,6 +1,6 @@
 """From the parameters of a classifier to the skorch net that trains them."""
 
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass
 from inspect import signature
 
@@ -15,10 +15,12 @@ from imbemotion._training import (
     ProgressBar,
     Unfreezing,
     WeightAveraging,
-    early_stopping,
     input_scale,
     pick_precision,
+    scoring,
+    stopping,
 )
+from imbemotion._validation import shorten
 from imbemotion.classifier._losses import loss_settings
 from imbemotion.classifier._schedules import LR_SCHEDULES
 from imbemotion.images import ImageArray
@@ -29,6 +31,7 @@ __all__ = ["OPTIMIZERS", "Task", "compose_net"]
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 _BACKBONE = "features.*"  # names of the weights of a network's part "features"
+_FREE = ("module__", "input_", "callbacks__", "iterator_")  # what net_params may hold
 
 
 @dataclass
@@ -90,18 +93,42 @@ def compose_net(classifier, task):
         **loss_settings(classifier, weighted=task.sample_weight is not None),
         **_optimizer_settings(classifier),
         **_batch_settings(classifier, task),
+        "iterator_valid__batch_size": _prediction_batch(classifier, task.X.shape[1:]),
         "max_epochs": classifier.max_epochs,
         "device": task.device,
         "precision": pick_precision(classifier.precision, task.device),
         "test_time_augmentation": classifier.test_time_augmentation,
         "callbacks": _callbacks(classifier, task),
         "verbose": 0,
-        **(classifier.net_params or {}),
     }
+    settings |= _check_net_params(classifier.net_params or {}, settings)
     return ImageNeuralNetClassifier(_network(classifier.module), **settings)
 
 
+def _check_net_params(net_params, settings):
+    """Refuse what keywords of the classifier decide, and its figures are computed from."""
+    owned = {*settings, "iterator_train__batch_size"} - {"iterator_valid__batch_size"}
+    taken = [name for name in net_params if name in owned and not name.startswith(_FREE[:3])]
+    if taken:
+        raise ValueError(
+            f"net_params may not hold {shorten(taken)}, which CNNClassifier sets itself. Use its "
+            "keywords of that name, such as callbacks, batch_size, lr, module_params or "
+            "loss_params."
+        )
+    return net_params
+
+
+def _prediction_batch(classifier, shape):
+    """Choose how many images are predicted at once: more than in training where they are small."""
+    return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
+
+
 def _network(module):
+    if isinstance(module, torch.nn.Module):
+        raise TypeError(
+            "module must be a name, a class or a function that makes a network, got an instance "
+            f"of {type(module).__name__}. Give the class, and its settings as module_params."
+        )
     return find_network(module) if isinstance(module, str) else module
 
 
@@ -121,11 +148,9 @@ def _network_settings(classifier, task):
 
 def _optimizer_settings(classifier):
     optimizer = OPTIMIZERS.get(classifier.optimizer, classifier.optimizer)
-    settings = {
-        "optimizer": optimizer,
-        "lr": classifier.lr,
-        "optimizer__weight_decay": classifier.weight_decay,
-    }
+    settings = {"optimizer": optimizer, "lr": classifier.lr}
+    if classifier.weight_decay or "weight_decay" in signature(optimizer).parameters:
+        settings["optimizer__weight_decay"] = classifier.weight_decay
     backbone = {"lr": classifier.backbone_lr, "weight_decay": classifier.backbone_weight_decay}
     backbone = {name: value for name, value in backbone.items() if value is not None}
     if backbone:
@@ -143,13 +168,14 @@ def _batch_settings(classifier, task):
         seed=task.seed,
     )
     settings = {"train_split": split, "batch_size": classifier.batch_size}
-    if classifier.batch_sampling is not None:
+    n_epochs, start = classifier.max_epochs, classifier.sampling_from
+    if classifier.batch_sampling is not None and np.ceil(start * n_epochs) < n_epochs:
         settings["iterator_train__shuffle"] = False
         settings["iterator_train__sampler"] = BalancedRows(
             task.y[task.train],
             classifier.batch_sampling,
-            classifier.max_epochs,
-            classifier.sampling_from,
+            n_epochs,
+            start,
             task.seed,
         )
     return settings
@@ -161,7 +187,11 @@ def _callbacks(classifier, task):
     if classifier.weight_averaging:
         callbacks.append(("weight_averaging", WeightAveraging(classifier.weight_averaging)))
     if len(task.valid):
-        callbacks += early_stopping(classifier.patience)
+        callbacks.append(("valid_macro_f1", scoring()))
+    if classifier.verbose:
+        callbacks.append(("progress", ProgressBar(n_epochs)))  # it shows the last epoch, too
+    if len(task.valid):
+        callbacks.append(("early_stopping", stopping(classifier.patience)))
     if classifier.gradient_clipping is not None:
         clipping = GradientNormClipping(classifier.gradient_clipping)
         callbacks.append(("gradient_clipping", clipping))
@@ -169,11 +199,17 @@ def _callbacks(classifier, task):
         n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
         schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
         callbacks.append(("lr_schedule", schedule))
-    if classifier.weight_from and classifier.class_weight is not None:
+    weighted = classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
+    if classifier.weight_from and weighted:
         first = int(np.ceil(classifier.weight_from * n_epochs))
         callbacks.append(("deferred_weights", DeferredWeights(first)))
     if classifier.freezing is not None:
         callbacks.append(("unfreezing", Unfreezing(classifier.freezing, n_epochs)))
-    if classifier.verbose:
-        callbacks.append(("progress", ProgressBar(n_epochs)))
-    return callbacks + deepcopy(classifier.callbacks or [])  # skorch writes into them
+    return callbacks + [_copied(callback) for callback in classifier.callbacks or []]
+
+
+def _copied(callback):
+    """Copy a callback, into which skorch writes; what it collects in is the user's own."""
+    if isinstance(callback, tuple):
+        return callback[0], copy(callback[1])
+    return copy(callback)

@@ -111,6 +111,12 @@ def check_training_data(classifier, X, y, sample_weight, *, reset):
     y = check_labels(y, n_samples=len(X))
     if sample_weight is not None:
         sample_weight = _check_weights(sample_weight, X)
+    flips = classifier.test_time_augmentation is not None
+    if X.shape[1] == 1 and (flips or classifier.augmentation is not None):
+        raise ValueError(
+            "augmentation and test_time_augmentation are for images, got flat data, or images "
+            f"one pixel high, of shape {X.shape}. Leave them out."
+        )
     return X, y, sample_weight
 
 

@@ -63,9 +63,13 @@ class PredictionMixin:
         """
         return self._run("transform", X)
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
     def _run(self, method, X):
         check_is_fitted(self, "net_")
         X = check_images(self, X, reset=False)
+        self.net_.test_time_augmentation = self.test_time_augmentation
         with limited_threads(self.n_threads):
             return getattr(self.net_, method)(X)
 

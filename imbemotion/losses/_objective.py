@@ -26,6 +26,11 @@ class Target(NamedTuple):
     weights: torch.Tensor | None = None
     share: float = 1.0
 
+    def to(self, device):
+        """Give the same on another device."""
+        weights = None if self.weights is None else self.weights.to(device)
+        return self._replace(labels=self.labels.to(device), weights=weights)
+
 
 def batch_loss(criterion, logits, targets, *, label_smoothing=0.0, class_shares=None):
     """Compute the loss of a batch.

@@ -73,7 +73,7 @@ def class_weights(class_weight, classes, counts, *, beta=0.999):
         return _by_name(class_weight, counts, beta)
     labels = classes.tolist()
     unknown = [label for label in class_weight if label not in labels]
-    if unknown:
+    if unknown and any(label not in class_weight for label in labels):  # a fold may lack a class
         raise ValueError(
             f"class_weight names {shorten(map(repr, unknown))}, which y does not hold "
             f"(it holds {shorten(map(repr, labels))})."
