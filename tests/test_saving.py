@@ -20,8 +20,16 @@ from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from imbemotion import Augmentation, CNNClassifier, DataWarning, SmallCNN, make_faces
+from imbemotion import (
+    Augmentation,
+    CNNClassifier,
+    DataWarning,
+    PretrainedCNN,
+    SmallCNN,
+    make_faces,
+)
 from imbemotion.classifier import _archive, _rebuilding
+from imbemotion.classifier._composition import Task, compose_net
 from imbemotion.classifier._plain import decode, encode
 from imbemotion.networks import NETWORKS
 
@@ -277,7 +285,7 @@ def test_code_that_only_training_needs_is_reset_with_a_warning(faces, file):
 
 
 class Tuned(SmallCNN):
-    """A network as if it came from this library with pretrained weights."""
+    """A network with pretrained weights that were here once."""
 
     def __init__(self, n_classes, channels, weights="missing.pth"):
         if weights is not None:
@@ -285,14 +293,60 @@ class Tuned(SmallCNN):
         super().__init__(n_classes, channels, width=2)
 
 
-def test_pretrained_weights_are_not_needed_again(faces, file, monkeypatch):
-    monkeypatch.setitem(NETWORKS, "small_cnn", Tuned)
-    monkeypatch.setattr(Tuned, "__module__", "imbemotion.networks")
-    model = quick(net_params={"module__weights": None}).fit(*faces)
+@pytest.mark.parametrize("module", [Tuned, partial(partial(Tuned))], ids=["class", "partial"])
+def test_pretrained_weights_are_not_needed_again(module, faces, file):
+    model = quick(module=module, net_params={"module__weights": None}).fit(*faces)
     model.net_params = {"module__weights": "missing.pth"}
-    again = saved_and_loaded(model, file)
+    again = saved_and_loaded(model, file, module=module)
     assert again.net_params == {"module__weights": "missing.pth"}
     assert_same_predictions(again, model, faces[0])
+
+
+def given_keywords(module, X, **settings):
+    net = compose_net(*_ready(module, X), **settings)
+    return net.get_params_for("module")
+
+
+def _ready(module, X):
+    model = quick(module=module)
+    model.classes_, model.class_counts_ = np.arange(3), np.ones(3, dtype=int)
+    rows = np.arange(len(X))
+    return model, Task(X, rows % 3, None, rows, rows[:0], "cpu", 0)
+
+
+class Handing(PretrainedCNN):
+    """A pretrained network that hands on its keywords."""
+
+    def __init__(self, **settings):
+        super().__init__("squeezenet1_1", **settings)
+
+
+class Unrelated(torch.nn.Module):
+    """A network of one's own whose keywords are called as those of ours."""
+
+    def __init__(self, n_classes, channels, weights=(1.0,), normalize=True):
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("module", "weights", "normalize"),
+    [
+        ("resnet18", True, True),
+        ("residual_cnn", True, False),
+        ("small_cnn", False, False),
+        (partial(PretrainedCNN, "resnet18"), True, True),
+        (Handing, False, True),
+        (Unrelated, False, False),
+        (lambda **settings: Unrelated(**settings), False, False),
+    ],
+)
+def test_only_networks_of_ours_are_spared_weights_and_normalisation(
+    module, weights, normalize, faces
+):
+    uint8, floats = faces[0], faces[0] / 255
+    assert not {"weights", "normalize"} & set(given_keywords(module, uint8))
+    assert ("weights" in given_keywords(module, uint8, fresh=False)) is weights
+    assert ("normalize" in given_keywords(module, floats)) is normalize
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from copy import copy
 from dataclasses import dataclass
-from inspect import signature
+from functools import partial
+from inspect import Parameter, signature
 
 import numpy as np
 import torch
@@ -25,9 +26,10 @@ from imbemotion.classifier._losses import loss_settings
 from imbemotion.classifier._schedules import LR_SCHEDULES
 from imbemotion.images import ImageArray
 from imbemotion.net import ImageNeuralNetClassifier
-from imbemotion.networks import find_network
+from imbemotion.networks import PretrainedCNN, find_network
+from imbemotion.networks._base import _Network
 
-__all__ = ["OPTIMIZERS", "Task", "compose_net"]
+__all__ = ["OPTIMIZERS", "Task", "compose_net", "without_weights"]
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 _BACKBONE = "features.*"  # names of the weights of a network's part "features"
@@ -72,7 +74,7 @@ class Task:
     input_scale: tuple | None = None
 
 
-def compose_net(classifier, task):
+def compose_net(classifier, task, *, fresh=True):
     """Compose an unfitted net.
 
     Parameters
@@ -82,6 +84,10 @@ def compose_net(classifier, task):
 
     task : Task
         What is to be trained on.
+
+    fresh : bool, default=True
+        Whether its weights are new. False spares networks of ours their pretrained weights,
+        which those of another net replace.
 
     Returns
     -------
@@ -102,6 +108,7 @@ def compose_net(classifier, task):
         "verbose": 0,
     }
     settings |= _check_net_params(classifier.net_params or {}, settings)
+    settings |= {} if fresh else without_weights(classifier.module)
     return ImageNeuralNetClassifier(_network(classifier.module), **settings)
 
 
@@ -123,6 +130,42 @@ def _prediction_batch(classifier, shape):
     return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
 
 
+def without_weights(module):
+    """Give the setting that spares a network of ours its pretrained weights.
+
+    Parameters
+    ----------
+    module : str, class or callable
+        As ``CNNClassifier`` takes it.
+
+    Returns
+    -------
+    settings : dict
+        Of the net; empty where there is nothing to spare.
+    """
+    kind = _class(module)
+    takes = issubclass(kind, _Network) and "weights" in signature(kind).parameters
+    return {"module__weights": None} if takes else {}
+
+
+def _class(module):
+    """Give the class of a network, or ``object`` where a function makes it."""
+    module = _network(module)
+    while isinstance(module, partial):
+        module = module.func
+    return module if isinstance(module, type) else object
+
+
+def _normalizes(module):
+    """Whether a network normalises pixels itself, and can be told not to."""
+    kind = _class(module)
+    if not issubclass(kind, PretrainedCNN):
+        return False
+    parameters = signature(kind).parameters
+    hands_on = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
+    return hands_on or "normalize" in parameters
+
+
 def _network(module):
     if isinstance(module, torch.nn.Module):
         raise TypeError(
@@ -133,13 +176,13 @@ def _network(module):
 
 
 def _network_settings(classifier, task):
-    X, network = task.X, _network(classifier.module)
+    X = task.X
     mean, scale = task.input_scale or input_scale(X[task.train])
     params = {
         "n_classes": len(classifier.classes_),
         "channels": X.shape[3] if X.ndim == 4 else 1,
     }
-    if X.dtype != np.uint8 and "normalize" in signature(network).parameters:
+    if X.dtype != np.uint8 and _normalizes(classifier.module):
         params["normalize"] = False  # floats are standardised already
     params |= classifier.module_params or {}
     settings = {f"module__{name}": value for name, value in params.items()}

@@ -103,7 +103,7 @@ def _train(classifier, task, *, start=None, resume=False):
     if start is not None:
         task = replace(task, input_scale=(start.input_mean, start.input_scale))
     with limited_threads(classifier.n_threads), seeded(task.seed, task.device):
-        net = compose_net(classifier, task).initialize()
+        net = compose_net(classifier, task, fresh=start is None).initialize()
         _check_parts(classifier, net.module_)
         if start is not None:
             _take_over(net, start, resume)

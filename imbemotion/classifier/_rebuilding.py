@@ -4,7 +4,6 @@ import json
 import warnings
 from copy import copy
 from dataclasses import dataclass
-from inspect import signature
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from imbemotion._training import pick_device, seeded
 from imbemotion._validation import DataWarning, shorten
 from imbemotion.classifier._composition import Task, compose_net
 from imbemotion.classifier._plain import Lost, decode, encode, encode_or_lose
-from imbemotion.networks import find_network
 
 __all__ = ["FITTED_ATTRIBUTES", "copy_net", "describe", "rebuild"]
 
@@ -36,6 +34,20 @@ _SETTINGS_OF = {
     "loss": "criterion__",
     "loss_params": "criterion__",
     "optimizer": "optimizer__",
+}
+# Parameters of a classifier whose net only predicts.
+_WITHOUT_TRAINING = {
+    "augmentation": None,
+    "batch_sampling": None,
+    "callbacks": None,
+    "freezing": None,
+    "gradient_clipping": None,
+    "lr_schedule": None,
+    "mixup": 0.0,
+    "validation_fraction": None,
+    "verbose": 0,
+    "weight_averaging": 0.0,
+    "weight_from": 0.0,
 }
 _NETWORK, _HISTORY = "network.", "history"
 
@@ -219,19 +231,19 @@ def rebuild_net(classifier, path, state, scale, device, lost=()):
     """
     stand_in = _for_prediction(classifier, lost)
     kind = np.uint8 if classifier._dtype_kind == "u" else np.float32
-    rows = np.arange(int(classifier.class_counts_.sum()))
+    nothing = np.empty(0, dtype=np.int64)
     task = Task(
-        X=_Blank((len(rows), *classifier.image_shape_), np.dtype(kind)),
+        X=_Blank((0, *classifier.image_shape_), np.dtype(kind)),
         y=None,
         sample_weight=None,
-        train=rows,
-        valid=rows[:0],
+        train=nothing,
+        valid=nothing,
         device=device,
         seed=0,
         input_scale=scale,
     )
     with seeded(0, device):
-        net = compose_net(stand_in, task).initialize()
+        net = compose_net(stand_in, task, fresh=False).set_params(train_split=None).initialize()
     net.classes_inferred_ = np.arange(len(classifier.classes_))
     _load_state(net, path, state)
     return net
@@ -241,10 +253,10 @@ def _for_prediction(classifier, lost):
     """Copy a classifier, without what a net that is not trained has no use for."""
     strange = ("callbacks__", *(prefix for name, prefix in _SETTINGS_OF.items() if name in lost))
     settings = classifier.net_params or {}
-    settings = {name: value for name, value in settings.items() if not name.startswith(strange)}
-    settings |= {**_without_weights(classifier.module), "callbacks": [], "train_split": None}
     stand_in = copy(classifier)
-    stand_in.net_params, stand_in.callbacks, stand_in.batch_sampling = settings, None, None
+    for name, value in _WITHOUT_TRAINING.items():
+        setattr(stand_in, name, value)
+    stand_in.net_params = {k: v for k, v in settings.items() if not k.startswith(strange)}
     if "loss" in lost or "loss_params" in lost:
         stand_in.loss, stand_in.loss_params = "cross_entropy", None
     return stand_in
@@ -269,14 +281,6 @@ def copy_net(classifier, device):
     net = classifier.net_
     scale = net.input_mean, net.input_scale
     return rebuild_net(classifier, "the fitted network", _state(net.module_), scale, device)
-
-
-def _without_weights(module):
-    """Spare networks of ours the file of pretrained weights, which the state replaces."""
-    module = find_network(module) if isinstance(module, str) else module
-    kind = getattr(module, "func", module)  # of a functools.partial
-    ours = getattr(kind, "__module__", "").startswith("imbemotion.")
-    return {"module__weights": None} if ours and "weights" in signature(kind).parameters else {}
 
 
 def _load_state(net, path, state):
