@@ -1,5 +1,6 @@
 """Networks: logits for images of any size and number of channels; layers that freeze."""
 
+import copy
 import pickle
 from functools import partial
 
@@ -111,6 +112,25 @@ def test_dropout_of_frozen_layers_drops_nothing():
     network.features.insert(1, nn.Dropout(0.9))
     assert network.set_trainable(1).train().features[1].training
     assert not network.set_trainable(0.5).train().features[1].training
+
+
+def test_what_comes_before_the_first_layer_freezes_with_it():
+    network = ResidualCNN(n_classes=3).set_trainable(0.5)
+    before = state_of(network)
+    learnt = changed(before, train(network))
+    assert not any(name.startswith("features.0.") for name in learnt)
+    assert any(name.startswith("features.") for name in learnt)
+    assert network.set_trainable(1).train().features[0].training
+
+
+def test_layers_that_were_frozen_stay_so_in_copies_and_with_other_weights():
+    network = PRETRAINED(n_classes=3).set_trainable(0.5).eval()
+    copies = [copy.deepcopy(network), pickle.loads(pickle.dumps(network))]
+    copies[0].load_state_dict(PRETRAINED(n_classes=3).state_dict())
+    modes = [module.training for module in network.train().modules()]
+    assert len(set(modes)) == 2
+    for other in copies:
+        assert [module.training for module in other.train().modules()] == modes
 
 
 def test_layers_can_be_unfrozen_step_by_step():

@@ -13,6 +13,9 @@ __all__ = ["_Network"]
 class _Network(nn.Module):
     """A network of `features`, (n, C, H, W) -> (n, d), and a `head`, (n, d) -> logits."""
 
+    takes_channels_last = True  # images in the order of memory that convolutions are fast on
+    _frozen = ()  # modules that stand as in prediction, known before since each step asks
+
     def forward(self, images):
         """Compute the logits, (n, C, H, W) -> (n, n_classes).
 
@@ -63,6 +66,7 @@ class _Network(nn.Module):
                 parameter.requires_grad = number >= n_frozen
                 if number < n_frozen:
                     parameter.grad = None  # with which an optimizer would make one more step
+        self._frozen = tuple(_frozen_modules(self.features))
         return self.train(self.training)
 
     def train(self, mode=True):
@@ -79,14 +83,23 @@ class _Network(nn.Module):
             The network.
         """
         super().train(mode)
-        if all(parameter.requires_grad for parameter in self.features.parameters()):
-            return self
-        frozen = False  # a module without parameters does as the one before
-        for module in self.features.modules():
-            trains = [parameter.requires_grad for parameter in module.parameters()]
-            frozen = not any(trains) if trains else frozen
-            module.training = mode and not frozen
+        for module in self._frozen:
+            module.training = False
         return self
+
+
+def _frozen_modules(features):
+    """Find the modules without a parameter that trains.
+
+    One without any parameters does as the layer before it, the first as the one after it.
+    """
+    frozen = not next((p.requires_grad for p in features.parameters()), True)
+    for module in features.modules():
+        trains = {parameter.requires_grad for parameter in module.parameters()}
+        if len(trains) == 1:  # else it has none, or holds the border
+            frozen = not trains.pop()
+        if frozen and True not in trains:
+            yield module
 
 
 @contextmanager
