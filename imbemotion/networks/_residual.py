@@ -1,6 +1,7 @@
 """A small residual network for images of 32 to 96 pixels."""
 
 from itertools import pairwise
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -66,7 +67,7 @@ class ResidualCNN(_Network):
         weights=None,
     ):
         super().__init__()
-        depths = (depth,) * (len(widths) - 1) if isinstance(depth, int) else depth
+        depths = _depths(depth, n_stages=len(widths) - 1)
         stem = nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)
         normalised = nn.BatchNorm2d(channels, affine=False)  # whatever the scale of the pixels
         layers = [normalised, stem, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
@@ -78,6 +79,16 @@ class ResidualCNN(_Network):
         if weights is not None:
             load_features(self, weights)
         self.to(memory_format=torch.channels_last)  # on which convolutions are faster
+
+
+def _depths(depth, n_stages):
+    depths = (depth,) * n_stages if isinstance(depth, Integral) else tuple(depth)
+    if len(depths) != n_stages:
+        raise ValueError(
+            f"depth must be a number, or one for each of the {n_stages} stages, got {depth}. "
+            "There is a stage for each of the widths after the first."
+        )
+    return depths
 
 
 class _Block(nn.Module):
