@@ -209,6 +209,64 @@ def test_features_can_start_from_a_saved_classifier(tmp_path):
     assert second.predict_proba(X).shape == (12, 5)
 
 
+def without_counts(state):
+    return {name: value for name, value in state.items() if "num_batches" not in name}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_counts,
+        lambda state: {name: value for name, value in state.items() if name[:4] != "head"},
+        lambda state: {f"module.{name}": value for name, value in state.items()},
+        lambda state: {n[9:]: value for n, value in state.items() if n[:9] == "features."},
+        lambda state: {"state_dict": {f"module.{n}": value for n, value in state.items()}},
+    ],
+    ids=["without counts", "headless", "parallel", "features", "wrapped"],
+)
+def test_features_can_start_from_many_forms_of_a_state(change, tmp_path):
+    first = ResidualCNN(n_classes=3, widths=(2, 4))
+    torch.save(change(first.state_dict()), tmp_path / "first.bin")
+    second = ResidualCNN(n_classes=4, widths=(2, 4), weights=tmp_path / "first.bin")
+    for name, value in first.features.state_dict().items():
+        torch.testing.assert_close(second.features.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("weights", ["", "DEFAULT", 5, True])
+def test_small_networks_have_no_weights_to_download(weights):
+    with pytest.raises(ValueError, match=rf"weights of a ResidualCNN .* got {weights!r}\. There"):
+        ResidualCNN(n_classes=3, weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("n", "channels", "message"),
+    [(1, 3, "with 1 channel, got channels=3"), (3, 1, "with 3 channels, got channels=1"),
+     (3, 4, "with 3 channels, got channels=4")],
+)  # fmt: skip
+def test_weights_of_other_channels_are_refused(n, channels, message, tmp_path):
+    torch.save(ResidualCNN(n_classes=3, channels=n).state_dict(), tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=f"other.pt is of images {message}"):
+        ResidualCNN(n_classes=3, channels=channels, weights=tmp_path / "other.pt")
+
+
+def test_weights_have_names(tmp_path):
+    torch.save({1: torch.zeros(2)}, tmp_path / "numbers.pt")
+    with pytest.raises(ValueError, match=r"names must be text, but one is 1\."):
+        ResidualCNN(n_classes=3, weights=tmp_path / "numbers.pt")
+
+
+@pytest.mark.parametrize("depth", [2, np.int64(2), (2, 2), [2, 2]])
+def test_depth_is_that_of_every_stage(depth):
+    features = ResidualCNN(n_classes=3, widths=(2, 4, 4), depth=depth).features
+    assert sum(type(module).__name__ == "_Block" for module in features) == 4
+
+
+@pytest.mark.parametrize("depth", [(1,), (1, 2, 3)])
+def test_depths_are_as_many_as_stages(depth):
+    with pytest.raises(ValueError, match="one for each of the 2 stages, got"):
+        ResidualCNN(n_classes=3, widths=(2, 4, 4), depth=depth)
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "small.pt"
     torch.save(ResidualCNN(n_classes=5, widths=(4, 8)).state_dict(), path)

@@ -3,21 +3,25 @@
 import copy
 import os
 import pickle
+import re
 import socket
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
+from torchvision.models import VisionTransformer
 
 from imbemotion import CNNClassifier, PretrainedCNN, find_network
-from imbemotion.networks import _backbones
+from imbemotion.networks import _backbones, _weights
 
 NAME = "squeezenet1_1"  # the fastest to build
 TIMM_NAME = "timm/test_resnet"
@@ -107,8 +111,9 @@ def test_huge_layers_of_old_classifiers_are_left_out():
     assert sum(p.numel() for p in network.parameters()) < 3e6  # 61 million in the original
 
 
-def test_only_the_head_drops_features():
-    network = make("mnasnet0_5")
+@pytest.mark.parametrize("name", ["mnasnet0_5", "googlenet"])
+def test_only_the_head_drops_features(name):
+    network = make(name)
     assert not any(isinstance(module, nn.Dropout) for module in network.features.modules())
 
 
@@ -206,12 +211,15 @@ def test_small_images_can_be_trained_on(size):
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "smallest"),
-    [("squeezenet1_1", 16, 17), ("timm/vit_tiny_patch16_224", 48, 224)],
+    ("name", "size", "hint"),
+    [
+        ("squeezenet1_1", 16, "the smallest it takes are of 17 x 17"),
+        ("timm/vit_tiny_patch16_224", 48, "it takes 224 x 224"),
+    ],
 )
-def test_images_that_are_too_small_are_refused_with_the_smallest_size(name, size, smallest):
+def test_images_that_are_too_small_are_refused_with_what_it_takes(name, size, hint):
     pytest.importorskip("timm")
-    message = f"can't take images of {size} x {size} pixels; .* have {smallest} x {smallest}"
+    message = f"can't take images of {size} x {size} pixels; {hint}"
     with pytest.raises(ValueError, match=message):
         make(name)(torch.zeros(2, 1, size, size))
 
@@ -264,6 +272,80 @@ def test_what_was_trained_here_can_be_trained_on(path, tmp_path, images, channel
     grey = images[:, :1]
     expected = first.features(grey)
     torch.testing.assert_close(second.features(grey.repeat(1, channels, 1, 1)), expected)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+@pytest.mark.parametrize("trained", ["same", "colours"])
+def test_weights_may_be_of_all_channels_or_of_the_colours(trained, channels, tmp_path):
+    first = make(channels=channels if trained == "same" else 3)
+    torch.save(first.state_dict(), tmp_path / "faces.pt")
+    second = make(weights=tmp_path / "faces.pt", channels=channels)
+    images = torch.rand(2, channels, 40, 40)
+    expected = first.features(images) if trained == "same" else first.features(colours_of(images))
+    torch.testing.assert_close(second.features(images), expected)
+
+
+def colours_of(images):
+    return images[:, :3] if images.shape[1] > 3 else images[:, :1].expand(-1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("suffix", ["", ".pt", ".safetensors", ".SAFETENSORS"])
+@pytest.mark.parametrize("save", [save_file, torch.save])
+def test_a_file_is_read_as_what_it_is(save, suffix, original, tmp_path, images):
+    save(original.state_dict(), tmp_path / f"weights{suffix}")
+    features = make(weights=tmp_path / f"weights{suffix}", channels=3).features(images)
+    torch.testing.assert_close(features, expected_features(original, images))
+
+
+def test_a_header_of_any_length_is_one_of_safetensors(tmp_path):
+    for n in range(64):
+        save_file({"a" * (n + 1): torch.ones(1)}, tmp_path / "weights")
+        if (tmp_path / "weights").read_bytes()[0] == 0x80:  # as a pickle starts
+            break
+    assert list(_weights.read_state(tmp_path / "weights")) == ["a" * (n + 1)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["network.0.weight", "history"], ["0.weight"]),
+        (["network.0.weight", "patch_embed.weight"], ["network.0.weight", "patch_embed.weight"]),
+        (["network.0.weight"], ["network.0.weight"]),
+    ],
+)
+def test_only_files_of_save_lose_the_prefix(names, expected, tmp_path):
+    torch.save({name: torch.ones(1) for name in names}, tmp_path / "weights.pt")
+    assert list(_weights.read_state(tmp_path / "weights.pt")) == expected
+
+
+def test_weights_of_a_vit_bring_the_size_of_its_images(monkeypatch):
+    def state_of(preset):
+        (side, _), name = preset.meta["min_size"], str(preset).partition("_Weights")[0].lower()
+        return models.get_model(name, weights=None, image_size=side).state_dict()
+
+    monkeypatch.setattr(_backbones, "download_state", state_of)
+    sizes = {"vit_b_16": 384, "vit_l_16": 512, "vit_h_14": 518}
+    for name, size in sizes.items():
+        with torch.device("meta"):
+            backbone = _backbones.make_backbone(name, "IMAGENET1K_SWAG_E2E_V1")
+            assert backbone.size == (size, size)
+            assert _backbones.n_features_of(backbone.module, 3, size, size) > 0
+
+
+def test_a_vit_takes_the_size_of_a_state(monkeypatch):
+    small = {"patch_size": 16, "num_layers": 1, "num_heads": 1, "hidden_dim": 4, "mlp_dim": 4}
+    sizes = iter([48, 32])
+    monkeypatch.setattr(
+        models, "get_model", lambda *a, **k: VisionTransformer(image_size=next(sizes), **small)
+    )
+    trained, other = make("vit_b_16"), make("vit_b_16")
+    places = other.features.backbone.encoder.pos_embedding
+    other.load_state_dict(trained.state_dict())
+    assert other.features.backbone.encoder.pos_embedding is places
+    images = torch.rand(2, 1, 48, 48)
+    torch.testing.assert_close(other(images), trained(images))
+    with pytest.raises(ValueError, match="it takes 48 x 48"):
+        other(images[..., :32])
 
 
 class Trap:
@@ -353,11 +435,12 @@ def test_weights_of_another_network_are_refused_with_the_first_names(
 
 @pytest.mark.parametrize("weights", ["nowhere.safetensors", "no/where.pth"])
 def test_files_that_do_not_exist_are_named(weights):
-    with pytest.raises(FileNotFoundError, match=f"no file of weights at {weights}"):
+    where = re.escape(str(Path(weights)))
+    with pytest.raises(FileNotFoundError, match=f"no file of weights at {where}"):
         make(weights=weights)
 
 
-@pytest.mark.parametrize("weights", ["IMAGENET1K_V9", 5])
+@pytest.mark.parametrize("weights", ["IMAGENET1K_V9", "", 5])
 @pytest.mark.parametrize(("name", "known"), [(NAME, "'IMAGENET1K_V1'"), (TIMM_NAME, "'DEFAULT'")])
 def test_unknown_weights_are_refused(name, known, weights):
     pytest.importorskip("timm")
@@ -437,6 +520,31 @@ def test_a_hub_that_can_not_be_reached_is_said_soon(tmp_path, monkeypatch, silen
         with pytest.raises(OSError, match=f"{TIMM_NAME} can't be downloaded: .* None for random"):
             make(TIMM_NAME, weights="DEFAULT")
         assert time.monotonic() - start < 4
+
+
+@pytest.mark.parametrize(
+    ("error", "is_download"),
+    [
+        (TypeError("unexpected keyword argument 'num_classes'"), False),
+        (RuntimeError("size mismatch"), False),
+        (RuntimeError('invalid hash value (expected "ab", got "cd")'), True),
+        (OSError("No space left on device"), True),
+        (SafetensorError("InvalidHeader"), True),
+        (pickle.UnpicklingError("damaged"), True),
+    ],
+    ids=str,
+)
+def test_only_failed_downloads_are_called_so(error, is_download, monkeypatch):
+    timm = pytest.importorskip("timm")
+
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(_backbones, "_check_hub", lambda settings: None)
+    monkeypatch.setattr(timm, "create_model", fail)
+    expected = (OSError, "can't be downloaded") if is_download else (type(error), str(error))
+    with pytest.raises(expected[0], match=expected[1]):
+        make(TIMM_NAME, weights="DEFAULT")
 
 
 def test_weights_of_timm_that_were_downloaded_are_found(monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 
@@ -284,6 +285,8 @@ def copy_net(classifier, device):
 
 
 def _load_state(net, path, state):
+    with suppress(RuntimeError):  # some networks take the size of images that the state is for
+        net.module_.load_state_dict(state, strict=False)
     parts = net.module_.state_dict(keep_vars=True)
     shapes = [{name: tuple(part.shape) for name, part in side.items()} for side in (parts, state)]
     names = sorted(set(parts) | set(state))

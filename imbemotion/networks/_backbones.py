@@ -3,15 +3,19 @@
 from bisect import bisect
 from dataclasses import dataclass
 from itertools import chain, takewhile
-from os import PathLike
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.func import functional_call
 
 from imbemotion.networks._names import TIMM, check_timm, check_torchvision
-from imbemotion.networks._weights import download_state, load_state, no_download, read_state
+from imbemotion.networks._weights import (
+    download_state,
+    is_path,
+    load_state,
+    no_download,
+    read_state,
+)
 
 __all__ = ["Backbone", "make_backbone", "n_features_of", "smallest_size", "widen"]
 
@@ -21,6 +25,8 @@ _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _INCEPTIONS = ("googlenet", "inception_v3")
 _HELPERS = ("aux1.", "aux2.", "AuxLogits.")
 _TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+# How packages begin whose errors are those of a download; not all of them are OSErrors.
+_DOWNLOADERS = ("_pickle", "http", "huggingface_hub", "requests", "safetensors", "urllib3")
 _PATIENCE = 5  # seconds for an answer of the hub
 
 
@@ -46,7 +52,7 @@ class Backbone:
     size: tuple = (224, 224)
 
 
-def make_backbone(name, weights):
+def make_backbone(name, weights, n_more=0):
     """Build a network without its classifier.
 
     Parameters
@@ -56,6 +62,9 @@ def make_backbone(name, weights):
 
     weights : str, Path or None
         A name of weights, a path, or None for random ones.
+
+    n_more : int, default=0
+        How many channels images have after the colours.
 
     Returns
     -------
@@ -74,13 +83,7 @@ def make_backbone(name, weights):
         If timm is needed and missing.
     """
     build = _from_timm if str(name).startswith(TIMM) else _from_torchvision
-    return build(name, weights)
-
-
-def _is_path(weights):
-    if isinstance(weights, str):
-        return bool(Path(weights).suffix) or Path(weights).exists()
-    return isinstance(weights, PathLike)
+    return build(name, weights, n_more)
 
 
 def _unknown_weights(name, weights, known):
@@ -89,17 +92,18 @@ def _unknown_weights(name, weights, known):
     )
 
 
-def _from_torchvision(name, weights):
+def _from_torchvision(name, weights, n_more):
     from torchvision import models
 
     check_torchvision(name)
     presets = models.get_model_weights(name)
     is_name = isinstance(weights, str) and weights in presets.__members__
-    if not is_name and weights is not None and not _is_path(weights):
+    if not is_name and weights is not None and not is_path(weights):
         raise _unknown_weights(name, weights, list(presets.__members__))
     helpers = {"aux_logits": False, "init_weights": True} if name in _INCEPTIONS else {}
     module = models.get_model(name, weights=None, **helpers)
     skip = (f"{_drop_classifier(module)}.", *_HELPERS)
+    widen(module, n_more)
     preset = presets[weights if is_name else "DEFAULT"]
     if is_name:
         load_state(module, download_state(preset), str(preset), skip)
@@ -107,7 +111,8 @@ def _from_torchvision(name, weights):
         load_state(module, read_state(weights), str(weights), skip)
     transform = preset.transforms()
     mean, std = _HALVES if name in _INCEPTIONS else (transform.mean, transform.std)
-    return Backbone(module, tuple(mean), tuple(std))
+    side = getattr(module, "image_size", 224)
+    return Backbone(module, tuple(mean), tuple(std), (side, side))
 
 
 def _drop_classifier(module):
@@ -123,20 +128,23 @@ def _drop_classifier(module):
     if any(isinstance(layer, nn.Conv2d) for layer in layers):
         kept = [nn.AdaptiveAvgPool2d(1)]
     setattr(module, name, nn.Sequential(*kept))
+    if isinstance(getattr(module, "dropout", None), nn.Dropout):
+        module.dropout = nn.Identity()  # the head has one
     if isinstance(getattr(module, "avgpool", None), nn.AdaptiveAvgPool2d):
         module.avgpool = nn.AdaptiveAvgPool2d(1)
     return name
 
 
-def _from_timm(name, weights):
+def _from_timm(name, weights, n_more):
     timm = check_timm(name)
     model_name = name.removeprefix(TIMM)
     if weights == "DEFAULT":
         module = _timm_with_weights(timm, model_name)
-    elif weights is None or _is_path(weights):
+    elif weights is None or is_path(weights):
         module = timm.create_model(model_name, pretrained=False, num_classes=0)
     else:
         raise _unknown_weights(name, weights, ["DEFAULT"])
+    widen(module, n_more)
     settings = module.pretrained_cfg
     if weights not in (None, "DEFAULT"):
         classifiers = settings.get("classifier") or ()
@@ -156,8 +164,17 @@ def _timm_with_weights(timm, name):
     try:
         _check_hub(timm.get_pretrained_cfg(name))
         return timm.create_model(name, pretrained=True, num_classes=0)
-    except Exception as error:  # no network, no space, a file that is damaged
-        raise no_download(f"{TIMM}{name}", error) from error
+    except Exception as error:
+        if _failed_download(error):
+            raise no_download(f"{TIMM}{name}", error) from error
+        raise
+
+
+def _failed_download(error):
+    """Whether there was no network, no space, or a file that is damaged."""
+    foreign = any(kind.__module__.startswith(_DOWNLOADERS) for kind in type(error).__mro__)
+    other_file = "invalid hash" in str(error)  # a RuntimeError of torch.hub
+    return isinstance(error, OSError | EOFError) or foreign or other_file
 
 
 def _check_hub(settings):
@@ -185,6 +202,8 @@ def widen(module, n_more):
     ValueError
         If the network does not begin with a convolution of the colours.
     """
+    if not n_more:
+        return
     first = next((m for m in module.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None or first.in_channels != 3 or first.groups != 1:
         raise ValueError(

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from imbemotion.networks._backbones import make_backbone, n_features_of, smallest_size, widen
+from imbemotion.networks._backbones import make_backbone, n_features_of, smallest_size
 from imbemotion.networks._base import _Network
+from imbemotion.networks._weights import take_size
 
 __all__ = ["PretrainedCNN"]
 
@@ -18,13 +19,11 @@ class _PretrainedFeatures(nn.Module):
         super().__init__()
         if channels < 1:
             raise ValueError(f"channels must be 1 or more, got {channels}.")
-        backbone = make_backbone(name, weights)
         self.name = name
         self.channels = channels
         self.n_more = channels - (_COLOURS if channels >= _COLOURS else 1)
+        backbone = make_backbone(name, weights, self.n_more)
         self.backbone = backbone.module
-        if self.n_more:
-            widen(self.backbone, self.n_more)
         mean = torch.tensor(backbone.mean) if normalize else torch.zeros(_COLOURS)
         std = torch.tensor(backbone.std) if normalize else torch.ones(_COLOURS)
         self.register_buffer("mean", self._per_channel(mean))
@@ -35,6 +34,11 @@ class _PretrainedFeatures(nn.Module):
     def _per_channel(self, values):
         """Append the average for the channels after the colours, (3,) -> (3 + n_more, 1, 1)."""
         return torch.cat([values, values.mean().expand(self.n_more)])[:, None, None]
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        take_size(self.backbone, state_dict, f"{prefix}backbone.")
+        self.known_size = getattr(self.backbone, "image_size", self.known_size)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def forward(self, images):
         """Compute features, (n, channels, H, W) -> (n, n_features)."""
@@ -59,9 +63,11 @@ class _PretrainedFeatures(nn.Module):
         if n_features_of(self.backbone, channels, height, width):
             return
         size = smallest_size(self.backbone, channels, self.known_size)
+        known = size == self.known_size  # then often the only one
+        hint = "it takes" if known else "the smallest it takes are of"
         raise ValueError(
-            f"{self.name} can't take images of {height} x {width} pixels; the smallest it takes "
-            f"have {size} x {size}. Resize them, for example by ImageLoader(size={size})."
+            f"{self.name} can't take images of {height} x {width} pixels; {hint} "
+            f"{size} x {size}. Resize them, for example by ImageLoader(size={size})."
         ) from error
 
 
@@ -139,7 +145,7 @@ class PretrainedCNN(_Network):
     serve training only, are left out.
 
     Not all networks take images of any size: many need 32 pixels, AlexNet 63 and Inception 75,
-    and ViT and MaxViT take just those they were trained on.
+    and ViT and MaxViT take just those that their weights were trained on.
 
     Examples
     --------
