@@ -2,15 +2,19 @@
 
 import json
 import os
+import pickle
 
 import numpy as np
-import onnxruntime
 import pytest
 from sklearn.exceptions import NotFittedError
 
 from imbemotion import CNNClassifier, SmallCNN, make_faces
 from imbemotion.classifier import _onnx
 from imbemotion.networks import NETWORKS
+
+onnxruntime = pytest.importorskip("onnxruntime")
+for needed in ("onnx", "onnxscript"):
+    pytest.importorskip(needed)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,32 @@ def test_onnx_gives_the_same_probabilities(network, kind, faces, tmp_path):
 def test_onnx_averages_over_mirror_images_where_the_classifier_does(faces, tmp_path):
     model = quick(test_time_augmentation="flip").fit(*faces)
     model.to_onnx(tmp_path / "model.onnx")
+    found = probabilities_of(tmp_path / "model.onnx", faces[0])
+    np.testing.assert_allclose(found, model.predict_proba(faces[0]), atol=1e-5)
+
+
+def test_onnx_averages_where_that_was_set_after_the_training(faces, tmp_path, model):
+    flipping = pickle.loads(pickle.dumps(model)).set_params(test_time_augmentation="flip")
+    flipping.to_onnx(tmp_path / "model.onnx")
+    found = probabilities_of(tmp_path / "model.onnx", faces[0])
+    mirrored = faces[0][..., ::-1]
+    expected = (model.predict_proba(faces[0]) + model.predict_proba(mirrored)) / 2
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_an_export_makes_no_network_and_leaves_the_fitted_one(faces, tmp_path, monkeypatch):
+    model = quick().fit(*faces)
+    model.net_.module_.train()
+    expected = [value.clone() for value in model.net_.module_.state_dict().values()]
+
+    def fail(*args, **kwargs):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(SmallCNN, "__init__", fail)
+    model.to_onnx(tmp_path / "model.onnx")
+    assert model.net_.module_.training
+    for value, before in zip(model.net_.module_.state_dict().values(), expected, strict=True):
+        assert value.equal(before)
     found = probabilities_of(tmp_path / "model.onnx", faces[0])
     np.testing.assert_allclose(found, model.predict_proba(faces[0]), atol=1e-5)
 

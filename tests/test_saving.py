@@ -489,6 +489,17 @@ def test_a_save_that_fails_leaves_the_old_file(file, model, monkeypatch):
     assert os.listdir(file.parent) == [file.name]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_files_are_as_private_as_the_user_wants(mask, file, model):
+    before = os.umask(mask)
+    try:
+        model.save(file)
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_joblib_keeps_a_network_that_was_written_in_a_notebook(faces, file, monkeypatch):
     class Notebook(SmallCNN):
         pass

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,24 +13,26 @@ from safetensors.torch import save_file
 
 from imbemotion import __version__
 
-__all__ = ["check_place", "read_archive", "write_archive"]
+__all__ = ["damaged", "read_archive", "replacing", "write_archive"]
 
 _FORMAT = "imbemotion.CNNClassifier"
 _VERSION = 1
 
 
-def check_place(path):
-    """Check that a file can be written somewhere.
+@contextmanager
+def replacing(path):
+    """Write a file, and what belongs to it, whole or not at all.
 
     Parameters
     ----------
     path : str or Path
         The file.
 
-    Returns
-    -------
-    path : Path
-        The same.
+    Yields
+    ------
+    building : Path
+        Of the same name, in a folder beside it. Everything in there takes its place when
+        the block ends well.
 
     Raises
     ------
@@ -39,6 +42,19 @@ def check_place(path):
     IsADirectoryError
         If it is a folder itself.
     """
+    path = _check_place(path)
+    with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
+        building = Path(folder) / path.name
+        building.touch()
+        mode = building.stat().st_mode  # as the user wants new files; safetensors does not ask
+        yield building
+        # what belongs to it is called NAME.data, and has to be there first
+        for file in sorted(Path(folder).iterdir(), reverse=True):
+            file.chmod(mode)
+            os.replace(file, path.parent / file.name)
+
+
+def _check_place(path):
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to save in. Make it before.")
@@ -68,16 +84,8 @@ def write_archive(path, tensors, content):
         "content": json.dumps(content, allow_nan=False),
     }
     metadata["sha256"] = _digest(tensors, metadata)
-    path = check_place(path)
-    handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    try:
+    with replacing(path) as building:
         save_file(tensors, building, metadata=metadata)
-        os.chmod(building, 0o644)
-        os.replace(building, path)
-    except BaseException:
-        os.unlink(building)
-        raise
 
 
 def read_archive(path):
@@ -120,7 +128,7 @@ def read_archive(path):
             "Take another copy of it, or save the classifier again."
         ) from error
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
-        raise ValueError(_damaged(path))
+        raise ValueError(damaged(path))
     return tensors, json.loads(metadata["content"])
 
 
@@ -132,7 +140,7 @@ def _check_format(path, metadata):
         )
     version = metadata.get("format_version", "")
     if not version.isdecimal():
-        raise ValueError(_damaged(path))
+        raise ValueError(damaged(path))
     if int(version) > _VERSION:
         raise ValueError(
             f"{path} is of format {version}, written by imbemotion "
@@ -141,7 +149,19 @@ def _check_format(path, metadata):
         )
 
 
-def _damaged(path):
+def damaged(path):
+    """Say that a file is damaged.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    sentence : str
+        And what to do.
+    """
     return (
         f"{path} is damaged: what it holds is not what was saved. "
         "Take another copy of it, or save the classifier again."

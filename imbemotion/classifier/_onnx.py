@@ -1,16 +1,13 @@
 """A fitted classifier as an ONNX model, from pixels to probabilities."""
 
 import json
-import os
+from copy import deepcopy
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from imbemotion import __version__
-from imbemotion.classifier._archive import check_place
-from imbemotion.classifier._rebuilding import copy_net
+from imbemotion.classifier._archive import replacing
 from imbemotion.net import _probabilities as probabilities_of
 
 __all__ = ["write_onnx"]
@@ -61,25 +58,33 @@ def write_onnx(classifier, path):
             f"to_onnx needs the packages {' and '.join(_NEEDED)}, got no {missing[0]}. "
             "Install them: pip install 'imbemotion[onnx]'."
         )
-    path = check_place(path)
-    program = _export(classifier)
-    program.model.metadata_props.update(
-        classes=json.dumps(classifier.classes_.tolist()),
-        image_shape=json.dumps(list(classifier.image_shape_)),
-        imbemotion=__version__,
+    with replacing(path) as building:
+        program = _export(classifier)
+        program.model.metadata_props.update(
+            classes=json.dumps(classifier.classes_.tolist()),
+            image_shape=json.dumps(list(classifier.image_shape_)),
+            imbemotion=__version__,
+        )
+        program.save(building)
+
+
+def _on_cpu(classifier):
+    """Copy the net of a classifier with a network of its own, on the CPU, for prediction."""
+    net = object.__new__(type(classifier.net_))  # copy would write all of it as bytes
+    vars(net).update(vars(classifier.net_))
+    vars(net).update(
+        module_=deepcopy(net.module_).cpu().eval(),
+        device="cpu",
+        test_time_augmentation=classifier.test_time_augmentation,
     )
-    with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        program.save(Path(folder) / path.name)
-        # a large network has a second file, NAME.data, which has to be there first
-        for file in sorted(Path(folder).iterdir(), reverse=True):
-            os.replace(file, path.parent / file.name)
+    return net
 
 
 def _export(classifier):
     """Trace the network on two blank images; their number is left open."""
     kind = torch.uint8 if classifier._dtype_kind == "u" else torch.float32
     images = torch.zeros((2, *classifier.image_shape_), dtype=kind)
-    net = copy_net(classifier, device="cpu")
+    net = _on_cpu(classifier)
     try:
         with torch.no_grad():
             return torch.onnx.export(

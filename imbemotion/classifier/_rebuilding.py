@@ -15,7 +15,7 @@ from imbemotion._validation import DataWarning, shorten
 from imbemotion.classifier._composition import Task, compose_net
 from imbemotion.classifier._plain import Lost, decode, encode, encode_or_lose
 
-__all__ = ["FITTED_ATTRIBUTES", "copy_net", "describe", "rebuild"]
+__all__ = ["FITTED_ATTRIBUTES", "describe", "rebuild"]
 
 # What fit leaves besides net_; those that are absent are skipped.
 FITTED_ATTRIBUTES = (
@@ -261,27 +261,6 @@ def _for_prediction(classifier, lost):
     if "loss" in lost or "loss_params" in lost:
         stand_in.loss, stand_in.loss_params = "cross_entropy", None
     return stand_in
-
-
-def copy_net(classifier, device):
-    """Copy the net of a fitted classifier to another device, for prediction.
-
-    Parameters
-    ----------
-    classifier : CNNClassifier
-        Fitted.
-
-    device : str
-        Where to put it.
-
-    Returns
-    -------
-    net : ImageNeuralNetClassifier
-        As :func:`rebuild_net` gives it.
-    """
-    net = classifier.net_
-    scale = net.input_mean, net.input_scale
-    return rebuild_net(classifier, "the fitted network", _state(net.module_), scale, device)
 
 
 def _load_state(net, path, state):
