@@ -218,7 +218,7 @@ def test_all_ways_of_training_can_be_loaded(faces, file):
     pd.testing.assert_frame_equal(again.history_, model.history_)
 
 
-def test_partial_fit_goes_on_where_it_was(faces, file):
+def test_partial_fit_goes_on_from_the_saved_weights(faces, file):
     model = quick(optimizer="sgd", lr=0.1).partial_fit(*faces)
     again = saved_and_loaded(model, file)
     assert_same_predictions(again.partial_fit(*faces), model.partial_fit(*faces), faces[0])
@@ -229,6 +229,46 @@ def test_a_random_state_goes_on_where_it_was(faces, file):
     model = quick(random_state=np.random.RandomState(5)).fit(*faces)
     again = saved_and_loaded(model, file)
     assert_same_predictions(again.fit(*faces), model.fit(*faces), faces[0])
+
+
+def test_a_random_state_of_another_generator_is_not_saved(faces, file):
+    model = quick(random_state=np.random.RandomState(np.random.PCG64(5))).fit(*faces)
+    with pytest.warns(DataWarning, match=r"random_state=numpy.random.RandomState of PCG64 is"):
+        again = saved_and_loaded(model, file)
+    assert again.random_state is None
+    assert_same_predictions(again, model, faces[0])
+    with pytest.raises(ValueError, match=r"_random_state must hold .*RandomState of PCG64"):
+        model.partial_fit(*faces).save(file)
+
+
+def test_tensors_that_numpy_does_not_know_are_not_saved(faces, file):
+    model = quick().fit(*faces)
+    model.set_params(loss_params={"weight": torch.ones(3, dtype=torch.bfloat16)})
+    with pytest.warns(DataWarning, match=r"loss_params=torch.Tensor of torch.bfloat16 is"):
+        assert_same_predictions(saved_and_loaded(model, file), model, faces[0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "names"),
+    [
+        ({"module": "deep_cnn"}, "module"),
+        ({"module_params": {"width": 3}, "net_params": None}, "width"),
+        ({"net_params": {"module__width": np.int64(3)}}, "width"),
+        ({"net_params": None}, "width"),
+    ],
+)
+def test_a_network_of_other_parameters_is_not_saved(changed, names, faces, file):
+    model = quick(net_params={"module__width": 2}).fit(*faces).set_params(**changed)
+    with pytest.raises(ValueError, match=f"but {names} changed after the training. Set"):
+        model.save(file)
+    assert not file.exists()
+
+
+def test_parameters_that_leave_the_network_may_change(faces, file, model):
+    changed = pickle.loads(pickle.dumps(model)).set_params(
+        lr=0.1, loss="focal", module=SmallCNN, net_params={"module__width": 2, "optimizer__eps": 1}
+    )
+    assert_same_predictions(saved_and_loaded(changed, file), model, faces[0])
 
 
 def test_loading_leaves_the_global_generator_as_it_was(file, model):
@@ -415,6 +455,55 @@ def test_other_files_are_refused_in_one_sentence(file, tmp_path, model):
         CNNClassifier.load(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"There is no file .*absent"):
         CNNClassifier.load(tmp_path / "absent")
+
+
+def tagged(tag, value):
+    return {"$": tag, "value": value}
+
+
+def in_parameters(**parameters):
+    return lambda content, tensors: content["parameters"].update(parameters)
+
+
+def in_attributes(**attributes):
+    return lambda content, tensors: content["attributes"].update(attributes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content, tensors: content.clear(),
+        lambda content, tensors: content.pop("parameters"),
+        lambda content, tensors: content["input"].pop(),
+        lambda content, tensors: content["attributes"].pop("class_counts_"),
+        lambda content, tensors: tensors.pop("history"),
+        lambda content, tensors: tensors.update(history=torch.ones(3)),
+        in_parameters(lr=tagged("unknown", 1)),
+        in_parameters(lr=tagged("array", 1)),
+        in_parameters(lr={"$": "float"}),
+        in_parameters(loss_params={"a": tagged("lost", "os.system")}),
+        in_parameters(module=tagged("partial", [3, [], {}])),
+        in_parameters(module=tagged("class", ["torch.nn", "Sequential"])),
+        in_attributes(classes_=tagged("array", ["<U1", [9], ["a", "b"]])),
+        in_attributes(classes_=tagged("array", ["<U1", [1, 2], ["a", "b"]])),
+        in_attributes(classes_=tagged("array", ["<U1", [2], ["a", "b"]])),
+        in_attributes(image_shape_=5),
+        in_attributes(_dtype_kind="O"),
+    ],
+)
+def test_files_that_save_did_not_write_are_one_sentence(change, file, model):
+    tensors, content = _rebuilding.describe(model)
+    change(content, tensors)
+    _archive.write_archive(file, tensors, content)
+    with pytest.raises(ValueError, match="is damaged: what it holds is not what was saved"):
+        CNNClassifier.load(file)
+
+
+def test_metadata_that_save_did_not_write_are_one_sentence(file, monkeypatch):
+    monkeypatch.setattr(_archive.json, "dumps", lambda *args, **kwargs: "{")
+    _archive.write_archive(file, {}, {})
+    with pytest.raises(ValueError, match="is damaged: what it holds is not what was saved"):
+        CNNClassifier.load(file)
 
 
 def test_nothing_is_unpickled(file, model, monkeypatch):

@@ -129,7 +129,10 @@ def read_archive(path):
         ) from error
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
         raise ValueError(damaged(path))
-    return tensors, json.loads(metadata["content"])
+    try:
+        return tensors, json.loads(metadata["content"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(damaged(path)) from error
 
 
 def _check_format(path, metadata):

@@ -10,11 +10,28 @@ import torch
 
 from imbemotion.augmentation import Augmentation
 
-__all__ = ["Lost", "decode", "encode", "encode_or_lose"]
+__all__ = [
+    "Lost",
+    "NotPlainError",
+    "UnknownClassError",
+    "decode",
+    "decode_or_lose",
+    "encode",
+    "encode_or_lose",
+]
 
 _TAG = "$"  # the key that tells a tagged value from a dict
 _AS_THEY_ARE = (bool, int, float, str, type(None))
+_LOST = "lost"  # the tag of a Lost, which stands for a whole value
 _HOMES = ("imbemotion.losses", "imbemotion.networks", "torch.nn", "torch.optim")
+
+
+class NotPlainError(TypeError):
+    """A value that JSON can't hold; the message is its name."""
+
+
+class UnknownClassError(ValueError):
+    """A file names a class that is not known here."""
 
 
 class Lost:
@@ -32,7 +49,7 @@ class Lost:
 
 def _refuse(value):
     named = value if hasattr(value, "__qualname__") else type(value)
-    raise TypeError(f"{named.__module__}.{named.__qualname__}")
+    raise NotPlainError(f"{named.__module__}.{named.__qualname__}")
 
 
 def encode(value, otherwise=_refuse):
@@ -46,7 +63,7 @@ def encode(value, otherwise=_refuse):
         ``torch.optim``; and ``functools.partial`` of these.
 
     otherwise : callable, default=_refuse
-        Gives the text that stands for anything else; the default raises TypeError.
+        Gives the text that stands for anything else; the default raises NotPlainError.
 
     Returns
     -------
@@ -55,8 +72,8 @@ def encode(value, otherwise=_refuse):
 
     Raises
     ------
-    TypeError
-        If the value is something else; the message is its name.
+    NotPlainError
+        If the value is something else.
 
     Examples
     --------
@@ -89,12 +106,12 @@ def encode_or_lose(value):
     Returns
     -------
     plain : object
-        Of which ``decode`` makes the value, or a ``Lost``.
+        Of which ``decode_or_lose`` makes the value, or a ``Lost``.
     """
     try:
         return encode(value)
-    except TypeError as error:
-        return {_TAG: "lost", "value": str(error)}
+    except NotPlainError as error:
+        return {_TAG: _LOST, "value": str(error)}
 
 
 def decode(plain):
@@ -103,7 +120,7 @@ def decode(plain):
     Parameters
     ----------
     plain : object
-        What ``encode`` or ``encode_or_lose`` gave.
+        What ``encode`` gave.
 
     Returns
     -------
@@ -119,9 +136,27 @@ def decode(plain):
     return {key: decode(item) for key, item in plain.items()}
 
 
+def decode_or_lose(plain):
+    """Turn JSON back into the value, or into what stands for a lost one.
+
+    Parameters
+    ----------
+    plain : object
+        What ``encode_or_lose`` gave.
+
+    Returns
+    -------
+    value : object
+        The value, or a ``Lost``.
+    """
+    if isinstance(plain, dict) and plain.get(_TAG) == _LOST:
+        return Lost(plain["value"])
+    return decode(plain)
+
+
 def _array_to_plain(array):
     if array.dtype.kind not in "biufUO" or (array.dtype.kind == "f" and array.itemsize > 8):
-        raise TypeError(f"numpy.ndarray of {array.dtype}")
+        raise NotPlainError(f"numpy.ndarray of {array.dtype}")
     return [array.dtype.str, list(array.shape), array.ravel().tolist()]
 
 
@@ -141,12 +176,28 @@ def _class(plain):
     home, name = plain
     kind = getattr(import_module(home), name, None) if home in _HOMES else None
     if not (isinstance(kind, type) and issubclass(kind, (torch.nn.Module, torch.optim.Optimizer))):
-        raise ValueError(f"The file names the class {home}.{name}, which is not known here.")
+        raise UnknownClassError(
+            f"The file names the class {home}.{name}, which is not known here."
+        )
     return kind
 
 
 def _augmentation_to_plain(policy):
     return policy.get_params() if type(policy) is Augmentation else _refuse(policy)
+
+
+def _tensor_to_plain(tensor):
+    try:
+        return tensor.detach().cpu().numpy()
+    except (TypeError, RuntimeError) as error:  # NumPy has no such type, or it is sparse
+        raise NotPlainError(f"torch.Tensor of {tensor.dtype}") from error
+
+
+def _random_state_to_plain(generator):
+    state = generator.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":  # whose state only a generator of its kind takes
+        raise NotPlainError(f"numpy.random.RandomState of {state['bit_generator']}")
+    return state
 
 
 def _random_state(state):
@@ -163,15 +214,14 @@ _FORMS = {
     "tuple": (tuple, list, tuple),
     "dict": (dict, lambda items: [list(pair) for pair in items.items()], dict),
     "array": (np.ndarray, _array_to_plain, _array),
-    "tensor": (torch.Tensor, lambda tensor: tensor.detach().cpu().numpy(), torch.as_tensor),
+    "tensor": (torch.Tensor, _tensor_to_plain, torch.as_tensor),
     "path": (PurePath, str, Path),
     "augmentation": (Augmentation, _augmentation_to_plain, lambda limits: Augmentation(**limits)),
-    "random_state": (np.random.RandomState, lambda r: r.get_state(legacy=False), _random_state),
+    "random_state": (np.random.RandomState, _random_state_to_plain, _random_state),
     "class": (type, _class_to_plain, _class),
     "partial": (
         partial,
         lambda call: [call.func, list(call.args), call.keywords],
         lambda parts: partial(parts[0], *parts[1], **parts[2]),
     ),
-    "lost": (Lost, lambda lost: lost.name, Lost),
 }

@@ -12,8 +12,17 @@ from skorch.history import History
 
 from imbemotion._training import pick_device, seeded
 from imbemotion._validation import DataWarning, shorten
+from imbemotion.classifier._archive import damaged
 from imbemotion.classifier._composition import Task, compose_net
-from imbemotion.classifier._plain import Lost, decode, encode, encode_or_lose
+from imbemotion.classifier._plain import (
+    Lost,
+    NotPlainError,
+    UnknownClassError,
+    decode,
+    decode_or_lose,
+    encode,
+    encode_or_lose,
+)
 
 __all__ = ["FITTED_ATTRIBUTES", "describe", "rebuild"]
 
@@ -73,9 +82,11 @@ def describe(classifier):
     Raises
     ------
     ValueError
-        If the network or a fitted attribute holds something that is neither tensor nor JSON.
+        If the network or a fitted attribute holds something that is neither tensor nor JSON,
+        or the parameters are of another network.
     """
     net = classifier.net_
+    _check_unchanged(classifier)
     tensors = {_NETWORK + name: value for name, value in _state(net.module_).items()}
     history = json.dumps(encode(list(net.history), otherwise=repr), allow_nan=False)
     tensors[_HISTORY] = torch.frombuffer(bytearray(history.encode()), dtype=torch.uint8)
@@ -85,6 +96,25 @@ def describe(classifier):
         "attributes": _attributes(classifier),
         "input": [encode(net.input_mean), encode(net.input_scale)],
     }
+
+
+def _check_unchanged(classifier):
+    """Refuse parameters that were set after the training and would make another network."""
+    net = classifier.net_
+    fitted, now = map(_making, (net, _compose(classifier, (net.input_mean, net.input_scale))))
+    differing = sorted(name for name in fitted | now if fitted.get(name) != now.get(name))
+    if differing:
+        raise ValueError(
+            f"The network must be that of the parameters to be saved, but {shorten(differing)} "
+            "changed after the training. Set module, module_params and net_params as they were, "
+            "or fit again."
+        )
+
+
+def _making(net):
+    """Say how a network is made, except for the weights that it starts from."""
+    settings = {"module": net.module, **net.get_params_for("module")}
+    return {name: encode_or_lose(settings[name]) for name in settings if name != "weights"}
 
 
 def _state(module):
@@ -107,7 +137,7 @@ def _attributes(classifier):
     for name in [name for name in FITTED_ATTRIBUTES if name in vars(classifier)]:
         try:
             found[name] = encode(getattr(classifier, name))
-        except TypeError as error:
+        except NotPlainError as error:
             raise ValueError(
                 f"{name} must hold numbers or text to be saved, got {error}. "
                 "Save this classifier by joblib.dump."
@@ -142,27 +172,58 @@ def rebuild(kind, path, tensors, content, given):
     ValueError
         If a parameter is needed or unknown, or the network is another one.
     """
-    saved = {**{k: decode(v) for k, v in content["parameters"].items()}, **given}
+    saved, attributes, scale, history = _read(path, tensors, content)
+    saved.update(given)
     lost = {name: value.name for name, value in saved.items() if isinstance(value, Lost)}
     _check_parameters(kind, path, saved, lost)
     classifier = kind(**{name: value for name, value in saved.items() if name not in lost})
     classifier._validate_params()
-    for name in content["attributes"].keys() & set(FITTED_ATTRIBUTES):
-        setattr(classifier, name, decode(content["attributes"][name]))
+    vars(classifier).update(attributes)
     state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
-    scale = tuple(decode(part) for part in content["input"])
     device = pick_device(classifier.device) if "device" in given else _device(classifier.device)
-    net = rebuild_net(classifier, path, state, scale, device, lost)
-    net.history_ = History(decode(json.loads(tensors[_HISTORY].numpy().tobytes())))
+    try:
+        net = rebuild_net(classifier, path, state, scale, device, lost)
+    except (AttributeError, KeyError, TypeError) as error:
+        if given:
+            raise  # what was given is at least as likely to be wrong
+        raise ValueError(_damaged_by(path, error)) from error
+    net.history_ = history
     classifier.net_ = net
     _warn_of(classifier, lost)
     return classifier
 
 
+def _read(path, tensors, content):
+    """Decode a file; whatever is wrong in it was not written by ``describe``."""
+    try:
+        parameters = {k: decode_or_lose(v) for k, v in content["parameters"].items()}
+        known = content["attributes"].keys() & set(FITTED_ATTRIBUTES)
+        attributes = {name: decode(content["attributes"][name]) for name in known}
+        mean, scale = (decode(part) for part in content["input"])
+        history = History(decode(json.loads(tensors[_HISTORY].numpy().tobytes())))
+        whole = _is_whole(**{name.strip("_"): value for name, value in attributes.items()})
+    except UnknownClassError:
+        raise
+    except Exception as error:
+        raise ValueError(_damaged_by(path, error)) from error
+    if not whole:
+        raise ValueError(damaged(path))
+    return parameters, attributes, (mean, scale), history
+
+
+def _is_whole(*, classes, class_counts, image_shape, dtype_kind, **_):
+    counted = classes.shape == class_counts.shape == (len(classes),)
+    return counted and 0 < len(image_shape) < 4 and dtype_kind in ("u", "f")
+
+
+def _damaged_by(path, error):
+    return f"{damaged(path)} What went wrong: {type(error).__name__}: {error}"
+
+
 def _warn_of(classifier, lost):
     for name, what in lost.items():
         warnings.warn(
-            f"{name}={what} is code, which is never saved, so that {name} is "
+            f"{name}={what} is code or state that is never saved, so that {name} is "
             f"{getattr(classifier, name)!r} now. Predictions are the same; before another fit "
             f"call set_params({name}=...), or give it to load.",
             DataWarning,
@@ -230,6 +291,14 @@ def rebuild_net(classifier, path, state, scale, device, lost=()):
     ValueError
         If the network has other parts or shapes than the state.
     """
+    with seeded(0, device):
+        net = _compose(classifier, scale, device, lost).initialize()
+    net.classes_inferred_ = np.arange(len(classifier.classes_))
+    _load_state(net, path, state)
+    return net
+
+
+def _compose(classifier, scale, device="cpu", lost=()):
     stand_in = _for_prediction(classifier, lost)
     kind = np.uint8 if classifier._dtype_kind == "u" else np.float32
     nothing = np.empty(0, dtype=np.int64)
@@ -243,11 +312,7 @@ def rebuild_net(classifier, path, state, scale, device, lost=()):
         seed=0,
         input_scale=scale,
     )
-    with seeded(0, device):
-        net = compose_net(stand_in, task, fresh=False).set_params(train_split=None).initialize()
-    net.classes_inferred_ = np.arange(len(classifier.classes_))
-    _load_state(net, path, state)
-    return net
+    return compose_net(stand_in, task, fresh=False).set_params(train_split=None)
 
 
 def _for_prediction(classifier, lost):

@@ -37,8 +37,8 @@ class SavingMixin:
             If the path is a folder.
 
         ValueError
-            If labels are neither text nor numbers, or the network keeps state that is no
-            tensor.
+            If labels are neither text nor numbers, the network keeps state that is no
+            tensor, or parameters that make the network were changed after the training.
 
         See Also
         --------
@@ -95,6 +95,7 @@ class SavingMixin:
         classifier : CNNClassifier
             Fitted. Its ``net_`` predicts and has the history; it has neither the callbacks
             nor the split of the training, so that its ``partial_fit`` trains on all images.
+            The state of the optimizer is not in the file: training on starts it afresh.
 
         Raises
         ------
