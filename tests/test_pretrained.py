@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from urllib.error import URLError
 
@@ -332,20 +333,34 @@ def test_weights_of_a_vit_bring_the_size_of_its_images(monkeypatch):
             assert _backbones.n_features_of(backbone.module, 3, size, size) > 0
 
 
-def test_a_vit_takes_the_size_of_a_state(monkeypatch):
+@pytest.fixture
+def vits(monkeypatch):
+    """Let the first ViT be for 48 pixels, as if its weights were, and the others for 32."""
     small = {"patch_size": 16, "num_layers": 1, "num_heads": 1, "hidden_dim": 4, "mlp_dim": 4}
-    sizes = iter([48, 32])
+    sizes = chain([48], repeat(32))
     monkeypatch.setattr(
         models, "get_model", lambda *a, **k: VisionTransformer(image_size=next(sizes), **small)
     )
+
+
+def test_a_vit_takes_the_size_of_a_state(vits):
     trained, other = make("vit_b_16"), make("vit_b_16")
     places = other.features.backbone.encoder.pos_embedding
     other.load_state_dict(trained.state_dict())
-    assert other.features.backbone.encoder.pos_embedding is places
+    assert other.features.backbone.encoder.pos_embedding is places  # which optimizers know
     images = torch.rand(2, 1, 48, 48)
     torch.testing.assert_close(other(images), trained(images))
     with pytest.raises(ValueError, match="it takes 48 x 48"):
         other(images[..., :32])
+
+
+def test_a_vit_of_another_size_can_be_saved(vits, tmp_path):
+    X = np.random.default_rng(0).integers(0, 256, (6, 48, 48), dtype=np.uint8)
+    settings = {"module_params": {"weights": None}, "max_epochs": 1, "device": "cpu"}
+    model = CNNClassifier(module="vit_b_16", **settings).fit(X, np.arange(6) % 2)
+    model.save(tmp_path / "vit.safetensors")
+    again = CNNClassifier.load(tmp_path / "vit.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
 class Trap:
