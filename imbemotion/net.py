@@ -12,8 +12,10 @@ from imbemotion._training import (
     ImageDataset,
     check_settings,
     collate,
+    is_sound,
     noting_ctrl_c,
     overflow,
+    views,
 )
 from imbemotion.losses import Target, batch_loss
 
@@ -70,8 +72,9 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     class_shares : array-like of shape (n_classes,), default=None
         Shares of the classes in training; needed by ``label_smoothing``.
 
-    test_time_augmentation : {"flip"} or None, default=None
-        ``"flip"`` averages the probabilities of every image and its mirror image.
+    test_time_augmentation : {"flip", "flip_zoom"} or None, default=None
+        ``"flip"`` averages the probabilities of every image and its mirror image,
+        ``"flip_zoom"`` those of three enlarged central crops and theirs as well.
 
     predict_nonlinearity : callable, "auto" or None, default=softmax
         From logits to probabilities.
@@ -180,7 +183,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             return super().infer(images, **fit_params).float()
 
     def evaluation_step(self, batch, training=False):
-        """Compute the logits of a batch, averaged over mirror images if that is asked for.
+        """Compute the logits of a batch, averaged over views if that is asked for.
 
         Parameters
         ----------
@@ -195,13 +198,13 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         logits : Tensor of shape (n, n_classes)
             With ``test_time_augmentation`` the logarithms of the averaged probabilities.
         """
-        logits = super().evaluation_step(batch, training=training)
         if self.test_time_augmentation is None or training:
-            return logits
+            return super().evaluation_step(batch, training=training)
         images, labels = unpack_data(batch)
-        mirrored = super().evaluation_step((images.flip(2), labels))
-        both = torch.stack([logits, mirrored]).double().log_softmax(dim=2)
-        return both.logsumexp(dim=0) - np.log(2)
+        shown = views(torch.as_tensor(images), self.test_time_augmentation)
+        infer = super().evaluation_step
+        logits = torch.stack([infer((view, labels)) for view in shown])
+        return logits.double().log_softmax(dim=2).logsumexp(dim=0) - np.log(len(logits))
 
     def validation_step(self, batch, **fit_params):
         """Compute logits, as for prediction, and loss of a validation batch.
@@ -358,8 +361,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         super().on_epoch_end(
             net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs
         )
-        if not all(torch.isfinite(weight).all() for weight in self.module_.parameters()):
-            raise overflow(self, "The weights became infinite or NaN", "the last batch")
+        if not is_sound(self.module_):
+            raise overflow(self, "The weights became huge, infinite or NaN", "the last batch")
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train on, as in skorch, except that Ctrl-C is raised when the net is in order.

@@ -57,7 +57,7 @@ def test_weights_of_images_are_checked(faces):
     ]:
         with pytest.raises(ValueError, match=error):
             quick().fit(X, y, sample_weight=weights)
-    for settings in [{"loss": "soft_f1"}, {"loss": torch.nn.Identity}]:
+    for settings in [{"loss": "soft_f1"}, {"loss": Hidden}]:
         with pytest.raises(ValueError, match="need a loss of single images"):
             quick(**settings).fit(X, y, sample_weight=np.ones(42))
         with pytest.raises(ValueError, match="need a loss of single images"):
@@ -126,7 +126,7 @@ def test_a_training_that_fails_gives_the_terminal_back(faces, monkeypatch):
 
 
 def test_weights_that_the_last_step_ruined_are_an_error(faces):
-    with pytest.raises(FloatingPointError, match=r"weights became .* learning rate 1e\+30"):
+    with pytest.raises(FloatingPointError, match=r"weights became huge.*learning rate 1e\+30"):
         quick(lr=1e30, optimizer="sgd", max_epochs=1).fit(*faces)
 
 

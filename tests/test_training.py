@@ -6,9 +6,10 @@ import torch
 from sklearn.metrics import f1_score
 from skorch.callbacks import Callback
 from torch.nn import functional
+from torchvision.transforms.v2.functional import resize
 
 from imbemotion import CNNClassifier, make_faces
-from imbemotion._training import BalancedRows, Unfreezing, epoch_shares
+from imbemotion._training import BalancedRows, Unfreezing, epoch_shares, views
 from imbemotion.classifier import CNN_PRESETS
 from imbemotion.losses import LOSSES, Target, batch_loss
 
@@ -268,9 +269,22 @@ def test_flipped_predictions_are_the_mean_of_both(faces):
     X, y = faces
     model = quick().fit(X, y)
     both = (model.predict_proba(X) + model.predict_proba(X[:, :, ::-1])) / 2
-    model.net_.set_params(test_time_augmentation="flip")
+    model.set_params(test_time_augmentation="flip")
     np.testing.assert_allclose(model.predict_proba(X), both, atol=1e-7)
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, atol=1e-12)
+
+
+def test_enlarged_crops_are_averaged_too(faces):
+    X = torch.from_numpy(np.repeat(faces[0][:3, :, :, None], 3, axis=3))
+    shown = list(views(X, "flip_zoom"))
+    assert len(shown) == 8
+    expected = resize(X[:, 1:-1, 1:-1].permute(0, 3, 1, 2).float(), [16, 16], antialias=False)
+    torch.testing.assert_close(shown[4].permute(0, 3, 1, 2), expected)
+    torch.testing.assert_close(shown[5], shown[4].flip(2))
+    grey = list(views(X[..., 0], "flip_zoom"))
+    torch.testing.assert_close(grey[4], shown[4][..., 0])
+    p = quick(test_time_augmentation="flip_zoom").fit(*faces).predict_proba(faces[0])
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
 
 
 SHARES = np.array([6, 24, 12]) / 42

@@ -1,7 +1,7 @@
 """What surrounds a training: the machine, the rows of an epoch, what changes meanwhile."""
 
 from imbemotion._training._callbacks import DeferredWeights, Unfreezing, WeightAveraging
-from imbemotion._training._checks import check_settings, overflow
+from imbemotion._training._checks import check_settings, is_sound, overflow
 from imbemotion._training._dataset import ImageDataset, collate
 from imbemotion._training._epochs import (
     BalancedRows,
@@ -14,6 +14,7 @@ from imbemotion._training._machine import limited_threads, pick_device, pick_pre
 from imbemotion._training._progress import ProgressBar
 from imbemotion._training._scaling import input_scale
 from imbemotion._training._stopping import scoring, stopping
+from imbemotion._training._views import views
 
 __all__ = [
     "BalancedRows",
@@ -28,6 +29,7 @@ __all__ = [
     "collate",
     "epoch_shares",
     "input_scale",
+    "is_sound",
     "limited_threads",
     "noting_ctrl_c",
     "overflow",
@@ -36,4 +38,5 @@ __all__ = [
     "scoring",
     "seeded",
     "stopping",
+    "views",
 ]

@@ -1,6 +1,10 @@
 """What a net refuses: settings that are unknown, and numbers that are none."""
 
-__all__ = ["check_settings", "overflow"]
+import torch
+
+from imbemotion._training._views import VIEWS
+
+__all__ = ["check_settings", "is_sound", "overflow"]
 
 _PRECISIONS = ("float32", "bfloat16")
 
@@ -20,15 +24,33 @@ def check_settings(net):
     """
     if net.precision not in _PRECISIONS:
         raise ValueError(f"precision must be one of {_PRECISIONS}, got {net.precision!r}.")
-    if net.test_time_augmentation not in (None, "flip"):
+    if net.test_time_augmentation not in (None, *VIEWS):
         raise ValueError(
-            f"test_time_augmentation must be 'flip' or None, got {net.test_time_augmentation!r}."
+            f"test_time_augmentation must be one of {[*VIEWS]} or None, "
+            f"got {net.test_time_augmentation!r}."
         )
     if net.label_smoothing and net.class_shares is None:
         raise ValueError(
             f"label_smoothing={net.label_smoothing} needs class_shares, got None. Give the "
             'shares of the classes, and criterion__reduction="none".'
         )
+
+
+def is_sound(module):
+    """Tell whether the weights of a network can be multiplied without an overflow.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+
+    Returns
+    -------
+    sound : bool
+        False if a weight is NaN, or beyond the square root of what its type holds.
+    """
+    limits = ((weight, torch.finfo(weight.dtype).max ** 0.5) for weight in module.parameters())
+    return all((weight.abs() < limit).all() for weight, limit in limits)
 
 
 def overflow(net, what, where):

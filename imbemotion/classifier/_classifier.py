@@ -129,8 +129,9 @@ or nn.Module class, default="cross_entropy"
         processor (with AMX) or GPU gains from it. Weights and predictions are float32 in any
         case.
 
-    test_time_augmentation : {"flip"} or None, default=None
-        ``"flip"`` averages the probabilities of every image and its mirror image.
+    test_time_augmentation : {"flip", "flip_zoom"} or None, default=None
+        ``"flip"`` averages the probabilities of every image and its mirror image,
+        ``"flip_zoom"`` those of three enlarged central crops and theirs as well.
 
     device : str, default="auto"
         ``"auto"`` takes a GPU where PyTorch finds one, else the processor.

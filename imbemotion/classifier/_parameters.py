@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 from imbemotion._training._epochs import BATCH_SAMPLING
+from imbemotion._training._views import VIEWS
 from imbemotion._validation import HasMethods, Interval, StrOptions
 from imbemotion.classifier._composition import OPTIMIZERS
 from imbemotion.classifier._schedules import LR_SCHEDULES
@@ -44,7 +45,7 @@ CONSTRAINTS = {
     "patience": [_WHOLE],
     "warm_start": ["boolean"],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-    "test_time_augmentation": [StrOptions({"flip"}), None],
+    "test_time_augmentation": [StrOptions(set(VIEWS)), None],
     "device": [str],
     "n_threads": [_WHOLE, None],
     "callbacks": [list, None],

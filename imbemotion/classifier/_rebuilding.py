@@ -30,6 +30,7 @@ __all__ = ["FITTED_ATTRIBUTES", "describe", "rebuild"]
 FITTED_ATTRIBUTES = (
     "_dtype_kind",
     "_random_state",
+    "_split_seed",
     "class_counts_",
     "classes_",
     "feature_names_in_",
