@@ -33,7 +33,7 @@ RECIPES = {
         "weight_decay": 0.05,
         "lr_schedule": "onecycle",
         "weight_averaging": 0.998,
-        "test_time_augmentation": "flip",
+        "test_time_augmentation": "flip_zoom",
         "max_epochs": 33,
         "batch_size": 128,
     }
