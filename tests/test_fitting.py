@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import f1_score
 from skorch.callbacks import Callback
 
-from imbemotion import Augmentation, CNNClassifier, SmallCNN, make_faces
+from imbemotion import Augmentation, CNNClassifier, RandomSampler, SmallCNN, make_faces
 from imbemotion._training import ProgressBar
 
 
@@ -223,3 +223,33 @@ def test_callbacks_collect_in_what_the_user_holds(faces):
     callback = Collecting(threading.Lock())  # which can't be copied deeply
     quick(callbacks=[callback]).fit(*faces)
     assert callback.seen == [1, 2]
+
+
+def test_weights_of_images_that_a_sampler_moved_are_refused(faces):
+    X, y = faces
+    rows = np.isin(y, ["happy", "sad"])
+    X_res, y_res = RandomSampler(sampling_strategy="hybrid", random_state=0).fit_resample(
+        X[rows], y[rows]
+    )
+    assert len(X_res) == rows.sum()  # no length could tell
+    with pytest.raises(ValueError, match="rows of X one by one"):
+        quick().fit(X_res, y_res, sample_weight=np.ones(len(y_res)))
+
+
+@pytest.mark.parametrize(
+    "deferred",
+    [
+        {"class_weight": "balanced", "weight_from": 0.8},
+        {"batch_sampling": "balanced", "sampling_from": 0.8},
+    ],
+    ids=str,
+)
+def test_early_stopping_waits_for_what_is_deferred(faces, deferred):
+    model = quick(**deferred, max_epochs=10, patience=1, validation_fraction=0.3).fit(*faces)
+    assert model.n_iter_ > 8
+    np.testing.assert_allclose(model.training_prior_, 1 / 3, rtol=1e-5)
+
+
+def test_unknown_settings_of_a_network_are_named(faces):
+    with pytest.raises(ValueError, match=r"network drop, but module='deep_cnn' takes widths"):
+        quick(module="deep_cnn", module_params={"drop": 0.5}).fit(*faces)

@@ -12,7 +12,7 @@ def scoring():
     return EpochScoring(_macro_f1, name="valid_macro_f1", lower_is_better=False)
 
 
-def stopping(patience):
+def stopping(patience, first_epoch=0):
     """Give the callback that stops the training and restores the best weights.
 
     Parameters
@@ -20,12 +20,16 @@ def stopping(patience):
     patience : int
         Epochs without a better score after which training stops.
 
+    first_epoch : int, default=0
+        The epoch from which scores count, from 0: that in which deferred weights start.
+
     Returns
     -------
     callback : EarlyStopping
         To run after the scoring.
     """
-    return EarlyStopping(
+    return _LateStopping(
+        first_epoch,
         "valid_macro_f1",
         patience=patience,
         lower_is_better=False,
@@ -33,6 +37,19 @@ def stopping(patience):
         load_best=True,
         sink=_no_print,
     )
+
+
+class _LateStopping(EarlyStopping):
+    """Leave the first epochs out of account."""
+
+    def __init__(self, first_epoch, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.first_epoch = first_epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        """Compare the score once it counts."""
+        if len(net.history) > self.first_epoch:
+            super().on_epoch_end(net, **kwargs)
 
 
 def _macro_f1(net, X, y):

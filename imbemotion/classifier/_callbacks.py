@@ -42,7 +42,8 @@ def make_callbacks(classifier, task):
     if classifier.verbose:
         callbacks.append(("progress", ProgressBar(n_epochs)))  # it shows the last epoch, too
     if len(task.valid):
-        callbacks.append(("early_stopping", stopping(classifier.patience)))
+        first = _first_full_epoch(classifier)
+        callbacks.append(("early_stopping", stopping(classifier.patience, first)))
     if classifier.gradient_clipping is not None:
         clipping = GradientNormClipping(classifier.gradient_clipping)
         callbacks.append(("gradient_clipping", clipping))
@@ -50,13 +51,24 @@ def make_callbacks(classifier, task):
         n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
         schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
         callbacks.append(("lr_schedule", schedule))
-    weighted = classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
-    if classifier.weight_from and weighted:
+    if classifier.weight_from and _is_weighted(classifier):
         first = int(np.ceil(classifier.weight_from * n_epochs))
         callbacks.append(("deferred_weights", DeferredWeights(first)))
     if classifier.freezing is not None:
         callbacks.append(("unfreezing", Unfreezing(classifier.freezing, n_epochs)))
     return callbacks + [_copied(callback) for callback in classifier.callbacks or []]
+
+
+def _is_weighted(classifier):
+    return classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
+
+
+def _first_full_epoch(classifier):
+    """Find the epoch, from 0, in which all that was deferred has begun."""
+    starts = [classifier.weight_from] if _is_weighted(classifier) else []
+    starts += [classifier.sampling_from] if classifier.batch_sampling is not None else []
+    epochs = [int(np.ceil(start * classifier.max_epochs)) for start in starts]
+    return max((epoch for epoch in epochs if epoch < classifier.max_epochs), default=0)
 
 
 def _copied(callback):

@@ -119,7 +119,8 @@ or nn.Module class, default="cross_entropy"
 
     patience : int, default=5
         With ``validation_fraction``: epochs without a better macro-F1 after which training
-        stops. The best weights are restored.
+        stops. The best weights are restored. Epochs before deferred weights or batches
+        start do not count.
 
     warm_start : bool, default=False
         Whether ``fit`` trains on from the weights of the last fit.
@@ -166,9 +167,9 @@ or nn.Module class, default="cross_entropy"
 
     training_prior_ : ndarray of float of shape (n_classes,)
         Class shares that the probabilities are relative to: those in the batches of the
-        last epoch, or of the one whose weights were restored, times the class weights,
-        without what the loss adds by itself. Exact for cross-entropy, balanced softmax and
-        logit adjustment; other losses distort probabilities.
+        last epoch, or of the one whose weights were restored, times class and sample
+        weights; balanced softmax and logit adjustment take the natural shares out. Exact
+        for these and cross-entropy; other losses distort probabilities.
 
     history_ : DataFrame of shape (n_iter_, n_figures)
         Losses, macro-F1 on the validation images, and seconds of every epoch.

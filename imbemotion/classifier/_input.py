@@ -122,6 +122,12 @@ def check_training_data(classifier, X, y, sample_weight, *, reset):
 
 def _check_weights(sample_weight, X):
     values = np.asarray(sample_weight)
+    if X.made.any() or len(np.unique(X.parents[:, 0])) < len(X):
+        raise ValueError(
+            "sample_weight must belong to the rows of X one by one, got images that a sampler "
+            "repeated or made (or a picture that is listed twice). Use class_weight or "
+            "batch_sampling instead, or leave the sampler out."
+        )
     if values.ndim == 1 and len(values) != len(X):
         raise ValueError(
             f"sample_weight must have one entry per image, got {len(values)} for {len(X)} images. "
@@ -148,6 +154,6 @@ def encode_labels(classifier, y):
         raise ValueError(
             f"y must hold labels seen in the first fit ({shorten(classifier.classes_)}), "
             f"got {shorten(np.unique(y[~known]))}. Name all of them by classes in the first "
-            "partial_fit."
+            "partial_fit, or fit without warm_start."
         )
     return np.searchsorted(classifier.classes_, y)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from imbemotion._training import input_scale
+from imbemotion._validation import shorten
 from imbemotion.networks import PretrainedCNN, find_network
 from imbemotion.networks._base import _Network
 
@@ -78,6 +79,20 @@ def find_module(module):
     return find_network(module) if isinstance(module, str) else module
 
 
+def _checked(classifier):
+    """Check the names in ``module_params``."""
+    params = classifier.module_params or {}
+    known = signature(find_module(classifier.module)).parameters
+    unknown = [name for name in params if name not in known]
+    if unknown and not any(p.kind is Parameter.VAR_KEYWORD for p in known.values()):
+        own = [name for name in known if name not in ("n_classes", "channels")]
+        raise ValueError(
+            f"module_params gives the network {shorten(unknown)}, but module="
+            f"{classifier.module!r} takes {shorten(own) or 'no settings'}."
+        )
+    return params
+
+
 def module_settings(classifier, task):
     """Find the settings of the net that belong to the network and its input.
 
@@ -102,6 +117,6 @@ def module_settings(classifier, task):
     }
     if X.dtype != np.uint8 and _normalizes(classifier.module):
         params["normalize"] = False  # floats are standardised already
-    params |= classifier.module_params or {}
+    params |= _checked(classifier)
     settings = {f"module__{name}": value for name, value in params.items()}
     return {**settings, "input_mean": mean, "input_scale": scale}
