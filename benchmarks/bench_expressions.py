@@ -1,6 +1,6 @@
 """Facial expressions (763:1), five folds by person: macro-F1 of a network and of an ensemble.
 
-Run: python benchmarks/bench_expressions.py DATA.npz --weights FER2013.safetensors [--epochs 8] [--seed 0]
+Run: python benchmarks/bench_expressions.py DATA.npz --weights FER2013.safetensors [--seed 0]
 
 DATA.npz holds ``images`` (n, 64, 64) of uint8, ``labels`` and ``files``; persons come from the
 names of the files. The images are brought to 48 x 48. The weights are those of a classifier that
