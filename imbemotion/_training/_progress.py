@@ -52,5 +52,6 @@ class ProgressBar(Callback):
     def close(self):
         """Give the terminal back, also after a training that failed."""
         if hasattr(self, "bar_"):
-            self.bar_.stop()
+            if self.console_.is_terminal:  # elsewhere older versions of rich print a line
+                self.bar_.stop()
             del self.bar_, self.console_  # a terminal can't be pickled
