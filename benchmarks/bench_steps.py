@@ -21,7 +21,9 @@ EPOCHS = 12
 def score(X, y, epochs, seed):
     """Train on X and y; give macro-F1 on new, balanced faces."""
     X_test, y_test = make_faces(dict.fromkeys(COUNTS, 100), random_state=1000 + seed)
-    model = CNNClassifier(max_epochs=epochs, n_threads=1, random_state=seed).fit(X, y)
+    model = CNNClassifier(
+        module="deep_cnn", max_epochs=epochs, n_threads=1, random_state=seed
+    ).fit(X, y)
     return f1_score(y_test, model.predict(X_test), average="macro")
 
 
