@@ -9,7 +9,7 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import resize
 
 from imbemotion import CNNClassifier, make_faces
-from imbemotion._training import BalancedRows, Unfreezing, epoch_shares, views
+from imbemotion._training import BalancedRows, Unfreezing, epoch_shares, first_epoch, views
 from imbemotion.classifier import CNN_PRESETS
 from imbemotion.losses import LOSSES, Target, batch_loss
 
@@ -122,6 +122,13 @@ def spied(faces, **settings):
 def test_class_weights_start_when_they_are_asked_for(faces, loss):
     noted = spied(faces, class_weight="balanced", weight_from=0.6, max_epochs=5, loss=loss)
     assert [batch["weighted"] for batch in noted] == [False, False, False, True, True]
+
+
+def test_what_is_put_off_starts_in_the_epoch_of_its_fraction():
+    for n_epochs in range(1, 60):
+        for epoch in range(n_epochs + 1):
+            assert first_epoch(epoch / n_epochs, n_epochs) == epoch
+    assert [first_epoch(share, 10) for share in (0, 0.65, 0.7, 1)] == [0, 7, 7, 10]
 
 
 def test_balanced_batches_start_when_they_are_asked_for(faces):

@@ -8,6 +8,7 @@ from imbemotion._training._epochs import (
     FixedSplit,
     TrainingImages,
     epoch_shares,
+    first_epoch,
 )
 from imbemotion._training._interrupt import noting_ctrl_c
 from imbemotion._training._machine import limited_threads, pick_device, pick_precision, seeded
@@ -28,6 +29,7 @@ __all__ = [
     "check_settings",
     "collate",
     "epoch_shares",
+    "first_epoch",
     "input_scale",
     "is_sound",
     "limited_threads",

@@ -1,10 +1,10 @@
 """Callbacks of skorch for what changes in the course of a training."""
 
-import math
-
 import torch
 from skorch.callbacks import Callback
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from imbemotion._training._epochs import first_epoch
 
 __all__ = ["DeferredWeights", "Unfreezing", "WeightAveraging"]
 
@@ -79,8 +79,8 @@ class Unfreezing(Callback):
         if self.freezing == "backbone":
             return 0.0
         if self.freezing == "gradual":
-            return min(1.0, epoch / max(1, math.ceil(self.n_epochs / 2)))
-        return float(epoch >= math.ceil(self.freezing * self.n_epochs))
+            return min(1.0, epoch / max(1, first_epoch(0.5, self.n_epochs)))
+        return float(epoch >= first_epoch(self.freezing, self.n_epochs))
 
 
 class WeightAveraging(Callback):

@@ -1,5 +1,6 @@
 """What an epoch sees: which rows, how often, augmented and mixed."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,14 @@ from torch.utils.data import Sampler, Subset, get_worker_info
 from imbemotion.augmentation import apply_policy
 from imbemotion.losses import Target
 
-__all__ = ["BATCH_SAMPLING", "BalancedRows", "FixedSplit", "TrainingImages", "epoch_shares"]
+__all__ = [
+    "BATCH_SAMPLING",
+    "BalancedRows",
+    "FixedSplit",
+    "TrainingImages",
+    "epoch_shares",
+    "first_epoch",
+]
 
 
 def _equal(counts, progress):
@@ -27,6 +35,11 @@ def _progressive(counts, progress):
 
 
 BATCH_SAMPLING = {"balanced": _equal, "sqrt": _square_root, "progressive": _progressive}
+
+
+def first_epoch(fraction, n_epochs):
+    """Find the epoch, from 0, in which begins what is put off for a fraction of the training."""
+    return math.ceil(round(fraction * n_epochs, 9))  # 0.7 * 10 is more than 7
 
 
 def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
@@ -54,7 +67,7 @@ def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
     shares : ndarray of float of shape (n_classes,)
         They sum to 1.
     """
-    first = np.ceil(start * n_epochs)
+    first = first_epoch(start, n_epochs)
     if sampling is None or epoch < first:
         return counts / counts.sum()
     progress = (epoch - first) / (n_epochs - 1 - first) if n_epochs - 1 > first else 1.0

@@ -2,7 +2,6 @@
 
 from copy import copy
 
-import numpy as np
 from skorch.callbacks import GradientNormClipping
 
 from imbemotion._training import (
@@ -10,6 +9,7 @@ from imbemotion._training import (
     ProgressBar,
     Unfreezing,
     WeightAveraging,
+    first_epoch,
     scoring,
     stopping,
 )
@@ -52,7 +52,7 @@ def make_callbacks(classifier, task):
         schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
         callbacks.append(("lr_schedule", schedule))
     if classifier.weight_from and _is_weighted(classifier):
-        first = int(np.ceil(classifier.weight_from * n_epochs))
+        first = first_epoch(classifier.weight_from, n_epochs)
         callbacks.append(("deferred_weights", DeferredWeights(first)))
     if classifier.freezing is not None:
         callbacks.append(("unfreezing", Unfreezing(classifier.freezing, n_epochs)))
@@ -67,7 +67,7 @@ def _first_full_epoch(classifier):
     """Find the epoch, from 0, in which all that was deferred has begun."""
     starts = [classifier.weight_from] if _is_weighted(classifier) else []
     starts += [classifier.sampling_from] if classifier.batch_sampling is not None else []
-    epochs = [int(np.ceil(start * classifier.max_epochs)) for start in starts]
+    epochs = [first_epoch(start, classifier.max_epochs) for start in starts]
     return max((epoch for epoch in epochs if epoch < classifier.max_epochs), default=0)
 
 

@@ -6,7 +6,7 @@ from inspect import signature
 import numpy as np
 import torch
 
-from imbemotion._training import BalancedRows, FixedSplit, pick_precision
+from imbemotion._training import BalancedRows, FixedSplit, first_epoch, pick_precision
 from imbemotion._validation import shorten
 from imbemotion.classifier._callbacks import make_callbacks
 from imbemotion.classifier._losses import loss_settings
@@ -138,7 +138,7 @@ def _batch_settings(classifier, task):
     )
     settings = {"train_split": split, "batch_size": classifier.batch_size}
     n_epochs, start = classifier.max_epochs, classifier.sampling_from
-    if classifier.batch_sampling is not None and np.ceil(start * n_epochs) < n_epochs:
+    if classifier.batch_sampling is not None and first_epoch(start, n_epochs) < n_epochs:
         settings["iterator_train__shuffle"] = False
         settings["iterator_train__sampler"] = BalancedRows(
             task.y[task.train],

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from imbemotion._training import epoch_shares
+from imbemotion._training import epoch_shares, first_epoch
 from imbemotion._validation import shorten
 from imbemotion.losses import LOSSES, class_weights
 
@@ -140,7 +140,7 @@ def training_prior(classifier, task, net, epoch):
         shares = shares * _mean_weights(task, len(counts))
     shares = (1 - smoothing) * shares / shares.sum() + smoothing * natural
     weight = getattr(net, "criterion__weight", None)
-    if weight is not None and epoch >= np.ceil(classifier.weight_from * n_epochs):
+    if weight is not None and epoch >= first_epoch(classifier.weight_from, n_epochs):
         shares = shares * weight.double().cpu().numpy()
     adjustment = getattr(net.criterion_, "adjustment", None)
     if isinstance(adjustment, torch.Tensor):  # was added to the logits, and need not be learned
