@@ -1,4 +1,4 @@
-"""Displays: pictures of what the library does, drawn as scikit-learn's displays are."""
+"""Originals beside what was made of them, as one grid of pictures."""
 
 from itertools import chain, zip_longest
 from numbers import Integral

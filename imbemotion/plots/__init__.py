@@ -1,0 +1,5 @@
+"""Displays: what a person should see, drawn as scikit-learn's displays are."""
+
+from imbemotion.plots._grid import ImageGridDisplay
+
+__all__ = ["ImageGridDisplay"]
