@@ -12,7 +12,7 @@ import imbemotion
 ROOT = Path(imbemotion.__file__).parent
 FLOORS = [
     {"_validation", "_draws"},
-    {"augmentation", "networks", "losses"},
+    {"_targets", "augmentation", "networks", "losses"},
     {"images", "_training"},
     {"loading", "midi", "splitting", "net"},
     {"samplers", "classifier", "postprocessing", "analysis"},

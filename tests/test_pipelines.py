@@ -32,7 +32,7 @@ from imbemotion import (
     make_faces,
     name_groups,
 )
-from imbemotion.samplers._targets import resolve_targets
+from imbemotion._targets import resolve_targets
 
 
 @pytest.fixture(scope="module")

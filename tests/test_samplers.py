@@ -16,7 +16,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
 
 from imbemotion import ImageArray, RandomSampler, at_least
-from imbemotion.samplers._targets import resolve_targets
+from imbemotion._targets import resolve_targets
 
 WORKED_EXAMPLE = np.repeat(["joy", "sadness", "anger"], [100, 50, 75])
 STRATEGIES = [

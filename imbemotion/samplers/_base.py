@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.preprocessing import label_binarize
 from sklearn.utils import check_array
 
+from imbemotion._targets import STRATEGY_NAMES, resolve_targets
 from imbemotion._validation import (
     ArraysTransformer,
     Interval,
@@ -26,7 +27,6 @@ from imbemotion._validation import (
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.samplers._rounding import round_columns
-from imbemotion.samplers._targets import STRATEGY_NAMES, resolve_targets
 
 __all__ = ["BaseImageSampler", "choose_rows", "concatenate", "draw_seeds", "take_rows"]
 
