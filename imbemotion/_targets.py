@@ -7,10 +7,14 @@ from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
+from imblearn.utils import check_sampling_strategy
 
 from imbemotion._validation import shorten
 
-__all__ = ["STRATEGY_NAMES", "at_least", "resolve_targets"]
+__all__ = ["STRATEGY_NAMES", "at_least", "expect_totals", "resolve_targets"]
+
+# imbalanced-learn's samplers that reach what they are asked for (NearMiss: but for version 3)
+_EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,44 @@ def resolve_targets(strategy, y, max_copies=None):
     if max_copies is None:
         return targets
     return {label: min(n, counts[label] * (1 + max_copies)) for label, n in targets.items()}
+
+
+def expect_totals(sampler, y):
+    """Ask a sampler how many rows every class would end with, without resampling.
+
+    Parameters
+    ----------
+    sampler : object
+        A sampler that has ``target_counts``, as all of this library, or one of
+        imbalanced-learn whose ``sampling_strategy`` settles the counts.
+
+    y : ndarray of shape (n_samples,)
+        The labels before resampling.
+
+    Returns
+    -------
+    targets : dict of class to int
+        Totals per class.
+
+    Raises
+    ------
+    ValueError
+        If the sampler finds its counts by looking at the data.
+    """
+    if hasattr(sampler, "target_counts"):
+        return sampler.target_counts(y)
+    kinds = [kind for kind in type(sampler).__mro__ if kind.__module__.startswith("imblearn.")]
+    if not _EXACT & {kind.__name__ for kind in kinds} or getattr(sampler, "version", 1) == 3:
+        raise ValueError(
+            "Only a sampler whose sampling_strategy settles the counts can tell them beforehand, "
+            f"got {sampler!r}, which finds them by the data. Resample, and count the labels."
+        )
+    classes, numbers = np.unique(y, return_counts=True)
+    counts = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
+    asked = check_sampling_strategy(sampler.sampling_strategy, y, sampler._sampling_type)
+    if sampler._sampling_type == "over-sampling":  # numbers of new rows there
+        return {label: n + int(asked.get(label, 0)) for label, n in counts.items()}
+    return {label: int(asked.get(label, n)) for label, n in counts.items()}
 
 
 def _totals(strategy, y, counts):

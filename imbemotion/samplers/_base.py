@@ -117,6 +117,28 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
         return originals.transform(X_resampled, y_resampled)
 
+    def target_counts(self, y):
+        """Tell how many rows every class would end with, without resampling.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,)
+            The labels before resampling.
+
+        Returns
+        -------
+        targets : dict of class to int
+            Totals per class.
+
+        Raises
+        ------
+        ValueError
+            If y holds one class only, or ``sampling_strategy`` names a class that y does not
+            hold.
+        """
+        self._validate_params()
+        return self._expect_totals(_as_labels(y)[0])
+
     def _prepare(self, X, y):
         forget_fit(self)
         if looks_like_images(X) or holds_paths(X):
@@ -129,12 +151,12 @@ array-like of paths, or flat data of shape (n_samples, n_features)
     def _find_totals(self, y):
         return resolve_targets(self.sampling_strategy, y, self.max_copies)
 
+    def _expect_totals(self, y):
+        return self._find_totals(y)
+
     def _check_X_y(self, X, y):  # noqa: N802, imbalanced-learn's name
         images = isinstance(X, ImageArray)
-        one_vs_all = np.ndim(y) == 2 and np.shape(y)[1] > 1
-        if one_vs_all:
-            y = check_target_type(y)
-        y = check_labels(y, n_samples=len(X) if images else None)
+        y, one_vs_all = _as_labels(y, n_samples=len(X) if images else None)
         if images:
             self.image_shape_ = X.shape[1:]
             self.n_features_in_ = X.shape[1]  # scikit-learn's word for axis 1
@@ -159,6 +181,12 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         tags.input_tags.string = True
         tags.sampler_tags.sample_indices = True
         return tags
+
+
+def _as_labels(y, n_samples=None):
+    """Give checked labels, and whether they were one column of 0 and 1 per class."""
+    one_vs_all = np.ndim(y) == 2 and np.shape(y)[1] > 1
+    return check_labels(check_target_type(y) if one_vs_all else y, n_samples), one_vs_all
 
 
 def take_rows(X, rows):

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from imbemotion._targets import expect_totals
 from imbemotion._validation import HasMethods, StrOptions
 from imbemotion.images import ImageArray
 from imbemotion.samplers._base import BaseImageSampler
@@ -106,6 +107,9 @@ class FlattenSampler(BaseImageSampler):
 
     def _find_totals(self, y):
         return {}  # the sampler knows; they are counted afterwards
+
+    def _expect_totals(self, y):
+        return expect_totals(self.sampler, y)
 
     def _fit_resample(self, X, y):
         self.sampler_ = clone(self.sampler)
