@@ -45,6 +45,8 @@ _HOMES = {
     "SmallCNN": "networks",
     "SoftF1Loss": "losses",
     "UnreadableImagesError": "loading",
+    "advise": "analysis",
+    "analyze_distribution": "analysis",
     "at_least": "samplers",
     "compare_strategies": "comparison",
     "fetch_facial_expressions": "datasets",
@@ -56,6 +58,7 @@ _HOMES = {
     "macro_f1_scorer": "analysis",
     "make_faces": "datasets",
     "name_groups": "splitting",
+    "preview_targets": "analysis",
 }
 
 __all__ = sorted(_HOMES)

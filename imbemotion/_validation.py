@@ -29,6 +29,7 @@ __all__ = [
     "check_random_state",
     "check_sample_weight",
     "column_or_1d",
+    "cut_label",
     "fit_context",
     "forget_fit",
     "holds_paths",
@@ -72,6 +73,31 @@ def shorten(items, limit=10):
     items = [str(item) for item in items]
     rest = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def cut_label(label, length=28):
+    """Give a label as one line of limited length.
+
+    Parameters
+    ----------
+    label : object
+        A class or a name.
+
+    length : int, default=28
+        Most characters.
+
+    Returns
+    -------
+    text : str
+        The label, its end replaced by "..." where it is too long.
+
+    Examples
+    --------
+    >>> cut_label("frightened and disgusted", length=16)
+    'frightened an...'
+    """
+    text = " ".join(str(label).split())
+    return text if len(text) <= length else text[: length - 3].rstrip() + "..."
 
 
 def forget_fit(estimator):

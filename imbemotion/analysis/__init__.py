@@ -1,5 +1,7 @@
-"""What the data and the results say: scores and statistics."""
+"""What the data and the results say: distributions, advice, scores and statistics."""
 
+from imbemotion.analysis._advice import Advice, advise
+from imbemotion.analysis._distribution import Distribution, analyze_distribution
 from imbemotion.analysis._paired import (
     corrected_interval,
     corrected_t_test,
@@ -7,13 +9,20 @@ from imbemotion.analysis._paired import (
     holm_levels,
     probability_of_gain,
 )
+from imbemotion.analysis._preview import TargetPreview, preview_targets
 from imbemotion.analysis._statistics import macro_f1_scorer
 
 __all__ = [
+    "Advice",
+    "Distribution",
+    "TargetPreview",
+    "advise",
+    "analyze_distribution",
     "corrected_interval",
     "corrected_t_test",
     "holm",
     "holm_levels",
     "macro_f1_scorer",
+    "preview_targets",
     "probability_of_gain",
 ]

@@ -5,6 +5,8 @@ blindness. Where two stand side by side, they differ in lightness too, or one is
 a grey print can be read.
 """
 
+from imbemotion._validation import cut_label
+
 __all__ = [
     "BASELINE",
     "COLOURS",
@@ -34,31 +36,6 @@ COLOURS = (  # neighbours differ in lightness
 )
 HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of the colours
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
-
-
-def cut_label(label, length=28):
-    """Give a label as one line of limited length.
-
-    Parameters
-    ----------
-    label : object
-        A class or a name.
-
-    length : int, default=28
-        Most characters.
-
-    Returns
-    -------
-    text : str
-        The label, its end replaced by "..." where it is too long.
-
-    Examples
-    --------
-    >>> cut_label("frightened and disgusted", length=16)
-    'frightened an...'
-    """
-    text = " ".join(str(label).split())
-    return text if len(text) <= length else text[: length - 3].rstrip() + "..."
 
 
 def new_axes(ax, size):

@@ -1,0 +1,226 @@
+"""What to do about a distribution of classes, with reasons."""
+
+from typing import NamedTuple
+
+from imbemotion._validation import check_labels, shorten
+from imbemotion.analysis._distribution import analyze_distribution
+from imbemotion.analysis._preview import preview_targets
+from imbemotion.analysis._text import name_counts
+
+__all__ = ["Advice", "advise"]
+
+_HIGH, _TOO_HIGH = 2, 5  # imbalance ratios of the rules of practice
+_SMALL, _LARGE = 1_000, 10_000  # samples, of the same rules
+_MOST_DROPPED, _MOST_COPIES = 0.5, 10  # our own limits of what resampling may cost
+_EVIDENCE = (
+    "Published errors on long-tailed CIFAR-10 and -100, 100:1: plain training 29.6 and 61.7 %, "
+    "balanced softmax 22.5 and 57.0, class weights from the first epoch 31.7 and 67.7, the same "
+    "weights in the last epochs only 25.2 and 58.4."
+)
+
+
+class Advice(NamedTuple):
+    """One piece of advice.
+
+    Examples
+    --------
+    >>> print(Advice("folds", "warning", "Two classes are not in every fold."))
+    warning (folds): Two classes are not in every fold.
+    """
+
+    topic: str
+    level: str  # "note", "warning" or "problem"
+    text: str
+    strategy: str | None = None  # what it recommends, where it recommends one
+
+    def __str__(self):
+        return f"{self.level} ({self.topic}): {self.text}"
+
+
+def advise(y, *, labels=None, k_neighbors=5, n_folds=5):
+    """Advise what to do about the classes of a data set, with reasons.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The labels.
+
+    labels : list, default=None
+        The classes that are expected; None expects those of ``y``.
+
+    k_neighbors : int, default=5
+        How many neighbours a SMOTE is to use.
+
+    n_folds : int, default=5
+        Folds of the cross-validation that is planned; 1 where ``y`` is the training part.
+
+    Returns
+    -------
+    advice : list of Advice
+        Tuples ``(topic, level, text, strategy)``. Levels are "note", "warning" and "problem".
+        The first is on the topic "strategy" and names the one to begin with: ``"none"``,
+        ``"oversample"``, ``"hybrid"`` or ``"balanced_softmax"``, a loss.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is empty or lacks labels.
+
+    See Also
+    --------
+    analyze_distribution : The numbers that it rests on.
+    compare_strategies : Which strategy helps is an experiment, not a rule.
+
+    Notes
+    -----
+    An imbalance ratio above 2 is high and one above 5 too high; below 1,000 samples
+    over-sample, up to 10,000 go to the median ("hybrid"), above under-sample or go to the
+    median: these are rules of practice, not of science. Where one would drop more than half of
+    the samples or use a sample more than ten times, which are limits of our own, the advice
+    says so and is a loss for long tails. Where under-sampling is allowed, so is the median,
+    which drops less.
+
+    References
+    ----------
+    .. [1] Y. Zhang, X.-S. Wei, B. Zhou, J. Wu, "Bag of Tricks for Long-Tailed Visual
+       Recognition with Deep Convolutional Neural Networks", AAAI 2021.
+
+    .. [2] J. Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition",
+       NeurIPS 2020.
+
+    Examples
+    --------
+    >>> advice = advise(["joy"] * 400 + ["sadness"] * 150 + ["anger"] * 300)
+    >>> advice[0].strategy
+    'oversample'
+    >>> [item.topic for item in advice if item.level == "warning"]
+    ['imbalance']
+    """
+    stats = analyze_distribution(y, labels=labels, k_neighbors=k_neighbors, n_folds=n_folds)
+    y = check_labels(y)
+    if stats.n_classes == 1:
+        (label,) = stats.counts
+        text = f"All {stats.n_samples:,} samples are {label!r}: there is nothing to tell apart."
+        return [Advice("strategy", "problem", text, "none"), *_missing(stats)]
+    return [
+        _strategy(stats, y),
+        *_imbalance(stats),
+        *_missing(stats),
+        *_small_classes(stats),
+        *_undersampling(stats, y),
+        *_practice(stats),
+    ]
+
+
+def _strategy(stats, y):
+    ratio, n = stats.imbalance_ratio, stats.n_samples
+    if ratio <= _HIGH:
+        text = f"The largest class is {ratio:.2f} times the smallest: train as it is."
+        return Advice("strategy", "note", text, "none")
+    rule = "oversample" if n < _SMALL else "hybrid"
+    words = {"oversample": "over-sample", "hybrid": "balance to the median"}[rule]
+    also = " or under-sample" if n > _LARGE else ""
+    dropped, copies = _cost(preview_targets(y, rule))
+    text = (
+        f"The rule of practice for {n:,} samples is to {words}{also}. To {words} drops "
+        f"{100 * dropped:.0f} % of them and uses some up to {copies:,.1f} times"
+    )
+    if dropped <= _MOST_DROPPED and copies <= _MOST_COPIES:
+        text += ". Compare it with no balancing on the same folds."
+        return Advice("strategy", "note", text, rule)
+    text += (
+        ', which is too much. Begin with CNNClassifier(loss="balanced_softmax"), which drops and '
+        "repeats none, and compare it with no balancing on the same folds."
+    )
+    return Advice("strategy", "warning", text, "balanced_softmax")
+
+
+def _cost(preview):
+    """Give the share of samples that are dropped, and how often one is used at most."""
+    dropped = -sum(min(n, 0) for n in preview.delta.values()) / preview.n_before
+    return dropped, max(preview.after[label] / n for label, n in preview.before.items())
+
+
+def _imbalance(stats):
+    ratio = stats.imbalance_ratio
+    largest = max(stats.counts, key=stats.counts.get)
+    if ratio <= _HIGH:
+        return []
+    text = (
+        f"The imbalance ratio is {ratio:.2f}:1, {{}} (more than {{}}). Judge by macro-F1: always "
+        f"answering {largest!r} has an accuracy of {stats.shares[largest]:.2f}."
+    )
+    if ratio <= _TOO_HIGH:
+        return [Advice("imbalance", "warning", text.format("high", _HIGH))]
+    more = (
+        " Check how the data were collected, and collect more of the rare classes; over-sample, "
+        "best with new images (AugmentationSampler), or weigh classes in the last epochs."
+    )
+    found = Advice("imbalance", "problem", text.format("too high", _TOO_HIGH) + more)
+    return [found, Advice("evidence", "note", _EVIDENCE)]
+
+
+def _missing(stats):
+    found = []
+    if stats.missing:
+        text = f"No sample of {shorten(stats.missing)}: no model can learn what it never sees."
+        found.append(Advice("missing classes", "problem", text))
+    if stats.unexpected:
+        text = f"Not expected: {name_counts(stats.counts, stats.unexpected)}. Check the spelling."
+        found.append(Advice("unexpected classes", "warning", text))
+    return found
+
+
+def _small_classes(stats):
+    k, folds, found = stats.k_neighbors, stats.n_folds, []
+    if stats.tiny:
+        text = (
+            f"Very small: {name_counts(stats.counts, stats.tiny)}. With fewer than ten samples of "
+            "a class in the test part, its scores are mostly chance. Collect more of them."
+        )
+        found.append(Advice("tiny classes", "warning", text))
+    if stats.too_few_for_neighbors:
+        text = (
+            f"imbalanced-learn's SMOTE with {k} neighbors fails on "
+            f"{name_counts(stats.counts, stats.too_few_for_neighbors)}: a training part may hold "
+            f"fewer than {k + 1}. ImageSMOTE and AugmentationSampler work there."
+        )
+        found.append(Advice("neighbors", "warning", text))
+    if stats.too_few_for_folds:
+        text = (
+            f"With {folds} folds, some test folds have none of "
+            f"{name_counts(stats.counts, stats.too_few_for_folds)}. Use macro_f1_scorer, which "
+            "keeps the set of classes, or fewer folds."
+        )
+        found.append(Advice("folds", "warning", text))
+    return found
+
+
+def _undersampling(stats, y):
+    preview = preview_targets(y, "undersample")
+    dropped, _ = _cost(preview)
+    if dropped <= _MOST_DROPPED:
+        return []
+    to_median, _ = _cost(preview_targets(y, "hybrid"))
+    others = "Over-sample or use a loss for long tails"
+    if to_median <= _MOST_DROPPED:
+        others = "Go to the median, over-sample or use a loss for long tails"
+    text = (
+        f"Under-sampling would keep {preview.n_after:,} of {stats.n_samples:,} samples, "
+        f"{stats.min_class_size:,} per class. {others}, or collect more of the rare classes."
+    )
+    level = "problem" if stats.min_class_size < 100 else "warning"
+    return [Advice("under-sampling", level, text)]
+
+
+def _practice(stats):
+    splits = (
+        "Split stratified, by StratifiedKFold, or by StratifiedGroupKFold where persons repeat; "
+        "balance only the training part, with the sampler inside a pipeline."
+    )
+    copies = (
+        "If scores rise in training and fall in validation after over-sampling: augment more "
+        "(AugmentationSampler), go to the median only, regularise, or weigh instead of repeating."
+    )
+    found = [Advice("splits", "note", splits)]
+    return found + [Advice("copies", "note", copies)] * (stats.imbalance_ratio > _HIGH)

@@ -1,0 +1,235 @@
+"""How the classes are distributed: counts, ratios, and classes that will make trouble."""
+
+from math import log
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch, check_scalar
+
+from imbemotion._validation import check_labels
+from imbemotion.analysis._text import as_key, draw_bar, name_counts, write_table
+
+__all__ = ["Distribution", "analyze_distribution", "count_classes"]
+
+_TINY = 10  # images of a class in a test fold
+
+
+class Distribution(Bunch):
+    """A dict of what :func:`analyze_distribution` found; ``str`` writes it as a table.
+
+    Keys can be read as attributes. All values are plain, so that it can be written as JSON.
+
+    Examples
+    --------
+    >>> print(analyze_distribution(["joy"] * 6 + ["fear"] * 2, n_folds=2))
+    8 samples, 2 classes, imbalance ratio 3.00:1 (balance ratio 0.333)
+    <BLANKLINE>
+    class  count   share
+    joy        6  75.0 %  ############################## over-represented
+    fear       2  25.0 %  ########## under-represented
+    <BLANKLINE>
+    Tiny (fewer than 20): fear 2, joy 6
+    Fewer than 6 in a training fold of 2, too few for 5 neighbors: fear 2, joy 6
+    """
+
+    def to_frame(self):
+        """Give one row per class.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_classes, 3)
+            ``count``, ``share`` and ``represented`` ("over", "under" or "even").
+        """
+        table = pd.DataFrame({"count": self.counts, "share": self.shares})
+        return table.assign(represented=[self._represented(label) for label in self.counts])
+
+    def _represented(self, label):
+        if label in self.over_represented:
+            return "over"
+        return "under" if label in self.under_represented else "even"
+
+    def __str__(self):
+        parts = [self._headline(), "", self._table(), "", *self._remarks()]
+        return "\n".join(parts).rstrip("\n")
+
+    def _headline(self):
+        return (
+            f"{self.n_samples:,} samples, {self.n_classes} classes, imbalance ratio "
+            f"{self.imbalance_ratio:.2f}:1 (balance ratio {self.balance_ratio:.3f})"
+        )
+
+    def _table(self):
+        rows = []
+        for label in sorted(self.counts, key=self.counts.get, reverse=True):
+            n, kind = self.counts[label], self._represented(label)
+            bar = draw_bar(n, self.max_class_size)
+            bar += "" if kind == "even" else f" {kind}-represented"
+            rows.append((label, f"{n:,}", f"{self.percentages[label]:.1f} %", bar))
+        rows += [(label, "0", "0.0 %", "missing") for label in self.missing]
+        return write_table(("class", "count", "share", ""), rows)
+
+    def _remarks(self):
+        fold = f"a training fold of {self.n_folds}" if self.n_folds > 1 else "the data"
+        found = {
+            "Not expected": self.unexpected,
+            f"Tiny (fewer than {_TINY * self.n_folds})": self.tiny,
+            f"Fewer than {self.k_neighbors + 1} in {fold}, too few for {self.k_neighbors} "
+            "neighbors": self.too_few_for_neighbors,
+            f"Fewer than the {self.n_folds} folds": self.too_few_for_folds,
+        }
+        return [f"{what}: {name_counts(self.counts, who)}" for what, who in found.items() if who]
+
+
+def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5):
+    r"""Describe how many samples every class has, and which classes will make trouble.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The labels.
+
+    labels : list, default=None
+        The classes that are expected; None expects those of ``y``.
+
+    k_neighbors : int, default=5
+        How many neighbours a SMOTE is to use.
+
+    n_folds : int, default=5
+        Folds of the cross-validation that is planned; 1 where ``y`` is the training part.
+
+    Returns
+    -------
+    distribution : Distribution
+        A dict whose keys are attributes, too:
+
+        - ``n_samples``, ``n_classes``, ``min_class_size``, ``max_class_size``;
+        - ``counts``, ``shares`` (of 1) and ``percentages`` (of 100): dicts by class, in the
+          order of ``labels``, or sorted;
+        - ``imbalance_ratio`` (largest to smallest class, 1 or more) and its inverse,
+          ``balance_ratio`` (1 is perfect);
+        - ``share_std``: standard deviation of the shares, 0 is perfect;
+        - ``entropy_balance``: entropy of the shares as part of its maximum, 1 is perfect;
+        - ``over_represented``, ``under_represented``: classes with more than 1.25 times,
+          or less than 0.8 times, an equal share;
+        - ``missing``, ``unexpected``: classes of ``labels`` that ``y`` lacks, and others;
+        - ``tiny``: classes with fewer than 10 samples for each of the folds, whose scores
+          one sample more or less changes by over 0.1;
+        - ``too_few_for_neighbors``: classes that may have no ``k_neighbors`` neighbours
+          within a training fold, where imbalanced-learn's SMOTE fails;
+        - ``too_few_for_folds``: classes that are not in every test fold;
+        - ``k_neighbors``, ``n_folds``: as they were given.
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is empty or lacks labels.
+
+    TypeError
+        If ``labels`` is no list.
+
+    See Also
+    --------
+    advise : What to do about it.
+    preview_targets : What a sampler would make of it.
+
+    Notes
+    -----
+    All measures are over the classes that ``y`` holds. With shares :math:`p_c` of K classes,
+    ``entropy_balance`` is
+
+    .. math:: -\frac{1}{\log K} \sum_c p_c \log p_c
+
+    Both limits of representation are a quarter, as factors: 1.25 and 1/1.25. Limits by
+    standard deviations would find no rare class where one class dwarfs all others.
+
+    Examples
+    --------
+    >>> y = ["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75
+    >>> stats = analyze_distribution(y)
+    >>> stats["imbalance_ratio"], stats["min_class_size"], stats["max_class_size"]
+    (2.0, 50, 100)
+    >>> stats.over_represented, stats.under_represented
+    (['joy'], ['sadness'])
+    """
+    check_scalar(k_neighbors, "k_neighbors", Integral, min_val=1)
+    check_scalar(n_folds, "n_folds", Integral, min_val=1)
+    counts = count_classes(y)
+    missing, unexpected, counts = _compare(counts, labels)
+    return Distribution(
+        **_measure(counts),
+        missing=missing,
+        unexpected=unexpected,
+        **_find_small(counts, int(k_neighbors), int(n_folds)),
+    )
+
+
+def count_classes(y):
+    """Count the samples of every class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    counts : dict of class to int
+        In the order of the sorted classes, all values plain.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels.
+    """
+    if np.size(y) == 0:
+        raise ValueError("y must hold at least one label, got none. Check what was loaded.")
+    classes, numbers = np.unique(check_labels(y), return_counts=True)
+    return dict(zip(map(as_key, classes), numbers.tolist(), strict=True))
+
+
+def _compare(counts, labels):
+    """Give the missing and the unexpected classes, and the counts in the order of labels."""
+    if labels is None:
+        return [], [], counts
+    if isinstance(labels, str) or not hasattr(labels, "__iter__"):
+        raise TypeError(f"labels must be a list of the expected classes, got {labels!r}.")
+    expected = list(dict.fromkeys(map(as_key, labels)))
+    unexpected = [label for label in counts if label not in expected]
+    found = [label for label in expected if label in counts]
+    missing = [label for label in expected if label not in counts]
+    return missing, unexpected, {label: counts[label] for label in [*found, *unexpected]}
+
+
+def _measure(counts):
+    total, n_classes = sum(counts.values()), len(counts)
+    smallest, largest = min(counts.values()), max(counts.values())
+    shares = {label: n / total for label, n in counts.items()}
+    entropy = -sum(share * log(share) for share in shares.values())
+    return {
+        "n_samples": total,
+        "n_classes": n_classes,
+        "min_class_size": smallest,
+        "max_class_size": largest,
+        "counts": counts,
+        "shares": shares,
+        "percentages": {label: 100 * share for label, share in shares.items()},
+        "imbalance_ratio": largest / smallest,
+        "balance_ratio": smallest / largest,
+        "share_std": float(np.std(list(shares.values()))),
+        "entropy_balance": entropy / log(n_classes) if n_classes > 1 else 1.0,
+        # in whole numbers, which no rounding moves across a limit
+        "over_represented": [c for c, n in counts.items() if 4 * n * n_classes > 5 * total],
+        "under_represented": [c for c, n in counts.items() if 5 * n * n_classes < 4 * total],
+    }
+
+
+def _find_small(counts, k_neighbors, n_folds):
+    tested = {label: -(-n // n_folds) if n_folds > 1 else 0 for label, n in counts.items()}
+    return {
+        "tiny": [c for c, n in counts.items() if n < _TINY * n_folds],
+        "too_few_for_neighbors": [c for c, n in counts.items() if n - tested[c] <= k_neighbors],
+        "too_few_for_folds": [c for c, n in counts.items() if n < n_folds],
+        "k_neighbors": k_neighbors,
+        "n_folds": n_folds,
+    }
