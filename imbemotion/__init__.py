@@ -46,6 +46,7 @@ _HOMES = {
     "SoftF1Loss": "losses",
     "UnreadableImagesError": "loading",
     "advise": "analysis",
+    "analyze_confidence": "analysis",
     "analyze_distribution": "analysis",
     "at_least": "samplers",
     "compare_strategies": "comparison",

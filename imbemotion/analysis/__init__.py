@@ -1,6 +1,7 @@
-"""What the data and the results say: distributions, advice, scores and statistics."""
+"""What the data and the results say: distributions, advice, confidence, scores, statistics."""
 
 from imbemotion.analysis._advice import Advice, advise
+from imbemotion.analysis._confidence import ConfidenceAnalysis, analyze_confidence
 from imbemotion.analysis._distribution import Distribution, analyze_distribution
 from imbemotion.analysis._paired import (
     corrected_interval,
@@ -14,9 +15,11 @@ from imbemotion.analysis._statistics import macro_f1_scorer
 
 __all__ = [
     "Advice",
+    "ConfidenceAnalysis",
     "Distribution",
     "TargetPreview",
     "advise",
+    "analyze_confidence",
     "analyze_distribution",
     "corrected_interval",
     "corrected_t_test",
