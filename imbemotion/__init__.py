@@ -50,6 +50,7 @@ _HOMES = {
     "analyze_distribution": "analysis",
     "at_least": "samplers",
     "compare_strategies": "comparison",
+    "duplicate_groups": "splitting",
     "fetch_facial_expressions": "datasets",
     "find_network": "networks",
     "load_fer2013": "datasets",

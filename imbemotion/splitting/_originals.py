@@ -1,12 +1,10 @@
 """A validation split that keeps made pictures from their parents."""
 
-from hashlib import blake2b
-
 import numpy as np
 
-__all__ = ["split_originals"]
+from imbemotion.splitting._fingerprint import first_twins, pixel_keys
 
-_BATCH = 1024
+__all__ = ["split_originals"]
 
 
 def split_originals(X, y, fraction, random_state):
@@ -71,24 +69,13 @@ def _merge_twins(X, parents, originals):
     present, first = np.unique(parents[originals, 0], return_index=True)
     rows = originals[first]
     gone, gone_numbers = X.originals(np.setdiff1d(parents[parents >= 0], present))
-    twins = _first_twins(X[rows], gone)
+    twins = first_twins([*pixel_keys(X[rows]), *pixel_keys(gone)])
     numbers = np.concatenate([present, gone_numbers])
     order = np.argsort(numbers, kind="stable")
     place = np.searchsorted(numbers, parents, sorter=order).clip(max=len(numbers) - 1)
     found = order[place]
     merged = np.where(numbers[found] == parents, numbers[twins[found]], parents)
     return merged, np.sort(rows[twins[: len(rows)] == np.arange(len(rows))])
-
-
-def _first_twins(*parts):
-    """Find for every image of all parts the first one with the same pixels, (n,)."""
-    seen, twins = {}, []
-    for X in parts:
-        for start in range(0, len(X), _BATCH):
-            for image in np.ascontiguousarray(X[start : start + _BATCH]):
-                key = blake2b(image, digest_size=16).digest()
-                twins.append(seen.setdefault(key, len(twins)))
-    return np.array(twins)
 
 
 def _stratified_share(rows, y, fraction, random_state):

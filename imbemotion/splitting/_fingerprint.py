@@ -1,0 +1,148 @@
+"""Digests of pictures and labels: equal ones are the same data."""
+
+import json
+from collections import Counter
+from hashlib import blake2b
+from os.path import commonprefix
+
+import numpy as np
+
+from imbemotion._validation import check_pixels, holds_paths
+from imbemotion.images import ImageArray
+
+__all__ = [
+    "blocks_of",
+    "count_labels",
+    "digest_data",
+    "digest_labels",
+    "first_twins",
+    "pixel_keys",
+]
+
+_BATCH, _BATCH_VALUES = 1024, 2**22  # pictures that are looked at together, and their pixels
+
+
+def blocks_of(X, rows=None):
+    """Give the pixels of some rows of images in blocks, as pairs of place and pixels.
+
+    Parameters
+    ----------
+    X : ndarray or ImageArray of shape (n_samples, height, width[, channels])
+        The images.
+
+    rows : ndarray of int of shape (n_rows,), default=None
+        The rows; None means all of them.
+
+    Yields
+    ------
+    place : slice
+        Where the block stands among the rows.
+
+    pixels : ndarray of shape (n_block, height, width[, channels])
+        The pixels of the block.
+    """
+    n_rows = len(X) if rows is None else len(rows)
+    step = max(1, min(_BATCH, _BATCH_VALUES // int(np.prod(X.shape[1:]))))
+    for start in range(0, n_rows, step):
+        place = slice(start, min(start + step, n_rows))
+        yield place, np.asarray(X[place if rows is None else rows[place]])
+
+
+def pixel_keys(X):
+    """Give a key for the pixels of every image; equal keys are identical images.
+
+    Parameters
+    ----------
+    X : ndarray or ImageArray of shape (n_samples, height, width[, channels])
+        The images.
+
+    Returns
+    -------
+    keys : list of bytes of length n_samples
+        The keys.
+    """
+    return [
+        blake2b(image, digest_size=16).digest()
+        for _, pixels in blocks_of(X)
+        for image in np.ascontiguousarray(pixels)
+    ]
+
+
+def first_twins(keys):
+    """Find for every key the first place of the same key.
+
+    Parameters
+    ----------
+    keys : iterable of hashable
+        For example of :func:`pixel_keys`.
+
+    Returns
+    -------
+    firsts : ndarray of int of shape (n_keys,)
+        The places.
+    """
+    seen = {}
+    return np.array([seen.setdefault(key, place) for place, key in enumerate(keys)], dtype=int)
+
+
+def digest_labels(y):
+    """Give one digest of labels; text, numbers and truth values of one name differ.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    digest : str
+        32 hexadecimal digits.
+    """
+    return blake2b(json.dumps(y.tolist(), default=_plain).encode(), digest_size=16).hexdigest()
+
+
+def _plain(label):
+    return label.item() if isinstance(label, np.generic) else str(label)
+
+
+def count_labels(y):
+    """Count the rows of every class.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    counts : dict of str to int
+        In the order of the sorted classes.
+    """
+    return {str(label): n for label, n in sorted(Counter(y.tolist()).items())}
+
+
+def digest_data(X):
+    """Give one digest of images, or of the names of files.
+
+    Files may move together: of their paths only what differs between them counts.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
+        Paths, or images.
+
+    Returns
+    -------
+    digest : str
+        ``files`` or ``pixels`` and 32 hexadecimal digits.
+    """
+    if holds_paths(X):
+        files = [str(file).replace("\\", "/") for file in X]
+        folder = commonprefix([file.rpartition("/")[0] + "/" for file in files])  # noqa: RUF071
+        start = folder.rfind("/") + 1
+        return f"files {digest_labels(np.array([file[start:] for file in files]))}"
+    X = X if isinstance(X, ImageArray) else check_pixels(X)
+    whole = blake2b(f"{X.shape} {X.dtype}".encode(), digest_size=16)
+    for key in pixel_keys(X):
+        whole.update(key)
+    return f"pixels {whole.hexdigest()}"
