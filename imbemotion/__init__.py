@@ -61,6 +61,7 @@ _HOMES = {
     "make_faces": "datasets",
     "name_groups": "splitting",
     "preview_targets": "analysis",
+    "stratified_split": "splitting",
 }
 
 __all__ = sorted(_HOMES)

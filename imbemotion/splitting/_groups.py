@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["name_groups", "parent_groups"]
+__all__ = ["check_groups", "join_groups", "name_groups", "parent_groups"]
 
 
 def name_groups(filenames, pattern=r"(.+)_\d+"):
@@ -65,3 +66,74 @@ def parent_groups(parents):
     links = sparse.coo_array((np.ones(len(rows)), (rows, n + numbers)), shape=(size, size))
     groups = connected_components(links, directed=False)[1][:n]
     return np.unique(groups, return_inverse=True)[1]
+
+
+def join_groups(*groups):
+    """Join groupings: rows that are together in any of them are together.
+
+    Parameters
+    ----------
+    *groups : array-like of shape (n_samples,)
+        For example persons by :func:`name_groups` and pictures by ``duplicate_groups``.
+
+    Returns
+    -------
+    joined : ndarray of int of shape (n_samples,)
+        For grouped folds, so that nothing of any grouping is on both sides.
+
+    Raises
+    ------
+    ValueError
+        If there are no groups, they differ in length, or some are missing.
+
+    Examples
+    --------
+    >>> join_groups(["Ann", "Ann", "Bo", "Cy"], [0, 1, 1, 2]).tolist()
+    [0, 0, 0, 1]
+    """
+    if not groups:
+        raise ValueError("Expected one grouping or more to join, got none.")
+    numbers, n_numbers = [], 0
+    for number, part in enumerate(groups):
+        part = check_groups(part, len(groups[0]), f"grouping {number}")
+        numbers.append(n_numbers + np.unique(part, return_inverse=True)[1])
+        n_numbers = numbers[-1].max(initial=-1) + 1
+    return parent_groups(np.stack(numbers, axis=1))
+
+
+def check_groups(groups, n_samples, name="groups"):
+    """Check groups and give them as an array.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,)
+        One group per row, of one kind.
+
+    n_samples : int
+        How many are expected.
+
+    name : str, default="groups"
+        What an error calls them.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_samples,)
+        The groups.
+
+    Raises
+    ------
+    ValueError
+        If there are too few or too many, or some are missing.
+    """
+    groups = np.asarray(groups)
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"{name} must hold one group for each of {n_samples} rows, got shape {groups.shape}."
+        )
+    missing = pd.isna(groups)
+    if missing.any():
+        raise ValueError(
+            f"{name} has no group for {missing.sum()} of {n_samples} rows, the first in row "
+            f"{missing.argmax()}. Give such rows a group each, for example their file names."
+        )
+    return groups

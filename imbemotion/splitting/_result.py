@@ -1,0 +1,211 @@
+"""Split: rows for training, validation and test, that can be saved and balanced."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from imbemotion._validation import check_labels, safe_indexing
+from imbemotion.splitting._fingerprint import count_labels, digest_data, digest_labels
+from imbemotion.splitting._resampling import resample_parts
+from imbemotion.splitting._saving import (
+    check_length,
+    check_same_data,
+    check_same_labels,
+    read_split,
+    write_split,
+)
+
+__all__ = ["PARTS", "Split"]
+
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Rows for training, validation and test; iterating gives the three.
+
+    It is recommended to use :func:`stratified_split` and :meth:`load`.
+
+    Parameters
+    ----------
+    train : ndarray of int of shape (n_train,)
+        Sorted rows for training.
+
+    valid : ndarray of int of shape (n_valid,)
+        Sorted rows for validation.
+
+    test : ndarray of int of shape (n_test,)
+        Sorted rows for testing.
+
+    ratios : dict of str to Fraction
+        The shares that were wanted, by part.
+
+    seed : int or None
+        What it was drawn with; None where that was no integer.
+
+    counts : dict of str to int
+        Rows of every class in the whole data.
+
+    fingerprint : str
+        Digest of all labels in their order.
+
+    See Also
+    --------
+    stratified_split : Makes one.
+
+    Examples
+    --------
+    >>> from imbemotion import stratified_split
+    >>> y = ["joy"] * 20 + ["fear"] * 10
+    >>> train, valid, test = stratified_split(y, random_state=0)
+    >>> len(train), len(valid), len(test)
+    (21, 4, 5)
+    """
+
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+    ratios: dict
+    seed: int | None
+    counts: dict
+    fingerprint: str
+
+    @classmethod
+    def of(cls, train, valid, test, *, y, ratios, seed):
+        """Make a split of the rows of some labels.
+
+        Parameters
+        ----------
+        train : ndarray of int of shape (n_train,)
+            Sorted rows for training.
+
+        valid : ndarray of int of shape (n_valid,)
+            Sorted rows for validation.
+
+        test : ndarray of int of shape (n_test,)
+            Sorted rows for testing.
+
+        y : ndarray of shape (n_samples,)
+            All labels.
+
+        ratios : dict of str to Fraction
+            The shares that were wanted, by part.
+
+        seed : int or None
+            What it was drawn with.
+
+        Returns
+        -------
+        split : Split
+            The split.
+        """
+        return cls(train, valid, test, ratios, seed, count_labels(y), digest_labels(y))
+
+    def __iter__(self):
+        return iter((self.train, self.valid, self.test))
+
+    def __repr__(self):
+        sizes = ", ".join(f"{name}={len(rows)}" for name, rows in zip(PARTS, self, strict=True))
+        return f"Split({sizes})"
+
+    def save(self, path, *, X=None):
+        """Write the split into a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. It is replaced if it is there; missing folders are made.
+
+        X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
+            The paths or images that the rows are of, for a digest of them (of paths, what
+            differs between them, so that a folder may move). None leaves that out; of the
+            labels there always is one.
+        """
+        content = {
+            "ratios": {name: str(ratio) for name, ratio in self.ratios.items()},
+            "seed": self.seed,
+            "counts": self.counts,
+            "labels": self.fingerprint,
+            "data": None if X is None else digest_data(check_length(X, self.counts)),
+            **{name: rows.tolist() for name, rows in zip(PARTS, self, strict=True)},
+        }
+        write_split(path, content)
+
+    @classmethod
+    def load(cls, path, y, *, X=None):
+        """Read a split that was saved, for the same data only.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        y : array-like of shape (n_samples,)
+            The labels of all rows, in the same order as when the split was made.
+
+        X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
+            The paths or images, where they were given to :meth:`save`. None does not look at
+            them.
+
+        Returns
+        -------
+        split : Split
+            The same split.
+
+        Raises
+        ------
+        ValueError
+            If the data differ from those that the split was made of, or the file is no split.
+        """
+        content = read_split(path, PARTS)
+        rows = [np.array(content[name], dtype=np.int64) for name in PARTS]
+        ratios = {name: Fraction(ratio) for name, ratio in content["ratios"].items()}
+        split = cls(*rows, ratios, content["seed"], content["counts"], content["labels"])
+        check_same_labels(check_labels(y), split.counts, split.fingerprint)
+        if X is not None:
+            check_same_data(check_length(X, split.counts), content["data"])
+        return split
+
+    def resample(self, sampler, X, y, *, balance="train"):
+        """Balance training with a sampler, and leave validation and test as they are.
+
+        Parameters
+        ----------
+        sampler : object with ``fit_resample``
+            A sampler of imbemotion or imbalanced-learn. It is cloned.
+
+        X : array-like of shape (n_samples, ...)
+            The data of all rows.
+
+        y : array-like of shape (n_samples,)
+            Their labels, the ones that the split was made of.
+
+        balance : {"train", "all"}, default="train"
+            ``"all"`` balances validation and test as well, to as many rows of every class
+            as training ends with, times share of the part, divided by the share of training,
+            and rounded down. Scores on such parts are no longer those of the data.
+
+        Returns
+        -------
+        X_train, y_train, X_valid, y_valid, X_test, y_test : tuple of array-like
+            The parts. One that is not resampled has rows of X and y as they are.
+
+        Raises
+        ------
+        ValueError
+            If y is not what the split was made of.
+
+        Examples
+        --------
+        >>> from imbemotion import RandomSampler, make_faces, stratified_split
+        >>> X, y = make_faces({"happy": 20, "sad": 10}, size=8, random_state=0)
+        >>> split = stratified_split(y, random_state=0)
+        >>> X_train, y_train, *others = split.resample(RandomSampler(random_state=0), X, y)
+        >>> X_train.shape, others[0].shape
+        ((28, 8, 8), (4, 8, 8))
+        """
+        check_same_labels(check_labels(y), self.counts, self.fingerprint)
+        check_length(X, self.counts)
+        parts = [(safe_indexing(X, rows), safe_indexing(y, rows)) for rows in self]
+        return resample_parts(sampler, parts, list(self.ratios.values()), balance)
