@@ -53,6 +53,7 @@ _HOMES = {
     "duplicate_groups": "splitting",
     "fetch_facial_expressions": "datasets",
     "find_network": "networks",
+    "leak_report": "splitting",
     "load_fer2013": "datasets",
     "load_image_folder": "datasets",
     "load_legend": "datasets",

@@ -14,6 +14,7 @@ __all__ = [
     "lineage_of",
     "merge_parents",
     "pack",
+    "share_originals",
 ]
 
 
@@ -29,6 +30,25 @@ class Content(NamedTuple):
     policies: tuple
     lineage: tuple | None  # parents (m, 2), made (m,); None: ask the source
     root: Root
+
+
+def share_originals(images, others):
+    """Tell whether the parents of two arrays are numbers of the same originals.
+
+    Parameters
+    ----------
+    images : ImageArray
+        An array.
+
+    others : ImageArray
+        Another one.
+
+    Returns
+    -------
+    same : bool
+        True where both were taken from one first source.
+    """
+    return images._content.root is others._content.root
 
 
 def lineage_of(content):
