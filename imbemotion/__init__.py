@@ -26,6 +26,8 @@ _HOMES = {
     "AugmentationSampler": "samplers",
     "BalancedSoftmaxLoss": "losses",
     "CNNClassifier": "classifier",
+    "ClassDistributionDisplay": "plots",
+    "ConfidenceDisplay": "plots",
     "DataWarning": "_validation",
     "DeepCNN": "networks",
     "FlattenImages": "loading",

@@ -38,27 +38,27 @@ HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of 
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
 
 
-def new_axes(ax, size):
-    """Give the axes to draw in.
+def new_axes(size, n=1):
+    """Make a figure and give its axes.
 
     Parameters
     ----------
-    ax : matplotlib Axes or None
-        Axes that were handed in; None makes a figure.
-
     size : tuple of float
-        Width and height of a new figure, inches.
+        Width and height of the figure, inches.
+
+    n : int, default=1
+        Number of axes, side by side.
 
     Returns
     -------
-    ax : matplotlib Axes
-        The axes; those of a new figure leave room for all of their text.
+    axes : list of matplotlib Axes of length n
+        The axes, with room for all of their text.
     """
-    if ax is not None:
-        return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=size, layout="constrained")[1]
+    figure, axes = plt.subplots(1, n, figsize=size, layout="constrained", squeeze=False)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # inches
+    return axes[0].tolist()
 
 
 def quieten(ax, grid=None):
