@@ -5,3 +5,8 @@ from imbemotion.plots._distribution import ClassDistributionDisplay
 from imbemotion.plots._grid import ImageGridDisplay
 
 __all__ = ["ClassDistributionDisplay", "ConfidenceDisplay", "ImageGridDisplay"]
+from imbemotion.plots._comparison import ComparisonDisplay
+from imbemotion.plots._curves import TrainingCurveDisplay
+from imbemotion.plots._grid import ImageGridDisplay
+
+__all__ = ["ComparisonDisplay", "ImageGridDisplay", "TrainingCurveDisplay"]
