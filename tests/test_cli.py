@@ -52,8 +52,9 @@ def test_a_legend_and_an_archive_work_too(faces, tmp_path):
 
 
 def test_every_fit_can_be_written_out(folder, tmp_path):
-    assert run("compare", folder, *QUICK, "--out", tmp_path / "fits.csv").exit_code == 0
-    fits = pd.read_csv(tmp_path / "fits.csv")
+    result = run("compare", folder, *QUICK, "--out", tmp_path / "runs")
+    assert result.exit_code == 0, result.output
+    fits = pd.read_csv(tmp_path / "runs" / "fits.csv")
     assert fits["strategy"].tolist() == ["none", "none", "oversample", "oversample"]
     assert fits["score"].between(0, 1).all()
 
@@ -131,7 +132,7 @@ def test_bad_files_can_be_skipped(tmp_path, faces):
 
 
 def test_results_are_not_lost_to_a_folder_that_does_not_exist(folder, tmp_path):
-    result = run("compare", folder, *QUICK, "--out", tmp_path / "nowhere" / "fits.csv")
+    result = run("compare", folder, *QUICK, "--out", tmp_path / "nowhere" / "runs")
     assert result.exit_code == 1
     assert "nowhere does not exist" in result.stderr
     assert "[1/4]" not in result.stderr
@@ -146,14 +147,14 @@ def test_names_of_classes_are_shown_as_they_are(faces, tmp_path):
 
 
 def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
-    fit = comparison._compare.fit_fold
+    fit = comparison._running._fit
 
-    def interrupted(estimator, name, params, X, y, classes, fold, scorer):
-        if fold.number == 1:
+    def interrupted(settings, shared, job):
+        if job.fold.number == 1:
             raise KeyboardInterrupt
-        return fit(estimator, name, params, X, y, classes, fold, scorer)
+        return fit(settings, shared, job)
 
-    monkeypatch.setattr(comparison._compare, "fit_fold", interrupted)
+    monkeypatch.setattr(comparison._running, "_fit", interrupted)
     result = run("compare", folder, *QUICK)
     assert result.exit_code == 130, result.output
     assert "Stopped after 2 fits." in result.stderr
@@ -162,7 +163,7 @@ def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
 
 
 def test_misuse_ends_with_status_two(folder):
-    assert run("compare", folder, "--model", "resnet18").exit_code == 2
+    assert run("compare", folder, "--model", "resnet18x").exit_code == 2
     assert run("compare", folder, "--folds", "1").exit_code == 2
     assert run("compare", folder, "--mode", "sepia").exit_code == 2
     result = run("compare", folder, "--strategies", "none,smoote")

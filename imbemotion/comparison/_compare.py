@@ -1,21 +1,20 @@
 """Strategies side by side: the same folds, the same seeds, one record per fit."""
 
 import warnings
+from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.metrics import check_scoring
 
-from imbemotion._validation import (
-    DataWarning,
-    check_consistent_length,
-    check_labels,
-    column_or_1d,
-)
-from imbemotion.comparison._fitting import apply_strategy, fit_fold
-from imbemotion.comparison._folds import make_folds
+from imbemotion._validation import DataWarning
+from imbemotion.comparison._checking import check_data, check_scorer, check_strategies
+from imbemotion.comparison._fitting import Job, Settings
+from imbemotion.comparison._folds import make_folds, root_seed
 from imbemotion.comparison._result import Comparison
+from imbemotion.comparison._running import Runner, threads_per_fit
+from imbemotion.comparison._settings import describe_comparison
+from imbemotion.comparison._store import Store
+from imbemotion.comparison._storing import run_fits
 
 __all__ = ["compare_strategies"]
 
@@ -32,7 +31,12 @@ def compare_strategies(
     n_repeats=1,
     n_jobs=None,
     random_state=None,
+    folder=None,
+    external_test=None,
+    scheduler=None,
+    track=None,
     on_fit=None,
+    about=None,
 ):
     """Compare balancing strategies on paired folds.
 
@@ -50,9 +54,11 @@ def compare_strategies(
     y : array-like of shape (n_samples,)
         The labels.
 
-    strategies : dict of str to dict
+    strategies : dict of str to dict or callable, str, or list of str
         Name of each strategy, and the parameters that ``estimator.set_params`` is given for
-        it. The first one is the baseline.
+        it, or a function that makes another estimator of a copy. The first one is the
+        baseline. Names alone are those of :func:`named_strategies`, for example ``"s4"``,
+        for a pipeline with the steps ``balance`` and ``cnn``.
 
     cv : int, splitter or iterable, default=5
         Folds. An int means stratified folds, kept together by group where ``groups`` are
@@ -69,14 +75,34 @@ def compare_strategies(
         cv is an int.
 
     n_jobs : int, default=None
-        Fits at a time, in worker processes. None means one.
+        Fits at a time, each in a fresh process with its share of the cores; -1 uses every
+        core. None fits one after another, in this process unless there is a folder or a
+        scheduler. An active joblib backend, such as Dask's, is used instead.
 
     random_state : int, RandomState instance or None, default=None
         Where folds and seeds come from. Every nested ``random_state`` of the estimator is
         set from it, the repeat and the fold.
 
+    folder : str or Path, default=None
+        Where every fit is written as soon as it is done, with what it predicted. Called again
+        with the same folder, the comparison goes on where it was; what differs from
+        the first start is refused by name. Further strategies may be added. Several processes
+        may share the work.
+
+    external_test : tuple of (X, y), default=None
+        Other data that every model is scored on as well.
+
+    scheduler : str, default=None
+        Address of a Dask scheduler whose workers do the fits, one thread each.
+
+    track : {"mlflow", "wandb", "tensorboard"}, default=None
+        Where networks and scores of every fit are tracked as well; needs a folder.
+
     on_fit : callable, default=None
-        Called with the record (dict) of every fit as soon as it is done, in any order.
+        Called with the record (dict) of every fit as soon as it is known, in any order.
+
+    about : dict, default=None
+        What else ``comparison.json`` shall tell, for example ``{"source": "faces.npz"}``.
 
     Returns
     -------
@@ -86,7 +112,8 @@ def compare_strategies(
     Raises
     ------
     ValueError
-        If the strategies, folds or labels make no sense.
+        If the strategies, folds or labels make no sense, or the folder holds a comparison
+        that was started otherwise.
 
     RuntimeError
         If every single fit failed.
@@ -94,7 +121,7 @@ def compare_strategies(
     Warns
     -----
     DataWarning
-        If test folds lack a class, or a strategy failed.
+        If test folds lack a class, a strategy failed, or a fit had something to say.
 
     Examples
     --------
@@ -113,60 +140,64 @@ def compare_strategies(
     none    0.429         20.0
     hybrid  0.200         20.0
     """
-    y = check_labels(y)
-    groups = None if groups is None else column_or_1d(groups)
-    check_consistent_length(X, y, groups)
-    _check_strategies(estimator, strategies)
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(f"y must hold two classes or more, got one class: {classes[0]}.")
-    scorer = _check_scoring(estimator, scoring)
-    folds = make_folds(cv, X, y, groups, n_repeats, random_state)
-    jobs = [(name, params, fold) for fold in folds for name, params in strategies.items()]
-    records = []
-    fits = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(fit_fold)(estimator, name, params, X, y, classes, fold, scorer)
-        for name, params, fold in jobs
-    )
-    for record in fits:
-        records.append(record)
-        if on_fit is not None:
-            on_fit(record)
-    order = {name: number for number, name in enumerate(strategies)}
-    records.sort(key=lambda r: (order[r["strategy"]], r["repeat"], r["fold"]))
-    named = "macro-F1" if scoring is None else str(scoring)
-    comparison = Comparison(records, order, classes, named, redrawn=isinstance(cv, Integral))
-    _report_failures(comparison)
+    strategies, models = check_strategies(estimator, strategies)
+    data, groups = check_data(X, y, groups, external_test)
+    scorer, scoring = check_scorer(estimator, scoring)
+    store = None if folder is None else Store(folder)
+    first = (store and store.read_settings()) or {}
+    root = first["random_state"] if first and random_state is None else root_seed(random_state)
+    n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
+    with _noted() as notes:
+        folds = make_folds(cv, X, data.y, groups, n_repeats, root)
+    settings = {"scoring": scoring, "redrawn": isinstance(cv, Integral), **(about or {})}
+    if store is not None:
+        settings |= describe_comparison(
+            estimator, strategies, models, data, groups, cv=cv, folds=folds, random_state=root,
+            threads=n_threads, notes=notes,
+        )  # fmt: skip
+        folds = store.start(settings, folds)
+    classes = np.unique(data.y)
+    fits = Settings(estimator, classes, scorer, folder, track)
+    runner = Runner(fits, data, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler)
+    jobs = [Job(name, given, fold) for fold in folds for name, given in strategies.items()]
+    records = list(_tell(run_fits(runner, store, jobs, settings), on_fit))
+    comparison = Comparison(records, strategies, classes, settings, folder)
+    if store is not None:
+        comparison.write_tables()
+    _say_what_happened(comparison)
     return comparison
 
 
-def _check_scoring(estimator, scoring):
-    if scoring is None:
-        return None
-    if not isinstance(scoring, str) and not callable(scoring):
-        raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
-    return check_scoring(estimator, scoring=scoring)
+@contextmanager
+def _noted():
+    """Give a list that takes what is said meanwhile of the data; it is said all the same."""
+    notes = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        yield notes
+    for message in caught:
+        notes.append(str(message.message))
+        warnings.warn(message.message, message.category, stacklevel=4)
 
 
-def _check_strategies(estimator, strategies):
-    if not isinstance(strategies, dict) or not strategies:
-        raise ValueError(
-            "strategies must be a dict from names to parameters, for example "
-            f"{{'none': {{}}, 'focal': {{'cnn__loss': 'focal'}}}}, got {strategies!r}."
-        )
-    for name, params in strategies.items():
-        try:
-            apply_strategy(estimator, params)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"Strategy {name!r} does not fit the estimator: {error}") from error
+def _tell(records, on_fit):
+    for record in records:
+        if on_fit is not None:
+            on_fit(record)
+        yield record
 
 
-def _report_failures(comparison):
+def _say_what_happened(comparison):
     errors = comparison.errors()
     if comparison.fits["error"].notna().all():
         raise RuntimeError(f"Every fit failed, the first with {next(iter(errors.values()))}")
+    n_failed = comparison.summary()["n_failed"]
     for name, error in errors.items():
-        n_failed = comparison.summary().loc[name, "n_failed"]
-        warnings.warn(
-            f"Strategy {name!r} failed in {n_failed} fits: {error}", DataWarning, stacklevel=3
-        )
+        _warn(f"Strategy {name!r} failed in {n_failed[name]} fits: {error}")
+    for name, notes in comparison.notes().items():
+        more = f" (and {len(notes) - 1} notes like it)" if len(notes) > 1 else ""
+        _warn(f"Strategy {name!r}: {notes[0]}{more}")
+
+
+def _warn(text):
+    warnings.warn(text, DataWarning, stacklevel=4)

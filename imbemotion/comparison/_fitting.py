@@ -1,59 +1,200 @@
 """One strategy on one fold: fit, predict, and what there is to record."""
 
+import warnings
 from copy import deepcopy
 from time import perf_counter
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.metrics import f1_score
+from sklearn.metrics import precision_recall_fscore_support
 
-from imbemotion._validation import safe_indexing
-from imbemotion.comparison._folds import seeded
+from imbemotion._validation import DataWarning, safe_indexing
+from imbemotion.comparison._artifacts import make_files
+from imbemotion.comparison._folds import Fold, seeded
+from imbemotion.comparison._memory import peak_memory
+from imbemotion.comparison._parts import n_resampled, training_facts
 
-__all__ = ["apply_strategy", "fit_fold"]
-
-
-def apply_strategy(estimator, params):
-    """Give a fresh copy of the estimator with the parameters of a strategy."""
-    return clone(clone(estimator).set_params(**deepcopy(params or {})))
+__all__ = ["Data", "Fitted", "Job", "Settings", "apply_strategy", "fit_fold", "new_record"]
 
 
-def fit_fold(estimator, name, params, X, y, classes, fold, scorer):
-    """Fit a strategy on a fold and give its record; an error is recorded, not raised."""
-    record = {"strategy": name, "repeat": fold.repeat, "fold": fold.number, "error": None}
-    try:
-        model = seeded(apply_strategy(estimator, params), fold.seed)
-        record |= _fit_and_score(model, X, y, classes, fold, scorer)
-    except Exception as error:
-        record["error"] = f"{type(error).__name__}: {error}"
-    return record
+class Data(NamedTuple):
+    """What all fits share."""
+
+    X: Any  # (n, ...)
+    y: np.ndarray  # (n,)
+    external: tuple | None = None  # (X, y) that nothing is trained on
 
 
-def _fit_and_score(model, X, y, classes, fold, scorer):
-    start = perf_counter()
-    model.fit(safe_indexing(X, fold.train), y[fold.train])
-    fitted = perf_counter()
-    X_test, y_test = safe_indexing(X, fold.test), y[fold.test]
-    predicted = model.predict(X_test)
-    ended = perf_counter()
-    scores = f1_score(y_test, predicted, labels=classes, average=None, zero_division=0.0)
+class Settings(NamedTuple):
+    """How every fit goes."""
+
+    estimator: Any
+    classes: np.ndarray
+    scorer: Any = None  # None: macro-F1
+    folder: Any = None  # None: no files are kept
+    track: str | None = None
+    in_fresh_process: bool = False  # or else a peak of memory is that of earlier fits, too
+
+
+class Job(NamedTuple):
+    """One fit: a strategy on a fold."""
+
+    strategy: str
+    parameters: Any
+    fold: Fold
+
+
+class Fitted(NamedTuple):
+    """A fitted model and what it said about the test fold."""
+
+    model: Any
+    rows: np.ndarray  # of the data, (n_test,)
+    y_test: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray | None  # (n_test, n_classes)
+
+
+def apply_strategy(estimator, parameters):
+    """Give a fresh copy of the estimator as a strategy wants it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is compared.
+
+    parameters : dict, callable or None
+        For ``set_params``, or what makes an estimator of the given one.
+
+    Returns
+    -------
+    estimator : estimator
+        Unfitted, sharing nothing with the given one.
+    """
+    if callable(parameters):
+        return clone(parameters(clone(estimator)))
+    return clone(clone(estimator).set_params(**deepcopy(parameters or {})))
+
+
+def new_record(job):
+    """Give what is known of a fit before it begins."""
+    fold = job.fold
     return {
-        "score": float(scores.mean()) if scorer is None else float(scorer(model, X_test, y_test)),
-        "f1": scores,
-        "fit_time": fitted - start,
-        "predict_time": ended - fitted,
-        "n_train": len(fold.train),
-        "n_test": len(fold.test),
-        "n_resampled": _n_resampled(model, len(fold.train)),
+        "strategy": job.strategy,
+        "repeat": fold.repeat,
+        "fold": fold.number,
+        "seed": fold.seed,
+        "error": None,
     }
 
 
-def _n_resampled(model, n_train):
-    """Count the rows that came out of the last sampler; NaN where it does not tell."""
-    steps = [step for _, step in getattr(model, "steps", [])]
-    samplers = [step for step in steps if hasattr(step, "fit_resample")]
-    if not samplers:
-        return n_train
-    if not hasattr(samplers[-1], "sample_indices_"):
-        return np.nan
-    return len(samplers[-1].sample_indices_)
+def fit_fold(settings, data, job):
+    """Fit a strategy on a fold; an error is recorded, not raised.
+
+    Returns
+    -------
+    record : dict
+        Scores, times, sizes, ``error`` and ``notes``.
+
+    files : dict of str to bytes
+        What is kept of the fit, by name; empty unless wanted.
+    """
+    record, fold = new_record(job), job.fold
+    files = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        try:
+            model = seeded(apply_strategy(settings.estimator, job.parameters), fold.seed)
+            fitted, found = _fit_and_score(model, settings, data, fold)
+            record |= found
+        except Exception as error:
+            record["error"] = f"{type(error).__name__}: {error}"
+        else:
+            files = _keep(fitted, record, settings, data, job)
+    record["notes"] = _take_notes(caught)
+    return record, files
+
+
+def _keep(fitted, record, settings, data, job):
+    """Make the files of a fit; where that fails the scores still count."""
+    if settings.folder is None:
+        return {}
+    try:
+        return make_files(fitted, record, settings, data, job)
+    except Exception as error:
+        text = f"The files of a fit could not be made: {type(error).__name__}: {error}"
+        warnings.warn(text, DataWarning, stacklevel=2)
+        return {}
+
+
+def _fit_and_score(model, settings, data, fold):
+    X_train, y_train = safe_indexing(data.X, fold.train), data.y[fold.train]
+    X_test, y_test = safe_indexing(data.X, fold.test), data.y[fold.test]
+    memory, start = peak_memory(), perf_counter()
+    model.fit(X_train, y_train)
+    fitted = perf_counter()
+    predicted = np.asarray(model.predict(X_test))
+    ended = perf_counter()
+    found = {
+        "fit_time": fitted - start,
+        "predict_time": ended - fitted,
+        "peak_memory": peak_memory() - memory if settings.in_fresh_process else np.nan,
+        "n_train": len(fold.train),
+        "n_test": len(fold.test),
+        "n_resampled": n_resampled(model, len(fold.train)),
+        **training_facts(model),
+        **score_predictions(y_test, predicted, settings.classes),
+    }
+    if settings.scorer is not None:
+        found["score"] = float(settings.scorer(model, X_test, y_test))
+    found["train_score"] = _score(model, X_train, y_train, settings, settings.classes)
+    if data.external is not None:
+        X, y = data.external
+        found["external_score"] = _score(model, X, y, settings, np.unique(y))
+    probabilities = _probabilities(model, X_test, settings)
+    return Fitted(model, fold.test, y_test, predicted, probabilities), found
+
+
+def score_predictions(y_true, predicted, classes):
+    """Compute what is recorded of predictions: macro-F1, accuracy, and figures per class."""
+    precision, recall, f1, support = precision_recall_fscore_support(
+        y_true, predicted, labels=classes, average=None, zero_division=0.0
+    )
+    return {
+        "score": float(f1.mean()),
+        "accuracy": float(np.mean(y_true == predicted)),
+        "weighted_f1": float(np.average(f1, weights=support)),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "share": np.array([np.mean(predicted == label) for label in classes]),
+        "true_share": support / len(y_true),
+    }
+
+
+def _score(model, X, y, settings, classes):
+    """Score a fitted model on other rows than the test fold."""
+    if settings.scorer is not None:
+        return float(settings.scorer(model, X, y))
+    return score_predictions(y, np.asarray(model.predict(X)), classes)["score"]
+
+
+def _probabilities(model, X, settings):
+    """Give probabilities in the order of the classes, 0 for those that the model lacks."""
+    if settings.folder is None or not hasattr(model, "predict_proba"):
+        return None
+    found = model.predict_proba(X)
+    probabilities = np.zeros((len(found), len(settings.classes)), dtype=found.dtype)
+    probabilities[:, np.searchsorted(settings.classes, model.classes_)] = found
+    return probabilities
+
+
+def _take_notes(caught):
+    """Give what the library said of the data; say again what others said."""
+    for message in caught:
+        if not issubclass(message.category, DataWarning):
+            warnings.warn_explicit(
+                message.message, message.category, message.filename, message.lineno
+            )
+    notes = [str(m.message) for m in caught if issubclass(m.category, DataWarning)]
+    return list(dict.fromkeys(notes))

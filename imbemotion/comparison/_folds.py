@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from imbemotion._validation import DataWarning, check_random_state, shorten
 from imbemotion.images import ImageArray
 
-__all__ = ["Fold", "make_folds", "seeded"]
+__all__ = ["Fold", "make_folds", "root_seed", "seeded"]
 
 
 class Fold(NamedTuple):
@@ -24,14 +24,13 @@ class Fold(NamedTuple):
     seed: int
 
 
-def make_folds(cv, X, y, groups, n_repeats, random_state):
+def make_folds(cv, X, y, groups, n_repeats, root):
     """Lay out all folds of all repeats.
 
-    Seeds are derived from random_state, repeat and fold, never from the order of running.
+    Seeds are derived from the root seed, repeat and fold, never from the order of running.
     """
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
-    root = _root_seed(random_state)
     drawn_anew = isinstance(cv, Integral)
     fixed = None if drawn_anew else _split(check_cv(cv, y, classifier=True), X, y, groups)
     folds = []
@@ -53,7 +52,8 @@ def _split(splitter, X, y, groups):
         return list(splitter.split(X, y, groups))
 
 
-def _root_seed(random_state):
+def root_seed(random_state):
+    """Give the seed that all others are derived from."""
     if isinstance(random_state, Integral):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

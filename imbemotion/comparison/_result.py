@@ -1,16 +1,21 @@
 """What a comparison found: a table of strategies, of classes, and of single fits."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from imbemotion.analysis import corrected_interval
+from imbemotion.comparison._store import Store
+from imbemotion.comparison._summary import summarise
 
 __all__ = ["Comparison"]
 
 _COLUMNS = (
-    "strategy", "repeat", "fold", "score", "fit_time", "predict_time",
-    "n_train", "n_test", "n_resampled",
+    "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",
+    "weighted_f1", "fit_time", "predict_time", "peak_memory", "n_train", "n_test",
+    "n_resampled", "n_epochs", "best_epoch",
 )  # fmt: skip
+_PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
 
 
 class Comparison:
@@ -19,7 +24,7 @@ class Comparison:
     Parameters
     ----------
     records : list of dict
-        One per fit, in the order of strategies, repeats and folds.
+        One per fit, in any order.
 
     strategies : list of str
         Names of the strategies; the first is the baseline.
@@ -27,110 +32,135 @@ class Comparison:
     classes : ndarray of shape (n_classes,)
         The labels that F1 was computed for.
 
-    scoring : str, default="macro-F1"
-        What the scores are.
+    settings : dict, default=None
+        What else is known: ``scoring``, the name of the scores; ``redrawn``, whether every
+        repeat has folds of its own, as repeats on the same folds are averaged before
+        anything is concluded; and what ``comparison.json`` holds.
 
-    redrawn : bool, default=True
-        Whether every repeat has folds of its own. Repeats on the same folds are averaged
-        before anything is concluded: they are no new evidence about the data.
+    folder : str or Path, default=None
+        Where the fits lie.
 
     Attributes
     ----------
     fits : DataFrame of shape (n_strategies * n_repeats * n_folds, n_columns)
-        ``strategy, repeat, fold, score, fit_time, predict_time`` (seconds), ``n_train,
-        n_test, n_resampled`` (rows), ``error`` (None where the fit worked) and a column
-        ``f1_LABEL`` per class.
+        ``strategy, repeat, fold, score, train_score, external_score, accuracy,
+        weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB above what
+        the process held before), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``,
+        ``best_epoch`` (by validation macro-F1, counted from 1), ``error`` (None where the
+        fit worked), and for every class ``f1_LABEL, precision_LABEL, recall_LABEL``,
+        ``share_LABEL`` and ``true_share_LABEL``, its shares among predictions and truth in
+        the test fold. NaN where something is not known.
 
     Examples
     --------
-    >>> fit = {"repeat": 0, "error": None, "n_train": 8, "n_test": 4, "n_resampled": 8,
-    ...        "fit_time": 1.0, "predict_time": 0.1}
     >>> scores = [("none", 0, 0.25), ("none", 1, 0.5), ("focal", 0, 0.5), ("focal", 1, 0.5)]
-    >>> records = [dict(fit, strategy=s, fold=k, score=x, f1=[x, x]) for s, k, x in scores]
+    >>> records = [dict(strategy=s, repeat=0, fold=k, score=x) for s, k, x in scores]
     >>> Comparison(records, ["none", "focal"], ["joy", "fear"]).summary()["mean"].to_dict()
     {'none': 0.375, 'focal': 0.5}
     """
 
-    def __init__(self, records, strategies, classes, scoring="macro-F1", redrawn=True):
+    def __init__(self, records, strategies, classes, settings=None, folder=None):
         self.strategies = list(strategies)
-        self.classes = classes
-        self.scoring = scoring
-        self.redrawn = redrawn
-        self.fits = pd.DataFrame([self._row(record) for record in records])
+        self.classes = np.asarray(classes)
+        self.settings = {"scoring": "macro-F1", "redrawn": True, **(settings or {})}
+        self.folder = None if folder is None else Path(folder)
+        order = {name: number for number, name in enumerate(self.strategies)}
+        self._records = sorted(
+            records, key=lambda r: (order[r["strategy"]], r["repeat"], r["fold"])
+        )
+        self.fits = pd.DataFrame([self._row(r) for r in self._records], columns=self._columns())
+
+    @classmethod
+    def load(cls, folder):
+        """Read what :func:`compare_strategies` has written so far.
+
+        Parameters
+        ----------
+        folder : str or Path
+            The folder it was given.
+
+        Returns
+        -------
+        comparison : Comparison
+            With the fits that are done, and those that failed.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder holds no comparison.
+        """
+        store = Store(folder)
+        settings = store.read_settings()
+        if settings is None:
+            raise FileNotFoundError(
+                f"{folder} holds no comparison.json. Name the folder that a comparison was "
+                "written to, by compare_strategies(folder=...) or imbemotion compare --out."
+            )
+        records = store.load_all(settings)
+        return cls(records, settings["strategies"], settings["classes"], settings, folder)
+
+    @property
+    def scoring(self):
+        """What the scores are."""
+        return self.settings["scoring"]
+
+    def _columns(self):
+        named = [f"{kind}_{label}" for kind in _PER_CLASS for label in self.classes]
+        return [*_COLUMNS, "error", *named]
 
     def _row(self, record):
-        scores = record.get("f1", np.full(len(self.classes), np.nan))
-        named = {f"f1_{label}": score for label, score in zip(self.classes, scores, strict=True)}
         row = {name: record.get(name, np.nan) for name in _COLUMNS}
-        return {**row, "error": record["error"], **named}
+        row["error"] = record.get("error")
+        for kind in _PER_CLASS:
+            values = record.get(kind, [np.nan] * len(self.classes))
+            row |= {f"{kind}_{k}": v for k, v in zip(self.classes, values, strict=True)}
+        return row
 
-    def summary(self, confidence=0.95):
+    def summary(self, confidence=0.95, margin=0.01):
         """Give one row per strategy: score, gain over the baseline and cost.
 
-        The gain is the mean difference to the baseline on the same folds. Its interval is
-        Nadeau and Bengio's, widened for the number of strategies (Bonferroni), so that
-        all intervals together hold with the given confidence.
+        The gain is the mean difference to the baseline on the same folds, judged by the
+        corrected resampled t-test of Nadeau and Bengio. As many strategies are judged at once,
+        its p-values are adjusted by Holm's procedure, and every interval is drawn at the level
+        at which that tests the strategy: it leaves out 0 exactly where the verdict is
+        "better" or "worse". The probability of being better is that of a Bayesian
+        correlated t-test, for every strategy by itself.
 
         Parameters
         ----------
         confidence : float, default=0.95
-            Coverage of all intervals together.
+            One minus the probability of any false verdict among all strategies.
+
+        margin : float, default=0.01
+            Gain that counts for ``p_better``.
 
         Returns
         -------
-        table : DataFrame of shape (n_strategies, 9)
-            ``mean, std`` (of the score over the fits), ``gain, gain_low, gain_high,
-            verdict`` ("better", "worse", "not distinguishable", "baseline", "failed", "not
-            run" or "no baseline"),
-            ``fit_time`` (mean seconds), ``n_resampled`` (mean rows), ``n_failed`` (fits).
+        table : DataFrame of shape (n_strategies, 17)
+            ``mean, std`` (of the score over the fits), ``gain, gain_low, gain_high``,
+            ``verdict`` ("better", "worse", "not distinguishable", "baseline", "failed", "not
+            run" or "no baseline"), ``p_value`` (adjusted), ``p_better`` (probability of a gain
+            above the margin), ``gap`` (score on the training fold minus score), and means of
+            ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB), ``n_resampled``
+            (rows), ``n_epochs``, ``best_epoch`` and ``external`` (score on the external test
+            set); ``n_failed`` (fits).
+
+        References
+        ----------
+        .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning
+           52, 2003.
+        .. [2] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
+           Journal of Statistics 6, 1979.
+        .. [3] G. Corani, A. Benavoli, "A Bayesian approach for comparing cross-validated
+           algorithms on multiple data sets", Machine Learning 100, 2015.
         """
-        level = 1 - (1 - confidence) / max(1, len(self.strategies) - 1)
-        return pd.DataFrame({name: self._line(name, level) for name in self.strategies}).T.astype(
-            {
-                "mean": float,
-                "std": float,
-                "gain": float,
-                "gain_low": float,
-                "gain_high": float,
-                "fit_time": float,
-                "n_resampled": float,
-                "n_failed": int,
-            }
+        return summarise(
+            self.fits,
+            self.strategies,
+            redrawn=self.settings["redrawn"],
+            confidence=confidence,
+            margin=margin,
         )
-
-    def _line(self, name, level):
-        fits = self._fits_of(name)
-        difference = (fits["score"] - self._fits_of(self.strategies[0])["score"]).dropna()
-        if not self.redrawn:
-            difference = difference.groupby("fold").mean()
-        share = (fits["n_test"] / fits["n_train"]).mean()
-        low, high = corrected_interval(difference, share, level)
-        return {
-            "mean": fits["score"].mean(),
-            "std": fits["score"].std(),
-            "gain": difference.mean(),
-            "gain_low": low,
-            "gain_high": high,
-            "verdict": self._verdict(name, fits["score"], low, high),
-            "fit_time": fits["fit_time"].mean(),
-            "n_resampled": fits["n_resampled"].mean(),
-            "n_failed": fits["error"].notna().sum(),
-        }
-
-    def _verdict(self, name, scores, low, high):
-        if scores.isna().all():
-            return "failed" if len(scores) else "not run"
-        if name == self.strategies[0]:
-            return "baseline"
-        if self._fits_of(self.strategies[0])["score"].isna().all():
-            return "no baseline"
-        if low > 0:
-            return "better"
-        return "worse" if high < 0 else "not distinguishable"
-
-    def _fits_of(self, name):
-        fits = self.fits[self.fits["strategy"] == name]
-        return fits.set_index(["repeat", "fold"])
 
     def per_class(self):
         """Give the mean F1 of every class under every strategy.
@@ -140,9 +170,41 @@ class Comparison:
         table : DataFrame of shape (n_strategies, n_classes)
             Means over the fits that worked.
         """
+        return self._mean_per_class("f1")
+
+    def per_class_gain(self):
+        """Give what every strategy adds to the mean F1 of every class under the baseline.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_strategies, n_classes)
+            Means over the folds on which both worked; 0 for the baseline.
+        """
         columns = [f"f1_{label}" for label in self.classes]
+        fits = self.fits.set_index(["strategy", "repeat", "fold"])[columns]
+        names = [name for name in self.strategies if name in fits.index]
+        if self.strategies[0] not in names:
+            return self.per_class() * np.nan
+        baseline = fits.loc[self.strategies[0]]
+        table = pd.DataFrame({name: (fits.loc[name] - baseline).mean() for name in names}).T
+        return table.reindex(self.strategies).set_axis(self.classes.tolist(), axis=1)
+
+    def shares(self):
+        """Give the share of every class among predictions, beside its true share.
+
+        Returns
+        -------
+        table : DataFrame of shape (1 + n_strategies, n_classes)
+            The first row, ``true``, holds the shares in the test folds.
+        """
+        predicted = self._mean_per_class("share")
+        true = self._mean_per_class("true_share").mean().rename("true")
+        return pd.concat([true.to_frame().T, predicted])
+
+    def _mean_per_class(self, kind):
+        columns = [f"{kind}_{label}" for label in self.classes]
         table = self.fits.groupby("strategy", sort=False)[columns].mean()
-        return table.reindex(self.strategies).set_axis(np.asarray(self.classes).tolist(), axis=1)
+        return table.reindex(self.strategies).set_axis(self.classes.tolist(), axis=1)
 
     def errors(self):
         """Give the first error of every strategy that failed somewhere.
@@ -154,6 +216,27 @@ class Comparison:
         """
         failed = self.fits[self.fits["error"].notna()]
         return failed.groupby("strategy", sort=False)["error"].first().to_dict()
+
+    def notes(self):
+        """Give what the fits had to say of the data.
+
+        Returns
+        -------
+        notes : dict of str to list of str
+            Name of the strategy to different texts.
+        """
+        notes = {}
+        for record in self._records:
+            for text in record.get("notes") or []:
+                notes.setdefault(record["strategy"], {})[text] = None
+        return {name: list(texts) for name, texts in notes.items()}
+
+    def write_tables(self):
+        """Write ``fits.csv, summary.csv, per_class.csv`` into the folder."""
+        store = Store(self.folder)
+        store.write("fits.csv", self.fits.to_csv(index=False).encode())
+        store.write("summary.csv", self.summary().to_csv(index_label="strategy").encode())
+        store.write("per_class.csv", self.per_class().to_csv(index_label="strategy").encode())
 
     def __repr__(self):
         n_folds = len(self.fits) // max(1, len(self.strategies))

@@ -1,12 +1,44 @@
-"""Named strategies for a pipeline with the steps ``balance`` and ``cnn``."""
+"""Named strategies, and sets of them, for a pipeline with the steps ``balance`` and ``cnn``."""
+
+from collections import Counter
+from functools import partial
 
 from imbemotion._validation import shorten
 from imbemotion.augmentation import Augmentation
-from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomSampler
+from imbemotion.loading import FlattenImages
+from imbemotion.samplers import (
+    AugmentationSampler,
+    ImageADASYN,
+    ImageSMOTE,
+    RandomSampler,
+    at_least,
+)
 
-__all__ = ["named_strategies"]
+__all__ = ["SETS", "named_strategies"]
 
+_BASELINE = "none"
 _USUAL = ("none", "oversample", "undersample", "hybrid", "class_weight", "focal")
+_S4 = {
+    "resampling": ("oversample", "smote", "adasyn"),
+    "augmentation": ("augmentation",),
+    "loss_function": ("focal",),
+    "combined": ("smote_focal", "augmentation_focal"),
+}
+_S2 = (
+    "small_cnn", "deep_cnn", "knn", "deep_cnn_300", "deep_cnn_at_least_3000",
+    "deep_cnn_plus_3000", "deep_cnn_class_weight", "deep_cnn_plus_3000_class_weight",
+)  # fmt: skip
+_MODERN = (
+    "none", "balanced_softmax", "logit_adjusted", "deferred_weights", "mixup", "tuned_offsets",
+)  # fmt: skip
+SETS = {
+    "usual": _USUAL,
+    "s4": ("none", *(name for group in _S4.values() for name in group)),
+    "s4:baseline": ("none",),
+    **{f"s4:{group}": ("none", *names) for group, names in _S4.items()},
+    "s2": _S2,
+    "modern": _MODERN,
+}
 
 
 def named_strategies(names=None):
@@ -14,42 +46,117 @@ def named_strategies(names=None):
 
     Parameters
     ----------
-    names : list of str, default=None
-        Which ones, in this order. None means ``none`` (the baseline), ``oversample``,
-        ``undersample``, ``hybrid`` (random, see ``RandomSampler``), ``class_weight``
-        (balanced weights in the loss) and ``focal`` (focal loss with gamma 2). There are also
-        ``augmentation``, ``smote`` and ``adasyn``, which bring every class to the largest
-        with new images; the last two find neighbours in images of 32 x 32.
+    names : str or list of str, default=None
+        Strategies and sets of them, in this order; ``none``, the baseline, comes first
+        wherever it stands. None means the set ``usual``. See Notes.
 
     Returns
     -------
-    strategies : dict of str to dict
-        Parameters of a pipeline with the steps ``balance`` and ``cnn``.
+    strategies : dict of str to dict or callable
+        Parameters of a pipeline with the steps ``balance`` and ``cnn``, or what makes
+        another estimator of it.
 
     Raises
     ------
     ValueError
         If a name is unknown.
 
+    Notes
+    -----
+    ``none`` leaves the pipeline as it is. In the step ``balance``: ``oversample``,
+    ``undersample`` and ``hybrid`` (random, see ``RandomSampler``); ``augmentation``, ``smote``
+    and ``adasyn``, which bring every class to the largest with new images, the last two with
+    neighbours found in images of 32 x 32. In the step ``cnn``: ``class_weight`` (balanced
+    weights), ``focal`` (gamma 2), ``balanced_softmax``, ``logit_adjusted``,
+    ``deferred_weights`` (balanced weights in the last fifth of the training) and ``mixup``
+    (0.2). ``smote_focal`` and ``augmentation_focal`` are both; ``tuned_offsets`` tunes the
+    decisions of the whole pipeline, see ``TunedOffsetClassifierCV``.
+
+    Sets: ``usual``; ``s4``, the eight experiments of a study of balancing techniques, and its
+    groups ``s4:resampling``, ``s4:augmentation``, ``s4:loss_function`` and ``s4:combined``;
+    ``modern``, what is best supported on long tails; and ``s2``, a study of facial expressions
+    with two networks, 101 nearest neighbours, every class at 300, at least 3,000 and, for
+    classes below that, 3,000 more, and class weights with and without these images.
+
     Examples
     --------
     >>> named_strategies(["none", "focal"])
     {'none': {}, 'focal': {'cnn__loss': 'focal'}}
+    >>> list(named_strategies("s4:combined"))
+    ['none', 'smote_focal', 'augmentation_focal']
     """
-    known = {
-        "none": {},
-        **{
-            name: {"balance": RandomSampler(sampling_strategy=name)}
-            for name in ("oversample", "undersample", "hybrid")
-        },
-        "augmentation": {"balance": AugmentationSampler(augmentation=Augmentation())},
-        "smote": {"balance": ImageSMOTE(features="32x32")},
+    known = _known()
+    names = ["usual"] if names is None else [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in names if name not in known and name not in SETS]
+    if unknown:
+        raise ValueError(
+            f"Unknown strategies: {shorten(unknown)}. Known are {shorten(known, limit=99)}; and "
+            f"the sets {shorten(SETS, limit=99)}."
+        )
+    wanted = [single for name in names for single in SETS.get(name, [name])]
+    wanted.sort(key=lambda name: name != _BASELINE)  # all others stay in order
+    return {name: known[name] for name in wanted}
+
+
+def _known():
+    return {_BASELINE: {}} | _resampling() | _learning() | _study_of_expressions()
+
+
+def _resampling():
+    random = {
+        name: {"balance": RandomSampler(sampling_strategy=name)}
+        for name in ("oversample", "undersample", "hybrid")
+    }
+    augmentation = {"balance": AugmentationSampler(augmentation=Augmentation())}
+    smote, focal = {"balance": ImageSMOTE(features="32x32")}, {"cnn__loss": "focal"}
+    return random | {
+        "augmentation": augmentation,
+        "smote": smote,
         "adasyn": {"balance": ImageADASYN(features="32x32")},
+        "smote_focal": smote | focal,
+        "augmentation_focal": augmentation | focal,
+    }
+
+
+def _learning():
+    return {
         "class_weight": {"cnn__class_weight": "balanced"},
         "focal": {"cnn__loss": "focal"},
+        "balanced_softmax": {"cnn__loss": "balanced_softmax"},
+        "logit_adjusted": {"cnn__loss": "logit_adjusted"},
+        "deferred_weights": {"cnn__class_weight": "balanced", "cnn__weight_from": 0.8},
+        "mixup": {"cnn__mixup": 0.2},
+        "tuned_offsets": _with_tuned_offsets,
     }
-    names = _USUAL if names is None else names
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"Unknown strategies: {shorten(unknown)}. Known are {shorten(known)}.")
-    return {name: known[name] for name in names}
+
+
+def _study_of_expressions():
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+
+    deep, weights = {"cnn__module": "deep_cnn"}, {"cnn__class_weight": "balanced"}
+    augmented = partial(AugmentationSampler, augmentation=Augmentation())
+    more = {"balance": augmented(sampling_strategy=_plus_3000)}
+    nearest = make_pipeline(FlattenImages(), KNeighborsClassifier(n_neighbors=101))
+    return {
+        "small_cnn": {"cnn__module": "small_cnn"},
+        "deep_cnn": deep,
+        "knn": {"cnn": nearest},
+        "deep_cnn_300": deep | {"balance": RandomSampler(sampling_strategy=300)},
+        "deep_cnn_at_least_3000": deep | {"balance": augmented(sampling_strategy=at_least(3000))},
+        "deep_cnn_plus_3000": deep | more,
+        "deep_cnn_class_weight": deep | weights,
+        "deep_cnn_plus_3000_class_weight": deep | more | weights,
+    }
+
+
+def _plus_3000(y):
+    """Add 3,000 images to every class that has fewer; large classes stay as they are."""
+    return {label: n + 3000 if n < 3000 else n for label, n in Counter(y.tolist()).items()}
+
+
+def _with_tuned_offsets(pipeline):
+    """Choose the offsets of the classes on folds within the training fold."""
+    from imbemotion.postprocessing import TunedOffsetClassifierCV
+
+    return TunedOffsetClassifierCV(pipeline, cv=3)

@@ -1,0 +1,127 @@
+"""What a comparison found, as tables and sentences for a terminal."""
+
+from collections import Counter
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from imbemotion._validation import shorten
+
+__all__ = ["class_table", "conclusion", "summary_table"]
+
+_JUDGED = ("better", "worse", "not distinguishable")
+
+
+def _table(title):
+    """Make a table without lines, narrow enough for 80 columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def summary_table(summary, n_folds, scoring):
+    """Lay out a row per strategy: score, gain, verdict and cost.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As ``Comparison.summary()`` gives it.
+
+    n_folds : int
+        Test folds of every strategy.
+
+    scoring : str
+        What the scores are.
+
+    Returns
+    -------
+    table : rich.table.Table
+        To be printed.
+    """
+    name = "Macro-F1" if scoring == "macro-F1" else scoring
+    table = _table(f"\n{name} over {n_folds} test folds; gains and verdicts hold all together")
+    has_external, has_memory = summary[["external", "peak_memory"]].notna().any()
+    columns = ["strategy", scoring, "gain", "verdict", "p>1%", "train"]
+    columns += ["external"] * has_external + ["rows", "s/fit"] + ["MiB"] * has_memory
+    for name in columns:
+        table.add_column(name, justify="left" if name in ("strategy", "verdict") else "right")
+    for name, line in summary.iterrows():
+        is_judged = line.verdict in _JUDGED
+        gain = f"{line.gain:+.3f} [{line.gain_low:+.2f}, {line.gain_high:+.2f}]"
+        cells = [
+            escape(str(name)),
+            _number(line["mean"], ".3f") and f"{line['mean']:.3f} ± {line['std']:.2f}",
+            escape(gain) if is_judged else "",
+            line.verdict + (f" ({line.n_failed} failed)" if line.n_failed else ""),
+            _number(line.p_better, ".2f") if is_judged else "",
+            _number(line["mean"] + line.gap, ".3f"),
+        ]
+        cells += [_number(line.external, ".3f")] * has_external
+        cells += [_number(line.n_resampled, ",.0f"), _number(line.fit_time, ".1f")]
+        cells += [_number(line.peak_memory, ",.0f")] * has_memory
+        table.add_row(*cells)
+    return table
+
+
+def _number(value, form):
+    return "" if np.isnan(value) else format(value, form)
+
+
+def class_table(per_class, y):
+    """Lay out F1 of every class, the largest class first.
+
+    Parameters
+    ----------
+    per_class : DataFrame of shape (n_strategies, n_classes)
+        As ``Comparison.per_class()`` gives it.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    table : rich.table.Table
+        To be printed.
+    """
+    table = _table("\nF1 of every class")
+    table.add_column("class")
+    table.add_column("images", justify="right")
+    for name in per_class.index:
+        table.add_column(escape(str(name)), justify="right")
+    for label, n in Counter(y.tolist()).most_common():
+        scores = [_number(score, ".3f") for score in per_class[label]]
+        table.add_row(escape(str(label)), f"{n:,}", *scores)
+    return table
+
+
+def conclusion(summary):
+    """Say in up to three sentences what can be told apart.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As ``Comparison.summary()`` gives it.
+
+    Returns
+    -------
+    text : str
+        A line each.
+    """
+    baseline = summary.index[0]
+    better, worse, same = (
+        shorten(summary.index[summary["verdict"] == verdict]) for verdict in _JUDGED
+    )
+    lines = [
+        f"Better than {baseline} on these folds: {better or 'no strategy'}.",
+        f"Worse: {worse}." if worse else "",
+        f"Not distinguishable: {same}; more folds or repeats narrow the intervals."
+        if same
+        else "",
+    ]
+    return "\n" + "\n".join(line for line in lines if line)

@@ -1,0 +1,237 @@
+"""The files that are kept of a fit: settings, predictions, figures, pictures, weights."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+
+from imbemotion._validation import safe_indexing
+from imbemotion.analysis import analyze_confidence, analyze_distribution
+from imbemotion.comparison._describing import custom_code, describe
+from imbemotion.comparison._parts import class_counts_after, find_sampler, last_step
+from imbemotion.comparison._versions import versions
+
+__all__ = ["make_files", "to_json"]
+
+
+def make_files(fitted, record, settings, data, job):
+    """Make what is kept of a fit.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The model and its predictions.
+
+    record : dict
+        Scores of the fit.
+
+    settings, data, job : Settings, Data, Job
+        What was asked for.
+
+    Returns
+    -------
+    files : dict of str to bytes
+        Content by name.
+    """
+    y_train = data.y[job.fold.train]
+    files = {
+        "config.json": to_json(_config(fitted.model, settings, job)),
+        "class_mapping.json": to_json({str(k): v for k, v in enumerate(settings.classes)}),
+        "dataset_statistics.json": to_json(
+            {
+                "train": analyze_distribution(y_train, labels=settings.classes),
+                "test": analyze_distribution(fitted.y_test, labels=settings.classes),
+            }
+        ),
+        "balancing_analysis.json": to_json(_balancing(fitted.model, y_train, settings.classes)),
+        "test_metrics.csv": _to_csv(_metrics(record, settings.classes)),
+        "predictions.csv": _to_csv(_predictions(fitted, settings.classes)),
+        "confusion_matrix.png": _confusion_matrix(fitted, settings.classes),
+        "code_snapshot/versions.json": to_json(versions()),
+    }
+    for name, source in custom_code(settings.estimator, job.parameters).items():
+        files[f"code_snapshot/{name}"] = source.encode()
+    return (
+        files
+        | _confidence(fitted, settings.classes)
+        | _training(fitted.model)
+        | (_pictures(fitted.model, data, job))
+    )
+
+
+def to_json(value):
+    """Write JSON that any program reads: NaN is null, arrays are lists, labels as they are.
+
+    Parameters
+    ----------
+    value : object
+        Nested dicts and lists.
+
+    Returns
+    -------
+    content : bytes
+        UTF-8, with a line end.
+    """
+    return (json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _to_csv(table):
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _config(model, settings, job):
+    return {
+        "strategy": job.strategy,
+        "fold": job.fold.number,
+        "repeat": job.fold.repeat,
+        "seed": job.fold.seed,
+        "classes": settings.classes,
+        "strategy_parameters": describe(job.parameters),
+        "estimator": describe(model),
+    }
+
+
+def _balancing(model, y_train, classes):
+    """Give class counts before and after the sampler, and the weights in the loss."""
+    before = np.array([(y_train == label).sum() for label in classes])
+    after = class_counts_after(model, y_train, classes)
+    found = {"technique": None, "before": _by_class(classes, before), "after": None}
+    if find_sampler(model) is not None:
+        found["technique"] = type(find_sampler(model)[0]).__name__
+    if after is not None:
+        found["after"] = _by_class(classes, after)
+        found["size_factor"] = after.sum() / before.sum()
+        found["imbalance_ratio"] = {"before": _ratio(before), "after": _ratio(after)}
+    return found | _in_the_loss(last_step(model))
+
+
+def _in_the_loss(classifier):
+    """Give class weights and the prior of a network; nothing for other classifiers."""
+    if not hasattr(classifier, "training_prior_"):
+        return {}
+    from imbemotion.losses import class_weights
+
+    counts = classifier.class_counts_
+    found = {"training_prior": _by_class(classifier.classes_, classifier.training_prior_)}
+    weights = class_weights(classifier.class_weight, classifier.classes_, counts)
+    if weights is not None:
+        found["class_weight"] = _by_class(classifier.classes_, weights)
+    return found
+
+
+def _ratio(counts):
+    return counts.max() / counts.min() if counts.min() else None
+
+
+def _by_class(classes, values):
+    return dict(zip(map(str, classes.tolist()), values.tolist(), strict=True))
+
+
+def _metrics(record, classes):
+    """Lay out scikit-learn's classification report as a table."""
+    support = np.rint(record["true_share"] * record["n_test"]).astype(int)
+    table = pd.DataFrame(
+        {
+            "class": classes,
+            "precision": record["precision"],
+            "recall": record["recall"],
+            "f1": record["f1"],
+            "support": support,
+        }
+    ).astype({"class": object})
+    figures, total = table[["precision", "recall", "f1"]], support.sum()
+    table.loc[len(table)] = ["accuracy", np.nan, np.nan, record["accuracy"], total]
+    table.loc[len(table)] = ["macro avg", *figures.mean(), total]
+    weighted = np.average(figures, axis=0, weights=support)
+    table.loc[len(table)] = ["weighted avg", *weighted, total]
+    return table
+
+
+def _predictions(fitted, classes):
+    table = pd.DataFrame(
+        {"row": fitted.rows, "true": fitted.y_test, "predicted": fitted.predicted}
+    )
+    if fitted.probabilities is not None:
+        table["confidence"] = fitted.probabilities.max(axis=1)
+        named = [f"p_{label}" for label in classes]
+        table = pd.concat([table, pd.DataFrame(fitted.probabilities, columns=named)], axis=1)
+    return table
+
+
+def _confusion_matrix(fitted, classes):
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    display = ConfusionMatrixDisplay.from_predictions(
+        fitted.y_test, fitted.predicted, labels=classes, cmap="Blues", colorbar=False,
+        xticks_rotation="vertical",
+    )  # fmt: skip
+    size = max(4, 0.55 * len(classes) + 2)
+    display.figure_.set_size_inches(size, size)
+    display.figure_.set_layout_engine("constrained")
+    return _to_png(display.figure_)
+
+
+def _confidence(fitted, classes):
+    if fitted.probabilities is None:
+        return {}
+    from imbemotion.plots import ConfidenceDisplay
+
+    analysis = analyze_confidence(fitted.y_test, fitted.probabilities, classes)
+    display = ConfidenceDisplay.from_predictions(fitted.y_test, fitted.probabilities, classes)
+    return {
+        "confidence_analysis.csv": _to_csv(analysis.to_frame()),
+        "confidence_distribution.png": _to_png(display.figure_),
+    }
+
+
+def _training(model):
+    """Give the weights and the learning curve of a network; nothing for other classifiers."""
+    final = last_step(model)
+    if not hasattr(final, "net_"):
+        return {}
+    import torch
+
+    content = io.BytesIO()
+    torch.save(final.net_.module_.state_dict(), content)
+    return {"best_model.pth": content.getvalue(), "history.csv": _to_csv(final.history_)}
+
+
+def _pictures(model, data, job):
+    """Draw what the sampler of the first fold made of its images, where it makes any."""
+    found = find_sampler(model)
+    if found is None or job.fold.number or job.fold.repeat:
+        return {}
+    from imbemotion.plots import ImageGridDisplay
+
+    sampler, before = found
+    rows = job.fold.train
+    X = (
+        before.transform(safe_indexing(data.X, rows))
+        if len(before)
+        else (safe_indexing(data.X, rows))
+    )
+    try:
+        display = ImageGridDisplay.from_sampler(sampler, X, data.y[rows])
+    except (TypeError, ValueError):  # no images, or none are made
+        return {}
+    return {"augmented.png": _to_png(display.figure_)}
+
+
+def _to_png(figure):
+    import matplotlib.pyplot as plt
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    plt.close(figure)
+    return content.getvalue()

@@ -1,0 +1,150 @@
+"""What a comparison is asked to compare, checked before anything is fitted."""
+
+import numpy as np
+from sklearn.metrics import check_scoring
+
+from imbemotion._validation import (
+    check_consistent_length,
+    check_labels,
+    column_or_1d,
+    shorten,
+)
+from imbemotion.comparison._fitting import Data, apply_strategy
+from imbemotion.comparison._strategies import named_strategies
+
+__all__ = ["check_data", "check_scorer", "check_strategies"]
+
+_STEPS = ("balance", "cnn")
+
+
+def check_strategies(estimator, strategies):
+    """Look up names, and apply every strategy once.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is compared.
+
+    strategies : dict, str or list of str
+        As in ``compare_strategies``.
+
+    Returns
+    -------
+    strategies : dict of str to dict or callable
+        With their parameters.
+
+    models : dict of str to estimator
+        What every strategy will fit.
+
+    Raises
+    ------
+    ValueError
+        If there are no strategies, or one does not fit the estimator.
+    """
+    if isinstance(strategies, str | list | tuple) and strategies:
+        _check_steps(estimator, strategies)
+        strategies = named_strategies(strategies)
+    if not isinstance(strategies, dict) or not strategies:
+        raise ValueError(
+            "strategies must be a dict from names to parameters, for example "
+            "{'none': {}, 'focal': {'cnn__loss': 'focal'}}, or names such as 's4', "
+            f"got {strategies!r}."
+        )
+    models = {}
+    for name, parameters in strategies.items():
+        try:
+            models[name] = apply_strategy(estimator, parameters)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Strategy {name!r} does not fit the estimator: {error}") from error
+    return strategies, models
+
+
+def _check_steps(estimator, names):
+    steps = [name for name, _ in getattr(estimator, "steps", [])]
+    if not set(_STEPS) <= set(steps):
+        given = f"the steps {shorten(steps)}" if steps else type(estimator).__name__
+        raise ValueError(
+            f"The strategies {names!r} are for an imblearn Pipeline with the steps balance and "
+            f"cnn, got {given}. Name the steps so, or give a dict of strategies."
+        )
+
+
+def check_data(X, y, groups, external_test):
+    """Check data against one another.
+
+    Parameters
+    ----------
+    X, y, groups, external_test : object
+        As in ``compare_strategies``.
+
+    Returns
+    -------
+    data : Data
+        What is fitted and scored.
+
+    groups : ndarray of shape (n_samples,) or None
+        The groups.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is one class only, or the external test set has others.
+    """
+    y = check_labels(y)
+    groups = None if groups is None else column_or_1d(groups)
+    check_consistent_length(X, y, groups)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y must hold two classes or more, got one class: {classes[0]}.")
+    if external_test is not None:
+        external_test = _check_external(external_test, classes)
+    return Data(X, y, external_test), groups
+
+
+def _check_external(external_test, classes):
+    try:
+        X, y = external_test
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"external_test must be a pair (X, y), got {type(external_test).__name__}."
+        ) from None
+    y = check_labels(y)
+    check_consistent_length(X, y)
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"The external test set has classes that the data lack: {shorten(unknown)}. Known "
+            f"are {shorten(classes)}. Rename them or leave them out."
+        )
+    return X, y
+
+
+def check_scorer(estimator, scoring):
+    """Make a scorer and give its name.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What will be scored.
+
+    scoring : str, callable or None
+        None is macro-F1 over all classes.
+
+    Returns
+    -------
+    scorer : callable or None
+        None for macro-F1.
+
+    name : str
+        For tables.
+
+    Raises
+    ------
+    ValueError
+        If scoring is neither.
+    """
+    if scoring is None:
+        return None, "macro-F1"
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
+    return check_scoring(estimator, scoring=scoring), str(scoring)

@@ -1,0 +1,176 @@
+"""Estimators and data as plain values: to store what was compared, and to notice a change."""
+
+import inspect
+import sys
+import sysconfig
+from functools import partial
+from hashlib import blake2b
+from numbers import Number
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from imbemotion.images import ImageArray
+
+__all__ = ["custom_code", "describe", "fingerprint"]
+
+_PACKAGE = Path(__file__).parents[1]
+_INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+_BATCH = 1024
+
+
+def describe(value):
+    """Describe a value by strings, numbers, lists and dicts, equal for equal values.
+
+    Estimators become their parameters. Code that is not installed from a package is described
+    by a digest of its source, arrays and unknown objects by one of their content.
+
+    Parameters
+    ----------
+    value : object
+        A parameter, an estimator, a strategy.
+
+    Returns
+    -------
+    description : object
+        What JSON can hold.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> describe({"model": DummyClassifier(random_state=0)})["model"]["random_state"]
+    0
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Number | np.generic):
+        return _plain_number(value)
+    if isinstance(value, dict):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    if isinstance(value, partial):
+        called = {"args": describe(value.args), "keywords": describe(value.keywords)}
+        return _code(value.func) | called
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return _code(value)
+    if hasattr(value, "get_params"):
+        return _code(type(value)) | describe(value.get_params(deep=False))
+    return _code(type(value)) | {"digest": _digest_of_object(value)}
+
+
+def custom_code(*values):
+    """Find the code in values that comes from no installed package.
+
+    Parameters
+    ----------
+    *values : object
+        Estimators, strategies, parameters.
+
+    Returns
+    -------
+    sources : dict of str to str
+        Name of a file to the source: of the whole module where it has a file, else of the
+        class or function.
+    """
+    sources = {}
+    for value in values:
+        for code in _walk(value):
+            if _is_custom(code):
+                module = sys.modules.get(code.__module__)
+                path = getattr(module, "__file__", None)
+                name = Path(path).name if path else f"{code.__qualname__}.py"
+                sources[name] = _source(module if path else code) or "source not available\n"
+    return sources
+
+
+def fingerprint(X):
+    """Compute a digest of data: of pixels, values, or the content of files.
+
+    Parameters
+    ----------
+    X : ImageArray, array-like or None
+        The data, or labels, or groups.
+
+    Returns
+    -------
+    digest : str or None
+        32 hexadecimal digits; None for None.
+    """
+    if X is None:
+        return None
+    if isinstance(X, ImageArray) or (isinstance(X, np.ndarray) and not X.dtype.hasobject):
+        digest = blake2b(f"{X.shape} {X.dtype}".encode(), digest_size=16)
+        for start in range(0, len(X), _BATCH):
+            digest.update(np.ascontiguousarray(X[start : start + _BATCH]))
+        return digest.hexdigest()
+    values = list(X) if np.ndim(X) == 1 else X
+    if isinstance(values, list) and all(isinstance(value, str | Path) for value in values):
+        return _digest_of_files(values)
+    return joblib.hash(values)
+
+
+def _digest_of_files(names):
+    """Digest names, and the content of those that are files."""
+    digest = blake2b(digest_size=16)
+    for name in names:
+        digest.update(f"{name}\n".encode())
+        path = Path(name)
+        if len(str(name)) < 1024 and path.is_file():
+            digest.update(blake2b(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _plain_number(value):
+    value = value.item() if isinstance(value, np.generic) else value
+    is_plain = isinstance(value, int | float) and np.isfinite(value)
+    return value if is_plain else str(value)
+
+
+def _digest_of_object(value):
+    try:
+        return joblib.hash(value)
+    except Exception:  # what can't be pickled has no content to compare
+        return None
+
+
+def _code(code):
+    name = f"{code.__module__}.{getattr(code, '__qualname__', type(code).__qualname__)}"
+    if not _is_custom(code):
+        return {"code": name}
+    source = _source(code)
+    digest = None if source is None else blake2b(source.encode(), digest_size=16).hexdigest()
+    return {"code": name, "source": digest}
+
+
+def _is_custom(code):
+    """Tell whether code is the user's own."""
+    path = getattr(sys.modules.get(code.__module__), "__file__", None)
+    if path is None:
+        return code.__module__ == "__main__"
+    return not any(Path(path).is_relative_to(home) for home in (*_INSTALLED, _PACKAGE))
+
+
+def _source(thing):
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        return None
+
+
+def _walk(value):
+    """Give every class and function in a value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _walk(item)
+    elif isinstance(value, partial):
+        yield from _walk([value.func, value.args, value.keywords])
+    elif inspect.isclass(value) or inspect.isroutine(value):
+        yield value
+    elif not isinstance(value, str | Number | np.generic | None):
+        yield type(value)
+        if hasattr(value, "get_params"):
+            yield from _walk(value.get_params(deep=False))

@@ -1,0 +1,195 @@
+"""Calls in processes of their own: memory is measured from nothing, and a crash costs one call.
+
+A small server process imports what calls need, once, and forks itself for every call, so that
+a fresh process takes milliseconds rather than the seconds that PyTorch takes to import. It ends
+with the process that started it, and takes all calls along.
+"""
+
+import os
+import pickle
+import signal
+import socketserver
+import subprocess
+import sys
+import warnings
+from importlib import import_module
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+
+import cloudpickle
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+__all__ = ["CrashedError", "FreshProcesses"]
+
+_PRELOADED = (
+    "imblearn.pipeline",
+    "imbemotion.samplers",
+    "imbemotion.classifier",
+    "matplotlib.pyplot",
+)
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PATIENCE = 300  # seconds for the server to import what it preloads
+_CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
+
+
+class CrashedError(RuntimeError):
+    """A process ended before it gave a result."""
+
+
+class FreshProcesses:
+    """Make every call in a new process; several threads may call at a time.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads that numerical libraries may use in each process.
+    """
+
+    def __init__(self, n_threads):
+        self.n_threads = n_threads
+        self._folder = TemporaryDirectory(prefix="imbemotion-")
+        self._server = self._start() if _CAN_FORK else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        """End the server and every call that still runs."""
+        if self._server is not None and self._server.poll() is None:
+            os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait()
+        self._folder.cleanup()
+
+    def call(self, function, *args):
+        """Call a function in a new process and give what it returns.
+
+        Parameters
+        ----------
+        function : callable
+            Anything that cloudpickle can take along.
+
+        *args : object
+            What it is called with.
+
+        Returns
+        -------
+        result : object
+            What the function returned.
+
+        Raises
+        ------
+        CrashedError
+            If the process ended before. What the function raises is raised here.
+        """
+        request = cloudpickle.dumps((function, args))
+        try:
+            return _opened(self._answer(request))
+        except (EOFError, ConnectionError, TerminatedWorkerError) as error:
+            raise CrashedError(
+                "the process ended before the fit did; for want of memory, perhaps. Fit fewer at "
+                "a time with n_jobs."
+            ) from error
+
+    def _answer(self, request):
+        if self._server is None:
+            with ProcessPoolExecutor(max_workers=1, env=self._environment) as executor:
+                return executor.submit(_answer, request).result()
+        with self._connect() as connection:
+            connection.send_bytes(request)
+            return connection.recv_bytes()
+
+    def _connect(self):
+        end = monotonic() + _PATIENCE
+        while True:
+            try:
+                return Client(self._address, family="AF_UNIX")
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._server.poll() is not None or monotonic() > end:
+                    raise ConnectionError("the server of fresh processes did not start") from None
+                sleep(0.01)
+
+    @property
+    def _environment(self):
+        limits = dict.fromkeys(_THREAD_LIMITS, str(self.n_threads))
+        return {**limits, "MPLBACKEND": "Agg"}  # nobody watches a window there
+
+    @property
+    def _address(self):
+        return str(Path(self._folder.name) / "server")
+
+    def _start(self):
+        modules = [name for name in _PRELOADED if name in sys.modules]
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; "
+            f"serve({self._address!r}, {modules!r}, {os.getpid()})"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the caller, who then ends all calls
+        )
+
+
+def serve(address, modules, caller):
+    """Fork a process for every connection, until the calling process is gone.
+
+    Parameters
+    ----------
+    address : str
+        Path of the socket.
+
+    modules : list of str
+        What to import before the first fork.
+
+    caller : int
+        Number of the calling process.
+    """
+    for name in modules:
+        import_module(name)
+    warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # BLAS may have threads
+    with _Server(address, _Handler) as server:
+        server.caller = caller
+        server.serve_forever(poll_interval=0.2)
+
+
+def _answer(request):
+    """Open a request and make the call; give the packed result or error."""
+    try:
+        function, args = pickle.loads(request)
+        answer = function(*args), None
+    except Exception as error:
+        answer = None, error
+    return cloudpickle.dumps(answer)
+
+
+def _opened(answer):
+    result, error = pickle.loads(answer)
+    if error is not None:
+        raise error
+    return result
+
+
+if _CAN_FORK:
+
+    class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+        max_children = 4096
+        request_queue_size = 128
+
+        def service_actions(self):
+            super().service_actions()
+            if os.getppid() != self.caller:
+                os.killpg(0, signal.SIGKILL)  # this one and every call
+
+    class _Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            connection = Connection(self.request.detach())
+            connection.send_bytes(_answer(connection.recv_bytes()))
+            sys.stdout.flush()
+            sys.stderr.flush()

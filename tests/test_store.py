@@ -1,0 +1,302 @@
+"""The folder of a comparison: everything is there, nothing twice, changes are refused by name."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from imblearn.pipeline import Pipeline
+from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
+
+from imbemotion import CNNClassifier, FlattenImages, RandomSampler, compare_strategies, make_faces
+from imbemotion.comparison import Comparison
+from imbemotion.comparison._describing import describe, fingerprint
+from imbemotion.comparison._store import Store
+
+Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
+X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
+X[Y == "anger"] += 20
+X[Y == "fear"] += 30
+STRATEGIES = {"none": {}, "hybrid": {"balance": RandomSampler(sampling_strategy="hybrid")}}
+FILES = {
+    "config.json", "dataset_statistics.json", "class_mapping.json", "test_metrics.csv",
+    "predictions.csv", "confusion_matrix.png", "confidence_analysis.csv",
+    "confidence_distribution.png", "balancing_analysis.json", "experiment_summary.json",
+    "code_snapshot",
+}  # fmt: skip
+
+
+def pipeline(**settings):
+    model = GaussianNB(**settings)
+    return Pipeline([("balance", "passthrough"), ("flat", FlattenImages()), ("cnn", model)])
+
+
+def compare(folder, *, model=None, x=X, y=Y, strategies=None, **settings):
+    settings = {"cv": 3, "random_state": 0, "n_jobs": 2, **settings}
+    return compare_strategies(
+        model or pipeline(), x, y, strategies or STRATEGIES, folder=folder, **settings
+    )
+
+
+def without_times(fits):
+    return fits.drop(columns=["fit_time", "predict_time", "peak_memory"])
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("done") / "runs"
+    return folder, compare(folder)
+
+
+def test_every_fit_has_a_folder_with_every_file(done):
+    folder, _ = done
+    fits = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/fold_*"))
+    assert fits == [
+        f"gaussian_nb_balance_{name}/fold_{k}_seed_0"
+        for name in ("hybrid", "none")
+        for k in range(3)
+    ]
+    for fit in fits:
+        assert {path.name for path in (folder / fit).iterdir()} == FILES
+
+
+def test_a_network_leaves_its_weights_and_its_training(tmp_path):
+    X_faces, y = make_faces({"happy": 12, "sad": 6}, size=16, random_state=0)
+    model = CNNClassifier(module="small_cnn", max_epochs=2, validation_fraction=0.3)
+    pipe = Pipeline([("balance", "passthrough"), ("cnn", model)])
+    strategies = ["augmentation_focal", "none"]
+    comparison = compare(tmp_path, model=pipe, x=X_faces, y=y, strategies=strategies, cv=2)
+    fit = tmp_path / "small_cnn_balance_augmentation_focal" / "fold_0_seed_0"
+    assert {path.name for path in fit.iterdir()} == FILES | {
+        "best_model.pth", "history.csv", "augmented.png"
+    }  # fmt: skip
+    state = torch.load(fit / "best_model.pth", weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+    assert comparison.fits["n_epochs"].tolist() == [2] * 4
+    assert comparison.fits["best_epoch"].isin([1, 2]).all()
+    assert comparison.strategies == ["none", "augmentation_focal"]
+
+
+def test_files_agree_with_the_scores(done):
+    folder, comparison = done
+    fit = folder / "gaussian_nb_balance_hybrid" / "fold_1_seed_0"
+    table = pd.read_csv(fit / "predictions.csv")
+    line = comparison.fits.query("strategy == 'hybrid' and fold == 1").iloc[0]
+    assert f1_score(table["true"], table["predicted"], average="macro") == line["score"]
+    np.testing.assert_array_equal(Y[table["row"]], table["true"])
+    metrics = pd.read_csv(fit / "test_metrics.csv").set_index("class")
+    assert metrics.loc["macro avg", "f1"] == pytest.approx(line["score"])
+    assert metrics.loc["fear", "support"] == 4
+    balancing = json.loads((fit / "balancing_analysis.json").read_text())
+    assert sum(balancing["after"].values()) == line["n_resampled"]
+    mapping = json.loads((fit / "class_mapping.json").read_text())
+    assert mapping == {"0": "anger", "1": "fear", "2": "joy"}
+
+
+def test_results_are_those_without_a_folder(done):
+    _, comparison = done
+    here = compare(None, n_jobs=None)
+    pd.testing.assert_frame_equal(without_times(here.fits), without_times(comparison.fits))
+
+
+def test_a_comparison_can_be_read_again(done):
+    folder, comparison = done
+    again = Comparison.load(folder)
+    pd.testing.assert_frame_equal(again.fits, comparison.fits)
+    pd.testing.assert_frame_equal(again.summary(), comparison.summary())
+    assert again.settings["data"]["counts"] == {"joy": 40, "anger": 20, "fear": 12}
+
+
+def test_what_is_done_is_not_done_again(done, monkeypatch):
+    folder, comparison = done
+    monkeypatch.setattr("imbemotion.comparison._running._fit", None)  # any call would fail
+    told = []
+    again = compare(folder, on_fit=told.append)
+    assert len(told) == 6
+    pd.testing.assert_frame_equal(again.fits, comparison.fits)
+
+
+def test_the_seed_of_the_first_start_is_kept(tmp_path):
+    first = compare(tmp_path, random_state=None)
+    for path in tmp_path.glob("*/fold_1_seed_0/experiment_summary.json"):
+        path.unlink()
+    again = compare(tmp_path, random_state=None, n_jobs=1)
+    pd.testing.assert_frame_equal(without_times(first.fits), without_times(again.fits))
+
+
+def test_folds_of_the_first_start_are_kept(tmp_path):
+    splitter = StratifiedKFold(3, shuffle=True)  # another split each time it is asked
+    first = compare(tmp_path, cv=splitter)
+    for path in tmp_path.glob("*/fold_*/experiment_summary.json"):
+        path.unlink()
+    again = compare(tmp_path, cv=splitter)
+    pd.testing.assert_frame_equal(without_times(first.fits), without_times(again.fits))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"x": 255 - X}, r"data\.images"),
+        ({"y": np.roll(Y, 1)}, r"data\.labels"),
+        ({"groups": np.arange(72)}, r"data\.groups"),
+        ({"external_test": (X, Y)}, r"data\.external_test"),
+        ({"cv": 4}, r"cv \(3 there, 4 here\)"),
+        ({"n_repeats": 2}, r"n_repeats \(1 there, 2 here\)"),
+        ({"random_state": 1}, r"random_state \(0 there, 1 here\)"),
+        ({"scoring": "accuracy"}, r"scoring \(macro-F1 there, accuracy here\)"),
+        ({"model": pipeline(var_smoothing=1e-3)}, r"var_smoothing \(1e-09 there, 0.001 here\)"),
+        (
+            {"strategies": {"none": {}, "hybrid": {"balance": RandomSampler()}}},
+            r"strategy 'hybrid'.*sampling_strategy \(hybrid there, auto here\)",
+        ),
+        ({"strategies": dict(reversed(STRATEGIES.items()))}, "the first strategy"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_changed_start_is_refused_by_name(done, change, name):
+    folder, _ = done
+    with pytest.raises(ValueError, match=rf"was started otherwise.*{name}"):
+        compare(folder, **change)
+
+
+def test_other_versions_are_refused_by_name(tmp_path):
+    compare(tmp_path, cv=2)
+    settings = json.loads((tmp_path / "comparison.json").read_text())
+    settings["versions"]["numpy"] = "1.0"
+    (tmp_path / "comparison.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"versions\.numpy \(1\.0 there"):
+        compare(tmp_path, cv=2)
+
+
+def test_strategies_can_be_added(tmp_path):
+    first = compare(tmp_path, strategies={"none": {}}, cv=2)
+    more = {"none": {}, "smooth": {"cnn__var_smoothing": 0.1}}
+    again = compare(tmp_path, strategies=more, cv=2)
+    assert again.strategies == ["none", "smooth"]
+    pd.testing.assert_frame_equal(first.fits, again.fits[:2])
+    assert Comparison.load(tmp_path).strategies == ["none", "smooth"]
+
+
+class Moody(GaussianNB):
+    """Fails while a file is there."""
+
+    def __init__(self, *, path=None):
+        super().__init__()
+        self.path = path
+
+    def fit(self, X, y):
+        if self.path is not None and self.path.exists():
+            raise MemoryError("no room")
+        return super().fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore:Strategy 'moody' failed")
+def test_what_failed_is_tried_again(tmp_path):
+    trouble = tmp_path / "trouble"
+    trouble.touch()
+    strategies = {"none": {}, "moody": {"cnn": Moody(path=trouble)}}
+    first = compare(tmp_path / "runs", strategies=strategies, cv=2)
+    assert first.errors() == {"moody": "MemoryError: no room"}
+    assert Comparison.load(tmp_path / "runs").errors() == first.errors()
+    trouble.unlink()
+    again = compare(tmp_path / "runs", strategies=strategies, cv=2)
+    assert again.errors() == {}
+    assert len(Comparison.load(tmp_path / "runs").fits) == 4
+
+
+def test_code_of_ones_own_is_kept(tmp_path):
+    compare(tmp_path, strategies={"none": {}, "own": {"cnn": Moody()}}, cv=2)
+    snapshot = tmp_path / "moody_balance_own" / "fold_0_seed_0" / "code_snapshot"
+    assert "class Moody" in (snapshot / "test_store.py").read_text()
+    assert "scikit-learn" in json.loads((snapshot / "versions.json").read_text())
+    others = tmp_path / "gaussian_nb_balance_none" / "fold_0_seed_0" / "code_snapshot"
+    assert [path.name for path in others.iterdir()] == ["versions.json"]
+
+
+def test_two_at_once_share_the_work(tmp_path):
+    told = [[], []]
+
+    def start(number):
+        compare(tmp_path, n_repeats=4, on_fit=told[number].append, n_jobs=1)
+
+    threads = [threading.Thread(target=start, args=[number]) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(records) for records in told] == [24, 24]
+    times = [sorted(record["fit_time"] for record in records) for records in told]
+    assert times[0] == times[1]  # the same fits: none was done by both
+
+
+def test_a_fit_is_there_whole_or_not_at_all(tmp_path):
+    store = Store(tmp_path)
+    store.save("none/fold_0_seed_0", {"strategy": "none", "error": None}, {"a/b.txt": b"text"})
+    with pytest.raises(OSError, match="Is a directory"):
+        store.save("none/fold_1_seed_0", {"error": None}, {"a/b": b"", "a": b""})
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["fold_0_seed_0"]
+
+
+def test_a_folder_without_a_comparison_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no comparison\.json"):
+        Comparison.load(tmp_path)
+    (tmp_path / "comparison.json").write_text("{")
+    with pytest.raises(ValueError, match="can't be read as JSON"):
+        Comparison.load(tmp_path)
+
+
+def test_descriptions_tell_different_code_apart():
+    def one(x):
+        return x
+
+    def other(x):
+        return x + 1
+
+    assert describe(one) != describe(other)
+    assert describe([np.arange(3)]) == describe([np.arange(3)])
+    assert describe(np.arange(3)) != describe(np.arange(4))
+
+
+def test_fingerprints_are_of_the_content(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"1")
+    before = fingerprint([tmp_path / "a.png"])
+    assert fingerprint([str(tmp_path / "a.png")]) == before
+    (tmp_path / "a.png").write_bytes(b"2")
+    assert fingerprint([tmp_path / "a.png"]) != before
+    assert fingerprint(X) == fingerprint(X.copy()) != fingerprint(255 - X)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_store import compare
+compare({folder!r}, n_repeats=3)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_ends_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "runs"))
+    for _ in range(10):
+        process = subprocess.Popen([sys.executable, "-c", script])
+        try:
+            process.wait(timeout=rng.uniform(1.5, 4))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    killed = compare(tmp_path / "runs", n_repeats=3)
+    straight = compare(tmp_path / "straight", n_repeats=3)
+    pd.testing.assert_frame_equal(without_times(killed.fits), without_times(straight.fits))
+    for path in (tmp_path / "straight").glob("*/fold_*/predictions.csv"):
+        other = tmp_path / "runs" / path.relative_to(tmp_path / "straight")
+        assert other.read_bytes() == path.read_bytes()
+    left = [path for path in (tmp_path / "runs").glob("*/.*") if path.parent.name != ".locks"]
+    assert not left
