@@ -185,7 +185,7 @@ def demo(
         _show_data("drawn faces", X, y, None)
         _run(
             pipeline, X, y, chosen, cv=folds, n_repeats=repeats, random_state=seed, n_jobs=jobs,
-            folder=out, about={"source": "drawn faces", "command": "imbemotion demo"},
+            folder=out, about={"source": "drawn faces", "command": _command()},
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._describing import custom_code, describe
 from imbemotion.comparison._parts import class_counts_after, find_sampler, last_step
 from imbemotion.comparison._versions import versions
+from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
 
 __all__ = ["make_files", "to_json"]
 
@@ -185,8 +186,6 @@ def _confusion_matrix(fitted, classes):
 def _confidence(fitted, classes):
     if fitted.probabilities is None:
         return {}
-    from imbemotion.plots import ConfidenceDisplay
-
     analysis = analyze_confidence(fitted.y_test, fitted.probabilities, classes)
     display = ConfidenceDisplay.from_predictions(fitted.y_test, fitted.probabilities, classes)
     return {
@@ -212,8 +211,6 @@ def _pictures(model, data, job):
     found = find_sampler(model)
     if found is None or job.fold.number or job.fold.repeat:
         return {}
-    from imbemotion.plots import ImageGridDisplay
-
     sampler, before = found
     rows = job.fold.train
     X = (

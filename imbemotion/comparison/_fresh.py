@@ -12,6 +12,7 @@ import socketserver
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
@@ -24,12 +25,13 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 __all__ = ["CrashedError", "FreshProcesses"]
 
-_PRELOADED = (
-    "imblearn.pipeline",
-    "imbemotion.samplers",
-    "imbemotion.classifier",
-    "matplotlib.pyplot",
-)
+_PRELOADED = {  # where the caller has imported the one, a fit will soon import the other
+    "imblearn.pipeline": "imblearn.pipeline",
+    "imbemotion.samplers": "imbemotion.samplers",
+    "imbemotion.classifier": "imbemotion.classifier",
+    "imbemotion.plots": "matplotlib.pyplot",
+    "torch": "torch._dynamo",  # 2 seconds, at the first step of an optimizer
+}
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PATIENCE = 300  # seconds for the server to import what it preloads
 _CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
@@ -124,7 +126,7 @@ class FreshProcesses:
         return str(Path(self._folder.name) / "server")
 
     def _start(self):
-        modules = [name for name in _PRELOADED if name in sys.modules]
+        modules = [needed for name, needed in _PRELOADED.items() if name in sys.modules]
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; "
             f"serve({self._address!r}, {modules!r}, {os.getpid()})"
@@ -152,7 +154,8 @@ def serve(address, modules, caller):
         Number of the calling process.
     """
     for name in modules:
-        import_module(name)
+        with suppress(ImportError):  # then the call will say so
+            import_module(name)
     warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # BLAS may have threads
     with _Server(address, _Handler) as server:
         server.caller = caller
