@@ -76,6 +76,13 @@ def test_a_group_that_is_empty_is_left_out(y):
     assert label in ("right: 2, mean 0.95", "wrong: 2, mean 0.95")
 
 
+def test_a_bin_that_is_all_right_has_an_interval_up_to_its_accuracy():
+    # of 29 hits Wilson's interval ends at 1 - 1.1e-16, below the accuracy of 1
+    probabilities = np.tile([0.9, 0.1], (29, 1))
+    display = ConfidenceDisplay.from_predictions(np.zeros(29, int), probabilities, [0, 1])
+    assert display.analysis.bins["accuracy_high"].max() == pytest.approx(1)
+
+
 def test_all_that_is_drawn_lies_on_the_figure(predictions):
     display = ConfidenceDisplay.from_predictions(*predictions)
     display.figure_.canvas.draw()

@@ -209,7 +209,7 @@ def _draw_reliability(ax, analysis):
         middle, bins["confidence"] - accuracy, width, accuracy, facecolor="none",
         edgecolor=LOSS, hatch="////", linewidth=1.2, label="gap to confidence",
     )  # fmt: skip
-    spread = [accuracy - bins["accuracy_low"], bins["accuracy_high"] - accuracy]
+    spread = np.maximum([accuracy - bins["accuracy_low"], bins["accuracy_high"] - accuracy], 0)
     ax.errorbar(middle, accuracy, spread, fmt="none", ecolor=INK, elinewidth=1.4)
     ax.plot([0, 1], [0, 1], color=INK, linestyle=(0, (4, 3)), linewidth=1, label="calibrated")
     ax.set_ylim(0, 1.02)
