@@ -51,8 +51,8 @@ def compare(gains=GAINS, classes=CLASSES, result=Told, n_folds=5):
                 scores = base[fold] + gain + rng.normal(0, 0.005, len(classes))
                 record |= {
                     "score": scores.mean(), "f1": scores, "fit_time": 2.0**number,
-                    "predict_time": 0.1, "n_train": 80, "n_test": 20, "n_resampled": 80 + number,
-                    "error": None,
+                    "predict_time": 0.1, "n_train": 80, "n_test": 20, "error": None,
+                    "n_resampled": 80 * (1 + number),
                 }  # fmt: skip
             records.append(record)
     return result(records, gains, classes)
@@ -104,6 +104,15 @@ def test_bars_are_the_interval_of_the_gain_from_the_baseline_on():
     np.testing.assert_allclose(bars[0], ends)
 
 
+def test_long_intervals_do_not_squeeze_the_scores():
+    ax = draw("score", {"none": 0, "noisy": 0.1}, n_folds=2).ax_
+    low, high = ax.get_xlim()
+    assert -0.05 <= low < high <= 1.05
+    shown = [line.get_xdata() for line in ax.lines if line.get_linewidth() == 2]
+    assert any("noisy" in label.get_text() for label in ax.get_yticklabels())
+    assert len(shown)
+
+
 def test_single_folds_are_all_there():
     comparison, ax = compare(), draw("score").ax_
     folds = [line for line in ax.lines if line.get_markersize() == 3.5]
@@ -149,7 +158,7 @@ def test_quality_stands_against_time_and_failures_are_named():
 
 def test_rows_give_the_sizes_where_memory_is_unknown():
     legend = draw("cost", result=Comparison).ax_.get_legend().get_texts()
-    assert {"80 rows", "83 rows"} <= {text.get_text() for text in legend}
+    assert {"80 rows", "320 rows"} <= {text.get_text() for text in legend}
 
 
 def test_times_of_differing_magnitude_have_a_logarithmic_axis():

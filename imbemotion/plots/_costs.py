@@ -9,6 +9,7 @@ from imbemotion.plots._style import INK, PLAIN_TEXT, quieten
 __all__ = ["draw_costs"]
 
 _WIDE = 8  # from this ratio of times on their axis is logarithmic
+_EQUAL = 1.1  # up to this ratio sizes would say nothing
 _SMALLEST, _USUAL, _LARGEST = 5, 8, 17  # points across
 _SIZES = {"peak_memory": "{:,.0f} MiB at the peak", "n_resampled": "{:,.0f} rows"}
 
@@ -35,9 +36,10 @@ def draw_costs(ax, summary, scoring):
 
 
 def _size_column(done):
-    """Choose what sizes show: memory if it is known, else rows; None if nothing differs."""
+    """Choose what sizes show: memory if it is known, else rows; None if they hardly differ."""
     for column in _SIZES:
-        if column in done and done[column].notna().all() and done[column].nunique() > 1:
+        values = done[column] if column in done else done["fit_time"] * np.nan
+        if values.notna().all() and values.max() > _EQUAL * values.min():
             return column
     return None
 
@@ -61,5 +63,5 @@ def _write_legend(ax, summary, sizes):
         named = summary.index[summary["verdict"] == verdict]
         label = f"{verdict}: {', '.join(map(str, named))}" if failed(verdict) else verdict
         handles += ax.plot([], [], label=wrap(label, 40), **mark_of(verdict))
-    for text in ax.legend(handles=[*handles, *sizes], **LEGEND).get_texts():
+    for text in ax.legend(handles=[*handles, *sizes], labelspacing=0.8, **LEGEND).get_texts():
         text.set(**PLAIN_TEXT)

@@ -25,6 +25,7 @@ def draw_scores(ax, summary, fits, scoring, confidence):
     ax.set_yticks(range(len(summary)), [wrap(name) for name in summary.index], **PLAIN_TEXT)
     ax.set_ylim(len(summary) - 0.5, -0.5)
     ax.set_xlabel(scoring, **PLAIN_TEXT)
+    _limit(ax, fits["score"])
     quieten(ax, grid="y")
     ax.spines["left"].set_visible(False)
     _write_legend(ax, summary, confidence)
@@ -43,6 +44,13 @@ def _draw_strategy(ax, place, line, scores, start):
         ends = [start + line["gain_low"], start + line["gain_high"]]
         ax.plot(ends, [place, place], color=mark["color"], linewidth=2, solid_capstyle="butt")
     ax.plot(score, place, zorder=3, **mark)
+
+
+def _limit(ax, scores):
+    """Keep long intervals from squeezing scores that lie between 0 and 1."""
+    if scores.between(0, 1).any():
+        low, high = ax.get_xlim()
+        ax.set_xlim(max(low, min(-0.02, scores.min())), min(high, max(1.02, scores.max())))
 
 
 def _describe(line):
