@@ -11,7 +11,8 @@ Where things are, from the ground up:
 - :mod:`imbemotion.splitting`, :mod:`imbemotion.analysis`: leak-free splits, honest scores;
 - :mod:`imbemotion.datasets`: folders, legends, archives and drawn faces;
 - :mod:`imbemotion.plots`: what a person should see;
-- :mod:`imbemotion.comparison`: strategies side by side on paired folds.
+- :mod:`imbemotion.comparison`: strategies side by side on paired folds;
+- :mod:`imbemotion.report`: one page that says what a comparison found.
 
 Public names are imported when they are first used, so that ``import imbemotion`` is light
 and PyTorch is loaded only for what needs it.
@@ -67,6 +68,7 @@ _HOMES = {
     "name_groups": "splitting",
     "preview_targets": "analysis",
     "stratified_split": "splitting",
+    "write_report": "report",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,0 +1,340 @@
+"""The page of a comparison: one file, readable by everyone, whatever is missing."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbemotion import write_report
+from imbemotion.comparison import Comparison
+from imbemotion.report import _page, _pictures
+from imbemotion.report._sentences import describe_progress, find_answer
+
+COUNTS = {"<b>$x$": 12, "NA": 120, "joy": 60}
+GAINS = {"none": 0.0, "good & <i>": 0.1, "same": 0.0, "broken": None}
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8) + (300).to_bytes(4, "big") + bytes(8)
+
+
+def write_run(folder, gains=GAINS, counts=COUNTS, n_folds=3, **settings):
+    """Write what a comparison leaves in its folder, with made-up figures."""
+    classes = list(counts)
+    counts = {str(label): n for label, n in counts.items()}
+    strategies = {name: {"folder": f"cnn_{k}", "parameters": {}} for k, name in enumerate(gains)}
+    everything = {
+        "format": 1, "classes": classes, "strategies": strategies, "scoring": "macro-F1",
+        "redrawn": True, "n_folds": n_folds, "n_repeats": 1, "random_state": 7, "notes": [],
+        "source": "<faces>.npz", "command": "imbemotion compare '<faces>.npz'",
+        "versions": {"python": "3.11"},
+        "data": {"n_samples": 192, "shape": [8, 8], "counts": counts, "images": "a1b2"},
+        **settings,
+    }  # fmt: skip
+    folder.mkdir()
+    (folder / "comparison.json").write_text(json.dumps(everything))
+    rng = np.random.default_rng(0)
+    for k, gain in enumerate(gains.values()):
+        for fold in range(n_folds):
+            inner = folder / f"cnn_{k}" / f"fold_{fold}_seed_0"
+            inner.mkdir(parents=True)
+            _write_fit(inner, list(gains)[k], gain, fold, counts, rng)
+    return folder
+
+
+def _write_fit(inner, name, gain, fold, counts, rng):
+    record = {"strategy": name, "repeat": 0, "fold": fold, "error": "ValueError: 1 < 2 & no"}
+    if gain is not None:
+        y = np.repeat(list(counts), [n // 3 for n in counts.values()])
+        p = rng.dirichlet(np.ones(len(counts)), len(y))
+        p[np.arange(len(y)), np.repeat(range(len(counts)), [n // 3 for n in counts.values()])] += 1
+        p /= p.sum(axis=1, keepdims=True)
+        predicted = np.array(list(counts))[p.argmax(axis=1)]
+        table = pd.DataFrame({"row": range(len(y)), "true": y, "predicted": predicted})
+        table["confidence"] = p.max(axis=1)
+        table = table.join(pd.DataFrame(p, columns=[f"p_{label}" for label in counts]))
+        table.to_csv(inner / "predictions.csv", index=False)
+        pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0]}).to_csv(
+            inner / "history.csv", index=False
+        )
+        after = {label: max(counts.values()) for label in counts}
+        (inner / "balancing_analysis.json").write_text(
+            json.dumps({"before": counts, "after": after if gain else counts})
+        )
+        if gain and fold == 0:
+            (inner / "augmented.png").write_bytes(PNG)
+        f1 = 0.4 + 0.02 * fold + gain + rng.normal(0, 0.002, len(counts))
+        even = [1 / len(counts)] * len(counts)
+        record |= {
+            "score": f1.mean(), "train_score": 0.9, "f1": f1.tolist(), "n_train": 128,
+            "n_test": 64, "n_resampled": 128, "fit_time": 1.5, "predict_time": 0.01,
+            "share": even, "true_share": even, "error": None,
+        }  # fmt: skip
+    (inner / "experiment_summary.json").write_text(json.dumps(record))
+
+
+class Reader(HTMLParser):
+    """Reads a page: tags with attributes, and the text by the tag it stands in."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.texts = [], [], []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip() and self.open:
+            self.texts.append((self.open[-1], data.strip()))
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+    def text_of(self, tag):
+        return [text for name, text in self.texts if name == tag]
+
+
+def read(path):
+    return Reader(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Write a whole page, with all pictures."""
+    with mpl.rc_context({"text.usetex": False, "axes.facecolor": "black"}):
+        return write_report(write_run(tmp_path_factory.mktemp("report") / "runs"))
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Don't draw: the texts are what is tested."""
+    picture = _pictures.Picture("data:,", "alt", "", 10)
+    monkeypatch.setattr(_pictures, "_draw", lambda *args: picture)
+
+
+@pytest.fixture
+def run(tmp_path, without_pictures):
+    return write_run(tmp_path / "runs")
+
+
+def summary_of(**lines):
+    columns = ["mean", "gain", "gain_low", "gain_high", "verdict"]
+    return pd.DataFrame.from_dict(lines, orient="index", columns=columns)
+
+
+BASE = [0.5, 0, np.nan, np.nan, "baseline"]
+SAME = [0.51, 0.01, -0.02, 0.04, "not distinguishable"]
+NEVER = [np.nan] * 4 + ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer"),
+    [
+        (
+            {"none": BASE, "a": [0.6, 0.1, 0.05, 0.15, "better"], "b": SAME},
+            "On 3 folds, “a” is better than “none” by 0.100 macro-F1 (95 % interval 0.050 to "
+            "0.150); nothing else can be told from chance.",
+        ),
+        (
+            {"none": BASE, "a": [0.4, -0.1, -0.15, -0.05, "worse"], "b": SAME},
+            "On 3 folds, no strategy is better than “none”; “a” is worse; nothing else can be "
+            "told from chance.",
+        ),
+        (
+            {"none": BASE, "a": [0.6, 0.1, 0.05, 0.15, "better"]}
+            | {"b": [0.7, 0.2, 0.1, 0.3, "better"], "c": [0.4, -0.1, -0.2, -0.01, "worse"]},
+            "On 3 folds, “b” is better than “none” by 0.200 macro-F1 (95 % interval 0.100 to "
+            "0.300); “a” is better too; “c” is worse.",
+        ),
+        (
+            {"none": BASE, "a": SAME},
+            "On 3 folds, no strategy can be told from “none”: the largest gain is +0.010 "
+            "macro-F1, of “a” (95 % interval \N{MINUS SIGN}0.020 to +0.040).",
+        ),
+        (
+            {"none": BASE, "a": NEVER},
+            "On 3 folds, the baseline “none” reaches macro-F1 0.500; no other strategy has a "
+            "result to compare with it.",
+        ),
+        (
+            {"none": NEVER, "a": [0.6, np.nan, np.nan, np.nan, "no baseline"]},
+            "Nothing can be concluded, as the baseline “none” has no result; the highest "
+            "macro-F1 is 0.600, by “a”.",
+        ),
+        ({"none": NEVER}, "No strategy has a result yet, so nothing can be concluded."),
+    ],
+)
+def test_the_answer_is_one_sentence(lines, answer):
+    assert find_answer(summary_of(**lines), "macro-F1", 3) == answer
+
+
+def test_a_single_fold_answers_nothing():
+    answer = find_answer(summary_of(none=BASE, a=SAME), "macro-F1", 1)
+    assert answer == "On a single fold, nothing can be told from chance; compare on several."
+
+
+def test_long_lists_of_names_are_cut():
+    lines = {f"s{k}": [0.6, 0.1 - k / 1000, 0.05, 0.15, "better"] for k in range(9)}
+    answer = find_answer(summary_of(none=BASE, **lines), "macro-F1", 3)
+    assert "“s1”, “s2”, “s3”, “s4” and 4 more are better too" in answer
+
+
+def test_what_is_not_done_or_failed_is_said():
+    summary = summary_of(none=BASE, a=SAME).assign(n_failed=[0, 2])
+    said = describe_progress(summary, range(5), n_folds=3)
+    assert said[0].startswith("5 of 6 fits are done")
+    assert said[1].startswith("2 fits failed, of “a”")
+    assert describe_progress(summary.assign(n_failed=0), range(6), n_folds=3) == []
+
+
+def test_the_page_needs_nothing_from_anywhere(page):
+    text = page.read_text("utf-8")
+    reader = Reader(text)
+    assert {name for name, _ in reader.tags}.isdisjoint({"script", "link", "iframe", "object"})
+    assert all(attrs["src"].startswith("data:image/") for attrs in reader.all("img"))
+    assert not re.search(r"@import|url\(", text)
+    assert all(attrs["href"].startswith("#") for attrs in reader.all("a"))
+
+
+def test_everyone_can_read_it(page):
+    reader = read(page)
+    assert reader.all("html")[0]["lang"] == "en"
+    assert all(attrs["alt"] for attrs in reader.all("img"))
+    headings = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h\d", tag)]
+    assert headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(headings))
+    assert {attrs.get("scope") for attrs in reader.all("th")} == {"col", "row"}
+    assert len(reader.all("caption")) == len(reader.all("table"))
+    targets = {attrs["id"] for _, attrs in reader.tags if "id" in attrs}
+    assert {attrs["href"][1:] for attrs in reader.all("a")} <= targets
+
+
+def test_the_answer_and_the_table_are_those_of_the_comparison(page):
+    comparison = Comparison.load(page.parent)
+    summary, reader = comparison.summary(), read(page)
+    assert find_answer(summary, "macro-F1", 3) in reader.text_of("p")
+    cells = reader.text_of("td")
+    assert f"{summary.loc['same', 'mean']:.3f}" in cells
+    assert f"+{summary.loc['good & <i>', 'gain']:.3f}" in cells
+
+
+def test_names_are_text_whatever_they_hold(page):
+    reader = read(page)
+    assert {"<b>$x$", "NA", "good & <i>"} <= set(reader.text_of("th"))
+    assert {"b", "i", "faces"}.isdisjoint({tag for tag, _ in reader.tags})
+    assert "Balancing strategies on <faces>.npz" in reader.text_of("h1")
+    assert "imbemotion compare '<faces>.npz'" in reader.text_of("pre")
+    assert "ValueError: 1 < 2 & no" in reader.text_of("pre")
+
+
+def test_every_part_is_there(page):
+    sections = [attrs["id"] for attrs in read(page).all("section")]
+    assert sections == [
+        "scores", "classes", "cost", "mistakes", "confidence", "training", "images", "missing",
+        "again", "terms",
+    ]  # fmt: skip
+
+
+def test_confusions_are_pooled_over_the_folds(page):
+    (alt,) = [a["alt"] for a in read(page).all("img") if "Confusion matrix of none" in a["alt"]]
+    tables = [pd.read_csv(p, keep_default_na=False) for p in page.parent.glob("cnn_0/*/pred*")]
+    joined = pd.concat(tables)
+    for label in COUNTS:
+        found = (joined["predicted"] == label)[joined["true"] == label].mean()
+        assert f"{label} {found:.0%}" in alt
+
+
+def test_the_same_folder_gives_the_same_page(page):
+    again = write_report(page.parent, page.with_name("again.html"))
+    assert again.read_bytes() == page.read_bytes()
+
+
+def test_a_comparison_without_any_fit_has_a_page(run):
+    for inner in run.glob("cnn_*"):
+        shutil.rmtree(inner)
+    reader = read(write_report(run))
+    assert "No strategy has a result yet, so nothing can be concluded." in reader.text_of("p")
+    assert any(text.startswith("0 of 12 fits are done") for text in reader.text_of("p"))
+
+
+def test_a_comparison_that_was_stopped_says_what_is_missing(run):
+    shutil.rmtree(run / "cnn_2")
+    shutil.rmtree(run / "cnn_1" / "fold_2_seed_0")
+    reader = read(write_report(run))
+    assert any(text.startswith("8 of 12 fits are done") for text in reader.text_of("p"))
+    assert any(text.startswith("So far, “good & <i>” is better") for text in reader.text_of("p"))
+    assert "Not run yet: “same”." in reader.text_of("li")
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("predictions.csv", "mistakes"), ("history.csv", "training"), ("augmented.png", "images")],
+)
+def test_files_that_are_missing_leave_their_part_out(run, name, section):
+    for path in run.rglob(name):
+        path.unlink()
+    reader = read(write_report(run))
+    assert section not in [attrs["id"] for attrs in reader.all("section")]
+    assert any(text.startswith("No ") for text in reader.text_of("li"))
+
+
+@pytest.mark.parametrize("content", [b'"\xff\x00', b"", b"a,b\n1,2\n", b"[]"])
+@pytest.mark.parametrize("name", ["predictions.csv", "history.csv", "balancing_analysis.json"])
+def test_damaged_files_are_named(run, name, content):
+    (run / "cnn_0" / "fold_1_seed_0" / name).write_bytes(content)
+    reader = read(write_report(run))
+    assert any(f"cnn_0/fold_1_seed_0/{name}" in text for text in reader.text_of("li"))
+
+
+def test_probabilities_that_are_none_are_named(run):
+    path = run / "cnn_0" / "fold_1_seed_0" / "predictions.csv"
+    pd.read_csv(path, keep_default_na=False).assign(p_joy=7.0).to_csv(path, index=False)
+    reader = read(write_report(run))
+    assert any("the probabilities of none" in text for text in reader.text_of("li"))
+    assert "mistakes" in [attrs["id"] for attrs in reader.all("section")]
+
+
+def test_notes_on_the_data_stand_above_everything(tmp_path, without_pictures):
+    run = write_run(tmp_path / "runs", notes=["3 images stand in train & test."])
+    page = write_report(run).read_text("utf-8")
+    for note in (
+        "3 images stand in train &amp; test.",
+        "fewer than 10 images of &lt;b&gt;$x$ (12)",
+    ):
+        assert page.index(note) < page.index("<main>")
+
+
+def test_numbers_can_be_labels(tmp_path, without_pictures):
+    run = write_run(tmp_path / "runs", counts={0: 12, 1: 60, 2: 30})
+    reader = read(write_report(run))
+    assert {"0", "1", "2"} <= set(reader.text_of("th"))
+    assert "mistakes" in [attrs["id"] for attrs in reader.all("section")]
+
+
+def test_a_page_is_replaced_whole_or_not_at_all(run, monkeypatch):
+    path = write_report(run)
+    before, names = path.read_bytes(), sorted(run.iterdir())
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(_page.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(run)
+    assert path.read_bytes() == before
+    assert sorted(run.iterdir()) == names
+
+
+def test_a_folder_without_a_comparison_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no comparison\.json"):
+        write_report(tmp_path)
