@@ -30,17 +30,7 @@ def close_figures():
     plt.close("all")
 
 
-class Told(Comparison):
-    """A comparison with memory and counts, as a stored one has them."""
-
-    settings = {"data": {"counts": COUNTS}}
-
-    def summary(self, confidence=0.95):
-        memory = 100.0 * (1 + np.arange(len(self.strategies)))
-        return super().summary(confidence).assign(peak_memory=memory)
-
-
-def compare(gains=GAINS, classes=CLASSES, result=Told, n_folds=5):
+def compare(gains=GAINS, classes=CLASSES, n_folds=5, memory=100.0, counts=COUNTS):
     rng = np.random.default_rng(0)
     base = rng.normal(0.5, 0.02, n_folds)
     records = []
@@ -52,10 +42,10 @@ def compare(gains=GAINS, classes=CLASSES, result=Told, n_folds=5):
                 record |= {
                     "score": scores.mean(), "f1": scores, "fit_time": 2.0**number,
                     "predict_time": 0.1, "n_train": 80, "n_test": 20, "error": None,
-                    "n_resampled": 80 * (1 + number),
+                    "n_resampled": 80 * (1 + number), "peak_memory": memory * (1 + number),
                 }  # fmt: skip
             records.append(record)
-    return result(records, gains, classes)
+    return Comparison(records, gains, classes, settings={"data": {"counts": counts}})
 
 
 def draw(kind, *args, **kwargs):
@@ -142,8 +132,18 @@ def test_classes_are_ordered_by_size_and_cells_hold_the_gains():
     assert low == -high
 
 
+def test_gains_are_those_over_the_folds_on_which_both_worked():
+    comparison = compare({"none": 0, "good": 0.1})
+    records = [dict(record) for record in comparison._records]
+    records[0] = {"strategy": "none", "repeat": 0, "fold": 0, "error": "ValueError: no"}
+    broken = Comparison(records, ["none", "good"], CLASSES)
+    shown = ComparisonDisplay.from_comparison(broken, kind="gain").ax_.images[0].get_array()
+    f1 = [comparison.fits[f"f1_{label}"].to_numpy().reshape(2, 5) for label in CLASSES]
+    np.testing.assert_allclose(shown[:, 1], [(good - none)[1:].mean() for none, good in f1])
+
+
 def test_without_counts_classes_keep_their_order():
-    ax = draw("gain", result=Comparison).ax_
+    ax = draw("gain", counts=None).ax_
     assert [label.get_text() for label in ax.get_yticklabels()] == CLASSES
 
 
@@ -157,7 +157,7 @@ def test_quality_stands_against_time_and_failures_are_named():
 
 
 def test_rows_give_the_sizes_where_memory_is_unknown():
-    legend = draw("cost", result=Comparison).ax_.get_legend().get_texts()
+    legend = draw("cost", memory=np.nan).ax_.get_legend().get_texts()
     assert {"80 rows", "320 rows"} <= {text.get_text() for text in legend}
 
 

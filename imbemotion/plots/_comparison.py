@@ -34,6 +34,9 @@ class ComparisonDisplay:
     per_class : DataFrame of shape (n_strategies, n_classes)
         F1 of every class under every strategy.
 
+    per_class_gain : DataFrame of shape (n_strategies, n_classes)
+        What each adds to the baseline's, over the folds on which both worked.
+
     counts : dict of str to int, default=None
         Images of every class.
 
@@ -82,6 +85,7 @@ class ComparisonDisplay:
         *,
         fits,
         per_class,
+        per_class_gain,
         counts=None,
         scoring="macro-F1",
         confidence=0.95,
@@ -89,6 +93,7 @@ class ComparisonDisplay:
         self.summary = summary
         self.fits = fits
         self.per_class = per_class
+        self.per_class_gain = per_class_gain
         self.counts = counts
         self.scoring = scoring
         self.confidence = confidence
@@ -121,12 +126,12 @@ class ComparisonDisplay:
         ValueError
             If the kind is unknown.
         """
-        settings = getattr(comparison, "settings", None) or {}
         display = cls(
             comparison.summary(confidence=confidence),
             fits=comparison.fits,
             per_class=comparison.per_class(),
-            counts=settings.get("data", {}).get("counts"),
+            per_class_gain=comparison.per_class_gain(),
+            counts=comparison.settings.get("data", {}).get("counts"),
             scoring=comparison.scoring,
             confidence=confidence,
         )
@@ -163,7 +168,8 @@ class ComparisonDisplay:
         if kind == "score":
             draw_scores(ax, self.summary, self.fits, self.scoring, self.confidence)
         elif kind == "gain":
-            draw_gains(ax, self.per_class, self.summary["verdict"], self.counts)
+            baseline, verdicts = self.per_class.iloc[0], self.summary["verdict"]
+            draw_gains(ax, self.per_class_gain, baseline, verdicts, self.counts)
         else:
             draw_costs(ax, self.summary, self.scoring)
         return self

@@ -31,7 +31,7 @@ def draw_costs(ax, summary, scoring):
     quieten(ax, grid="both")
     sizes = _size_handles(ax, done[column], diameters, _SIZES[column]) if column else []
     _write_legend(ax, summary, sizes)
-    names = [wrap(name, 22) for name in done.index]
+    names = [wrap(name) for name in done.index]
     label_points(ax, times.to_numpy(), done["mean"].to_numpy(), names, diameters)
 
 

@@ -20,20 +20,19 @@ def order_classes(labels, counts):
     return sorted(labels, key=lambda label: -counts.get(str(label), 0))
 
 
-def draw_gains(ax, per_class, verdicts, counts):
+def draw_gains(ax, per_class_gain, baseline, verdicts, counts):
     """Draw classes as rows and strategies as columns; the baseline's F1 comes first.
 
-    per_class is of shape (n_strategies, n_classes), with the baseline in the first row.
+    per_class_gain is of shape (n_strategies, n_classes), the baseline's F1 of (n_classes,).
     """
-    classes = order_classes(per_class.columns, counts)
-    scores = per_class[classes].T.to_numpy(dtype=float)  # (n_classes, n_strategies)
-    gains = scores - scores[:, :1]
+    classes = order_classes(baseline.index, counts)
+    gains = per_class_gain[classes].T.to_numpy(dtype=float, copy=True)  # (n_classes, n_strategies)
     gains[:, 0] = np.nan
     limit = max(_LEAST_RANGE, np.abs(gains[np.isfinite(gains)]).max(initial=0))
     image = ax.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    _write_cells(ax, scores[:, 0], gains, limit)
+    _write_cells(ax, baseline[classes].to_numpy(), gains, limit)
     _name_classes(ax, classes, counts)
-    _name_strategies(ax, per_class.index, verdicts)
+    _name_strategies(ax, per_class_gain.index, verdicts)
     _separate(ax, gains.shape)
     _add_bar(ax, image)
 
