@@ -8,6 +8,7 @@ Where things are, from the ground up:
 - :mod:`imbemotion.samplers`: how many rows of each class, and how new ones are made;
 - :mod:`imbemotion.networks`, :mod:`imbemotion.losses`, :mod:`imbemotion.classifier`:
   the network, what it minimises, and the scikit-learn classifier around both;
+- :mod:`imbemotion.postprocessing`: decisions that a score asks for, after training;
 - :mod:`imbemotion.splitting`, :mod:`imbemotion.analysis`: leak-free splits, honest scores;
 - :mod:`imbemotion.datasets`: folders, legends, archives and drawn faces;
 - :mod:`imbemotion.plots`: what a person should see;
@@ -49,6 +50,7 @@ _HOMES = {
     "SmallCNN": "networks",
     "SoftF1Loss": "losses",
     "TrainingCurveDisplay": "plots",
+    "TunedOffsetClassifierCV": "postprocessing",
     "UnreadableImagesError": "loading",
     "advise": "analysis",
     "analyze_confidence": "analysis",

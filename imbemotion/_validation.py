@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -25,6 +26,7 @@ __all__ = [
     "StrOptions",
     "check_consistent_length",
     "check_labels",
+    "check_method_params",
     "check_pixels",
     "check_random_state",
     "check_sample_weight",
@@ -35,6 +37,7 @@ __all__ = [
     "holds_paths",
     "looks_like_images",
     "safe_indexing",
+    "scorer_parts",
     "shorten",
     "validate_data",
     "validate_parameter_constraints",
@@ -110,6 +113,42 @@ def forget_fit(estimator):
     """
     for name in [n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")]:
         delattr(estimator, name)
+
+
+def scorer_parts(scorer):
+    """Give what a scorer is made of.
+
+    Parameters
+    ----------
+    scorer : callable
+        As of ``sklearn.metrics.make_scorer``, or any other one.
+
+    Returns
+    -------
+    function : callable or None
+        The score function; None, and "predict" below, where the scorer does not tell.
+
+    settings : dict
+        Its further arguments.
+
+    sign : int
+        -1 where smaller is better.
+
+    response_method : str or tuple of str
+        The method of the classifier that it judges.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import get_scorer
+    >>> scorer_parts(get_scorer("neg_log_loss"))[2:]
+    (-1, 'predict_proba')
+    """
+    return (
+        getattr(scorer, "_score_func", None),
+        getattr(scorer, "_kwargs", {}),
+        getattr(scorer, "_sign", 1),
+        getattr(scorer, "_response_method", "predict"),
+    )
 
 
 def looks_like_images(X):

@@ -8,6 +8,7 @@ import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as sampler_checks
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import imbemotion
@@ -21,6 +22,7 @@ from imbemotion import (
     ImageLoader,
     ImageSMOTE,
     RandomSampler,
+    TunedOffsetClassifierCV,
 )
 
 FLAT_SAMPLERS = [
@@ -32,7 +34,8 @@ FLAT_SAMPLERS = [
 SAMPLERS = [*FLAT_SAMPLERS, AugmentationSampler(random_state=0)]  # the last takes images alone
 TRANSFORMERS = [ImageLoader(size=8), FlattenImages()]
 CLASSIFIERS = [
-    CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0)
+    CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0),
+    TunedOffsetClassifierCV(LogisticRegression(C=1), cv=3, random_state=0),
 ]
 ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
 EXPECTED_FAILURES = [("CNNClassifier", "check_sample_weight_equivalence_on_dense_data")]

@@ -1,0 +1,5 @@
+"""What can be put right after training: offsets of the log-probabilities."""
+
+from imbemotion.postprocessing._tuned import TunedOffsetClassifierCV
+
+__all__ = ["TunedOffsetClassifierCV"]
