@@ -70,11 +70,12 @@ Pixels = Annotated[Mode, typer.Option("--mode", help="Grey or colour.")]
 Sizing = Annotated[Resize, typer.Option("--resize", help="How to come to the size.")]
 HowBad = Annotated[Errors, typer.Option("--errors", help="Stop at bad files, or skip them.")]
 Groups = Annotated[
-    GroupBy | None,
+    list[GroupBy] | None,
     typer.Option(
         "--group-by",
         help="Keep together in one fold: name (persons, from Name_0001.jpg), groups (as the "
-        "source holds them) or duplicates (pictures that show the same).",
+        "source holds them) or duplicates (pictures that show the same). May be given several "
+        "times.",
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -92,8 +92,8 @@ def find_groups(data, group_by):
     data : Images
         The images.
 
-    group_by : GroupBy or None
-        What was asked for.
+    group_by : list of GroupBy or None
+        What was asked for; images that have any of it in common are one group.
 
     Returns
     -------
@@ -105,23 +105,30 @@ def find_groups(data, group_by):
     ValueError
         If the source does not tell.
     """
+    from imbemotion.splitting import join_groups
+
+    if not group_by:
+        return None
+    found = [_find_groups(data, kind) for kind in group_by]
+    return found[0] if len(found) == 1 else join_groups(*found)
+
+
+def _find_groups(data, kind):
     from imbemotion.splitting import duplicate_groups, name_groups
 
-    if group_by is None:
-        return None
-    if group_by == GroupBy.duplicates:
+    if kind == GroupBy.duplicates:
         return duplicate_groups(data.X)
-    wanted = {"name": data.filenames, "groups": data.groups}[group_by]
+    wanted = {"name": data.filenames, "groups": data.groups}[kind]
     if wanted is None:
-        column = {"name": "file names", "groups": "groups"}[group_by]
+        column = {"name": "file names", "groups": "groups"}[kind]
         raise ValueError(
-            f"--group-by {group_by} needs {column}, and the source holds none. Leave it out, or "
+            f"--group-by {kind} needs {column}, and the source holds none. Leave it out, or "
             "add them to the source (an array files or groups in an .npz)."
         )
-    groups = name_groups(wanted) if group_by == GroupBy.name else wanted
+    groups = name_groups(wanted) if kind == GroupBy.name else wanted
     if len(set(groups)) == len(groups):
         warnings.warn(
-            f"Every image is a group of its own, so --group-by {group_by} keeps nothing together; "
+            f"Every image is a group of its own, so --group-by {kind} keeps nothing together; "
             "persons are read from names such as Ann_Lee_0001.jpg.",
             DataWarning,
             stacklevel=2,

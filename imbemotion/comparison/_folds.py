@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
-from imbemotion._validation import DataWarning, check_random_state, shorten
+from imbemotion._validation import DataWarning, check_random_state, looks_like_images, shorten
 from imbemotion.images import ImageArray
+from imbemotion.splitting import duplicate_groups
 
 __all__ = ["Fold", "make_folds", "root_seed", "seeded"]
 
@@ -92,22 +93,37 @@ def _warn_of_tiny_classes(y, folds):
 
 
 def _warn_of_copies(X, folds):
-    """Warn where a test row and a training row come from one image."""
-    if not isinstance(X, ImageArray):
-        return
-    parents = X.parents
-    for fold in folds:
-        train, test = (np.unique(parents[rows]) for rows in (fold.train, fold.test))
-        shared = np.intersect1d(train[train >= 0], test)
-        if len(shared):
-            warnings.warn(
-                f"{len(shared)} images stand in training and in a test fold, as copies or in "
+    """Warn where a test row and a training row come from one image, or look the same."""
+    if isinstance(X, ImageArray):
+        parents = X.parents
+        shared = [np.intersect1d(*_known(parents, fold)) for fold in folds]
+        n_shared = max(map(len, shared), default=0)
+        if n_shared:
+            _warn(
+                f"{n_shared} images stand in training and in a test fold, as copies or in "
                 "pictures made of them. Put the sampler into the pipeline, or pass "
-                "groups=imbemotion.splitting.parent_groups(X.parents).",
-                DataWarning,
-                stacklevel=4,
+                "groups=imbemotion.splitting.parent_groups(X.parents)."
             )
             return
+    elif not (looks_like_images(X) and isinstance(X, np.ndarray)):
+        return
+    looks = duplicate_groups(X, near=False)
+    twins = [np.isin(looks[fold.test], looks[fold.train]).sum() for fold in folds]
+    if any(twins):
+        _warn(
+            f"{max(twins)} of {len(folds[np.argmax(twins)].test)} images of a test fold stand in "
+            "its training fold as well, pixel by pixel. Pass groups=duplicate_groups(X), "
+            "or --group-by duplicates on the command line."
+        )
+
+
+def _known(parents, fold):
+    train, test = (np.unique(parents[rows]) for rows in (fold.train, fold.test))
+    return train[train >= 0], test
+
+
+def _warn(text):
+    warnings.warn(text, DataWarning, stacklevel=5)
 
 
 def seeded(estimator, seed):
