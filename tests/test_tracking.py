@@ -21,7 +21,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import BaggingClassifier
 from skorch.callbacks import EpochScoring
 
-from imbemotion import CNNClassifier, DataWarning
+from imbemotion import CNNClassifier, DataWarning, compare_strategies, make_faces
 from imbemotion.comparison import _tracking
 from imbemotion.comparison._trackers import Names
 from imbemotion.comparison._tracking import check_tracking, tracked
@@ -300,7 +300,7 @@ def test_nothing_is_imported_without_a_tool():
     code = """
 import sys
 from imbemotion.comparison._tracking import check_tracking, tracked
-check_tracking(None)
+check_tracking(None, None)
 with tracked(None, "nowhere", name="", group="", config={}) as run:
     model = object()
     assert run.watch(model) is model
@@ -314,21 +314,21 @@ assert not {"mlflow", "wandb", "tensorboard", "torch", "skorch"} & set(sys.modul
 def test_a_missing_package_is_named_before_anything_runs(tool, monkeypatch):
     monkeypatch.setattr(_tracking, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"missing \(.+\): pip install 'imbemotion\[tracking\]'"):
-        check_tracking(tool)
+        check_tracking(tool, "runs")
     with pytest.raises(ImportError, match="packages that are missing"), follow(tool, "nowhere"):
         pass
 
 
 def test_unknown_tools_are_refused():
     with pytest.raises(ValueError, match="None, mlflow, tensorboard or wandb, got 'sacred'"):
-        check_tracking("sacred")
+        check_tracking("sacred", "runs")
 
 
 def test_wandb_without_a_key_stays_offline_and_asks_nothing(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with pytest.warns(DataWarning, match="no key, so its runs stay on this computer"):
-        check_tracking("wandb")
+        check_tracking("wandb", "runs")
     with follow("wandb", tmp_path):
         pass
     assert list(tmp_path.glob("tracking/wandb/offline-run-*"))
@@ -344,7 +344,7 @@ def test_wandb_that_was_told_what_to_do_is_let_alone(variable, tmp_path, monkeyp
     monkeypatch.setenv(variable, str(path) if variable == "NETRC" else "offline")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_tracking("wandb")
+        check_tracking("wandb", "runs")
 
 
 @settings(max_examples=50, deadline=None)
@@ -358,3 +358,27 @@ def test_different_names_stay_different_and_valid(words):
         _validate_metric_name(name)
     assert len(set(plain)) == len(words)
     assert plain == [names[f"f1_{word}"] for word in words]
+
+
+def test_a_comparison_follows_every_fit(tmp_path):
+    X, y = make_faces({"happy": 10, "sad": 6}, size=12, random_state=0)
+    model = CNNClassifier(module="small_cnn", max_epochs=1)
+    pipe = Pipeline([("balance", "passthrough"), ("cnn", model)])
+    compare_strategies(
+        pipe, X, y, "s4:loss_function", cv=2, random_state=0, n_jobs=2, folder=tmp_path,
+        track="tensorboard",
+    )  # fmt: skip
+    runs = {path.parent.relative_to(tmp_path / "tracking").as_posix()
+            for path in (tmp_path / "tracking").rglob("events.*")}  # fmt: skip
+    assert runs == {f"{name}/fold_{k}_seed_0" for name in ("none", "focal") for k in range(2)}
+    config = json.loads(
+        (tmp_path / "small_cnn_balance_none_focal/fold_0_seed_0/config.json").read_text()
+    )
+    assert config["strategy_parameters"] == {"cnn__loss": "focal"}
+
+
+def test_tracking_needs_a_folder():
+    with pytest.raises(ValueError, match="track='mlflow' needs a folder"):
+        compare_strategies(
+            DummyClassifier(), np.zeros((4, 2)), [0, 0, 1, 1], {"a": {}}, track="mlflow"
+        )

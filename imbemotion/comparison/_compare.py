@@ -15,6 +15,7 @@ from imbemotion.comparison._running import Runner, threads_per_fit
 from imbemotion.comparison._settings import describe_comparison
 from imbemotion.comparison._store import Store
 from imbemotion.comparison._storing import run_fits
+from imbemotion.comparison._tracking import check_tracking
 
 __all__ = ["compare_strategies"]
 
@@ -143,6 +144,7 @@ def compare_strategies(
     strategies, models = check_strategies(estimator, strategies)
     data, groups = check_data(X, y, groups, external_test)
     scorer, scoring = check_scorer(estimator, scoring)
+    check_tracking(track, folder)
     store = None if folder is None else Store(folder)
     first = (store and store.read_settings()) or {}
     root = first["random_state"] if first and random_state is None else root_seed(random_state)

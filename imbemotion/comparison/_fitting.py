@@ -14,6 +14,7 @@ from imbemotion.comparison._artifacts import make_files
 from imbemotion.comparison._folds import Fold, seeded
 from imbemotion.comparison._memory import peak_memory
 from imbemotion.comparison._parts import n_resampled, training_facts
+from imbemotion.comparison._tracking import tracked
 
 __all__ = ["Data", "Fitted", "Job", "Settings", "apply_strategy", "fit_fold", "new_record"]
 
@@ -99,13 +100,14 @@ def fit_fold(settings, data, job):
     files : dict of str to bytes
         What is kept of the fit, by name; empty unless wanted.
     """
-    record, fold = new_record(job), job.fold
-    files = {}
+    record, files = new_record(job), {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         try:
-            model = seeded(apply_strategy(settings.estimator, job.parameters), fold.seed)
-            fitted, found = _fit_and_score(model, settings, data, fold)
+            model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
+            with _tracked(settings, job, model) as run:
+                fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
+                run.log(_figures(found, settings.classes))
             record |= found
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
@@ -113,6 +115,25 @@ def fit_fold(settings, data, job):
             files = _keep(fitted, record, settings, data, job)
     record["notes"] = _take_notes(caught)
     return record, files
+
+
+def _tracked(settings, job, model):
+    """Follow the fit under the name of its strategy, with the plain parameters of the model."""
+    fold = job.fold
+    name = f"{job.strategy}/fold_{fold.number}_seed_{fold.repeat}"
+    given = {k: v for k, v in model.get_params().items() if isinstance(v, str | int | float)}
+    config = {**new_record(job), **given}
+    del config["error"]
+    return tracked(settings.track, settings.folder, name=name, group=job.strategy, config=config)
+
+
+def _figures(found, classes):
+    """Name every figure of a fit, the scores per class too."""
+    figures = {name: value for name, value in found.items() if np.isscalar(value)}
+    for kind in ("f1", "precision", "recall"):
+        values = zip(classes.tolist(), found[kind], strict=True)
+        figures |= {f"{kind}_{label}": value for label, value in values}
+    return figures
 
 
 def _keep(fitted, record, settings, data, job):

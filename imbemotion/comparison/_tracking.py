@@ -18,7 +18,7 @@ _TRACKERS = {  # by name: the class in _trackers.py, and the packages that it ta
 }
 
 
-def check_tracking(kind):
+def check_tracking(kind, folder):
     """Check, before anything is fitted, that fits can be followed.
 
     Nothing is imported: the packages start threads, which a process that is to be forked
@@ -29,10 +29,13 @@ def check_tracking(kind):
     kind : {"mlflow", "tensorboard", "wandb"} or None
         The tool.
 
+    folder : str, path or None
+        Where results are written.
+
     Raises
     ------
     ValueError
-        If there is no such tool.
+        If there is no such tool, or no folder.
 
     ImportError
         If its packages are missing.
@@ -44,11 +47,13 @@ def check_tracking(kind):
 
     Examples
     --------
-    >>> check_tracking(None)
+    >>> check_tracking(None, None)
     """
     if kind is None:
         return
     _check_packages(kind)
+    if folder is None:
+        raise ValueError(f"track={kind!r} needs a folder to write to. Give folder as well.")
     if kind == "wandb" and not wandb_is_set_up():
         warnings.warn(
             "W&B has no key, so its runs stay on this computer, in tracking/wandb below the "
