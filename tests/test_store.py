@@ -106,6 +106,15 @@ def test_results_are_those_without_a_folder(done):
     pd.testing.assert_frame_equal(without_times(here.fits), without_times(comparison.fits))
 
 
+def test_an_external_test_set_is_scored_too(tmp_path):
+    external = X[Y != "fear"], Y[Y != "fear"]
+    comparison = compare(tmp_path, external_test=external, strategies={"none": {}})
+    metrics = [pd.read_csv(path) for path in sorted(tmp_path.rglob("external_metrics.csv"))]
+    means = [table.set_index("class").loc["macro avg", "f1"] for table in metrics]
+    np.testing.assert_allclose(comparison.fits["external_score"], means)
+    assert metrics[0]["class"].tolist()[:3] == ["anger", "joy", "accuracy"]
+
+
 def test_a_comparison_can_be_read_again(done):
     folder, comparison = done
     again = Comparison.load(folder)

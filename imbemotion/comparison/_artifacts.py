@@ -51,13 +51,16 @@ def make_files(fitted, record, settings, data, job):
         "confusion_matrix.png": _confusion_matrix(fitted, settings.classes),
         "code_snapshot/versions.json": to_json(versions()),
     }
+    if fitted.external is not None:
+        table = _metrics(fitted.external, fitted.external["classes"])
+        files["external_metrics.csv"] = _to_csv(table)
     for name, source in custom_code(settings.estimator, job.parameters).items():
         files[f"code_snapshot/{name}"] = source.encode()
     return (
         files
         | _confidence(fitted, settings.classes)
         | _training(fitted.model)
-        | (_pictures(fitted.model, data, job))
+        | _pictures(fitted.model, data, job)
     )
 
 

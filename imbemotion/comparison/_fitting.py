@@ -54,6 +54,7 @@ class Fitted(NamedTuple):
     y_test: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray | None  # (n_test, n_classes)
+    external: dict | None  # figures on the external test set
 
 
 def apply_strategy(estimator, parameters):
@@ -168,12 +169,11 @@ def _fit_and_score(model, settings, data, fold):
     }
     if settings.scorer is not None:
         found["score"] = float(settings.scorer(model, X_test, y_test))
-    found["train_score"] = _score(model, X_train, y_train, settings, settings.classes)
-    if data.external is not None:
-        X, y = data.external
-        found["external_score"] = _score(model, X, y, settings, np.unique(y))
+    found["train_score"] = _score(model, X_train, y_train, settings)["score"]
+    external = None if data.external is None else _score(model, *data.external, settings)
+    found["external_score"] = np.nan if external is None else external["score"]
     probabilities = _probabilities(model, X_test, settings)
-    return Fitted(model, fold.test, y_test, predicted, probabilities), found
+    return Fitted(model, fold.test, y_test, predicted, probabilities, external), found
 
 
 def score_predictions(y_true, predicted, classes):
@@ -193,11 +193,13 @@ def score_predictions(y_true, predicted, classes):
     }
 
 
-def _score(model, X, y, settings, classes):
-    """Score a fitted model on other rows than the test fold."""
+def _score(model, X, y, settings):
+    """Score a fitted model on other rows than the test fold, over the classes they hold."""
+    classes = np.unique(y)
+    found = score_predictions(y, np.asarray(model.predict(X)), classes)
     if settings.scorer is not None:
-        return float(settings.scorer(model, X, y))
-    return score_predictions(y, np.asarray(model.predict(X)), classes)["score"]
+        found["score"] = float(settings.scorer(model, X, y))
+    return {"classes": classes, "n_test": len(y), **found}
 
 
 def _probabilities(model, X, settings):
