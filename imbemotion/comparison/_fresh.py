@@ -33,6 +33,9 @@ _PRELOADED = {  # where the caller has imported the one, a fit will soon import 
     "torch": "torch._dynamo",  # 2 seconds, at the first step of an optimizer
 }
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# The C library of Linux gives large blocks back at once, and every step of a training then gets
+# the memory of its tensors page by page anew; a process that ends with its fit may keep it.
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _PATIENCE = 300  # seconds for the server to import what it preloads
 _CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
 
@@ -119,7 +122,7 @@ class FreshProcesses:
     @property
     def _environment(self):
         limits = dict.fromkeys(_THREAD_LIMITS, str(self.n_threads))
-        return {**limits, "MPLBACKEND": "Agg"}  # nobody watches a window there
+        return {**limits, **_KEEP_MEMORY, "MPLBACKEND": "Agg"}  # nobody watches a window there
 
     @property
     def _address(self):
