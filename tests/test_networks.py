@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from imbemotion import CNNClassifier, DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN
 from imbemotion.networks import find_network
@@ -276,3 +277,18 @@ def test_weights_of_another_network_are_refused(tmp_path):
         ResidualCNN(n_classes=5, widths=(2, 8), weights=path)
     with pytest.raises(FileNotFoundError, match="no file of weights at nowhere"):
         ResidualCNN(n_classes=5, weights="nowhere")
+
+
+@pytest.mark.parametrize("network", [SmallCNN, DeepCNN])
+@pytest.mark.parametrize("shape", [(1, 48, 48), (3, 33, 20), (2, 7, 9)])
+def test_training_in_the_layout_of_onednn_gives_the_same_gradients(network, shape):
+    torch.manual_seed(0)
+    images, labels = torch.rand(16, *shape).round(decimals=1), torch.arange(16) % 5  # with ties
+    settings = {"dropout": 0.0} if network is DeepCNN else {}
+    fast = network(n_classes=5, channels=shape[0], **settings)
+    plain = copy.deepcopy(fast)
+    plain.features = nn.Sequential(*plain.features)
+    for model in (fast, plain):
+        functional.cross_entropy(model(images), labels).backward()
+    for ours, theirs in zip(fast.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)

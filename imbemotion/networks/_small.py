@@ -10,6 +10,30 @@ __all__ = ["DeepCNN", "SmallCNN"]
 _GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
 
 
+class _Convolutions(nn.Sequential):
+    """Convolutions and poolings, trained on a processor in the layout that suits oneDNN best."""
+
+    def forward(self, images):
+        """Compute features, (n, C, H, W) -> (n, d)."""
+        if not (self.training and _suits_onednn(images)):
+            return super().forward(images)
+        *blocks, average, flatten = self
+        images = images.to_mkldnn()
+        for block in blocks:
+            images = block(images)
+        return flatten(average(images.to_dense()))
+
+
+def _suits_onednn(images):
+    return (
+        images.device.type == "cpu"
+        and images.dtype == torch.float32
+        and torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.is_available()
+    )
+
+
 class SmallCNN(_Network):
     """One convolution, one pooling, ReLU and a linear layer.
 
@@ -36,7 +60,7 @@ class SmallCNN(_Network):
 
     def __init__(self, n_classes, channels=1, *, width=32):
         super().__init__()
-        self.features = nn.Sequential(
+        self.features = _Convolutions(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.ReLU(),
@@ -86,7 +110,7 @@ class DeepCNN(_Network):
                 nn.ReLU(),  # the same after the pooling as before it, at a quarter of the work
             ]
             channels = width
-        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
+        self.features = _Convolutions(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
         self.head = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(channels * _GRID**2, hidden),
