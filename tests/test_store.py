@@ -1,6 +1,7 @@
 """The folder of a comparison: everything is there, nothing twice, changes are refused by name."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from imblearn.pipeline import Pipeline
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
+from torchvision.transforms import v2 as transforms
 
 from imbemotion import CNNClassifier, FlattenImages, RandomSampler, compare_strategies, make_faces
 from imbemotion.comparison import Comparison
@@ -271,6 +273,59 @@ def test_descriptions_tell_different_code_apart():
     assert describe(one) != describe(other)
     assert describe([np.arange(3)]) == describe([np.arange(3)])
     assert describe(np.arange(3)) != describe(np.arange(4))
+
+
+class Holder:
+    """Holds a value and a function."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.function = lambda x: x  # can't be pickled
+
+    def times(self, x):
+        return self.rate * x
+
+
+def times(rate):
+    return lambda x: rate * x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Holder,
+        times,
+        lambda rate: Holder(rate).times,
+        lambda rate: lambda x, rate=rate: rate * x,
+        lambda rate: Path(f"rate_{rate}"),
+        lambda rate: torch.full((2,), rate),
+        lambda rate: transforms.Compose([transforms.RandomRotation(rate)]),
+        lambda rate: [transforms.RandomRotation(rate)],  # its get_params is no estimator's
+    ],
+    ids=str,
+)
+def test_descriptions_tell_what_code_and_objects_hold(make):
+    assert describe(make(1)) == describe(make(1)) != describe(make(2))
+    assert json.loads(json.dumps(describe(make(1)))) == describe(make(1))
+
+
+DESCRIBED = """
+import torch
+from imbemotion.comparison._describing import describe
+one, other = lambda x: x in {"a", "b", "c"}, lambda x: x in {"a", "b", "d"}
+assert describe(one) != describe(other)  # there is no source
+print(describe([one, frozenset("abcdef"), {"a": torch.arange(3)}, torch.nn.Linear(0, 2, False)]))
+"""
+
+
+def test_descriptions_are_the_same_in_every_process():
+    texts = {
+        subprocess.check_output(
+            [sys.executable, "-c", DESCRIBED], env={**os.environ, "PYTHONHASHSEED": seed}
+        )
+        for seed in "12"
+    }
+    assert len(texts) == 1
 
 
 def test_fingerprints_are_of_the_content(tmp_path):

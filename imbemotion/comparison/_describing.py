@@ -3,10 +3,11 @@
 import inspect
 import sys
 import sysconfig
+from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
 from numbers import Number
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import joblib
 import numpy as np
@@ -24,7 +25,8 @@ def describe(value):
     """Describe a value by strings, numbers, lists and dicts, equal for equal values.
 
     Estimators become their parameters. Code that is not installed from a package is described
-    by a digest of its source, arrays and unknown objects by one of their content.
+    by a digest of its source, and functions by what they hold as well; arrays and unknown
+    objects by a digest of their content.
 
     Parameters
     ----------
@@ -46,6 +48,10 @@ def describe(value):
         return value
     if isinstance(value, Number | np.generic):
         return _plain_number(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(map(describe, value), key=repr)  # their own order differs between processes
     if isinstance(value, dict):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -55,9 +61,9 @@ def describe(value):
         return _code(value.func) | called
     if inspect.isclass(value) or inspect.isroutine(value):
         return _code(value)
-    if hasattr(value, "get_params"):
+    if _has_parameters(value):
         return _code(type(value)) | describe(value.get_params(deep=False))
-    return _code(type(value)) | {"digest": _digest_of_object(value)}
+    return _code(type(value)) | _content(value)
 
 
 def custom_code(*values):
@@ -128,20 +134,70 @@ def _plain_number(value):
     return value if is_plain else str(value)
 
 
-def _digest_of_object(value):
-    try:
-        return joblib.hash(value)
-    except Exception:  # what can't be pickled has no content to compare
-        return None
+def _has_parameters(value):
+    """Tell estimators from transforms of torchvision, whose get_params is something else."""
+    return hasattr(value, "get_params") and not hasattr(value, "state_dict")
+
+
+def _content(value):
+    """Describe an object that has no parameters."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):  # its pickle is never the same
+        return {"digest": joblib.hash(value.detach().cpu().double().numpy())}
+    if torch is not None and isinstance(value, torch.nn.Module):
+        return {"content": describe(vars(value))}
+    with suppress(Exception):
+        return {"digest": joblib.hash(value)}
+    with suppress(TypeError, RecursionError):  # it can't be pickled; a function inside, perhaps
+        return {"content": describe(vars(value))}
+    return {"digest": None}
 
 
 def _code(code):
+    """Describe a class or a function, and what the function holds beside its source."""
+    found = _name_and_source(code)
+    if inspect.ismethod(code):
+        found["self"] = describe(code.__self__)
+    if inspect.isfunction(code):
+        held = dict(zip(code.__code__.co_freevars, _contents(code.__closure__), strict=True))
+        if _is_custom(code):
+            held["defaults"] = [code.__defaults__, code.__kwdefaults__]
+        found |= {name: _plainly(value) for name, value in held.items() if value != [None, None]}
+    return found
+
+
+def _contents(cells):
+    """Give what the variables hold that a function takes from around it."""
+    for cell in cells or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not set yet
+            yield None
+
+
+def _plainly(value):
+    """Describe a held value; of a function no more than its source, as it may hold itself."""
+    is_code = inspect.isclass(value) or inspect.isroutine(value)
+    return _name_and_source(value) if is_code else describe(value)
+
+
+def _name_and_source(code):
     name = f"{code.__module__}.{getattr(code, '__qualname__', type(code).__qualname__)}"
     if not _is_custom(code):
         return {"code": name}
-    source = _source(code)
-    digest = None if source is None else blake2b(source.encode(), digest_size=16).hexdigest()
-    return {"code": name, "source": digest}
+    source = _source(code) or repr(_bytecode(code))
+    return {"code": name, "source": blake2b(source.encode(), digest_size=16).hexdigest()}
+
+
+def _bytecode(code):
+    """Give what there is of code that was typed at a prompt and has no source."""
+    if inspect.isclass(code):
+        members = vars(code).items()
+        return {name: _bytecode(member) for name, member in members if inspect.isfunction(member)}
+    code = getattr(code, "__code__", code)
+    if not inspect.iscode(code):
+        return describe(code) if isinstance(code, tuple | frozenset | str | Number) else None
+    return [code.co_code.hex(), code.co_names, [_bytecode(part) for part in code.co_consts]]
 
 
 def _is_custom(code):
@@ -172,5 +228,5 @@ def _walk(value):
         yield value
     elif not isinstance(value, str | Number | np.generic | None):
         yield type(value)
-        if hasattr(value, "get_params"):
+        if _has_parameters(value):
             yield from _walk(value.get_params(deep=False))
