@@ -334,7 +334,35 @@ def test_fingerprints_are_of_the_content(tmp_path):
     assert fingerprint([str(tmp_path / "a.png")]) == before
     (tmp_path / "a.png").write_bytes(b"2")
     assert fingerprint([tmp_path / "a.png"]) != before
+    assert fingerprint(np.array([str(tmp_path / "a.png")])) == fingerprint([tmp_path / "a.png"])
     assert fingerprint(X) == fingerprint(X.copy()) != fingerprint(255 - X)
+
+
+class Halves:
+    """Two folds; its repr tells where it lies in memory."""
+
+    def split(self, X, y=None, groups=None):
+        rows = np.arange(len(X))
+        return [(rows[::2], rows[1::2]), (rows[1::2], rows[::2])]
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 2
+
+
+def make_scorer(value):
+    def constant(estimator, X, y):
+        return value
+
+    return constant
+
+
+def test_splitters_and_scorers_are_known_again(tmp_path):
+    first = compare(tmp_path, cv=Halves(), scoring=make_scorer(0.5))
+    again = compare(tmp_path, cv=Halves(), scoring=make_scorer(0.5))
+    pd.testing.assert_frame_equal(first.fits, again.fits)
+    assert again.scoring == "constant"
+    with pytest.raises(ValueError, match=r"scorer\.value \(0\.5 there, 0\.25 here\)"):
+        compare(tmp_path, cv=Halves(), scoring=make_scorer(0.25))
 
 
 SCRIPT = """

@@ -9,6 +9,7 @@ from imbemotion._validation import (
     column_or_1d,
     shorten,
 )
+from imbemotion.comparison._describing import without_address
 from imbemotion.comparison._fitting import Data, apply_strategy
 from imbemotion.comparison._strategies import named_strategies
 
@@ -147,4 +148,5 @@ def check_scorer(estimator, scoring):
         return None, "macro-F1"
     if not isinstance(scoring, str) and not callable(scoring):
         raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
-    return check_scoring(estimator, scoring=scoring), str(scoring)
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", str(scoring))
+    return check_scoring(estimator, scoring=scoring), without_address(name)

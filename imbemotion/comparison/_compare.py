@@ -8,6 +8,7 @@ import numpy as np
 
 from imbemotion._validation import DataWarning
 from imbemotion.comparison._checking import check_data, check_scorer, check_strategies
+from imbemotion.comparison._describing import describe
 from imbemotion.comparison._fitting import Job, Settings
 from imbemotion.comparison._folds import make_folds, root_seed
 from imbemotion.comparison._result import Comparison
@@ -143,7 +144,7 @@ def compare_strategies(
     """
     strategies, models = check_strategies(estimator, strategies)
     data, groups = check_data(X, y, groups, external_test)
-    scorer, scoring = check_scorer(estimator, scoring)
+    scorer, scoring_name = check_scorer(estimator, scoring)
     check_tracking(track, folder)
     store = None if folder is None else Store(folder)
     first = (store and store.read_settings()) or {}
@@ -151,11 +152,11 @@ def compare_strategies(
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
     with _noted() as notes:
         folds = make_folds(cv, X, data.y, groups, n_repeats, root)
-    settings = {"scoring": scoring, "redrawn": isinstance(cv, Integral), **(about or {})}
+    settings = {"scoring": scoring_name, "redrawn": isinstance(cv, Integral), **(about or {})}
     if store is not None:
         settings |= describe_comparison(
             estimator, strategies, models, data, groups, cv=cv, folds=folds, random_state=root,
-            threads=n_threads, notes=notes,
+            threads=n_threads, notes=notes, scorer=describe(scoring),
         )  # fmt: skip
         folds = store.start(settings, folds)
     classes = np.unique(data.y)

@@ -1,6 +1,7 @@
 """Estimators and data as plain values: to store what was compared, and to notice a change."""
 
 import inspect
+import re
 import sys
 import sysconfig
 from contextlib import suppress
@@ -14,7 +15,7 @@ import numpy as np
 
 from imbemotion.images import ImageArray
 
-__all__ = ["custom_code", "describe", "fingerprint"]
+__all__ = ["custom_code", "describe", "fingerprint", "without_address"]
 
 _PACKAGE = Path(__file__).parents[1]
 _INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
@@ -91,13 +92,37 @@ def custom_code(*values):
     return sources
 
 
-def fingerprint(X):
+def without_address(text):
+    """Take out where an object lies in memory, which differs from process to process.
+
+    Parameters
+    ----------
+    text : str
+        The ``repr`` of an object.
+
+    Returns
+    -------
+    text : str
+        The same for equal objects.
+
+    Examples
+    --------
+    >>> without_address("<__main__.Splitter object at 0x7f0a>")
+    '<__main__.Splitter object>'
+    """
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+
+
+def fingerprint(X, *, files=True):
     """Compute a digest of data: of pixels, values, or the content of files.
 
     Parameters
     ----------
     X : ImageArray, array-like or None
         The data, or labels, or groups.
+
+    files : bool, default=True
+        Whether texts may be paths of files, whose content counts.
 
     Returns
     -------
@@ -106,13 +131,15 @@ def fingerprint(X):
     """
     if X is None:
         return None
+    if files and isinstance(X, np.ndarray) and X.dtype.kind == "U" and X.ndim == 1:
+        X = X.tolist()
     if isinstance(X, ImageArray) or (isinstance(X, np.ndarray) and not X.dtype.hasobject):
         digest = blake2b(f"{X.shape} {X.dtype}".encode(), digest_size=16)
         for start in range(0, len(X), _BATCH):
             digest.update(np.ascontiguousarray(X[start : start + _BATCH]))
         return digest.hexdigest()
     values = list(X) if np.ndim(X) == 1 else X
-    if isinstance(values, list) and all(isinstance(value, str | Path) for value in values):
+    if files and isinstance(values, list) and all(isinstance(v, str | Path) for v in values):
         return _digest_of_files(values)
     return joblib.hash(values)
 

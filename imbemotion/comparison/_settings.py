@@ -7,7 +7,7 @@ from numbers import Integral
 import joblib
 import numpy as np
 
-from imbemotion.comparison._describing import describe, fingerprint
+from imbemotion.comparison._describing import describe, fingerprint, without_address
 from imbemotion.comparison._naming import strategy_folders
 from imbemotion.comparison._versions import versions
 
@@ -76,10 +76,14 @@ def _describe_data(data, groups):
         "counts": {str(label): n for label, n in Counter(y.tolist()).items()},
         "n_groups": None if groups is None else len(set(groups.tolist())),
         "images": fingerprint(X),
-        "labels": fingerprint(y),
-        "groups": fingerprint(groups),
-        "external_test": None if external is None else [fingerprint(part) for part in external],
+        "labels": fingerprint(y, files=False),
+        "groups": fingerprint(groups, files=False),
+        "external_test": None if external is None else _fingerprints(*external),
     }
+
+
+def _fingerprints(X, y):
+    return [fingerprint(X), fingerprint(y, files=False)]
 
 
 def _describe_cv(cv, folds):
@@ -87,7 +91,7 @@ def _describe_cv(cv, folds):
     if isinstance(cv, Integral):
         return int(cv)
     if hasattr(cv, "get_n_splits"):
-        return repr(cv)
+        return without_address(repr(cv))
     return joblib.hash([(fold.train, fold.test) for fold in folds])
 
 

@@ -18,8 +18,8 @@ __all__ = ["Store"]
 
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
-    "data", "estimator", "classes", "scoring", "cv", "n_repeats", "random_state", "precision",
-    "versions",
+    "data", "estimator", "classes", "scoring", "scorer", "cv", "n_repeats", "random_state",
+    "precision", "versions",
 )  # fmt: skip
 _LISTS = ("f1", "precision", "recall", "share", "true_share")
 
