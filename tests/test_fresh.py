@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -85,8 +86,13 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
-def test_the_server_dies_with_the_process_that_started_it():
-    caller = subprocess.Popen([sys.executable, "-c", HEAVY], stdout=subprocess.PIPE, text=True)
+def test_the_server_dies_with_the_process_that_started_it(tmp_path):
+    caller = subprocess.Popen(
+        [sys.executable, "-c", HEAVY],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     server = int(caller.stdout.readline().split()[0])
     caller.kill()
     caller.wait()
@@ -95,3 +101,21 @@ def test_the_server_dies_with_the_process_that_started_it():
     while is_running(server) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_running(server)
+    assert not list(tmp_path.glob("imbemotion-*"))
+
+
+def test_long_names_of_temporary_folders_are_no_hindrance(tmp_path, monkeypatch):
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with FreshProcesses(1) as processes:
+        assert processes.call(abs, -1) == 1
+        places = [processes.folder, os.path.dirname(processes._address)]
+        assert places[0].startswith(str(folder))
+    assert not any(map(os.path.exists, places))
+
+
+def test_what_is_no_text_in_the_search_path_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, tmp_path])
+    with FreshProcesses(1) as processes:
+        assert processes.call(abs, -1) == 1

@@ -7,6 +7,7 @@ with the process that started it, and takes all calls along.
 
 import os
 import pickle
+import shutil
 import signal
 import socketserver
 import subprocess
@@ -37,6 +38,7 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # the memory of its tensors page by page anew; a process that ends with its fit may keep it.
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _PATIENCE = 300  # seconds for the server to import what it preloads
+_LONGEST_PATH = 80  # bytes of the path of a folder with a socket in it
 _CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
 
 
@@ -56,6 +58,7 @@ class FreshProcesses:
     def __init__(self, n_threads):
         self.n_threads = n_threads
         self._folder = TemporaryDirectory(prefix="imbemotion-")
+        self._socket_folder = _folder_of_short_path(self._folder)
         self._server = self._start() if _CAN_FORK else None
 
     def __enter__(self):
@@ -70,6 +73,12 @@ class FreshProcesses:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
         self._folder.cleanup()
+        self._socket_folder.cleanup()
+
+    @property
+    def folder(self):
+        """Room for files of the calls, removed at the end."""
+        return self._folder.name
 
     def call(self, function, *args):
         """Call a function in a new process and give what it returns.
@@ -126,13 +135,15 @@ class FreshProcesses:
 
     @property
     def _address(self):
-        return str(Path(self._folder.name) / "server")
+        return str(Path(self._socket_folder.name) / "server")
 
     def _start(self):
         modules = [needed for name, needed in _PRELOADED.items() if name in sys.modules]
+        path = [entry for entry in sys.path if isinstance(entry, str)]
+        folders = [self._folder.name, self._socket_folder.name]
         code = (
-            f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; "
-            f"serve({self._address!r}, {modules!r}, {os.getpid()})"
+            f"import sys; sys.path[:] = {path!r}; from {__name__} import serve; "
+            f"serve({self._address!r}, {modules!r}, {os.getpid()}, {folders!r})"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code],
@@ -142,7 +153,14 @@ class FreshProcesses:
         )
 
 
-def serve(address, modules, caller):
+def _folder_of_short_path(folder):
+    """Give a folder that a socket may lie in; systems limit its path to some 100 bytes."""
+    if len(os.fsencode(folder.name)) <= _LONGEST_PATH:
+        return folder
+    return TemporaryDirectory(prefix="imbemotion-", dir="/tmp")
+
+
+def serve(address, modules, caller, folders):
     """Fork a process for every connection, until the calling process is gone.
 
     Parameters
@@ -155,13 +173,16 @@ def serve(address, modules, caller):
 
     caller : int
         Number of the calling process.
+
+    folders : list of str
+        What to remove when it is gone.
     """
     for name in modules:
         with suppress(ImportError):  # then the call will say so
             import_module(name)
     warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # BLAS may have threads
     with _Server(address, _Handler) as server:
-        server.caller = caller
+        server.caller, server.folders = caller, folders
         server.serve_forever(poll_interval=0.2)
 
 
@@ -191,6 +212,8 @@ if _CAN_FORK:
         def service_actions(self):
             super().service_actions()
             if os.getppid() != self.caller:
+                for folder in self.folders:
+                    shutil.rmtree(folder, ignore_errors=True)
                 os.killpg(0, signal.SIGKILL)  # this one and every call
 
     class _Handler(socketserver.BaseRequestHandler):

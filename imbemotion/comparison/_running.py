@@ -5,7 +5,6 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import joblib
@@ -149,17 +148,19 @@ class _Workshop:
     """A file of data and fresh processes that map it, on one machine."""
 
     def __init__(self, data, n_threads):
-        self._folder = TemporaryDirectory(prefix="imbemotion-")
-        self._path = str(Path(self._folder.name) / "data")
-        joblib.dump(data, self._path)
         self._processes = FreshProcesses(n_threads)
+        self._path = str(Path(self._processes.folder) / "data")
+        try:
+            joblib.dump(data, self._path)
+        except BaseException:  # no room, perhaps
+            self.close()
+            raise
 
     def fit(self, settings, job):
         return self._processes.call(_fit_mapped, self._path, settings, job)
 
     def close(self):
         self._processes.close()
-        self._folder.cleanup()
 
 
 @atexit.register
