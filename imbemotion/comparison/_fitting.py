@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import precision_recall_fscore_support
 
-from imbemotion._validation import DataWarning, safe_indexing
+from imbemotion._validation import DataWarning, column_or_1d, safe_indexing, shorten
 from imbemotion.comparison._artifacts import make_files
 from imbemotion.comparison._folds import Fold, seeded
 from imbemotion.comparison._memory import peak_memory
@@ -155,7 +155,7 @@ def _fit_and_score(model, settings, data, fold):
     memory, start = peak_memory(), perf_counter()
     model.fit(X_train, y_train)
     fitted = perf_counter()
-    predicted = np.asarray(model.predict(X_test))
+    predicted = _predict(model, X_test, settings.classes)
     ended = perf_counter()
     found = {
         "fit_time": fitted - start,
@@ -193,10 +193,23 @@ def score_predictions(y_true, predicted, classes):
     }
 
 
+def _predict(model, X, classes):
+    """Predict, and refuse what is no class, such as codes instead of labels or a regression."""
+    predicted = column_or_1d(model.predict(X))
+    unknown = set(predicted.tolist()) - set(classes.tolist())
+    if unknown:
+        raise ValueError(
+            f"The model must predict classes of y ({shorten(map(repr, classes.tolist()))}), got "
+            f"{shorten(sorted(map(repr, unknown)))}. Use a classifier that gives back the "
+            "labels it was fitted with."
+        )
+    return predicted
+
+
 def _score(model, X, y, settings):
     """Score a fitted model on other rows than the test fold, over the classes they hold."""
     classes = np.unique(y)
-    found = score_predictions(y, np.asarray(model.predict(X)), classes)
+    found = score_predictions(y, _predict(model, X, settings.classes), classes)
     if settings.scorer is not None:
         found["score"] = float(settings.scorer(model, X, y))
     return {"classes": classes, "n_test": len(y), **found}
