@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 from sklearn.naive_bayes import GaussianNB
 
 from imbemotion import compare_strategies
+from imbemotion.comparison._fitting import score_predictions
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 8])
 X = np.random.default_rng(0).normal(size=(40, 3)) + (Y == "joy")[:, None]
@@ -16,6 +20,22 @@ class Column(GaussianNB):
 
     def predict(self, X):
         return super().predict(X)[:, None]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(1, 30))
+def test_scores_are_those_of_scikit_learn(seed, n_classes, n_rows):
+    rng, classes = np.random.default_rng(seed), np.array(list("cafébd"))[:n_classes]
+    classes = np.unique(classes)
+    y, predicted = rng.choice(classes, (2, n_rows))
+    found = score_predictions(y, predicted, classes)
+    expected = precision_recall_fscore_support(y, predicted, labels=classes, zero_division=0.0)
+    for name, values in zip(("precision", "recall", "f1"), expected, strict=False):
+        np.testing.assert_array_equal(found[name], values)
+    weighted = f1_score(y, predicted, labels=classes, average="weighted", zero_division=0.0)
+    assert found["weighted_f1"] == pytest.approx(weighted)
+    assert found["accuracy"] == pytest.approx(accuracy_score(y, predicted))
+    np.testing.assert_allclose(found["true_share"] * n_rows, expected[3])
 
 
 def test_a_column_of_predictions_is_as_good_as_a_row():

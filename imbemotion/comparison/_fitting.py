@@ -1,13 +1,13 @@
 """One strategy on one fold: fit, predict, and what there is to record."""
 
 import warnings
+from collections import Counter
 from copy import deepcopy
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.metrics import precision_recall_fscore_support
 
 from imbemotion._validation import DataWarning, column_or_1d, safe_indexing, shorten
 from imbemotion.comparison._artifacts import make_files
@@ -178,19 +178,31 @@ def _fit_and_score(model, settings, data, fold):
 
 def score_predictions(y_true, predicted, classes):
     """Compute what is recorded of predictions: macro-F1, accuracy, and figures per class."""
-    precision, recall, f1, support = precision_recall_fscore_support(
-        y_true, predicted, labels=classes, average=None, zero_division=0.0
+    correct = y_true == predicted
+    n_correct, n_predicted, n_true = (
+        _count(labels, classes) for labels in (y_true[correct], predicted, y_true)
     )
+    f1 = _divide(2 * n_correct, n_predicted + n_true)
     return {
         "score": float(f1.mean()),
-        "accuracy": float(np.mean(y_true == predicted)),
-        "weighted_f1": float(np.average(f1, weights=support)),
-        "precision": precision,
-        "recall": recall,
+        "accuracy": float(correct.mean()),
+        "weighted_f1": float(np.average(f1, weights=n_true)),
+        "precision": _divide(n_correct, n_predicted),
+        "recall": _divide(n_correct, n_true),
         "f1": f1,
-        "share": np.array([np.mean(predicted == label) for label in classes]),
-        "true_share": support / len(y_true),
+        "share": n_predicted / len(y_true),
+        "true_share": n_true / len(y_true),
     }
+
+
+def _count(labels, classes):
+    counts = Counter(labels.tolist())
+    return np.array([counts[label] for label in classes.tolist()])
+
+
+def _divide(some, total):
+    """Give 0 where there is nothing to divide by."""
+    return np.divide(some, total, out=np.zeros(len(total)), where=total > 0)
 
 
 def _predict(model, X, classes):
