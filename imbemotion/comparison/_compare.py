@@ -1,6 +1,7 @@
 """Strategies side by side: the same folds, the same seeds, one record per fit."""
 
 import warnings
+from collections import Counter
 from contextlib import contextmanager
 from numbers import Integral
 
@@ -194,7 +195,7 @@ def _say_what_happened(comparison):
     errors = comparison.errors()
     if comparison.fits["error"].notna().all():
         raise RuntimeError(f"Every fit failed, the first with {next(iter(errors.values()))}")
-    n_failed = comparison.summary()["n_failed"]
+    n_failed = Counter(comparison.fits["strategy"][comparison.fits["error"].notna()])
     for name, error in errors.items():
         _warn(f"Strategy {name!r} failed in {n_failed[name]} fits: {error}")
     for name, notes in comparison.notes().items():
