@@ -92,6 +92,27 @@ def test_equal_differences_leave_no_doubt(difference, two_sided, greater, less, 
     assert corrected_interval(differences, 1 / 2) == (difference, difference)
 
 
+def test_coarse_scores_that_differ_equally_leave_doubt():
+    rng = np.random.default_rng(0)
+    scores = rng.binomial(10, 0.8, (1000, 2, 2)) / 10  # two methods, two folds of 10 rows
+    differences = scores[:, 0] - scores[:, 1]
+    for resolution, low, high in ((0, 0.09, 0.2), (1 / 10, 0, 0.05)):
+        p_values = [corrected_t_test(d, 1, resolution=resolution) for d in differences]
+        assert low <= np.mean(np.array(p_values) <= 0.05) <= high
+    assert corrected_t_test([0.5, 0.5, 0.5], 1 / 2, resolution=1 / 20) < 0.001
+
+
+def test_resolution_adds_the_variance_of_rounding():
+    assert corrected_interval([0, 0, 0], 0.5, resolution=0.1) == pytest.approx(
+        stats.t.interval(0.95, df=2, scale=np.sqrt(0.01 / 12 * (1 / 3 + 1 / 2)))
+    )
+    wider = corrected_interval(GAINS, 1 / 4, resolution=0.05)
+    scale = np.sqrt((np.var(GAINS, ddof=1) + 0.05**2 / 12) * (1 / 5 + 1 / 4))
+    assert wider == pytest.approx(stats.t.interval(0.95, df=4, loc=0.03, scale=scale))
+    chance = probability_of_gain(GAINS, 1 / 4, resolution=0.05)
+    assert chance == pytest.approx(stats.t.sf(-0.03 / scale, df=4))
+
+
 @pytest.mark.parametrize("differences", [[], [0.1], [0.1, np.nan, 0.2]])
 def test_too_few_differences_say_nothing(differences):
     assert np.isnan(corrected_t_test(differences, test_share=0.25))

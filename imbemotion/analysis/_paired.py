@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 
-def corrected_interval(differences, test_share, confidence=0.95):
+def corrected_interval(differences, test_share, confidence=0.95, resolution=0.0):
     r"""Compute an interval for a mean difference of scores over resampled splits.
 
     Training sets of different folds overlap, so the usual variance of the mean is too
@@ -30,6 +30,11 @@ def corrected_interval(differences, test_share, confidence=0.95):
 
     confidence : float, default=0.95
         Coverage of the interval.
+
+    resolution : float, default=0.0
+        Steps in which a score moves; its variance of rounding, ``resolution**2 / 12``, is
+        added to that of the differences, as a few coarse scores may differ equally by
+        chance. Where a score counts test rows, that is one divided by their number.
 
     Returns
     -------
@@ -50,12 +55,12 @@ def corrected_interval(differences, test_share, confidence=0.95):
     >>> round(float(low), 3), round(float(high), 3)
     (0.001, 0.059)
     """
-    n, mean, spread = _summarise(differences, test_share)
+    n, mean, spread = _summarise(differences, test_share, resolution)
     half = stats.t.ppf((1 + confidence) / 2, df=n - 1) * spread
     return mean - half, mean + half
 
 
-def corrected_t_test(differences, test_share, alternative="two-sided"):
+def corrected_t_test(differences, test_share, alternative="two-sided", resolution=0.0):
     r"""Test whether a mean difference of scores over resampled splits is 0.
 
     The corrected resampled t-test: the statistic
@@ -76,6 +81,9 @@ def corrected_t_test(differences, test_share, alternative="two-sided"):
 
     alternative : {"two-sided", "greater", "less"}, default="two-sided"
         What the mean difference is if it is not 0.
+
+    resolution : float, default=0.0
+        Steps in which a score moves, as in :func:`corrected_interval`.
 
     Returns
     -------
@@ -104,7 +112,7 @@ def corrected_t_test(differences, test_share, alternative="two-sided"):
         raise ValueError(
             f'alternative must be "two-sided", "greater" or "less", got {alternative!r}.'
         )
-    n, mean, spread = _summarise(differences, test_share)
+    n, mean, spread = _summarise(differences, test_share, resolution)
     evidence = {"two-sided": abs(mean), "greater": mean, "less": -mean}[alternative]
     if spread == 0:
         return float(evidence <= 0)
@@ -112,7 +120,7 @@ def corrected_t_test(differences, test_share, alternative="two-sided"):
     return n_sides * stats.t.sf(evidence / spread, df=n - 1)
 
 
-def probability_of_gain(differences, test_share, margin=0.0):
+def probability_of_gain(differences, test_share, margin=0.0, resolution=0.0):
     r"""Compute how probable it is that a method gains, from scores over resampled splits.
 
     The Bayesian correlated t-test: with a flat prior, the mean difference has a Student t
@@ -135,6 +143,9 @@ def probability_of_gain(differences, test_share, margin=0.0):
     margin : float, default=0.0
         Smallest gain that counts, in units of the score.
 
+    resolution : float, default=0.0
+        Steps in which a score moves, as in :func:`corrected_interval`.
+
     Returns
     -------
     probability : float
@@ -156,22 +167,24 @@ def probability_of_gain(differences, test_share, margin=0.0):
     >>> round(float(probability_of_gain(gains, test_share=1 / 4, margin=0.02)), 3)
     0.8
     """
-    n, mean, spread = _summarise(differences, test_share)
+    n, mean, spread = _summarise(differences, test_share, resolution)
     if spread == 0:
         return float(mean > margin)
     return stats.t.sf((margin - mean) / spread, df=n - 1)
 
 
-def _summarise(differences, test_share):
+def _summarise(differences, test_share, resolution):
     """Give the number of differences, their mean and its corrected standard error."""
     differences = np.asarray(differences, dtype=float)
     n = len(differences)
     if n < 2:
         return n, np.nan, np.nan
     if (differences == differences[0]).all():  # else rounding would leave a spread
-        return n, differences[0], 0.0
-    spread = np.sqrt(differences.var(ddof=1) * (1 / n + test_share))
-    return n, differences.mean(), spread
+        mean, variance = differences[0], 0.0
+    else:
+        mean, variance = differences.mean(), differences.var(ddof=1)
+    variance += resolution**2 / 12
+    return n, mean, np.sqrt(variance * (1 / n + test_share))
 
 
 def holm(p_values):

@@ -120,11 +120,12 @@ class Comparison:
         """Give one row per strategy: score, gain over the baseline and cost.
 
         The gain is the mean difference to the baseline on the same folds, judged by the
-        corrected resampled t-test of Nadeau and Bengio. As many strategies are judged at once,
-        its p-values are adjusted by Holm's procedure, and every interval is drawn at the level
-        at which that tests the strategy: it leaves out 0 exactly where the verdict is
-        "better" or "worse". The probability of being better is that of a Bayesian
-        correlated t-test, for every strategy by itself.
+        corrected resampled t-test of Nadeau and Bengio. Scores are not trusted to be finer
+        than one test row, or small folds would often differ equally by chance. As many
+        strategies are judged at once, its p-values are adjusted by Holm's procedure, and
+        every interval is drawn at the level at which that tests the strategy: it leaves out
+        0 exactly where the verdict is "better" or "worse". The probability of being better
+        is that of a Bayesian correlated t-test, for every strategy by itself.
 
         Parameters
         ----------

@@ -89,27 +89,32 @@ def _compare_with_first(of_strategy, redrawn, confidence, margin):
     return table[["gain", "gain_low", "gain_high", "p_value", "p_better"]]
 
 
-def _differences(fits, baseline, redrawn):
-    """Give the differences on the same folds, and test rows per training row."""
+def _evidence(fits, baseline, redrawn):
+    """Give the differences on the same folds, test rows per training row, and coarseness."""
     differences = (fits["score"] - baseline["score"]).dropna()
     if not redrawn:  # repeats on the same folds are no new evidence about the data
         differences = differences.groupby("fold").mean()
-    return differences.to_numpy(), (fits["n_test"] / fits["n_train"]).mean()
+    return {
+        "differences": differences.to_numpy(),
+        "test_share": (fits["n_test"] / fits["n_train"]).mean(),
+        "resolution": 0.0 if fits is baseline else (1 / fits["n_test"]).mean(),
+    }
 
 
 def _gain(fits, baseline, redrawn, margin):
-    differences, share = _differences(fits, baseline, redrawn)
+    evidence = _evidence(fits, baseline, redrawn)
+    differences = evidence["differences"]
     return {
         "gain": differences.mean() if len(differences) else np.nan,
-        "p_value": corrected_t_test(differences, share),
-        "p_better": probability_of_gain(differences, share, margin),
+        "p_value": corrected_t_test(**evidence),
+        "p_better": probability_of_gain(**evidence, margin=margin),
     }
 
 
 def _interval(fits, baseline, redrawn, level):
     if np.isnan(level):
         return np.nan, np.nan
-    return corrected_interval(*_differences(fits, baseline, redrawn), 1 - level)
+    return corrected_interval(**_evidence(fits, baseline, redrawn), confidence=1 - level)
 
 
 def _verdict(line, fits):
