@@ -302,7 +302,7 @@ def times(rate):
         lambda rate: transforms.Compose([transforms.RandomRotation(rate)]),
         lambda rate: [transforms.RandomRotation(rate)],  # its get_params is no estimator's
     ],
-    ids=str,
+    ids=range(8),
 )
 def test_descriptions_tell_what_code_and_objects_hold(make):
     assert describe(make(1)) == describe(make(1)) != describe(make(2))
