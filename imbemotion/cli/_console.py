@@ -25,7 +25,7 @@ def errors_in_one_sentence(debug):
 
     def show(message, category, *args, **kwargs):
         if issubclass(category, DataWarning):
-            console.print(f"Note: {message}", style="yellow", markup=False)
+            console.print(f"Note: {message}", style="yellow", markup=False, soft_wrap=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
@@ -35,5 +35,5 @@ def errors_in_one_sentence(debug):
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
             if debug or isinstance(error, typer.Exit):
                 raise
-            console.print(f"Error: {error}", style="red", markup=False)
+            console.print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error
