@@ -20,6 +20,7 @@ from torchvision.transforms import v2 as transforms
 from imbemotion import CNNClassifier, FlattenImages, RandomSampler, compare_strategies, make_faces
 from imbemotion.comparison import Comparison
 from imbemotion.comparison._describing import describe, fingerprint
+from imbemotion.comparison._naming import strategy_folders
 from imbemotion.comparison._store import Store
 
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
@@ -193,6 +194,32 @@ def test_strategies_can_be_added(tmp_path):
     assert again.strategies == ["none", "smooth"]
     pd.testing.assert_frame_equal(first.fits, again.fits[:2])
     assert Comparison.load(tmp_path).strategies == ["none", "smooth"]
+    compare(tmp_path, strategies={"none": {}, "smoother": {"cnn__var_smoothing": 1.0}}, cv=2)
+    table = pd.read_csv(tmp_path / "summary.csv", index_col="strategy")
+    assert list(table.index) == ["none", "smooth", "smoother"]
+
+
+def test_strategies_of_different_starts_share_no_folder(tmp_path):
+    compare(tmp_path, strategies={"none": {}, "a b": {}}, cv=2)
+    more = compare(tmp_path, strategies={"none": {}, "a_b": {"cnn__var_smoothing": 0.1}}, cv=2)
+    assert set(more.fits["strategy"]) == {"none", "a_b"}
+    assert len(Comparison.load(tmp_path).fits) == 6
+    again = compare(tmp_path, strategies={"none": {}, "a_b": {"cnn__var_smoothing": 0.1}}, cv=2)
+    pd.testing.assert_frame_equal(more.fits, again.fits)
+
+
+def test_long_names_get_folders_of_their_own():
+    names = ["very " * 50 + ending for ending in ("one", "other", "third")] + ["喜" * 200]
+    folders = strategy_folders(dict.fromkeys(names, GaussianNB())).values()
+    assert len(set(folders)) == 4
+    assert all(len(folder.encode()) < 200 for folder in folders)
+
+
+def test_a_record_that_was_cut_off_is_made_again(tmp_path):
+    first = compare(tmp_path, cv=2)
+    next(tmp_path.glob("*/fold_0_seed_0/experiment_summary.json")).write_text("{")
+    again = compare(tmp_path, cv=2)
+    pd.testing.assert_frame_equal(without_times(first.fits), without_times(again.fits))
 
 
 class Moody(GaussianNB):

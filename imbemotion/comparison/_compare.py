@@ -159,7 +159,8 @@ def compare_strategies(
             estimator, strategies, models, data, groups, cv=cv, folds=folds, random_state=root,
             threads=n_threads, notes=notes, scorer=describe(scoring),
         )  # fmt: skip
-        folds = store.start(settings, folds)
+        settings, folds = store.start(settings, folds)
+        n_threads = settings["threads"]
     classes = np.unique(data.y)
     fits = Settings(estimator, classes, scorer, folder, track)
     runner = Runner(fits, data, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler)
@@ -167,7 +168,7 @@ def compare_strategies(
     records = list(_tell(run_fits(runner, store, jobs, settings), on_fit))
     comparison = Comparison(records, strategies, classes, settings, folder)
     if store is not None:
-        comparison.write_tables()
+        Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
     _say_what_happened(comparison)
     return comparison
 

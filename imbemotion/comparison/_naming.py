@@ -4,7 +4,7 @@ import re
 
 from imbemotion.comparison._parts import last_step
 
-__all__ = ["fit_folder", "strategy_folders"]
+__all__ = ["fit_folder", "free_folder", "strategy_folders"]
 
 
 def strategy_folders(models):
@@ -28,21 +28,45 @@ def strategy_folders(models):
     >>> strategy_folders({"smote_focal": CNNClassifier(loss="focal")})
     {'smote_focal': 'residual_cnn_balance_smote_focal'}
     """
-    folders = {}
+    folders, taken = {}, set()
     for name, model in models.items():
         final = _final(model)
         loss = getattr(final, "loss", None)
         loss = loss if isinstance(loss, str) else ""
         technique = name.removesuffix(loss).strip("_+ ") or "none"
         parts = [_network(final), "balance"]
-        folder = _safe("_".join(parts + [technique] + [loss] * bool(loss)))
-        taken = {other.casefold() for other in folders.values()}
-        number = 2
-        while folder.casefold() in taken:
-            folder = _safe("_".join(parts + [name, str(number)] + [loss] * bool(loss)))
-            number += 1
-        folders[name] = folder
+        folders[name] = free_folder("_".join(parts + [technique] + [loss] * bool(loss)), taken)
+        taken.add(folders[name])
     return folders
+
+
+def free_folder(wanted, taken):
+    """Give a name for a folder that no other one has.
+
+    Parameters
+    ----------
+    wanted : str
+        What it should be called.
+
+    taken : collection of str
+        Names that are given away; capitals make no difference.
+
+    Returns
+    -------
+    folder : str
+        The wanted name, or the wanted name and a number.
+
+    Examples
+    --------
+    >>> free_folder("cnn_balance_a/b", {"CNN_balance_a_b"})
+    'cnn_balance_a_b_2'
+    """
+    taken = {other.casefold() for other in taken}
+    folder, number = _safe(wanted), 1
+    while folder.casefold() in taken:
+        number += 1
+        folder = f"{_safe(wanted)}_{number}"
+    return folder
 
 
 def fit_folder(strategy_folder, fold):
@@ -82,4 +106,4 @@ def _network(classifier):
 
 def _safe(name):
     """Keep what every file system takes."""
-    return re.sub(r"[^\w.+-]+", "_", name)[:120]
+    return re.sub(r"[^\w.+-]+", "_", name).encode()[:120].decode(errors="ignore")

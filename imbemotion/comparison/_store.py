@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+from json import JSONDecodeError
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 from imbemotion._validation import shorten
 from imbemotion.comparison._artifacts import to_json
 from imbemotion.comparison._folds import Fold
+from imbemotion.comparison._naming import free_folder
 
 __all__ = ["Store"]
 
@@ -47,14 +49,17 @@ class Store:
         Parameters
         ----------
         settings : dict
-            With ``strategies``, a dict from names to descriptions, and ``same``, what must
-            not change from start to start.
+            With ``strategies``, a dict from names to descriptions, and what must not change
+            from start to start.
 
         folds : list of Fold
             All folds, as they come out now.
 
         Returns
         -------
+        settings : dict
+            As :meth:`read_settings` gives them from now on.
+
         folds : list of Fold
             As they were at the first start.
 
@@ -69,10 +74,12 @@ class Store:
             if before is None:
                 _replace(self.folder / _FOLDS, _pack(folds))
             else:
-                _check_same(self.folder, before, json.loads(to_json(settings)))
-                settings = {**before, "strategies": before["strategies"] | settings["strategies"]}
+                now = json.loads(to_json(settings))
+                _keep_folders(before["strategies"], now["strategies"])
+                _check_same(self.folder, before, now)
+                settings = {**before, "strategies": before["strategies"] | now["strategies"]}
             _replace(self.folder / _SETTINGS, to_json(settings))
-        return _unpack(self.folder / _FOLDS)
+            return self.read_settings(), _unpack(self.folder / _FOLDS)
 
     def read_settings(self):
         """Give the settings of the first start, None where there was none.
@@ -156,7 +163,7 @@ class Store:
         """
         try:
             record = json.loads((self.folder / name / _SUMMARY).read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, JSONDecodeError):  # cut off when the power was
             return None
         for key, value in record.items():
             if key in _LISTS:
@@ -222,6 +229,15 @@ def _unpack(path):
             Fold(repeat, number, stored[f"train_{k}"], stored[f"test_{k}"], seed)
             for k, (repeat, number, seed) in enumerate(stored["numbers"].tolist())
         ]
+
+
+def _keep_folders(before, now):
+    """Let known strategies keep their folders, and give new ones folders of their own."""
+    taken = {given["folder"] for given in before.values()}
+    for name, given in now.items():
+        known = before.get(name)
+        given["folder"] = known["folder"] if known else free_folder(given["folder"], taken)
+        taken.add(given["folder"])
 
 
 def _check_same(folder, before, now):
