@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from torchvision.transforms import v2 as transforms
 
 from imbemotion import CNNClassifier, FlattenImages, RandomSampler, compare_strategies, make_faces
-from imbemotion.comparison import Comparison
+from imbemotion.comparison import Comparison, _running
 from imbemotion.comparison._describing import describe, fingerprint
 from imbemotion.comparison._naming import strategy_folders
 from imbemotion.comparison._store import Store
@@ -419,3 +419,14 @@ def test_killed_at_any_moment_it_ends_the_same(tmp_path):
         assert other.read_bytes() == path.read_bytes()
     left = [path for path in (tmp_path / "runs").glob("*/.*") if path.parent.name != ".locks"]
     assert not left
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_nothing_goes_on_behind_an_error(tmp_path, n_jobs):
+    def stop(record):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        compare(tmp_path, n_repeats=9, on_fit=stop, n_jobs=n_jobs)
+    assert not _running._WORKSHOPS
+    assert len(list(tmp_path.glob("*/fold_*"))) == 1

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from numbers import Integral
 
 import numpy as np
@@ -186,10 +186,11 @@ def _noted():
 
 
 def _tell(records, on_fit):
-    for record in records:
-        if on_fit is not None:
-            on_fit(record)
-        yield record
+    with closing(records):  # or fits would go on behind an error, as long as someone looks at it
+        for record in records:
+            if on_fit is not None:
+                on_fit(record)
+            yield record
 
 
 def _say_what_happened(comparison):

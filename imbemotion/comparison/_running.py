@@ -2,6 +2,7 @@
 
 import atexit
 import threading
+import warnings
 from collections import OrderedDict
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,9 @@ class Runner:
                 pre_dispatch="n_jobs",
                 batch_size=1,
             )
-            yield from parallel(delayed(_fit)(self.settings, shared, job) for job in jobs)
+            found = parallel(delayed(_fit)(self.settings, shared, job) for job in jobs)
+            with _closing_quietly(found):
+                yield from map(tuple, found)  # a map is not closed, and joblib would warn
 
 
 def threads_per_fit(n_jobs, scheduler=None):
@@ -98,6 +101,17 @@ def threads_per_fit(n_jobs, scheduler=None):
     if scheduler is not None:
         return 1
     return max(1, joblib.cpu_count() // effective_n_jobs(n_jobs))
+
+
+@contextmanager
+def _closing_quietly(generator):
+    """Close joblib's generator; that some fits come to nothing then is no news."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* tasks ", UserWarning)
+            generator.close()
 
 
 @contextmanager

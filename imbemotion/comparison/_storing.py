@@ -1,5 +1,6 @@
 """Fits that are written down as they are done, and not done again."""
 
+from contextlib import closing
 from time import sleep
 
 from imbemotion.comparison._naming import fit_folder
@@ -72,12 +73,13 @@ def _run_free(runner, store, waiting):
                 lock.release()
 
     try:
-        for record, files in runner.run(claim()):
-            name, lock = locks.pop((record["strategy"], record["repeat"], record["fold"]))
-            store.save(name, record, files)
-            lock.release()
-            del waiting[name]
-            yield record
+        with closing(runner.run(claim())) as done:
+            for record, files in done:
+                name, lock = locks.pop((record["strategy"], record["repeat"], record["fold"]))
+                store.save(name, record, files)
+                lock.release()
+                del waiting[name]
+                yield record
     finally:
         for _, lock in locks.values():
             lock.release()
