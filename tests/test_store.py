@@ -23,6 +23,7 @@ from imbemotion.comparison._describing import describe, fingerprint
 from imbemotion.comparison._naming import strategy_folders
 from imbemotion.comparison._store import Store
 
+ROOT = str(Path(__file__).parents[1])
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
 X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
 X[Y == "anger"] += 20
@@ -256,6 +257,28 @@ def test_code_of_ones_own_is_kept(tmp_path):
     assert "scikit-learn" in json.loads((snapshot / "versions.json").read_text())
     others = tmp_path / "gaussian_nb_balance_none" / "fold_0_seed_0" / "code_snapshot"
     assert [path.name for path in others.iterdir()] == ["versions.json"]
+
+
+OWN_SCRIPT = """
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from imbemotion import compare_strategies
+
+class Own(DummyClassifier):
+    pass
+
+X, y = np.zeros((12, 2)), np.repeat(["joy", "fear"], 6)
+compare_strategies(Own(), X, y, {{"none": {{}}}}, cv=2, folder={folder!r})
+"""
+
+
+def test_code_of_a_script_is_kept(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(OWN_SCRIPT.format(folder=str(tmp_path / "runs")))
+    subprocess.run([sys.executable, script], check=True, env=os.environ | {"PYTHONPATH": ROOT})
+    for kept in (tmp_path / "runs").glob("*/fold_*/code_snapshot"):
+        assert (kept / "script.py").read_text() == script.read_text()
+    assert len(list((tmp_path / "runs").glob("*/fold_*"))) == 2
 
 
 def test_two_at_once_share_the_work(tmp_path):

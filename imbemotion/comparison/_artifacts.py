@@ -8,7 +8,7 @@ import pandas as pd
 
 from imbemotion._validation import safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
-from imbemotion.comparison._describing import custom_code, describe
+from imbemotion.comparison._describing import describe
 from imbemotion.comparison._parts import class_counts_after, find_sampler, last_step
 from imbemotion.comparison._versions import versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
@@ -54,7 +54,7 @@ def make_files(fitted, record, settings, data, job):
     if fitted.external is not None:
         table = _metrics(fitted.external, fitted.external["classes"])
         files["external_metrics.csv"] = _to_csv(table)
-    for name, source in custom_code(settings.estimator, job.parameters).items():
+    for name, source in job.sources.items():
         files[f"code_snapshot/{name}"] = source.encode()
     return (
         files

@@ -9,7 +9,7 @@ import numpy as np
 
 from imbemotion._validation import DataWarning
 from imbemotion.comparison._checking import check_data, check_scorer, check_strategies
-from imbemotion.comparison._describing import describe
+from imbemotion.comparison._describing import custom_code, describe
 from imbemotion.comparison._fitting import Job, Settings
 from imbemotion.comparison._folds import make_folds, root_seed
 from imbemotion.comparison._result import Comparison
@@ -164,7 +164,12 @@ def compare_strategies(
     classes = np.unique(data.y)
     fits = Settings(estimator, classes, scorer, folder, track)
     runner = Runner(fits, data, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler)
-    jobs = [Job(name, given, fold) for fold in folds for name, given in strategies.items()]
+    sources = {name: custom_code(estimator, given) for name, given in strategies.items()}
+    jobs = [
+        Job(name, given, fold, sources[name])
+        for fold in folds
+        for name, given in strategies.items()
+    ]
     records = list(_tell(run_fits(runner, store, jobs, settings), on_fit))
     comparison = Comparison(records, strategies, classes, settings, folder)
     if store is not None:

@@ -44,6 +44,7 @@ class Job(NamedTuple):
     strategy: str
     parameters: Any
     fold: Fold
+    sources: dict  # of code of one's own, by name of the file
 
 
 class Fitted(NamedTuple):
