@@ -15,8 +15,6 @@ from imbemotion.comparison._strategies import named_strategies
 
 __all__ = ["check_data", "check_scorer", "check_strategies"]
 
-_STEPS = ("balance", "cnn")
-
 
 def check_strategies(estimator, strategies):
     """Look up names, and apply every strategy once.
@@ -43,8 +41,8 @@ def check_strategies(estimator, strategies):
         If there are no strategies, or one does not fit the estimator.
     """
     if isinstance(strategies, str | list | tuple) and strategies:
-        _check_steps(estimator, strategies)
-        strategies = named_strategies(strategies)
+        names, strategies = strategies, named_strategies(strategies)
+        _check_steps(estimator, names, strategies)
     if not isinstance(strategies, dict) or not strategies:
         raise ValueError(
             "strategies must be a dict from names to parameters, for example "
@@ -60,13 +58,17 @@ def check_strategies(estimator, strategies):
     return strategies, models
 
 
-def _check_steps(estimator, names):
+def _check_steps(estimator, names, strategies):
+    """Refuse names of strategies that set steps which the estimator lacks."""
+    settings = [given for given in strategies.values() if isinstance(given, dict)]
+    needed = sorted({key.split("__")[0] for given in settings for key in given})
     steps = [name for name, _ in getattr(estimator, "steps", [])]
-    if not set(_STEPS) <= set(steps):
+    if not set(needed) <= set(steps):
         given = f"the steps {shorten(steps)}" if steps else type(estimator).__name__
         raise ValueError(
-            f"The strategies {names!r} are for an imblearn Pipeline with the steps balance and "
-            f"cnn, got {given}. Name the steps so, or give a dict of strategies."
+            f"The strategies {names!r} are for an imblearn Pipeline with the steps "
+            f"{' and '.join(needed)}, got {given}. Name the steps so, or give a dict of "
+            "strategies."
         )
 
 

@@ -75,8 +75,9 @@ def named_strategies(names=None):
     Sets: ``usual``; ``s4``, the eight experiments of a study of balancing techniques, and its
     groups ``s4:resampling``, ``s4:augmentation``, ``s4:loss_function`` and ``s4:combined``;
     ``modern``, what is best supported on long tails; and ``s2``, a study of facial expressions
-    with two networks, 101 nearest neighbours, every class at 300, at least 3,000 and, for
-    classes below that, 3,000 more, and class weights with and without these images.
+    with two networks in their usual sizes, 101 nearest neighbours, every class at 300, at
+    least 3,000 and, for classes below that, 3,000 more, and class weights with and without
+    these images.
 
     Examples
     --------
@@ -134,12 +135,15 @@ def _study_of_expressions():
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
 
-    deep, weights = {"cnn__module": "deep_cnn"}, {"cnn__class_weight": "balanced"}
+    small, deep = (
+        {"cnn__module": name, "cnn__module_params": None} for name in ("small_cnn", "deep_cnn")
+    )
+    weights = {"cnn__class_weight": "balanced"}
     augmented = partial(AugmentationSampler, augmentation=Augmentation())
     more = {"balance": augmented(sampling_strategy=_plus_3000)}
     nearest = make_pipeline(FlattenImages(), KNeighborsClassifier(n_neighbors=101))
     return {
-        "small_cnn": {"cnn__module": "small_cnn"},
+        "small_cnn": small,
         "deep_cnn": deep,
         "knn": {"cnn": nearest},
         "deep_cnn_300": deep | {"balance": RandomSampler(sampling_strategy=300)},
