@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
+from imbemotion.cli._compare import _pipeline
 
 QUICK = ["--epochs", "1", "--folds", "2", "--size", "16", "--jobs", "1", "--model", "small_cnn",
          "--strategies", "none,oversample"]  # fmt: skip
@@ -80,6 +81,10 @@ def test_the_demo_compares_all_strategies():
     assert result.exit_code == 0, result.output
     assert "drawn faces" in result.output
     assert "focal" in result.stdout
+
+
+def test_a_fit_has_one_thread_whatever_the_number_of_jobs():
+    assert _pipeline("small_cnn", None, None)["cnn"].n_threads == 1
 
 
 def empty(path):

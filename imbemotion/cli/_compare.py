@@ -215,7 +215,8 @@ def _pipeline(model, weights, preset, **keywords):
     settings = {**(CNN_PRESETS[preset] if preset else {}), **keywords}
     if weights is not None:
         settings["module_params"] = {"weights": None if weights == "none" else weights}
-    return Pipeline([("balance", "passthrough"), ("cnn", CNNClassifier(module=model, **settings))])
+    network = CNNClassifier(module=model, n_threads=1, **settings)
+    return Pipeline([("balance", "passthrough"), ("cnn", network)])
 
 
 def _check_out(out, track):
