@@ -5,11 +5,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
 from imbemotion.cli._compare import _pipeline
+from imbemotion.cli._tables import summary_table
+from imbemotion.comparison import Comparison
 
 QUICK = ["--epochs", "1", "--folds", "2", "--size", "16", "--jobs", "1", "--model", "small_cnn",
          "--strategies", "none,oversample"]  # fmt: skip
@@ -209,3 +212,14 @@ def test_the_command_is_installed():
     assert shutil.which("imbemotion") or __import__("importlib.metadata").metadata.entry_points(
         group="console_scripts", name="imbemotion"
     )
+
+
+def test_what_one_fit_cannot_tell_is_left_out():
+    records = [
+        {"strategy": name, "repeat": 0, "fold": 0, "score": 0.5} for name in ("none", "focal")
+    ]
+    summary = Comparison(records, ["none", "focal"], ["joy", "fear"]).summary()
+    console = Console(width=160)
+    with console.capture() as shown:
+        console.print(summary_table(summary, 1, "macro-F1"))
+    assert "nan" not in shown.get()

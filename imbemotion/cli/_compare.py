@@ -94,7 +94,9 @@ Validation = Annotated[
 Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Repeats of everything with other seeds.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of folds, samplers and networks.")]
-Jobs = Annotated[int, typer.Option(help="Fits at a time, one thread each; -1 uses every core.")]
+Jobs = Annotated[
+    int, typer.Option(help="Fits at a time, which share the cores; -1 uses every core.")
+]
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler whose workers do the fits.")
 ]

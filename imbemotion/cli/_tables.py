@@ -53,10 +53,13 @@ def summary_table(summary, n_folds, scoring):
         table.add_column(name, justify="left" if name in ("strategy", "verdict") else "right")
     for name, line in summary.iterrows():
         is_judged = line.verdict in _JUDGED
-        gain = f"{line.gain:+.3f} [{line.gain_low:+.2f}, {line.gain_high:+.2f}]"
+        interval = (
+            "" if np.isnan(line.gain_low) else f"{line.gain_low:+.2f}, {line.gain_high:+.2f}"
+        )
+        gain = _number(line.gain, "+.3f") + (f" [{interval}]" if interval else "")
         cells = [
             escape(str(name)),
-            _number(line["mean"], ".3f") and f"{line['mean']:.3f} ± {line['std']:.2f}",
+            _number(line["mean"], ".3f") + _spread(line["std"]),
             escape(gain) if is_judged else "",
             line.verdict + (f" ({line.n_failed} failed)" if line.n_failed else ""),
             _number(line.p_better, ".2f") if is_judged else "",
@@ -71,6 +74,10 @@ def summary_table(summary, n_folds, scoring):
 
 def _number(value, form):
     return "" if np.isnan(value) else format(value, form)
+
+
+def _spread(std):
+    return "" if np.isnan(std) else f" ± {std:.2f}"  # unknown after one fit
 
 
 def class_table(per_class, y):
