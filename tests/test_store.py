@@ -12,12 +12,20 @@ import pandas as pd
 import pytest
 import torch
 from imblearn.pipeline import Pipeline
+from sklearn import config_context, get_config
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from torchvision.transforms import v2 as transforms
 
-from imbemotion import CNNClassifier, FlattenImages, RandomSampler, compare_strategies, make_faces
+from imbemotion import (
+    CNNClassifier,
+    DataWarning,
+    FlattenImages,
+    RandomSampler,
+    compare_strategies,
+    make_faces,
+)
 from imbemotion.comparison import Comparison, _running
 from imbemotion.comparison._describing import describe, fingerprint
 from imbemotion.comparison._naming import strategy_folders
@@ -177,6 +185,33 @@ def test_a_changed_start_is_refused_by_name(done, change, name):
     folder, _ = done
     with pytest.raises(ValueError, match=rf"was started otherwise.*{name}"):
         compare(folder, **change)
+
+
+def test_what_has_no_effect_on_results_may_differ(tmp_path):
+    first = compare(tmp_path, cv=2)
+    again = compare(tmp_path, cv=2, model=pipeline().set_params(verbose=True))
+    pd.testing.assert_frame_equal(first.fits, again.fits)
+
+
+def test_the_configuration_of_scikit_learn_reaches_the_fits(tmp_path):
+    class Routed(GaussianNB):
+        def predict(self, X):
+            routed = get_config()["enable_metadata_routing"]
+            return super().predict(X) if routed else np.full(len(X), "joy")
+
+    with config_context(enable_metadata_routing=True):
+        comparison = compare(tmp_path, strategies={"none": {}, "own": {"cnn": Routed()}}, cv=2)
+    assert comparison.summary().loc["own", "gain"] == 0
+
+
+def test_a_tracker_that_fails_loses_no_fit(tmp_path, monkeypatch):
+    def fail(self, figures):
+        raise OSError("the server is gone")
+
+    monkeypatch.setattr("imbemotion.comparison._tracking._Untracked.log", fail)
+    with pytest.warns(DataWarning, match="could not be tracked: OSError: the server is gone"):
+        comparison = compare(None, n_jobs=None, strategies={"none": {}})
+    assert comparison.fits["error"].isna().all()
 
 
 def test_other_versions_are_refused_by_name(tmp_path):

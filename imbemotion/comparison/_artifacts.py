@@ -16,13 +16,16 @@ from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
 __all__ = ["make_files", "to_json"]
 
 
-def make_files(fitted, record, settings, data, job):
+def make_files(fitted, probabilities, record, settings, data, job):
     """Make what is kept of a fit.
 
     Parameters
     ----------
     fitted : Fitted
         The model and its predictions.
+
+    probabilities : ndarray of shape (n_test, n_classes) or None
+        Of every class, where the model gives them.
 
     record : dict
         Scores of the fit.
@@ -47,7 +50,7 @@ def make_files(fitted, record, settings, data, job):
         ),
         "balancing_analysis.json": to_json(_balancing(fitted.model, y_train, settings.classes)),
         "test_metrics.csv": _to_csv(_metrics(record, settings.classes)),
-        "predictions.csv": _to_csv(_predictions(fitted, settings.classes)),
+        "predictions.csv": _to_csv(_predictions(fitted, probabilities, settings.classes)),
         "confusion_matrix.png": _confusion_matrix(fitted, settings.classes),
         "code_snapshot/versions.json": to_json(versions()),
     }
@@ -58,7 +61,7 @@ def make_files(fitted, record, settings, data, job):
         files[f"code_snapshot/{name}"] = source.encode()
     return (
         files
-        | _confidence(fitted, settings.classes)
+        | _confidence(fitted.y_test, probabilities, settings.classes)
         | _training(fitted.model)
         | _pictures(fitted.model, data, job)
     )
@@ -162,14 +165,14 @@ def _metrics(record, classes):
     return table
 
 
-def _predictions(fitted, classes):
+def _predictions(fitted, probabilities, classes):
     table = pd.DataFrame(
         {"row": fitted.rows, "true": fitted.y_test, "predicted": fitted.predicted}
     )
-    if fitted.probabilities is not None:
-        table["confidence"] = fitted.probabilities.max(axis=1)
+    if probabilities is not None:
+        table["confidence"] = probabilities.max(axis=1)
         named = [f"p_{label}" for label in classes]
-        table = pd.concat([table, pd.DataFrame(fitted.probabilities, columns=named)], axis=1)
+        table = pd.concat([table, pd.DataFrame(probabilities, columns=named)], axis=1)
     return table
 
 
@@ -186,11 +189,11 @@ def _confusion_matrix(fitted, classes):
     return _to_png(display.figure_)
 
 
-def _confidence(fitted, classes):
-    if fitted.probabilities is None:
+def _confidence(y_test, probabilities, classes):
+    if probabilities is None:
         return {}
-    analysis = analyze_confidence(fitted.y_test, fitted.probabilities, classes)
-    display = ConfidenceDisplay.from_predictions(fitted.y_test, fitted.probabilities, classes)
+    analysis = analyze_confidence(y_test, probabilities, classes)
+    display = ConfidenceDisplay.from_predictions(y_test, probabilities, classes)
     return {
         "confidence_analysis.csv": _to_csv(analysis.to_frame()),
         "confidence_distribution.png": _to_png(display.figure_),

@@ -51,6 +51,8 @@ def check_strategies(estimator, strategies):
         )
     models = {}
     for name, parameters in strategies.items():
+        if not isinstance(name, str):
+            raise ValueError(f"Names of strategies must be strings, got {name!r}.")
         try:
             models[name] = apply_strategy(estimator, parameters)
         except (TypeError, ValueError) as error:

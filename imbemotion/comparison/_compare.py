@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from numbers import Integral
 
 import numpy as np
+from sklearn import get_config
 
 from imbemotion._validation import DataWarning
 from imbemotion.comparison._checking import check_data, check_scorer, check_strategies
@@ -80,7 +81,7 @@ def compare_strategies(
     n_jobs : int, default=None
         Fits at a time, each in a fresh process with its share of the cores; -1 uses every
         core. None fits one after another, in this process unless there is a folder or a
-        scheduler. An active joblib backend, such as Dask's, is used instead.
+        scheduler. With a number, an active joblib backend, such as Dask's, does the fits.
 
     random_state : int, RandomState instance or None, default=None
         Where folds and seeds come from. Every nested ``random_state`` of the estimator is
@@ -153,7 +154,7 @@ def compare_strategies(
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
     with _noted() as notes:
         folds = make_folds(cv, X, data.y, groups, n_repeats, root)
-    settings = {"scoring": scoring_name, "redrawn": isinstance(cv, Integral), **(about or {})}
+    settings = {**(about or {}), "scoring": scoring_name, "redrawn": isinstance(cv, Integral)}
     if store is not None:
         settings |= describe_comparison(
             estimator, strategies, models, data, groups, cv=cv, folds=folds, random_state=root,
@@ -162,7 +163,7 @@ def compare_strategies(
         settings, folds = store.start(settings, folds)
         n_threads = settings["threads"]
     classes = np.unique(data.y)
-    fits = Settings(estimator, classes, scorer, folder, track)
+    fits = Settings(estimator, classes, scorer, folder, track, get_config())
     runner = Runner(fits, data, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler)
     sources = {name: custom_code(estimator, given) for name, given in strategies.items()}
     jobs = [

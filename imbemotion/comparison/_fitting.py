@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 
 from imbemotion._validation import DataWarning, column_or_1d, safe_indexing, shorten
@@ -35,6 +36,7 @@ class Settings(NamedTuple):
     scorer: Any = None  # None: macro-F1
     folder: Any = None  # None: no files are kept
     track: str | None = None
+    config: dict = {}  # scikit-learn's, of the process that was called
     in_fresh_process: bool = False  # or else a peak of memory is that of earlier fits, too
 
 
@@ -54,7 +56,6 @@ class Fitted(NamedTuple):
     rows: np.ndarray  # of the data, (n_test,)
     y_test: np.ndarray
     predicted: np.ndarray
-    probabilities: np.ndarray | None  # (n_test, n_classes)
     external: dict | None  # figures on the external test set
 
 
@@ -103,13 +104,13 @@ def fit_fold(settings, data, job):
         What is kept of the fit, by name; empty unless wanted.
     """
     record, files = new_record(job), {}
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, config_context(**settings.config):
         warnings.simplefilter("always", DataWarning)
         try:
             model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
             with _tracked(settings, job, model) as run:
                 fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
-                run.log(_figures(found, settings.classes))
+                _log(run, _figures(found, settings.classes))
             record |= found
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
@@ -129,6 +130,15 @@ def _tracked(settings, job, model):
     return tracked(settings.track, settings.folder, name=name, group=job.strategy, config=config)
 
 
+def _log(run, figures):
+    """Log figures; where that fails they still count here."""
+    try:
+        run.log(figures)
+    except Exception as error:
+        text = f"The figures of a fit could not be tracked: {type(error).__name__}: {error}"
+        warnings.warn(text, DataWarning, stacklevel=2)
+
+
 def _figures(found, classes):
     """Name every figure of a fit, the scores per class too."""
     figures = {name: value for name, value in found.items() if np.isscalar(value)}
@@ -143,7 +153,9 @@ def _keep(fitted, record, settings, data, job):
     if settings.folder is None:
         return {}
     try:
-        return make_files(fitted, record, settings, data, job)
+        X_test = safe_indexing(data.X, job.fold.test)
+        probabilities = _probabilities(fitted.model, X_test, settings.classes)
+        return make_files(fitted, probabilities, record, settings, data, job)
     except Exception as error:
         text = f"The files of a fit could not be made: {type(error).__name__}: {error}"
         warnings.warn(text, DataWarning, stacklevel=2)
@@ -173,8 +185,7 @@ def _fit_and_score(model, settings, data, fold):
     found["train_score"] = _score(model, X_train, y_train, settings)["score"]
     external = None if data.external is None else _score(model, *data.external, settings)
     found["external_score"] = np.nan if external is None else external["score"]
-    probabilities = _probabilities(model, X_test, settings)
-    return Fitted(model, fold.test, y_test, predicted, probabilities, external), found
+    return Fitted(model, fold.test, y_test, predicted, external), found
 
 
 def score_predictions(y_true, predicted, classes):
@@ -228,13 +239,13 @@ def _score(model, X, y, settings):
     return {"classes": classes, "n_test": len(y), **found}
 
 
-def _probabilities(model, X, settings):
+def _probabilities(model, X, classes):
     """Give probabilities in the order of the classes, 0 for those that the model lacks."""
-    if settings.folder is None or not hasattr(model, "predict_proba"):
+    if not hasattr(model, "predict_proba"):
         return None
     found = model.predict_proba(X)
-    probabilities = np.zeros((len(found), len(settings.classes)), dtype=found.dtype)
-    probabilities[:, np.searchsorted(settings.classes, model.classes_)] = found
+    probabilities = np.zeros((len(found), len(classes)), dtype=found.dtype)
+    probabilities[:, np.searchsorted(classes, model.classes_)] = found
     return probabilities
 
 

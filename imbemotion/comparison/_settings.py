@@ -96,10 +96,11 @@ def _describe_cv(cv, folds):
 
 
 def _precision(models):
-    """Give in what networks compute on this machine; None where there are none."""
+    """Give in what and on what networks compute here; None where there are none."""
     values = [value for model in models for value in model.get_params(deep=True).values()]
     if not any(type(v).__module__.startswith("imbemotion.classifier") for v in (*models, *values)):
         return None
     from imbemotion._training import pick_device, pick_precision
 
-    return pick_precision("auto", pick_device("auto"))
+    device = pick_device("auto")
+    return f"{pick_precision('auto', device)} on {device}"

@@ -23,6 +23,7 @@ _COMPARED = (
     "data", "estimator", "classes", "scoring", "scorer", "cv", "n_repeats", "random_state",
     "precision", "versions",
 )  # fmt: skip
+_WITHOUT_EFFECT = {"cache_dir", "memory", "n_jobs", "verbose"}  # on results, in any estimator
 _LISTS = ("f1", "precision", "recall", "share", "true_share")
 
 
@@ -263,7 +264,7 @@ def _differences(before, now, name):
     if before == now:
         return
     if isinstance(before, dict) and isinstance(now, dict):
-        for key in {**before, **now}:
+        for key in [key for key in {**before, **now} if key not in _WITHOUT_EFFECT]:
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}")
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for number, pair in enumerate(zip(before, now, strict=True)):
