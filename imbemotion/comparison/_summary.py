@@ -74,17 +74,13 @@ def _describe(fits):
 
 def _compare_with_first(of_strategy, redrawn, confidence, margin):
     """Compare every strategy with the first, fold by fold."""
-    paired = {name: fits.set_index(["repeat", "fold"]) for name, fits in of_strategy.items()}
-    baseline = next(iter(paired.values()))
-    lines = {name: _gain(fits, baseline, redrawn, margin) for name, fits in paired.items()}
-    table = pd.DataFrame(lines).T
+    paired = [fits.set_index(["repeat", "fold"]) for fits in of_strategy.values()]
+    evidence = [_evidence(fits, paired[0], redrawn) for fits in paired]
+    table = pd.DataFrame([_gain(found, margin) for found in evidence], index=list(of_strategy))
     p_values = table["p_value"].to_numpy(copy=True)
     p_values[0] = np.nan  # the baseline is no hypothesis
     table["p_value"], levels = holm(p_values), holm_levels(p_values, alpha=1 - confidence)
-    intervals = [
-        _interval(fits, baseline, redrawn, level)
-        for fits, level in zip(paired.values(), levels, strict=True)
-    ]
+    intervals = [_interval(*pair) for pair in zip(evidence, levels, strict=True)]
     table["gain_low"], table["gain_high"] = np.transpose(intervals)
     return table[["gain", "gain_low", "gain_high", "p_value", "p_better"]]
 
@@ -101,8 +97,7 @@ def _evidence(fits, baseline, redrawn):
     }
 
 
-def _gain(fits, baseline, redrawn, margin):
-    evidence = _evidence(fits, baseline, redrawn)
+def _gain(evidence, margin):
     differences = evidence["differences"]
     return {
         "gain": differences.mean() if len(differences) else np.nan,
@@ -111,10 +106,10 @@ def _gain(fits, baseline, redrawn, margin):
     }
 
 
-def _interval(fits, baseline, redrawn, level):
+def _interval(evidence, level):
     if np.isnan(level):
         return np.nan, np.nan
-    return corrected_interval(**_evidence(fits, baseline, redrawn), confidence=1 - level)
+    return corrected_interval(**evidence, confidence=1 - level)
 
 
 def _verdict(line, fits):
