@@ -53,9 +53,9 @@ def analyze(
         if as_json:
             typer.echo(text)
             return
-        print_(f"{distribution}\n\nAdvice", markup=False)
+        print_(f"{distribution}\n\nAdvice", markup=False, soft_wrap=True)
         for item in advice:
-            print_(f"- {item}", markup=False)
+            print_(f"- {item}", markup=False, soft_wrap=True)
 
 
 def _draw(y, path):
