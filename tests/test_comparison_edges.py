@@ -51,3 +51,28 @@ def test_predictions_that_are_no_classes_are_refused():
     y = np.repeat([0, 1, 2], [20, 12, 8])
     with pytest.raises(RuntimeError, match=r"must predict classes of y \(0, 1, 2\), got"):
         compare_strategies(LinearRegression(), X, y, {"none": {}}, cv=2)
+
+
+def test_folds_may_be_masks():
+    test = np.arange(40) % 3 == 0
+    tables = [
+        compare_strategies(GaussianNB(), X, Y, {"none": {}}, cv=cv, random_state=0).fits
+        for cv in ([(~test, test)], [(np.flatnonzero(~test), np.flatnonzero(test))])
+    ]
+    columns = ["n_train", "n_test", "score"]
+    np.testing.assert_array_equal(tables[0][columns], tables[1][columns])
+
+
+@pytest.mark.parametrize(
+    ("cv", "error"),
+    [
+        ([], "at least one fold, got none"),
+        ([(np.arange(30), np.arange(0))], "must hold rows of X, from 0 to 39, .* got none"),
+        ([(np.arange(39), [39, 40])], "from 0 to 39, for training and test, got 39, 40"),
+        ([(np.arange(39), [-1])], "got -1"),
+        ([(np.arange(40) < 9, [True, False])], "got True, False"),
+    ],
+)
+def test_folds_without_rows_of_the_data_are_refused(cv, error):
+    with pytest.raises(ValueError, match=error):
+        compare_strategies(GaussianNB(), X, Y, {"none": {}}, cv=cv)

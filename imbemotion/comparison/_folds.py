@@ -41,7 +41,10 @@ def make_folds(cv, X, y, groups, n_repeats, root):
             splits = _split(_splitter(cv, y, groups, _derive(root, repeat)), X, y, groups)
         for number, (train, test) in enumerate(splits):
             seed = _derive(root, repeat, number)
-            folds.append(Fold(repeat, number, np.asarray(train), np.asarray(test), seed))
+            rows = (_check_rows(part, len(y)) for part in (train, test))
+            folds.append(Fold(repeat, number, *rows, seed))
+    if not folds:
+        raise ValueError(f"cv must give at least one fold, got none from {cv!r}.")
     _warn_of_tiny_classes(y, folds)
     _warn_of_copies(X, folds)
     return folds
@@ -51,6 +54,23 @@ def _split(splitter, X, y, groups):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
         return list(splitter.split(X, y, groups))
+
+
+def _check_rows(rows, n_samples):
+    """Give row numbers of one part of a split, also where it is a mask."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and len(rows) == n_samples:
+        rows = np.flatnonzero(rows)
+    if (
+        rows.dtype.kind not in "iu"
+        or not len(rows)
+        or not -1 < rows.min() <= rows.max() < n_samples
+    ):
+        raise ValueError(
+            f"Every fold must hold rows of X, from 0 to {n_samples - 1}, for training and test, "
+            f"got {shorten(rows) or 'none'}."
+        )
+    return rows
 
 
 def root_seed(random_state):
