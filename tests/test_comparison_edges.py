@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 from sklearn.naive_bayes import GaussianNB
 
-from imbemotion import compare_strategies
+from imbemotion import DataWarning, compare_strategies
 from imbemotion.comparison._fitting import score_predictions
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 8])
@@ -76,3 +76,16 @@ def test_folds_may_be_masks():
 def test_folds_without_rows_of_the_data_are_refused(cv, error):
     with pytest.raises(ValueError, match=error):
         compare_strategies(GaussianNB(), X, Y, {"none": {}}, cv=cv)
+
+
+def test_rows_in_training_and_test_are_said():
+    rows = np.arange(40)
+    with pytest.warns(DataWarning, match="same rows stand in training and test in 1 of 2 folds"):
+        compare_strategies(
+            GaussianNB(), X, Y, {"none": {}}, cv=[(rows, rows), (rows % 2 == 0, rows % 2 == 1)]
+        )
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match="random_state must be 0 or more, got -1"):
+        compare_strategies(GaussianNB(), X, Y, {"none": {}}, cv=2, random_state=-1)

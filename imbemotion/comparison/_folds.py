@@ -46,6 +46,7 @@ def make_folds(cv, X, y, groups, n_repeats, root):
     if not folds:
         raise ValueError(f"cv must give at least one fold, got none from {cv!r}.")
     _warn_of_tiny_classes(y, folds)
+    _warn_of_shared_rows(folds)
     _warn_of_copies(X, folds)
     return folds
 
@@ -76,6 +77,8 @@ def _check_rows(rows, n_samples):
 def root_seed(random_state):
     """Give the seed that all others are derived from."""
     if isinstance(random_state, Integral):
+        if random_state < 0:
+            raise ValueError(f"random_state must be 0 or more, got {random_state}.")
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
@@ -107,6 +110,17 @@ def _warn_of_tiny_classes(y, folds):
         warnings.warn(
             f"Some test folds lack a class: {shorten(missing)}. Its F1 counts 0 there, for "
             "every strategy; take fewer folds, merge the class, or read its score with care.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_shared_rows(folds):
+    shared = sum(len(np.intersect1d(fold.train, fold.test)) > 0 for fold in folds)
+    if shared:
+        warnings.warn(
+            f"The same rows stand in training and test in {shared} of {len(folds)} folds, so "
+            "scores are too good. Give a cv that keeps them apart.",
             DataWarning,
             stacklevel=4,
         )
