@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
 
-from imbemotion import DataWarning, compare_strategies
+from imbemotion import DataWarning, RandomSampler, compare_strategies
 from imbemotion.comparison._fitting import score_predictions
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 8])
@@ -89,3 +90,27 @@ def test_rows_in_training_and_test_are_said():
 def test_a_negative_seed_is_refused():
     with pytest.raises(ValueError, match="random_state must be 0 or more, got -1"):
         compare_strategies(GaussianNB(), X, Y, {"none": {}}, cv=2, random_state=-1)
+
+
+@pytest.mark.parametrize(
+    ("strategies", "kind", "error"),
+    [
+        ({0: {}}, ValueError, "Names of strategies must be strings, got 0"),
+        ({"a": GaussianNB()}, TypeError, r"'a' must be a dict of .*, got GaussianNB\(\)"),
+        ({"a": ["x"]}, TypeError, "'a' must be a dict of parameters, or a function .*, got "),
+        ({"a": lambda model: model["cnn"]}, ValueError, "'a' does not fit .*: TypeError: "),
+        ({"a": lambda model: 1 / 0}, ValueError, "'a' does not fit .*: ZeroDivisionError: "),
+    ],
+)
+def test_strategies_that_make_no_sense_are_named(strategies, kind, error):
+    with pytest.raises(kind, match=error):
+        compare_strategies(GaussianNB(), X, Y, strategies, cv=2)
+
+
+def test_samplers_need_the_pipeline_of_imbalanced_learn():
+    model = Pipeline([("balance", "passthrough"), ("cnn", GaussianNB())])
+    strategies = {"none": {}, "over": {"balance": RandomSampler()}}
+    with pytest.raises(
+        ValueError, match=r"'over' puts a sampler into sklearn\.pipeline\.Pipeline"
+    ):
+        compare_strategies(model, X, Y, strategies, cv=2)

@@ -1,6 +1,7 @@
 """What a comparison is asked to compare, checked before anything is fitted."""
 
 import numpy as np
+from imblearn.pipeline import Pipeline as ImblearnPipeline
 from sklearn.metrics import check_scoring
 
 from imbemotion._validation import (
@@ -39,6 +40,9 @@ def check_strategies(estimator, strategies):
     ------
     ValueError
         If there are no strategies, or one does not fit the estimator.
+
+    TypeError
+        If a strategy is neither a dict nor callable.
     """
     if isinstance(strategies, str | list | tuple) and strategies:
         names, strategies = strategies, named_strategies(strategies)
@@ -49,15 +53,36 @@ def check_strategies(estimator, strategies):
             "{'none': {}, 'focal': {'cnn__loss': 'focal'}}, or names such as 's4', "
             f"got {strategies!r}."
         )
-    models = {}
-    for name, parameters in strategies.items():
-        if not isinstance(name, str):
-            raise ValueError(f"Names of strategies must be strings, got {name!r}.")
-        try:
-            models[name] = apply_strategy(estimator, parameters)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"Strategy {name!r} does not fit the estimator: {error}") from error
-    return strategies, models
+    return strategies, {name: _apply(estimator, name, given) for name, given in strategies.items()}
+
+
+def _apply(estimator, name, parameters):
+    """Apply a strategy; say which one it was where that fails."""
+    if not isinstance(name, str):
+        raise ValueError(f"Names of strategies must be strings, got {name!r}.")
+    if not (parameters is None or isinstance(parameters, dict) or callable(parameters)):
+        raise TypeError(
+            f"Strategy {name!r} must be a dict of parameters, or a function that makes an "
+            f"estimator of the given one, got {parameters!r}."
+        )
+    try:
+        model = apply_strategy(estimator, parameters)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise ValueError(f"Strategy {name!r} does not fit the estimator: {text}") from error
+    _check_samplers(name, model)
+    return model
+
+
+def _check_samplers(name, model):
+    """Refuse a sampler in scikit-learn's own pipeline, which would refuse it in every fit."""
+    steps = [step for _, step in getattr(model, "steps", [])]
+    if isinstance(model, ImblearnPipeline) or not any(hasattr(s, "fit_resample") for s in steps):
+        return
+    raise ValueError(
+        f"Strategy {name!r} puts a sampler into {type(model).__module__}.{type(model).__name__}, "
+        "which takes none. Use imblearn.pipeline.Pipeline."
+    )
 
 
 def _check_steps(estimator, names, strategies):

@@ -119,6 +119,9 @@ def compare_strategies(
         If the strategies, folds or labels make no sense, or the folder holds a comparison
         that was started otherwise.
 
+    TypeError
+        If a strategy is neither a dict nor callable.
+
     RuntimeError
         If every single fit failed.
 
