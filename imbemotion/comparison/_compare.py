@@ -136,7 +136,8 @@ def compare_strategies(
     >>> from imblearn.pipeline import Pipeline
     >>> from sklearn.dummy import DummyClassifier
     >>> from imbemotion import RandomSampler
-    >>> X, y = np.zeros((40, 8, 8), dtype=np.uint8), np.repeat(["joy", "fear"], [30, 10])
+    >>> X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
+    >>> y = np.repeat(["joy", "fear"], [30, 10])
     >>> pipe = Pipeline([("balance", "passthrough"), ("model", DummyClassifier())])
     >>> hybrid = RandomSampler(sampling_strategy="hybrid")
     >>> comparison = compare_strategies(

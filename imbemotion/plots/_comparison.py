@@ -70,7 +70,8 @@ class ComparisonDisplay:
     >>> from imblearn.pipeline import Pipeline
     >>> from sklearn.dummy import DummyClassifier
     >>> from imbemotion import ComparisonDisplay, RandomSampler, compare_strategies
-    >>> X, y = np.zeros((40, 8, 8), dtype=np.uint8), np.repeat(["joy", "fear"], [30, 10])
+    >>> X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
+    >>> y = np.repeat(["joy", "fear"], [30, 10])
     >>> pipe = Pipeline([("balance", "passthrough"), ("model", DummyClassifier())])
     >>> strategies = {"none": {}, "oversample": {"balance": RandomSampler()}}
     >>> comparison = compare_strategies(pipe, X, y, strategies, cv=2, random_state=0)
