@@ -114,3 +114,40 @@ def test_samplers_need_the_pipeline_of_imbalanced_learn():
         ValueError, match=r"'over' puts a sampler into sklearn\.pipeline\.Pipeline"
     ):
         compare_strategies(model, X, Y, strategies, cv=2)
+
+
+class Silent(GaussianNB):
+    """Predicts for the first row only."""
+
+    def predict(self, X):
+        return super().predict(X)[:1]
+
+
+def test_a_prediction_too_few_is_no_score():
+    with pytest.raises(RuntimeError, match=r"inconsistent numbers of samples: \[20, 1\]"):
+        compare_strategies(Silent(), X, Y, {"none": {}}, cv=2)
+
+
+@pytest.mark.parametrize("score", [np.nan, -np.inf, {"f1": 0.5}, np.ones(2), None])
+def test_a_score_that_is_no_number_fails_the_fit(score):
+    with pytest.raises(RuntimeError, match=r"scoring must give one finite number, got "):
+        compare_strategies(GaussianNB(), X, Y, {"a": {}}, cv=2, scoring=lambda *_: score)
+
+
+@pytest.mark.parametrize("score", [1, np.float32(0.5), np.array(0.25), True])
+def test_a_score_may_be_any_number(score):
+    comparison = compare_strategies(GaussianNB(), X, Y, {"a": {}}, cv=2, scoring=lambda *_: score)
+    assert comparison.fits["score"].tolist() == [float(score)] * 2
+
+
+def test_a_score_that_one_fold_leaves_undefined_is_reported():
+    y = np.array(["joy"] * 30 + ["fear"] * 10)
+    folds = [(np.arange(0, 40, 2), np.arange(1, 40, 2)), (np.arange(10, 40), np.arange(10))]
+    with pytest.warns() as caught:
+        comparison = compare_strategies(
+            GaussianNB(), X, y, {"none": {}}, cv=folds, scoring="roc_auc", random_state=0
+        )
+    assert any(
+        "'none' failed in 1 fits: ValueError: scoring must" in str(w.message) for w in caught
+    )
+    assert comparison.fits["error"].notna().tolist() == [False, True]

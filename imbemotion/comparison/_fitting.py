@@ -10,7 +10,13 @@ import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
 
-from imbemotion._validation import DataWarning, column_or_1d, safe_indexing, shorten
+from imbemotion._validation import (
+    DataWarning,
+    check_consistent_length,
+    column_or_1d,
+    safe_indexing,
+    shorten,
+)
 from imbemotion.comparison._artifacts import make_files
 from imbemotion.comparison._folds import Fold, seeded
 from imbemotion.comparison._memory import peak_memory
@@ -181,7 +187,7 @@ def _fit_and_score(model, settings, data, fold):
         **score_predictions(y_test, predicted, settings.classes),
     }
     if settings.scorer is not None:
-        found["score"] = float(settings.scorer(model, X_test, y_test))
+        found["score"] = _ask_scorer(settings.scorer, model, X_test, y_test)
     found["train_score"] = _score(model, X_train, y_train, settings)["score"]
     external = None if data.external is None else _score(model, *data.external, settings)
     found["external_score"] = np.nan if external is None else external["score"]
@@ -220,6 +226,7 @@ def _divide(some, total):
 def _predict(model, X, classes):
     """Predict, and refuse what is no class, such as codes instead of labels or a regression."""
     predicted = column_or_1d(model.predict(X))
+    check_consistent_length(X, predicted)
     unknown = set(predicted.tolist()) - set(classes.tolist())
     if unknown:
         raise ValueError(
@@ -228,6 +235,21 @@ def _predict(model, X, classes):
             "labels it was fitted with."
         )
     return predicted
+
+
+def _ask_scorer(scorer, model, X, y):
+    """Score by a scorer; NaN would leave out the fold without a word."""
+    score = scorer(model, X, y)
+    try:
+        number = float(score)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(
+            f"scoring must give one finite number, got {score!r}. The score may not be defined "
+            "where a test fold lacks a class."
+        )
+    return number
 
 
 def _score(model, X, y, settings):
