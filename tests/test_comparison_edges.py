@@ -151,3 +151,20 @@ def test_a_score_that_one_fold_leaves_undefined_is_reported():
         "'none' failed in 1 fits: ValueError: scoring must" in str(w.message) for w in caught
     )
     assert comparison.fits["error"].notna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"X": X[:0], "y": Y[:0]}, "y must hold two classes or more, got no rows"),
+        ({"groups": np.array(["Ann", None] * 20, dtype=object)}, "20 that are None .* in row 1"),
+        ({"groups": np.where(np.arange(40) < 39, 1.0, np.nan)}, "1 that are None .* in row 39"),
+        ({"external_test": {"X": X, "y": Y}}, r"must be a pair \(X, y\), got dict"),
+        ({"external_test": (X, Y, Y)}, r"must be a pair \(X, y\), got tuple"),
+        ({"external_test": (X[:0], Y[:0])}, "at least one row, got none"),
+    ],
+)
+def test_data_that_miss_something_are_refused(changes, error):
+    data = {"X": X, "y": Y, **changes}
+    with pytest.raises(ValueError, match=error):
+        compare_strategies(GaussianNB(), strategies={"none": {}}, cv=2, **data)

@@ -1,6 +1,7 @@
 """What a comparison is asked to compare, checked before anything is fitted."""
 
 import numpy as np
+import pandas as pd
 from imblearn.pipeline import Pipeline as ImblearnPipeline
 from sklearn.metrics import check_scoring
 
@@ -121,25 +122,38 @@ def check_data(X, y, groups, external_test):
         If lengths differ, there is one class only, or the external test set has others.
     """
     y = check_labels(y)
-    groups = None if groups is None else column_or_1d(groups)
+    groups = None if groups is None else _check_groups(groups)
     check_consistent_length(X, y, groups)
     classes = np.unique(y)
     if len(classes) < 2:
-        raise ValueError(f"y must hold two classes or more, got one class: {classes[0]}.")
+        found = f"one class: {classes[0]}" if len(classes) else "no rows"
+        raise ValueError(f"y must hold two classes or more, got {found}.")
     if external_test is not None:
         external_test = _check_external(external_test, classes)
     return Data(X, y, external_test), groups
 
 
+def _check_groups(groups):
+    groups = column_or_1d(groups)
+    missing = pd.isna(groups)
+    if missing.any():
+        raise ValueError(
+            f"Every row needs a group, got {missing.sum()} that are None or NaN, the first in row "
+            f"{missing.argmax()}. Give such rows groups of their own."
+        )
+    return groups
+
+
 def _check_external(external_test, classes):
-    try:
-        X, y = external_test
-    except (TypeError, ValueError):
+    if not isinstance(external_test, list | tuple) or len(external_test) != 2:
         raise ValueError(
             f"external_test must be a pair (X, y), got {type(external_test).__name__}."
-        ) from None
+        )
+    X, y = external_test
     y = check_labels(y)
     check_consistent_length(X, y)
+    if not len(y):
+        raise ValueError("The external test set must hold at least one row, got none.")
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(
