@@ -1,15 +1,26 @@
 """Comparisons at the edges: odd labels, odd models, folds and fits that go wrong."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imblearn.pipeline import Pipeline
+from PIL import Image
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline as PlainPipeline
 
-from imbemotion import DataWarning, RandomSampler, compare_strategies
+from imbemotion import (
+    DataWarning,
+    FlattenImages,
+    ImageLoader,
+    RandomSampler,
+    compare_strategies,
+    make_faces,
+)
+from imbemotion.comparison import Comparison
 from imbemotion.comparison._fitting import score_predictions
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 8])
@@ -108,7 +119,7 @@ def test_strategies_that_make_no_sense_are_named(strategies, kind, error):
 
 
 def test_samplers_need_the_pipeline_of_imbalanced_learn():
-    model = Pipeline([("balance", "passthrough"), ("cnn", GaussianNB())])
+    model = PlainPipeline([("balance", "passthrough"), ("cnn", GaussianNB())])
     strategies = {"none": {}, "over": {"balance": RandomSampler()}}
     with pytest.raises(
         ValueError, match=r"'over' puts a sampler into sklearn\.pipeline\.Pipeline"
@@ -168,3 +179,62 @@ def test_data_that_miss_something_are_refused(changes, error):
     data = {"X": X, "y": Y, **changes}
     with pytest.raises(ValueError, match=error):
         compare_strategies(GaussianNB(), strategies={"none": {}}, cv=2, **data)
+
+
+@pytest.mark.parametrize("confidence", [95, 1, 0, np.nan])
+def test_a_confidence_that_is_no_probability_is_refused(confidence):
+    comparison = compare_strategies(GaussianNB(), X, Y, {"none": {}}, cv=2, random_state=0)
+    with pytest.raises(ValueError, match="confidence must lie between 0 and 1"):
+        comparison.summary(confidence=confidence)
+
+
+def test_without_a_baseline_there_are_scores_and_no_verdicts():
+    strategies = {"none": {"priors": [1.0]}, "ok": {}, "smooth": {"var_smoothing": 0.1}}
+    with pytest.warns(DataWarning, match="'none' failed in 2 fits"):
+        comparison = compare_strategies(GaussianNB(), X, Y, strategies, cv=2, random_state=0)
+    summary = comparison.summary()
+    assert summary["verdict"].tolist() == ["failed", "no baseline", "no baseline"]
+    assert summary.loc[["ok", "smooth"], "mean"].notna().all()
+    assert summary[["gain", "gain_low", "gain_high", "p_value"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.unique(Y, return_inverse=True)[1] * 50 - 1,
+        np.array(["Joy", "joy", "écœuré / \n"])[np.unique(Y, return_inverse=True)[1]],
+        pd.Series(Y, index=range(100, 140)),
+        pd.Series(Y).astype("category"),
+        Y == "joy",
+    ],
+    ids=["numbers", "text", "series", "categories", "booleans"],
+)
+def test_labels_of_any_kind_keep_their_values(y):
+    comparison = compare_strategies(
+        GaussianNB(), pd.DataFrame(X), y, {"none": {}}, cv=2, random_state=0
+    )
+    assert comparison.errors() == {}
+    assert comparison.per_class().columns.tolist() == np.unique(y).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("y", [np.array(["joy / \n", "écœuré"])[1 * (Y == "joy")], Y == "joy"])
+def test_labels_keep_their_values_in_a_folder(y, tmp_path):
+    compare_strategies(GaussianNB(), X, y, {"none": {}}, cv=2, random_state=0, folder=tmp_path)
+    comparison = Comparison.load(tmp_path)
+    assert comparison.errors() == {}
+    assert comparison.per_class().columns.tolist() == np.unique(y).tolist()
+
+
+def test_paths_are_loaded_by_the_pipeline(tmp_path):
+    images, y = make_faces({"happy": 16, "sad": 8}, size=12, random_state=0)
+    paths = [tmp_path / f"é {k}.png" for k in range(len(y))]
+    for path, image in zip(paths, np.asarray(images), strict=True):
+        Image.fromarray(image).save(path)
+    steps = [("balance", "passthrough"), ("flat", FlattenImages()), ("cnn", GaussianNB())]
+    loading = Pipeline([("load", ImageLoader(size=12, mode="gray")), *steps])
+    scores = [
+        compare_strategies(model, X, y, ["none", "oversample", "smote"], cv=2, random_state=0).fits
+        for model, X in ((loading, paths), (Pipeline(steps), images))
+    ]
+    np.testing.assert_array_equal(scores[0]["score"], scores[1]["score"])

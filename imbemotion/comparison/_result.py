@@ -146,6 +146,11 @@ class Comparison:
             (rows), ``n_epochs``, ``best_epoch`` and ``external`` (score on the external test
             set); ``n_failed`` (fits).
 
+        Raises
+        ------
+        ValueError
+            If the confidence does not lie between 0 and 1.
+
         References
         ----------
         .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning
@@ -155,6 +160,10 @@ class Comparison:
         .. [3] G. Corani, A. Benavoli, "A Bayesian approach for comparing cross-validated
            algorithms on multiple data sets", Machine Learning 100, 2015.
         """
+        if not 0 < confidence < 1:
+            raise ValueError(
+                f"confidence must lie between 0 and 1, for example 0.95, got {confidence!r}."
+            )
         return summarise(
             self.fits,
             self.strategies,
