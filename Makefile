@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/imbemotion demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
