@@ -80,6 +80,15 @@ def test_a_loss_that_is_not_finite_stops_the_training(faces):
         net.fit(*faces)
 
 
+@pytest.fixture
+def heard():
+    """Python's own handler of Ctrl-C, which processes in the background do not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_is_not_swallowed(faces):
     class CtrlC(Callback):
         def on_batch_end(self, net, **kwargs):
