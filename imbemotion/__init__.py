@@ -13,7 +13,8 @@ Where things are, from the ground up:
 - :mod:`imbemotion.datasets`: folders, legends, archives and drawn faces;
 - :mod:`imbemotion.plots`: what a person should see;
 - :mod:`imbemotion.comparison`: strategies side by side on paired folds;
-- :mod:`imbemotion.report`: one page that says what a comparison found.
+- :mod:`imbemotion.report`: one page that says what a comparison found;
+- :mod:`imbemotion.samples`: plain lists of dicts, balanced and split.
 
 Public names are imported when they are first used, so that ``import imbemotion`` is light
 and PyTorch is loaded only for what needs it.
@@ -56,6 +57,7 @@ _HOMES = {
     "analyze_confidence": "analysis",
     "analyze_distribution": "analysis",
     "at_least": "samplers",
+    "balance_samples": "samples",
     "compare_strategies": "comparison",
     "duplicate_groups": "splitting",
     "fetch_facial_expressions": "datasets",
@@ -69,6 +71,7 @@ _HOMES = {
     "make_faces": "datasets",
     "name_groups": "splitting",
     "preview_targets": "analysis",
+    "split_samples": "samples",
     "stratified_split": "splitting",
     "write_report": "report",
 }

@@ -16,7 +16,7 @@ FLOORS = [
     {"images", "_training"},
     {"loading", "midi", "splitting", "net"},
     {"samplers", "classifier", "postprocessing", "analysis"},
-    {"plots", "datasets"},
+    {"plots", "datasets", "samples"},
     {"comparison"},
     {"report"},
     {"config", "cli"},

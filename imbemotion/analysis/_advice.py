@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from imbemotion._validation import check_labels, shorten
+from imbemotion._validation import find_labels, shorten
 from imbemotion.analysis._distribution import analyze_distribution
 from imbemotion.analysis._preview import preview_targets
 from imbemotion.analysis._text import name_counts
@@ -37,13 +37,13 @@ class Advice(NamedTuple):
         return f"{self.level} ({self.topic}): {self.text}"
 
 
-def advise(y, *, labels=None, k_neighbors=5, n_folds=5):
+def advise(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):
     """Advise what to do about the classes of a data set, with reasons.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
-        The labels.
+    y : array-like of shape (n_samples,), or list of dict
+        The labels, or samples that hold them under `key`.
 
     labels : list, default=None
         The classes that are expected; None expects those of ``y``.
@@ -53,6 +53,9 @@ def advise(y, *, labels=None, k_neighbors=5, n_folds=5):
 
     n_folds : int, default=5
         Folds of the cross-validation that is planned; 1 where ``y`` is the training part.
+
+    key : str, default="emotion"
+        Where the label stands in a sample that is a dict.
 
     Returns
     -------
@@ -96,8 +99,9 @@ def advise(y, *, labels=None, k_neighbors=5, n_folds=5):
     >>> [item.topic for item in advice if item.level == "warning"]
     ['imbalance']
     """
-    stats = analyze_distribution(y, labels=labels, k_neighbors=k_neighbors, n_folds=n_folds)
-    y = check_labels(y)
+    planned = {"labels": labels, "k_neighbors": k_neighbors, "n_folds": n_folds}
+    stats = analyze_distribution(y, **planned, key=key)
+    y = find_labels(y, key)
     if stats.n_classes == 1:
         (label,) = stats.counts
         text = f"All {stats.n_samples:,} samples are {label!r}: there is nothing to tell apart."

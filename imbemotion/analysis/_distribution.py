@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_scalar
 
-from imbemotion._validation import check_labels
+from imbemotion._validation import find_labels
 from imbemotion.analysis._text import as_key, draw_bar, name_counts, write_table
 
 __all__ = ["Distribution", "analyze_distribution", "count_classes"]
@@ -81,13 +81,13 @@ class Distribution(Bunch):
         return [f"{what}: {name_counts(self.counts, who)}" for what, who in found.items() if who]
 
 
-def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5):
+def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):
     r"""Describe how many samples every class has, and which classes will make trouble.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
-        The labels.
+    y : array-like of shape (n_samples,), or list of dict
+        The labels, or samples that hold them under `key`.
 
     labels : list, default=None
         The classes that are expected; None expects those of ``y``.
@@ -97,6 +97,9 @@ def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5):
 
     n_folds : int, default=5
         Folds of the cross-validation that is planned; 1 where ``y`` is the training part.
+
+    key : str, default="emotion"
+        Where the label stands in a sample that is a dict.
 
     Returns
     -------
@@ -154,7 +157,7 @@ def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5):
     """
     check_scalar(k_neighbors, "k_neighbors", Integral, min_val=1)
     check_scalar(n_folds, "n_folds", Integral, min_val=1)
-    counts = count_classes(y)
+    counts = count_classes(y, key)
     missing, unexpected, counts = _compare(counts, labels)
     return Distribution(
         **_measure(counts),
@@ -164,13 +167,16 @@ def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5):
     )
 
 
-def count_classes(y):
+def count_classes(y, key="emotion"):
     """Count the samples of every class.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
-        The labels.
+    y : array-like of shape (n_samples,), or list of dict
+        The labels, or samples that hold them under `key`.
+
+    key : str, default="emotion"
+        Where the label stands in a sample that is a dict.
 
     Returns
     -------
@@ -184,7 +190,7 @@ def count_classes(y):
     """
     if np.size(y) == 0:
         raise ValueError("y must hold at least one label, got none. Check what was loaded.")
-    classes, numbers = np.unique(check_labels(y), return_counts=True)
+    classes, numbers = np.unique(find_labels(y, key), return_counts=True)
     return dict(zip(map(as_key, classes), numbers.tolist(), strict=True))
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from imbemotion._targets import expect_totals, resolve_targets
-from imbemotion._validation import check_labels
+from imbemotion._validation import find_labels
 from imbemotion.analysis._distribution import count_classes
 from imbemotion.analysis._text import as_key, draw_bar, signed, write_table
 
@@ -50,18 +50,22 @@ class TargetPreview(Bunch):
         )
 
 
-def preview_targets(y, sampler):
+def preview_targets(y, sampler, *, key="emotion"):
     """Tell how many samples every class would have after resampling, without resampling.
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,), or list of dict
         The labels before resampling: those of the training part, where only that is resampled.
+        Or samples that hold them under `key`.
 
     sampler : object, str, int, float, dict or callable
         A sampler; or what :class:`RandomSampler` takes as ``sampling_strategy``, for example
         ``"hybrid"``; or ``"passthrough"`` for none. Of imbalanced-learn's samplers those whose
         ``sampling_strategy`` settles the counts.
+
+    key : str, default="emotion"
+        Where the label stands in a sample that is a dict.
 
     Returns
     -------
@@ -95,8 +99,8 @@ def preview_targets(y, sampler):
     >>> preview_targets(y, ImageSMOTE(sampling_strategy=150, max_copies=1)).after
     {'anger': 150, 'joy': 150, 'sadness': 100}
     """
-    before = count_classes(y)
-    after = {as_key(label): n for label, n in _totals(sampler, check_labels(y)).items()}
+    before = count_classes(y, key)
+    after = {as_key(label): n for label, n in _totals(sampler, find_labels(y, key)).items()}
     return TargetPreview(
         before=before,
         after=after,
