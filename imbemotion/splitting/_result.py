@@ -50,6 +50,9 @@ class Split:
     fingerprint : str
         Digest of all labels in their order.
 
+    stratified : bool or None, default=None
+        Whether every class was split by itself; None where a file does not tell.
+
     See Also
     --------
     stratified_split : Makes one.
@@ -70,9 +73,10 @@ class Split:
     seed: int | None
     counts: dict
     fingerprint: str
+    stratified: bool | None = None
 
     @classmethod
-    def of(cls, train, valid, test, *, y, ratios, seed):
+    def of(cls, train, valid, test, *, y, ratios, seed, stratified=None):
         """Make a split of the rows of some labels.
 
         Parameters
@@ -95,12 +99,16 @@ class Split:
         seed : int or None
             What it was drawn with.
 
+        stratified : bool, default=None
+            Whether every class was split by itself.
+
         Returns
         -------
         split : Split
             The split.
         """
-        return cls(train, valid, test, ratios, seed, count_labels(y), digest_labels(y))
+        whole = count_labels(y), digest_labels(y)
+        return cls(train, valid, test, ratios, seed, *whole, stratified)
 
     def __iter__(self):
         return iter((self.train, self.valid, self.test))
@@ -125,6 +133,7 @@ class Split:
         content = {
             "ratios": {name: str(ratio) for name, ratio in self.ratios.items()},
             "seed": self.seed,
+            "stratified": self.stratified,
             "counts": self.counts,
             "labels": self.fingerprint,
             "data": None if X is None else digest_data(check_length(X, self.counts)),
@@ -161,7 +170,8 @@ class Split:
         content = read_split(path, PARTS)
         rows = [np.array(content[name], dtype=np.int64) for name in PARTS]
         ratios = {name: Fraction(ratio) for name, ratio in content["ratios"].items()}
-        split = cls(*rows, ratios, content["seed"], content["counts"], content["labels"])
+        whole = content["counts"], content["labels"]
+        split = cls(*rows, ratios, content["seed"], *whole, content.get("stratified"))
         check_same_labels(check_labels(y), split.counts, split.fingerprint)
         if X is not None:
             check_same_data(check_length(X, split.counts), content["data"])

@@ -12,7 +12,7 @@ from imbemotion.splitting._groups import check_groups
 from imbemotion.splitting._result import PARTS, Split
 from imbemotion.splitting._sharing import share_out
 
-__all__ = ["stratified_split"]
+__all__ = ["check_ratios", "stratified_split"]
 
 _FAR = Fraction(1, 20)  # a part that misses its share by more is warned of
 
@@ -88,7 +88,7 @@ def stratified_split(
     y = check_labels(y)
     if len(y) == 0:
         raise ValueError("y must hold the label of at least one row, got none.")
-    ratios = _check_ratios({"train": train, "valid": valid, "test": test})
+    ratios = check_ratios({"train": train, "valid": valid, "test": test})
     seed = int(random_state) if isinstance(random_state, Integral) else None
     random_state = check_random_state(random_state)
     codes = np.unique(y, return_inverse=True)[1] if stratify else np.zeros(len(y), dtype=int)
@@ -97,14 +97,30 @@ def stratified_split(
     else:
         part_of = _by_group(codes, check_groups(groups, len(y)), ratios, random_state)
     rows = [np.flatnonzero(part_of == part) for part in range(len(PARTS))]
-    split = Split.of(*rows, y=y, ratios=ratios, seed=seed)
+    split = Split.of(*rows, y=y, ratios=ratios, seed=seed, stratified=bool(stratify))
     _warn(split, y, groups is not None)
     return split
 
 
-def _check_ratios(ratios):
-    """Give shares as fractions, as exact as they are written."""
-    exact = {}
+def check_ratios(ratios):
+    """Give shares as fractions, as exact as they are written.
+
+    Parameters
+    ----------
+    ratios : dict of str to float
+        The shares of training, validation and test, by the names that errors use.
+
+    Returns
+    -------
+    exact : dict of str to Fraction
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If one is no share, they do not add up to 1, or the first is 0.
+    """
+    exact, (first, *others) = {}, ratios
     for name, ratio in ratios.items():
         try:
             exact[name] = Fraction(str(ratio))  # 0.7, where Fraction(0.7) is a little less
@@ -117,11 +133,13 @@ def _check_ratios(ratios):
     if sum(exact.values()) != 1:
         written = " + ".join(f"{ratio!s}" for ratio in ratios.values())
         raise ValueError(
-            f"train, valid and test must add up to 1, got {written} = "
+            f"{first}, {' and '.join(others)} must add up to 1, got {written} = "
             f"{float(sum(exact.values()))!r}. Give all three, in decimals."
         )
-    if not exact["train"]:
-        raise ValueError("train must be more than 0, got 0. Leave out valid or test instead.")
+    if not exact[first]:
+        raise ValueError(
+            f"{first} must be more than 0, got 0. Leave out {' or '.join(others)} instead."
+        )
     return exact
 
 
