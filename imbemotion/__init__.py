@@ -14,7 +14,8 @@ Where things are, from the ground up:
 - :mod:`imbemotion.plots`: what a person should see;
 - :mod:`imbemotion.comparison`: strategies side by side on paired folds;
 - :mod:`imbemotion.report`: one page that says what a comparison found;
-- :mod:`imbemotion.samples`: plain lists of dicts, balanced and split.
+- :mod:`imbemotion.samples`: plain lists of dicts, balanced and split;
+- :mod:`imbemotion.config`: settings of a data set, and its balanced training part.
 
 Public names are imported when they are first used, so that ``import imbemotion`` is light
 and PyTorch is loaded only for what needs it.
@@ -32,6 +33,7 @@ _HOMES = {
     "ClassDistributionDisplay": "plots",
     "ComparisonDisplay": "plots",
     "ConfidenceDisplay": "plots",
+    "DataConfig": "config",
     "DataWarning": "_validation",
     "DeepCNN": "networks",
     "FlattenImages": "loading",
@@ -67,6 +69,7 @@ _HOMES = {
     "load_image_folder": "datasets",
     "load_legend": "datasets",
     "load_npz": "datasets",
+    "load_split": "config",
     "macro_f1_scorer": "analysis",
     "make_faces": "datasets",
     "name_groups": "splitting",

@@ -1,0 +1,191 @@
+"""load_split: one part of a data set, of a split that is drawn once and kept in a file."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imbemotion._validation import shorten
+from imbemotion.config._source import read_source
+from imbemotion.samples import balance_samples
+from imbemotion.splitting import Split, name_groups, stratified_split
+
+__all__ = ["DataPart", "load_split"]
+
+_PARTS = {"train": "train", "val": "valid", "test": "test"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DataPart:
+    """One part of a data set; a sequence of its samples, which data loaders of PyTorch take.
+
+    It is recommended to use :func:`load_split`.
+
+    Parameters
+    ----------
+    samples : list of dict of length n
+        With ``"path"``, ``"emotion"`` and, where the strategy is ``"weighted"``, ``"weight"``.
+
+    X : ndarray of str of shape (n,) or ImageArray of shape (n, height, width[, channels])
+        The paths, for an ``ImageLoader``; images where the source holds no files.
+
+    Examples
+    --------
+    >>> part = DataPart([{"path": "a.png", "emotion": "joy"}], np.array(["a.png"]))
+    >>> part
+    DataPart(n_samples=1, counts={'joy': 1})
+    >>> part[0]
+    {'path': 'a.png', 'emotion': 'joy'}
+    """
+
+    samples: list
+    X: Any
+
+    @property
+    def y(self):
+        """The labels, ndarray of shape (n,)."""
+        return np.array([sample["emotion"] for sample in self.samples])
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, row):
+        return self.samples[row]
+
+    def __repr__(self):
+        labels, counts = np.unique(self.y, return_counts=True)
+        counts = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+        return f"DataPart(n_samples={len(self)}, counts={counts})"
+
+
+def load_split(config, split="train"):
+    """Load training, validation or test as a :class:`DataConfig` describes them.
+
+    The first call draws the split and keeps it in ``config.split_indices_path``, later calls
+    read it there, so that the parts never overlap. Only training is balanced.
+
+    Parameters
+    ----------
+    config : DataConfig
+        Where the data are, and how they are split and balanced.
+
+    split : {"train", "val", "test"}, default="train"
+        Which part.
+
+    Returns
+    -------
+    part : DataPart
+        With ``samples``, ``X``, ``y`` and a length.
+
+    Raises
+    ------
+    TypeError
+        If config is no ``DataConfig``.
+
+    ValueError
+        If there is no such part, or the file holds the split of other data or one that was
+        made otherwise than ``config`` says.
+
+    See Also
+    --------
+    stratified_split : The split.
+    balance_samples : The balancing.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from imbemotion import DataConfig, ImageArray, make_faces
+    >>> X, y = make_faces({"happy": 20, "sad": 10}, size=8, random_state=0)
+    >>> with TemporaryDirectory() as folder:
+    ...     paths = ImageArray(X).save(f"{folder}/faces", labels=y)
+    ...     config = DataConfig(
+    ...         dataset_path=f"{folder}/faces", split_indices_path=f"{folder}/split.json"
+    ...     )
+    ...     load_split(config, "train"), load_split(config, "val")
+    (DataPart(n_samples=28, counts={'happy': 14, 'sad': 14}),
+     DataPart(n_samples=4, counts={'happy': 3, 'sad': 1}))
+    """
+    if not hasattr(config, "split_indices_path"):
+        raise TypeError(f"config must be a DataConfig, got {config!r}.")
+    if split not in _PARTS:
+        raise ValueError(f"split must be one of {', '.join(_PARTS)}, got {split!r}.")
+    config = replace(config)  # checks the values once more: they may have been changed
+    source = read_source(config.dataset_path)
+    rows = getattr(_find_split(config, source), _PARTS[split])
+    samples = [
+        {"path": str(source.paths[row]), "emotion": source.y[row].item(), "row": row}
+        for row in rows.tolist()
+    ]
+    if split == "train" and config.balance_emotions:
+        samples = balance_samples(samples, config.balancing_strategy, random_state=config.seed)
+    rows = np.array([sample.pop("row") for sample in samples], dtype=np.int64)
+    return DataPart(samples, source.X[rows])
+
+
+def _find_split(config, source):
+    path = Path(config.split_indices_path)
+    if config.save_split_indices and path.exists():
+        split = Split.load(path, source.y, X=source.X)
+        _check_made_alike(split, config)
+        _check_whole(split, _groups(source, config), config)
+        return split
+    train, valid, test = config.ratios.values()
+    split = stratified_split(
+        source.y, train=train, valid=valid, test=test, stratify=config.use_stratified_split,
+        groups=_groups(source, config), random_state=config.seed,
+    )  # fmt: skip
+    if config.save_split_indices:
+        split.save(path, X=source.X)
+    return split
+
+
+def _groups(source, config):
+    if config.group_by == "none":
+        return None
+    groups = source.groups if config.group_by == "groups" else name_groups(source.paths)
+    if groups is None:
+        raise ValueError(
+            f"group_by='groups' needs groups, and {config.dataset_path} holds none. "
+            "Leave it out, or add them to the source."
+        )
+    return groups
+
+
+def _check_made_alike(split, config):
+    """Refuse a split that was made in another way than is asked for now; None is unknown."""
+    wanted = {
+        "shares": [Fraction(str(ratio)) for ratio in config.ratios.values()],
+        "seed": int(config.seed),
+        "stratified": config.use_stratified_split,
+    }
+    found = {
+        "shares": list(split.ratios.values()),
+        "seed": split.seed,
+        "stratified": split.stratified,
+    }
+    differ = [name for name, value in found.items() if value not in (None, wanted[name])]
+    if differ:
+        said = (f"{name} {_plain(found[name])}, not {_plain(wanted[name])}" for name in differ)
+        raise ValueError(
+            f"{config.split_indices_path} holds a split that was made otherwise than the config "
+            f"says: {'; '.join(said)}. Set the config to that, name another file, or remove it."
+        )
+
+
+def _check_whole(split, groups, config):
+    """Refuse a split that tears apart what is to be kept together."""
+    if groups is None:
+        return
+    parts = [set(groups[rows].tolist()) for rows in split]
+    torn = [group for group in set().union(*parts) if sum(group in part for part in parts) > 1]
+    if torn:
+        raise ValueError(
+            f"{config.split_indices_path} holds a split that tears groups apart: "
+            f"{shorten(sorted(torn), 3)}. Remove it, name another file, or set group_by='none'."
+        )
+
+
+def _plain(value):
+    return " / ".join(f"{float(ratio):g}" for ratio in value) if isinstance(value, list) else value
