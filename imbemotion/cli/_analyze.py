@@ -9,7 +9,6 @@ import typer
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._options import Additional, Debug, Errors, HowBad, Images, Source
-from imbemotion.cli._sources import load_source
 
 __all__ = ["analyze"]
 
@@ -37,10 +36,14 @@ def analyze(
 ):
     """Count the classes of your images, and say what that means for training and testing."""
     from imbemotion.analysis import advise, analyze_distribution
+    from imbemotion.datasets import load_source
 
     with errors_in_one_sentence(debug):
         expected = None if labels is None else [name.strip() for name in labels.split(",")]
-        y = load_source(source, additional, images, size=48, errors=errors).y
+        data = load_source(
+            source, additional=additional or (), images=images, errors=errors, load_content=False
+        )
+        y = data.target
         distribution = analyze_distribution(y, labels=expected, n_folds=folds)
         advice = advise(y, labels=expected, n_folds=folds)
         found = {**distribution, "advice": [item._asdict() for item in advice]}

@@ -28,7 +28,7 @@ from imbemotion.cli._options import (
     Sizing,
     Source,
 )
-from imbemotion.cli._sources import find_groups, load_source
+from imbemotion.cli._sources import find_groups
 from imbemotion.cli._tables import class_table, conclusion, summary_table
 
 __all__ = ["compare", "demo"]
@@ -142,6 +142,8 @@ def compare(
     debug: Debug = False,
 ):
     """Compare balancing strategies on your images, by macro-F1 on paired folds."""
+    from imbemotion.datasets import load_source
+
     with errors_in_one_sentence(debug):
         chosen = _choose(strategies)
         pipeline = _pipeline(
@@ -149,18 +151,18 @@ def compare(
         )
         _check_out(out, track)
         loading = {"size": size, "mode": mode, "resize": resize, "errors": errors}
-        data = load_source(source, additional, images, **loading)
+        data = load_source(source, additional=additional or (), images=images, **loading)
         groups = find_groups(data, group_by)
         name = ", ".join(str(path) for path in (source, *(additional or ())))
-        _show_data(name, data.X, data.y, groups)
+        _show_data(name, data.data, data.target, groups)
         external = None
         if test is not None:
-            external = load_source(test, **loading)[:2]
+            external = load_source(test, **loading, return_X_y=True)
             _show_data(f"{test} (test)", *external, None)
         _run(
-            pipeline, data.X, data.y, chosen, groups=groups, external_test=external, cv=folds,
-            n_repeats=repeats, random_state=seed, n_jobs=jobs, scheduler=scheduler, track=track,
-            folder=out, about={"source": name, "command": _command()},
+            pipeline, data.data, data.target, chosen, groups=groups, external_test=external,
+            cv=folds, n_repeats=repeats, random_state=seed, n_jobs=jobs, scheduler=scheduler,
+            track=track, folder=out, about={"source": name, "command": _command()},
         )  # fmt: skip
 
 

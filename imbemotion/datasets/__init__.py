@@ -6,6 +6,8 @@ from imbemotion.datasets._fer2013 import load_fer2013
 from imbemotion.datasets._folder import load_image_folder
 from imbemotion.datasets._legend import load_legend
 from imbemotion.datasets._npz import load_npz
+from imbemotion.datasets._source import load_source
+from imbemotion.datasets._table import load_table
 
 __all__ = [
     "fetch_facial_expressions",
@@ -13,5 +15,7 @@ __all__ = [
     "load_image_folder",
     "load_legend",
     "load_npz",
+    "load_source",
+    "load_table",
     "make_faces",
 ]

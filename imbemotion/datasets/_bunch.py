@@ -1,14 +1,15 @@
 """What all loaders share: lists of labelled images, what is left out of them, the Bunch."""
 
+import os
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from imbemotion._validation import DataWarning, shorten
-from imbemotion.loading import load_images
+from imbemotion.loading import UnreadableImagesError, load_images
 
 __all__ = [
     "Listing",
@@ -19,6 +20,7 @@ __all__ = [
     "refuse_or_leave_out",
     "take",
     "warn",
+    "warn_of_lookalikes",
 ]
 
 _NAMED = 5  # how many images a warning names
@@ -51,6 +53,16 @@ def check_expected(labels, clean=lambda label: label):
 def warn(message):
     """Warn of something in the data; two functions lie between this one and the user's."""
     warnings.warn(message, DataWarning, stacklevel=5)
+
+
+def warn_of_lookalikes(names, what="classes"):
+    """Warn of names that are the same but for case and spaces."""
+    alike = defaultdict(list)
+    for name in names:
+        alike[normalize(name)].append(name)
+    pairs = [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]
+    if pairs:
+        warn(f"These {what} differ in case or spaces only: {shorten(pairs)}.")
 
 
 def take(listing, rows):
@@ -108,7 +120,9 @@ def _check_known(listing, expected, errors):
     )
 
 
-def make_bunch(listing, *, labels, errors, return_X_y, has_files=True, **loading):
+def make_bunch(
+    listing, *, labels, errors, return_X_y, load_content=True, has_files=True, **loading
+):
     """Check labels, read the images and put everything together.
 
     Parameters
@@ -125,6 +139,10 @@ def make_bunch(listing, *, labels, errors, return_X_y, has_files=True, **loading
     return_X_y : bool
         Whether to give data and target only.
 
+    load_content : bool, default=True
+        Whether to read the images. Otherwise `data` are their names, and of paths only those
+        that do not exist are found.
+
     has_files : bool, default=True
         Whether the names in the listing are those of files.
 
@@ -138,7 +156,10 @@ def make_bunch(listing, *, labels, errors, return_X_y, has_files=True, **loading
     """
     if labels is not None:
         listing = _check_known(listing, labels, errors)
-    data, failures = load_images(listing.images, errors=errors, **loading)
+    if load_content:
+        data, failures = load_images(listing.images, errors=errors, **loading)
+    else:
+        data, failures = _only_names(listing, errors)
     listing = leave_out(listing, {row: reason for row, _, reason in failures})
     _report(listing, labels)
     if return_X_y:
@@ -151,6 +172,21 @@ def make_bunch(listing, *, labels, errors, return_X_y, has_files=True, **loading
         groups=listing.groups,
         skipped=list(listing.skipped),
     )
+
+
+def _only_names(listing, errors):
+    """Give the names in the place of the images, and the files that do not exist."""
+    if errors not in ("raise", "skip"):
+        raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
+    names, failures = np.asarray(listing.names, dtype=str), []
+    if listing.images.dtype.kind == "U":  # paths
+        there = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
+        rows = np.flatnonzero(~there).tolist()
+        failures = [(row, str(names[row]), "does not exist") for row in rows]
+        names = names[there]
+    if failures and (errors == "raise" or not names.size):
+        raise UnreadableImagesError(failures, len(listing.labels))
+    return names, failures
 
 
 def _report(listing, labels):

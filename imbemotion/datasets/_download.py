@@ -33,6 +33,7 @@ def fetch_facial_expressions(
     resize="stretch",
     n_jobs=None,
     errors="raise",
+    load_content=True,
     return_X_y=False,
 ):
     """Load the facial expressions of muxspace, which are downloaded the first time.
@@ -62,6 +63,10 @@ def fetch_facial_expressions(
 
     errors : {"raise", "skip"}, default="raise"
         Whether unreadable images are an error or are left out.
+
+    load_content : bool, default=True
+        Whether to read the images. Otherwise `data` are their paths (ndarray of str), of
+        which only those that do not exist count as unreadable.
 
     return_X_y : bool, default=False
         Whether to return only images and labels.
@@ -119,7 +124,7 @@ def fetch_facial_expressions(
             raise OSError(f"There are no data in {folder}, and download_if_missing is False.")
         _fetch(folder)
     bunch = load_legend(
-        folder / _LEGEND, folder / _IMAGES, errors=errors,
+        folder / _LEGEND, folder / _IMAGES, errors=errors, load_content=load_content,
         size=size, mode=mode, resize=resize, n_jobs=n_jobs,
     )  # fmt: skip
     bunch.groups = name_groups(bunch.filenames)

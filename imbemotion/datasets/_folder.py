@@ -1,19 +1,26 @@
 """Images in one sub-folder per class."""
 
 import os
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from imbemotion._validation import shorten
-from imbemotion.datasets._bunch import Listing, check_expected, make_bunch, normalize, warn
+from imbemotion.datasets._bunch import (
+    Listing,
+    check_expected,
+    leave_out,
+    make_bunch,
+    warn,
+    warn_of_lookalikes,
+)
+from imbemotion.datasets._patterns import check_pattern, read_names
 from imbemotion.images import ImageArray
 from imbemotion.images._manifest import MANIFEST, read_manifest
-from imbemotion.splitting import parent_groups
+from imbemotion.splitting import join_groups, parent_groups
 
-__all__ = ["load_image_folder"]
+__all__ = ["files_in", "load_image_folder", "picture_suffixes"]
 
 _SPLITS = {"train", "test", "val", "valid", "validation"}
 _LAYOUT = "Expected a sub-folder of images per class, such as {folder}/happy/1.png."
@@ -22,12 +29,14 @@ _LAYOUT = "Expected a sub-folder of images per class, such as {folder}/happy/1.p
 def load_image_folder(
     folder,
     *,
+    label_pattern=None,
     size=48,
     mode="gray",
     resize="stretch",
     n_jobs=None,
     labels=None,
     errors="raise",
+    load_content=True,
     return_X_y=False,
 ):
     """Load images from a folder that holds a sub-folder per class.
@@ -41,6 +50,11 @@ def load_image_folder(
     ----------
     folder : str or Path
         The folder.
+
+    label_pattern : str or re.Pattern, default=None
+        A regular expression that finds the label in the path of a picture in the folder
+        (with slashes, anywhere in it), where its folder is not the label: by its group called
+        ``label``, or its first one. A group called ``group`` becomes `groups`.
 
     size : int, tuple of (int, int) or None, default=48
         Height and width of the images; None keeps their own, which must then be the same.
@@ -58,7 +72,12 @@ def load_image_folder(
         The class names to expect; None means any.
 
     errors : {"raise", "skip"}, default="raise"
-        Whether unreadable files and unknown labels are an error or are left out.
+        Whether unreadable files, unknown labels and names that do not match `label_pattern`
+        are an error or are left out.
+
+    load_content : bool, default=True
+        Whether to read the images. Otherwise `data` are their paths (ndarray of str), of
+        which only those that do not exist count as unreadable.
 
     return_X_y : bool, default=False
         Whether to return only images and labels.
@@ -68,7 +87,8 @@ def load_image_folder(
     bunch : Bunch or tuple of (ImageArray, ndarray)
         With `data` (ImageArray), `target` (ndarray of str), `target_names` (the classes,
         sorted), `filenames` (ndarray of str), `groups` (ndarray of int where a manifest names
-        pictures with parents in common, else None) and `skipped` (list of name and reason).
+        pictures with parents in common, ndarray of str by `label_pattern`, else None) and
+        `skipped` (list of name and reason).
         The images are sorted by class, then by path.
 
     Raises
@@ -78,7 +98,7 @@ def load_image_folder(
 
     ValueError
         If it holds no classes, no images or splits such as train and test, if a label is
-        unknown, or a file or the manifest can't be read.
+        unknown, a name does not match, or a file or the manifest can't be read.
 
     Warns
     -----
@@ -104,19 +124,51 @@ def load_image_folder(
     ['happy', 'happy', 'sad']
     """
     folder = Path(folder)
-    paths, classes = _find_pictures(folder, _class_folders(folder))
-    listing = Listing(images=paths, labels=classes, names=paths)
+    listing = _list(folder) if label_pattern is None else _match(folder, label_pattern, errors)
     bunch = make_bunch(
         listing, labels=check_expected(labels), errors=errors, return_X_y=False,
-        size=size, mode=mode, resize=resize, n_jobs=n_jobs,
+        load_content=load_content, size=size, mode=mode, resize=resize, n_jobs=n_jobs,
     )  # fmt: skip
     origins = read_manifest(folder, bunch.filenames)
     if origins is not None:
         parents, made = origins
-        bunch.data = ImageArray(bunch.data, parents=parents, made=made)
-        groups = parent_groups(parents)
-        bunch.groups = groups if groups.max() + 1 < len(groups) else None
+        if load_content:
+            bunch.data = ImageArray(bunch.data, parents=parents, made=made)
+        bunch.groups = _join(bunch.groups, parent_groups(parents))
     return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def _join(groups, by_parents):
+    if by_parents.max() + 1 == len(by_parents):
+        return groups
+    return by_parents if groups is None else join_groups(groups, by_parents)
+
+
+def _list(folder):
+    paths, classes = _find_pictures(folder, _class_folders(folder))
+    return Listing(images=paths, labels=classes, names=paths)
+
+
+def _match(folder, pattern, errors):
+    """List the pictures at any depth whose names tell their labels."""
+    pattern = check_pattern(pattern)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} does not exist or is no folder. Name one of pictures.")
+    pictures, others = _pictures_in(os.fspath(folder))
+    if not pictures:
+        raise ValueError(f"{folder} holds no images. Name a folder of pictures.")
+    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in pictures]
+    labels, groups, reasons = read_names(pattern, names)
+    if reasons and (errors == "raise" or len(reasons) == len(names)):
+        raise ValueError(
+            f"{len(reasons):,} of {len(names):,} pictures in {folder} do not match the label "
+            f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
+            "or leave them out by errors='skip' (--errors skip)."
+        )
+    _warn_of_rest(others, [], [])
+    warn_of_lookalikes(np.unique(labels).tolist())
+    paths = np.array(pictures)
+    return leave_out(Listing(paths, labels, paths, groups), reasons)
 
 
 def _class_folders(folder):
@@ -142,47 +194,51 @@ def _class_folders(folder):
         if legends:
             name = classes[0].name
             warn(f"{folder} holds one class only, {name!r}. load_legend reads {shorten(legends)}.")
-    _warn_of_lookalikes([path.name for path in classes])
+    warn_of_lookalikes([path.name for path in classes], "class folders")
     return classes
-
-
-def _warn_of_lookalikes(names):
-    alike = defaultdict(list)
-    for name in names:
-        alike[normalize(name)].append(name)
-    pairs = [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]
-    if pairs:
-        warn(f"These class folders differ in case or spaces only: {shorten(pairs)}.")
 
 
 def _find_pictures(folder, classes):
     """List the pictures in all class folders and their classes, (n,) each."""
     paths, labels, others, empty = [], [], [], []
     for place in classes:
-        files = sorted(_files_in(place))
-        pictures = [path for path in files if _is_picture(path)]
-        others += [path for path in files if not _is_picture(path)]
+        pictures, rest = _pictures_in(os.fspath(place))
+        others += rest
         empty += [] if pictures else [place.name]
-        paths += map(str, pictures)
+        paths += pictures
         labels += [place.name] * len(pictures)
     if not paths:
         layout = _LAYOUT.format(folder=folder)
         raise ValueError(f"{folder} holds no images in the folders {shorten(empty)}. {layout}")
-    loose = sorted(path for path in folder.iterdir() if path.is_file() and _is_picture(path))
+    suffixes = picture_suffixes()
+    loose = sorted(path for path in folder.iterdir() if path.is_file() and _ends(path, suffixes))
     _warn_of_rest(others, loose, empty)
     return np.array(paths), np.array(labels)
 
 
-def _is_picture(path):
-    """Tell by its suffix whether Pillow may be able to open a file."""
-    kind = Image.registered_extensions().get(path.suffix.lower())
-    return kind in Image.OPEN and not path.name.startswith(".")
+def picture_suffixes():
+    """Give the suffixes, in lower case, of what Pillow may be able to open."""
+    return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 
-def _files_in(folder):
+def _ends(path, suffixes):
+    name = os.path.basename(path)
+    return os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+
+
+def _pictures_in(folder):
+    """List the pictures at any depth, and the other files, both sorted by the parts of paths."""
+    suffixes = picture_suffixes()
+    files = sorted(files_in(folder), key=lambda path: path.split(os.sep))
+    pictures = [path for path in files if _ends(path, suffixes)]
+    return pictures, [path for path in files if not _ends(path, suffixes)]
+
+
+def files_in(folder):
+    """Give the paths of all files at any depth but those whose names begin with a dot."""
     for place, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place, name) for name in files if not name.startswith("."))
+        yield from (os.path.join(place, name) for name in files if not name.startswith("."))
 
 
 def _refuse(error):

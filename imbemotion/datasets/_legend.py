@@ -1,8 +1,5 @@
 """Images whose labels stand in a CSV file."""
 
-import csv
-import os
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +8,22 @@ from imbemotion._validation import shorten
 from imbemotion.datasets._bunch import (
     Listing,
     check_expected,
-    leave_out,
     make_bunch,
     normalize,
     refuse_or_leave_out,
     take,
     warn,
 )
+from imbemotion.datasets._listed import (
+    FILE_COLUMNS,
+    LABEL_COLUMNS,
+    find_files,
+    incomplete,
+    without_conflicts,
+)
+from imbemotion.datasets._rows import choose_column, read_rows
 
 __all__ = ["load_legend"]
-
-_IMAGE_COLUMNS = ("image", "file", "filename", "path", "name", "img")
-_LABEL_COLUMNS = ("emotion", "label", "class", "expression", "target", "category")
-_SEPARATORS = ",;\t|"
-_LINE = object()  # key of the line number in a row: no column can have it
 
 
 def load_legend(
@@ -40,6 +39,7 @@ def load_legend(
     n_jobs=None,
     labels=None,
     errors="raise",
+    load_content=True,
     return_X_y=False,
 ):
     r"""Load images that a CSV file lists with their labels.
@@ -83,6 +83,10 @@ def load_legend(
     errors : {"raise", "skip"}, default="raise"
         Whether missing or unreadable files, missing and unknown labels are an error or are
         left out.
+
+    load_content : bool, default=True
+        Whether to read the images. Otherwise `data` are their paths (ndarray of str), of
+        which only those that do not exist count as unreadable.
 
     return_X_y : bool, default=False
         Whether to return only images and labels.
@@ -133,97 +137,29 @@ def load_legend(
     """
     legend = Path(legend)
     legend = legend / "legend.csv" if legend.is_dir() else legend
-    rows = _read_rows(legend)
-    names = _column(rows, "image", image_column, _IMAGE_COLUMNS)
-    classes = _column(rows, "label", label_column, _LABEL_COLUMNS)
-    paths = _find_images(names, legend.parent, folder)
+    rows = read_rows(legend)
+    names = _column(rows, "image", image_column, FILE_COLUMNS)
+    classes = _column(rows, "label", label_column, LABEL_COLUMNS)
+    paths = find_files(names, legend.parent, folder)
     listing = Listing(
         images=paths,
         labels=np.array([normalize(label) for label in classes]),
         names=np.where(names == "", "An empty cell", paths),
         groups=None if group_column is None else _column(rows, "group", group_column),
     )
-    listing = refuse_or_leave_out(listing, _incomplete(rows, names, listing.labels), errors)
+    reasons = incomplete(rows.places, names, listing.labels)
+    listing = without_conflicts(refuse_or_leave_out(listing, reasons, errors))
     return make_bunch(
-        _distinct(listing), labels=check_expected(labels, normalize),
-        errors=errors, return_X_y=return_X_y,
+        _one_row_per_image(listing), labels=check_expected(labels, normalize),
+        errors=errors, load_content=load_content, return_X_y=return_X_y,
         size=size, mode=mode, resize=resize, n_jobs=n_jobs,
     )  # fmt: skip
 
 
-def _read_rows(path):
-    """Read a CSV file: a dict of cells by column for every row, with its line."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist. Name a CSV file.")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            separator = max(_SEPARATORS, key=file.readline().count)
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=separator, restval="")
-            rows = [{_LINE: reader.line_num} | row for row in reader if _holds_anything(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV file in UTF-8: {error}.") from error
-    if not rows:
-        raise ValueError(f"{path} lists no images. Expected a header and a row per image.")
-    return rows
-
-
-def _holds_anything(row):
-    return any(cell.strip() for column, cell in row.items() if column is not None)
-
-
 def _column(rows, what, wanted, usual=()):
-    """Give the cells of the column of that name, or of the first usual name that is there."""
-    columns = {column.strip().lower(): column for column in rows[0] if isinstance(column, str)}
-    choice = usual if wanted is None else (wanted.strip().lower(),)
-    found = [columns[name] for name in choice if name in columns]
-    if not found:
-        raise ValueError(
-            f"The {what} column must be {' or '.join(choice)}, got the columns "
-            f"{', '.join(columns.values())}. Name it by {what}_column=."
-        )
-    return np.array([row[found[0]].strip() for row in rows])
-
-
-def _find_images(names, beside, folder):
-    """Give the path of every image: where it exists, else where it was expected first."""
-    if folder is not None and not Path(folder).is_dir():
-        raise FileNotFoundError(f"{folder} does not exist or is no folder. Name that of images.")
-    places = [beside / "images", beside] if folder is None else [Path(folder)]
-    places = [place for place in places if place.is_dir()]
-    paths = []
-    for name in names:
-        choice = [os.path.normpath(place / name.replace("\\", "/")) for place in places]
-        paths.append(next(filter(os.path.exists, choice), choice[0]))
-    return np.array(paths)
-
-
-def _incomplete(rows, names, classes):
-    """Say what is missing in rows, by row."""
-    reasons = {}
-    for number, (row, name, label) in enumerate(zip(rows, names, classes, strict=True)):
-        if not name:
-            reasons[number] = f"in line {row[_LINE]} names no image"
-        elif not label:
-            reasons[number] = f"has no label in line {row[_LINE]}"
-    return reasons
-
-
-def _distinct(listing):
-    """Keep one row of every image, and none of those with several labels."""
-    return _one_row_per_image(_without_conflicts(listing))
-
-
-def _without_conflicts(listing):
-    labels_of = defaultdict(set)
-    for path, label in zip(listing.images, listing.labels, strict=True):
-        labels_of[path].add(str(label))
-    reasons = {
-        row: f"is listed with the labels {' and '.join(sorted(labels_of[path]))}"
-        for row, path in enumerate(listing.images)
-        if len(labels_of[path]) > 1
-    }
-    return leave_out(listing, reasons)
+    """Give the cells of a column; empty ones where a line is too short for it."""
+    cells = rows.columns[choose_column(rows.columns, what, wanted, usual)]
+    return np.array(["" if cell is None else str(cell) for cell in cells])
 
 
 def _one_row_per_image(listing):

@@ -37,6 +37,7 @@ def load_npz(
     n_jobs=None,
     labels=None,
     errors="raise",
+    load_content=True,
     return_X_y=False,
 ):
     """Load images and labels from a NumPy archive.
@@ -74,6 +75,10 @@ def load_npz(
 
     errors : {"raise", "skip"}, default="raise"
         Whether missing and unknown labels are an error or such images are left out.
+
+    load_content : bool, default=True
+        Whether to read the images. Otherwise `data` are their names (ndarray of str): the
+        `filenames` or, where there are none, ``"row 0"``, ``"row 1"`` and so on.
 
     return_X_y : bool, default=False
         Whether to return only images and labels.
@@ -118,7 +123,8 @@ def load_npz(
         raise FileNotFoundError(f"{path} does not exist or is no file. Name an .npz archive.")
     with path.open("rb") as file:
         archive = _open(file, path)
-        images = _array(archive, path, "image", image_key, _IMAGE_KEYS)
+        read = _array if load_content else _only_length
+        images = read(archive, path, "image", image_key, _IMAGE_KEYS)
         classes = _array(archive, path, "label", label_key, _LABEL_KEYS)
         files = _optional(archive, path, None, _FILE_KEYS)
         groups = _optional(archive, path, group_key, _GROUP_KEYS)
@@ -132,7 +138,8 @@ def load_npz(
     listing = refuse_or_leave_out(listing, _unlabeled(listing.labels), errors)
     return make_bunch(
         listing, labels=check_expected(labels, normalize), errors=errors, return_X_y=return_X_y,
-        has_files=files is not None, size=size, mode=mode, resize=resize, n_jobs=n_jobs,
+        load_content=load_content, has_files=files is not None,
+        size=size, mode=mode, resize=resize, n_jobs=n_jobs,
     )  # fmt: skip
 
 
@@ -148,6 +155,27 @@ def _open(file, path):
 
 def _array(archive, path, what, key, usual):
     """Read the array of that key, or of the first usual key that is there."""
+    name = _choose(archive, path, what, key, usual)
+    try:
+        return archive[name]
+    except _DAMAGED as error:
+        raise ValueError(f"The array {name} of {path} can't be read: {error}.") from error
+
+
+def _only_length(archive, path, what, key, usual):
+    """Give row numbers in the place of an array, of which only the shape is read."""
+    name = _choose(archive, path, what, key, usual)
+    try:
+        with archive.zip.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            header = getattr(np.lib.format, f"read_array_header_{min(version[0], 2)}_0")
+            shape, _, _ = header(member)
+    except _DAMAGED as error:
+        raise ValueError(f"The array {name} of {path} can't be read: {error}.") from error
+    return np.arange(shape[0]) if shape else np.array(0)
+
+
+def _choose(archive, path, what, key, usual):
     found = [name for name in (usual if key is None else (key,)) if name in archive.files]
     if not found:
         wanted = " or ".join(usual if key is None else (key,))
@@ -155,10 +183,7 @@ def _array(archive, path, what, key, usual):
             f"{path} must hold an array {wanted}, got {', '.join(archive.files)}. "
             f"Name another by {what}_key=."
         )
-    try:
-        return archive[found[0]]
-    except _DAMAGED as error:
-        raise ValueError(f"The array {found[0]} of {path} can't be read: {error}.") from error
+    return found[0]
 
 
 def _optional(archive, path, key, usual):

@@ -1,0 +1,188 @@
+"""Tables of paths and labels: all forms say the same, and what is unclear is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from imbemotion import load_table
+from imbemotion._validation import DataWarning
+from imbemotion.images import ImageArray
+from imbemotion.loading import UnreadableImagesError
+
+LABELS = ["happy", "happy", "sad", "very sad"]
+
+
+@pytest.fixture
+def pool(pictures, tmp_path):
+    """Give a folder with four pictures, 0.png to 3.png, beside the table."""
+    for number, picture in enumerate(pictures[:4]):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def table(**columns):
+    return pd.DataFrame({"path": [f"{n}.png" for n in range(4)], "label": LABELS, **columns})
+
+
+def write(pool, frame, suffix=".csv"):
+    path = pool / f"train{suffix}"
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(path)
+    elif suffix == ".json":
+        path.write_text(json.dumps(frame.to_dict("records")))
+    elif suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n\n" for row in frame.to_dict("records")))
+    else:
+        frame.to_csv(path, index=False, sep={".tsv": "\t"}.get(suffix, ","))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
+def test_all_forms_hold_the_same(suffix, pool, pictures):
+    data = load_table(write(pool, table(person=list("aabb")), suffix), group_column="person")
+    assert isinstance(data.data, ImageArray)
+    assert data.target.tolist() == LABELS
+    assert data.filenames.tolist() == [str(pool / f"{n}.png") for n in range(4)]
+    assert data.groups.tolist() == list("aabb")
+    raw = load_table(write(pool, table(), suffix), size=None).data
+    np.testing.assert_array_equal(np.asarray(raw), pictures[:4])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".parquet"])
+def test_numbers_stay_numbers(suffix, pool):
+    data = load_table(write(pool, table(label=[0, 0, 3, -1]), suffix), load_content=False)
+    assert data.target.dtype.kind == "i"
+    assert data.target.tolist() == [0, 0, 3, -1]
+
+
+@pytest.mark.parametrize("names", [["None", "nan", "NA", "null"], ["01", "1", "2", "3"]])
+def test_text_that_looks_like_something_else_stays_text(names, pool):
+    data = load_table(write(pool, table(label=names)), load_content=False)
+    assert data.target.tolist() == [name.lower() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [("Image_Path", "Emotion"), ("FILE", "class"), ("img path", "Target"), ("filename", "label")],
+)
+def test_usual_names_are_found_in_any_case(image, label, pool):
+    frame = table().rename(columns={"path": image, "label": label})
+    assert load_table(write(pool, frame), load_content=False).target.tolist() == LABELS
+
+
+def test_two_columns_that_may_be_meant_are_one_too_many(pool):
+    path = write(pool, table(emotion=LABELS))
+    with pytest.raises(
+        ValueError, match=r"label column may be emotion or label, of the columns path, label, em"
+    ):
+        load_table(path)
+    assert load_table(path, label_column="emotion", load_content=False).target.tolist() == LABELS
+
+
+def test_a_column_that_is_not_there_is_refused(pool):
+    path = write(pool, table())
+    with pytest.raises(ValueError, match="got the columns path, label"):
+        load_table(path, label_column="mood")
+    with pytest.raises(ValueError, match="The image column must be image or file"):
+        load_table(write(pool, table().drop(columns="path")))
+
+
+def test_a_list_that_is_balanced_keeps_its_rows(pool):
+    path = write(pool, table().iloc[[0, 1, 2, 2, 3, 3]])
+    with pytest.warns(DataWarning, match="lists 4 images in 6 rows"):
+        data = load_table(path)
+    assert data.target.tolist() == [LABELS[n] for n in (0, 1, 2, 2, 3, 3)]
+    assert data.data.parents[:, 0].tolist() == [0, 1, 2, 2, 3, 3]
+
+
+def test_an_image_with_two_labels_is_left_out(pool):
+    frame = pd.concat([table(), table().iloc[:1].assign(label="sad")])
+    with pytest.warns(DataWarning, match=r"0\.png is listed with the labels happy and sad"):
+        data = load_table(write(pool, frame), load_content=False)
+    assert data.target.tolist() == LABELS[1:]
+    assert len(data.skipped) == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_rows_without_a_label_are_refused_or_left_out(suffix, pool):
+    path = write(pool, table(label=["happy", None, "sad", "sad"]), suffix)
+    with pytest.raises(ValueError, match=r"1\.png has no label in (line 3|object 2|row 1)"):
+        load_table(path)
+    with pytest.warns(DataWarning, match="Left out 1"):
+        data = load_table(path, errors="skip", load_content=False)
+    assert data.target.tolist() == ["happy", "sad", "sad"]
+
+
+@pytest.mark.parametrize("load_content", [True, False])
+def test_missing_files_are_found_with_and_without_reading(load_content, pool):
+    path = write(pool, table())
+    (pool / "2.png").unlink()
+    with pytest.raises(UnreadableImagesError, match=r"row 2: .*2\.png does not exist"):
+        load_table(path, load_content=load_content)
+    with pytest.warns(DataWarning, match=r"2\.png does not exist"):
+        data = load_table(path, load_content=load_content, errors="skip")
+    assert data.target.tolist() == ["happy", "happy", "very sad"]
+    assert [name[-5:] for name in data.filenames] == ["0.png", "1.png", "3.png"]
+
+
+def test_a_group_that_is_not_known_is_one_of_its_own(pool):
+    path = write(pool, table(person=["ann", None, "ann", None]))
+    groups = load_table(path, group_column="person", load_content=False).groups
+    assert groups[0] == groups[2]
+    assert len(set(groups)) == 3
+
+
+def test_paths_are_relative_to_the_folder_or_to_the_current_one(pool, tmp_path, monkeypatch):
+    (tmp_path / "lists").mkdir()
+    path = write(tmp_path / "lists", table())
+    assert load_table(path, pool, load_content=False).filenames[0] == str(pool / "0.png")
+    monkeypatch.chdir(pool)
+    assert load_table(path, load_content=False).filenames.tolist()[0] == "0.png"
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        load_table(path, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", '{"path": "1.png"}', "must hold a list of objects"),
+        ("a.json", "[{", "is not JSON"),
+        ("a.jsonl", '{"path": "0.png", "label": "joy"}\n[1]\n', "Line 2 of .* must be an object"),
+        ("a.jsonl", "{\n", "Line 1 of .* is not JSON"),
+        ("a.csv", "path,label\n", "lists no images"),
+        ("a.csv", "", "lists no images"),
+        ("a.json", '[{"path": "0.png", "label": {"a": 1}}]', "must be text or numbers"),
+        ("a.json", '[{"path": "0.png", "label": 1}, {"path": "1.png", "label": "b"}]', "int, str"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_a_sentence(name, text, message, pool):
+    (pool / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_table(pool / name)
+
+
+def test_a_parquet_file_without_pyarrow_is_a_sentence(pool, monkeypatch):
+    def missing(path):
+        raise ImportError("Unable to find a usable engine")
+
+    monkeypatch.setattr(pd, "read_parquet", missing)
+    (pool / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ImportError, match="pip install pyarrow"):
+        load_table(pool / "a.parquet")
+
+
+def test_a_table_that_does_not_exist_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no\.csv does not exist"):
+        load_table(tmp_path / "no.csv")
+
+
+def test_labels_that_are_expected_are_checked_in_any_case(pool):
+    path = write(pool, table(label=["HAPPY", "happy ", "Sad", "Very  sad"]))
+    data = load_table(path, labels=["Happy", "SAD", "very sad"], load_content=False)
+    assert data.target.tolist() == LABELS
+    with pytest.raises(ValueError, match="Unknown label: 'very sad'"):
+        load_table(path, labels=["happy", "sad"])
