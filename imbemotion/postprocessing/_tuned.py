@@ -4,13 +4,12 @@ from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils import Bunch, get_tags, indexable
+from sklearn.utils import Bunch, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,13 +26,14 @@ from imbemotion._validation import (
 )
 from imbemotion.postprocessing._folds import make_splits
 from imbemotion.postprocessing._held_out import log_probabilities, pool, predict_held_out
+from imbemotion.postprocessing._offsets import OffsetClassifierMixin
 from imbemotion.postprocessing._scores import make_score
 from imbemotion.postprocessing._search import find_offsets, order_classes
 
 __all__ = ["TunedOffsetClassifierCV"]
 
 
-class TunedOffsetClassifierCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
     r"""Shift a classifier's log-probabilities, class by class, to where a score is highest.
 
     A classifier that was trained on skewed data seldom predicts rare classes, and most
@@ -138,6 +138,7 @@ class TunedOffsetClassifierCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
     0.47
     """
 
+    _offsets = "best_offsets_"
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "scoring": [StrOptions(set(get_scorer_names())), callable],
@@ -261,69 +262,15 @@ class TunedOffsetClassifierCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 
     def _keep(self, path, places):
         """Keep what was found, given the places of ``classes_`` in the order of the search."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        self._take_names()
         self._tie_order = np.argsort(places)  # columns, rare classes first
         self.cv_results_ = {"offsets": path.offsets[:, places], "scores": path.scores}
         self.best_offsets_ = path.offsets[-1, places]
         self.best_score_ = float(path.scores[-1])
 
-    @property
-    def classes_(self):
-        """The labels, (n_classes,)."""
-        return self.estimator_.classes_
-
-    def predict(self, X):
-        """Predict labels, with the offsets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The predicted labels.
-        """
-        shifted = self._shift(X)[:, self._tie_order]
-        return self.classes_[self._tie_order[shifted.argmax(axis=1)]]
-
-    def predict_proba(self, X):
-        """Give probabilities times the exponential of the offsets, scaled to sum 1.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            The largest of a row is that of the predicted label. They are as if the shares of
-            the classes were others; those of the data are in ``estimator_.predict_proba``.
-        """
-        return softmax(self._shift(X), axis=1)
-
-    def predict_log_proba(self, X):
-        """Give logarithms of ``predict_proba``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            -inf where the classifier gives probability 0.
-        """
-        return log_softmax(self._shift(X), axis=1)
-
-    def _shift(self, X):
-        check_is_fitted(self, "best_offsets_")
-        return log_probabilities(self.estimator_, X) + self.best_offsets_
+    def _decide(self, log_proba):
+        """Choose columns, rare classes first among equals, (n_samples,)."""
+        return self._tie_order[log_proba[:, self._tie_order].argmax(axis=1)]
 
     def _scorer(self):
         scorer = check_scoring(self.estimator, scoring=self.scoring)
@@ -373,10 +320,3 @@ class TunedOffsetClassifierCV(ClassifierMixin, MetaEstimatorMixin, BaseEstimator
                 method_mapping=MethodMapping().add(caller="fit", callee="score"),
             )
         )
-
-    def __sklearn_tags__(self):
-        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        if inner.classifier_tags is not None:
-            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
-        return tags
