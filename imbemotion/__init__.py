@@ -48,6 +48,7 @@ _HOMES = {
     "LDAMLoss": "losses",
     "LogitAdjustedLoss": "losses",
     "PretrainedCNN": "networks",
+    "PriorCorrectedClassifier": "postprocessing",
     "RandomSampler": "samplers",
     "ResidualCNN": "networks",
     "SmallCNN": "networks",

@@ -21,6 +21,7 @@ from imbemotion import (
     ImageADASYN,
     ImageLoader,
     ImageSMOTE,
+    PriorCorrectedClassifier,
     RandomSampler,
     TunedOffsetClassifierCV,
 )
@@ -35,6 +36,7 @@ SAMPLERS = [*FLAT_SAMPLERS, AugmentationSampler(random_state=0)]  # the last tak
 TRANSFORMERS = [ImageLoader(size=8), FlattenImages()]
 CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0),
+    PriorCorrectedClassifier(LogisticRegression(C=1)),
     TunedOffsetClassifierCV(LogisticRegression(C=1), cv=3, random_state=0),
 ]
 ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
