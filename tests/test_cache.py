@@ -369,12 +369,12 @@ def test_processes_fill_one_cache_together(files, cache):
 
 def test_a_process_goes_on_where_no_other_one_is_at_work(files, cache, decoded, monkeypatch):
     def meanwhile(*arguments):
-        monkeypatch.setattr(_cache, "decode_into", original)
+        monkeypatch.setattr(_batches.PictureReader, "decode_into", original)
         load(files[1:4], cache)
         return original(*arguments)
 
-    original = _cache.decode_into
-    monkeypatch.setattr(_cache, "decode_into", meanwhile)
+    original = _batches.PictureReader.decode_into
+    monkeypatch.setattr(_batches.PictureReader, "decode_into", meanwhile)
     monkeypatch.setattr(_cache, "_CHUNK", 3)
     monkeypatch.setattr(_cache.secrets, "randbelow", lambda n_chunks: n_chunks - 1)
     load(files, cache)

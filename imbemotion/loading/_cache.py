@@ -11,12 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import PIL
-from PIL import ImageFile, features
 
 from imbemotion import __version__
-from imbemotion.loading._batches import decode_into, find_shape
-from imbemotion.loading._framing import Target
 from imbemotion.loading._store import PixelStore
 
 __all__ = ["CacheWarning", "make_folder", "read_cached"]
@@ -53,24 +49,23 @@ class _Job(NamedTuple):
     sources: list
     keys: list  # None for what is not kept
     shape: tuple  # of a picture
-    target: Target
-    n_jobs: int | None
+    reader: object  # such as a PictureReader
 
     def decode(self, pixels, numbers):
-        return decode_into(pixels, self.sources, numbers, self.target, self.n_jobs)
+        return self.reader.decode_into(pixels, self.sources, numbers)
 
 
-def read_cached(sources, target, n_jobs, folder):
+def read_cached(sources, reader, folder):
     """Give pixels, the row of every source in them, and the reasons of unreadable ones.
 
     The pixels are the mapped file where it holds all that can be read, and lie in memory
     where something was not kept: no file, a file written just now, a disk that is full.
     """
-    shape, reasons = find_shape(sources, target)
+    shape, reasons = reader.find_shape(sources)
     rows, pixels = np.full(len(sources), -1), np.empty((0, *shape), dtype=np.uint8)
-    job = _Job(sources, [_key_of(source) for source in sources], shape, target, n_jobs)
+    job = _Job(sources, [_key_of(source) for source in sources], shape, reader)
     if len(reasons) < len(sources):
-        store = PixelStore(folder / _stem(shape, target), shape, job.keys)
+        store = PixelStore(folder / _stem(shape, reader), shape, job.keys)
         with _warned(folder):
             pixels, rows = store.find(job.keys)
             missing = [n for n in _missing(rows, reasons) if job.keys[n] is not None]
@@ -106,7 +101,7 @@ def _warned(folder):
             f"The cache_dir {str(folder)!r} can't be used: {error}. The images that it lacks "
             "are decoded again whenever they are loaded. Choose a folder that can be written.",
             CacheWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -125,12 +120,10 @@ def _key_of(source):
     return hashlib.blake2b(identity, digest_size=16).digest()
 
 
-def _stem(shape, target):
+def _stem(shape, reader):
     """Name the files of a store by all that decides about the pixels besides the picture."""
-    decoders = [features.version(name) for name in ("jpg", "libjpeg_turbo", "webp")]
-    makers = [__version__, PIL.__version__, *decoders, ImageFile.LOAD_TRUNCATED_IMAGES]
-    tag = hashlib.blake2b(repr(makers).encode(), digest_size=4).hexdigest()
-    way = "own" if target.size is None else target.resize
+    way, makers = reader.way()
+    tag = hashlib.blake2b(repr([__version__, *makers]).encode(), digest_size=4).hexdigest()
     return f"{'x'.join(map(str, shape))}-{way}-{tag}"
 
 

@@ -6,18 +6,27 @@ import numpy as np
 
 from imbemotion._validation import holds_paths
 from imbemotion.images import ImageArray
-from imbemotion.loading._batches import decode_into, find_shape
+from imbemotion.loading._batches import PictureReader
 from imbemotion.loading._cache import make_folder, read_cached
 from imbemotion.loading._decoding import name_of
 from imbemotion.loading._errors import UnreadableImagesError
 from imbemotion.loading._framing import Target
 from imbemotion.loading._items import as_items, distinct
 
-__all__ = ["MODES", "RESIZE", "as_images", "check_size", "load_images"]
+__all__ = [
+    "ERRORS",
+    "MODES",
+    "RESIZE",
+    "as_images",
+    "check_option",
+    "check_size",
+    "load_images",
+    "read_items",
+]
 
 MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 RESIZE = ("stretch", "crop", "pad")
-_ERRORS = ("raise", "skip")
+ERRORS = ("raise", "skip")
 
 
 def check_size(size):
@@ -30,7 +39,8 @@ def check_size(size):
     return int(pair[1]), int(pair[0])
 
 
-def _check_option(name, value, options):
+def check_option(name, value, options):
+    """Check that a value is one of the options."""
     if value not in options:
         raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}.")
 
@@ -48,12 +58,12 @@ def _as_it_stands(items, target):
     return None
 
 
-def _decode_all(sources, target, n_jobs):
+def _decode_all(sources, reader):
     """Give pixels, the row of every source in them, and the reasons of unreadable ones."""
-    shape, reasons = find_shape(sources, target)
+    shape, reasons = reader.find_shape(sources)
     pixels = np.empty((len(sources), *shape), dtype=np.uint8)
     numbers = range(len(reasons), len(sources))
-    reasons.update(decode_into(pixels, sources, numbers, target, n_jobs))
+    reasons.update(reader.decode_into(pixels, sources, numbers))
     return pixels, np.arange(len(sources)), reasons
 
 
@@ -75,6 +85,23 @@ def _images_at(pixels, places):
     parents = np.full(last - first + 1, -1)
     parents[places - first] = np.arange(len(places))
     return ImageArray(pixels[first : last + 1], parents=parents)[places - first]
+
+
+def read_items(items, reader, folder, errors):
+    """Read items by a reader, every distinct one once; give images and failures."""
+    sources, numbers = distinct(items)
+    if folder is None or not isinstance(sources, list):
+        pixels, places, reasons = _decode_all(sources, reader)
+    else:
+        pixels, places, reasons = read_cached(sources, reader, folder)
+    failures = [
+        (row, name_of(items[row]), reasons[number])
+        for row, number in enumerate(numbers)
+        if number in reasons
+    ]
+    if failures and (errors == "raise" or len(failures) == len(items)):
+        raise UnreadableImagesError(failures, len(items))
+    return _gather(items, pixels, places, numbers, reasons), failures
 
 
 def as_images(X):
@@ -163,25 +190,13 @@ def load_images(
     >>> failures
     [(1, 'nowhere.png', 'does not exist')]
     """
-    _check_option("mode", mode, MODES)
-    _check_option("resize", resize, RESIZE)
-    _check_option("errors", errors, _ERRORS)
+    check_option("mode", mode, MODES)
+    check_option("resize", resize, RESIZE)
+    check_option("errors", errors, ERRORS)
     target = Target(check_size(size), MODES[mode], resize)
     folder = None if cache_dir is None else make_folder(cache_dir)
     items = as_items(items)
     standing = _as_it_stands(items, target)
     if standing is not None:
         return standing, []
-    sources, numbers = distinct(items)
-    if folder is None or not isinstance(sources, list):
-        pixels, places, reasons = _decode_all(sources, target, n_jobs)
-    else:
-        pixels, places, reasons = read_cached(sources, target, n_jobs, folder)
-    failures = [
-        (row, name_of(items[row]), reasons[number])
-        for row, number in enumerate(numbers)
-        if number in reasons
-    ]
-    if failures and (errors == "raise" or len(failures) == len(items)):
-        raise UnreadableImagesError(failures, len(items))
-    return _gather(items, pixels, places, numbers, reasons), failures
+    return read_items(items, PictureReader(target, n_jobs), folder, errors)
