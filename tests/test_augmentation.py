@@ -55,10 +55,16 @@ def affine(angle=0, translate=(0, 0), scale=1.0, shear=(0, 0)):
 
 MOVES = np.array([[4, 3], [-5, 2], [-3, -6], [2, -1]])
 CORNERS = np.array([[0, 0], [WIDTH - 1, 0], [WIDTH - 1, HEIGHT - 1], [0, HEIGHT - 1]])
+MIDDLE = np.array([WIDTH / 2, HEIGHT / 2])
 GEOMETRY = {
     "rotation": ({"rotation": 15}, functional.rotate, (15,)),
     "translation": ({"translation": (5 / WIDTH, -3 / HEIGHT)}, *affine(translate=(5, -3))),
     "scale": ({"scale": 1.2}, *affine(scale=1.2)),
+    "scales": (
+        {"scale": (1.3, 0.8)},
+        functional.perspective,
+        (CORNERS.tolist(), (MIDDLE + (1.3, 0.8) * (CORNERS - MIDDLE)).tolist()),
+    ),
     "shear": ({"shear": (10, 5)}, *affine(shear=(10, 5))),
     "perspective": (
         {"corners": MOVES / (WIDTH, HEIGHT)},
@@ -158,6 +164,33 @@ def test_changing_one_limit_leaves_the_other_draws_as_they_were():
     assert second["rotation"] == 9 * first["rotation"]
 
 
+def test_pairs_of_limits_are_vertical_and_horizontal():
+    seeds = np.arange(2000)
+    drawn = Augmentation(translation=(0.1, 0.3), scale=(0.0, 0.2)).draw(seeds)
+    np.testing.assert_allclose(np.abs(drawn["translation"]).max(axis=0), (0.3, 0.1), rtol=0.01)
+    np.testing.assert_array_equal(drawn["scale"][:, 1], 1)
+    assert (drawn["scale"][:, 0].min(), drawn["scale"][:, 0].max()) == pytest.approx(
+        (0.8, 1.2), abs=0.01
+    )
+    apart, both = (Augmentation(scale=limit).draw(seeds)["scale"] for limit in ((0.2, 0.2), 0.2))
+    np.testing.assert_array_equal(both[:, 0], both[:, 1])  # proportions are kept
+    np.testing.assert_array_equal(apart[:, 0], both[:, 0])
+    assert abs(np.corrcoef(apart.T)[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("shape", [(24, 20), (24, 20, 3), (88, 256)])
+def test_whole_shifts_move_pixels_and_mix_none(shape):
+    images, policy = pictures(60, shape), Augmentation.preset("none")
+    policy.set_params(translation=(0.1, 0.3), border="constant", whole_shifts=True)
+    shares = policy.draw(np.arange(60))["translation"]
+    steps = np.rint(shares * (shape[1], shape[0])).astype(int).tolist()
+    for image, shifted, (x, y) in zip(images, policy(images, np.arange(60)), steps, strict=True):
+        room = np.pad(image, [(24, 24), (80, 80), (0, 0)][: image.ndim])
+        expected = room[24 - y : 24 - y + shape[0], 80 - x : 80 - x + shape[1]]
+        np.testing.assert_array_equal(shifted, expected)
+    assert len(set(map(tuple, steps))) > 20
+
+
 def test_a_policy_is_an_estimator_as_far_as_parameters_go():
     policy = Augmentation(rotation=15, erasing=0.5)
     assert clone(policy).get_params() == policy.get_params()
@@ -165,13 +198,13 @@ def test_a_policy_is_an_estimator_as_far_as_parameters_go():
     assert policy.set_params(rotation=5).rotation == 5
 
 
-@pytest.mark.parametrize("name", ["none", "light", "emotion", "strong", "leaf"])
+@pytest.mark.parametrize("name", ["none", "light", "emotion", "strong", "leaf", "roll"])
 def test_policies_survive_json(name, tmp_path):
     policy = Augmentation.preset(name)
     text = policy.to_json(tmp_path / "policy.json")
     for source in (text, tmp_path / "policy.json", str(tmp_path / "policy.json")):
         assert Augmentation.from_json(source).get_params() == policy.get_params()
-    assert json.loads(text) == policy.get_params()
+    assert json.loads(text) == json.loads(json.dumps(policy.get_params()))  # lists for tuples
 
 
 @pytest.mark.parametrize(
@@ -182,6 +215,9 @@ def test_policies_survive_json(name, tmp_path):
         (lambda: Augmentation.preset("wild"), "Presets are none, light"),
         (lambda: Augmentation.from_json('{"rotate": 5}'), "has no rotate"),
         (lambda: Augmentation.from_json('{"hue": 5}'), "'hue' parameter"),
+        (lambda: Augmentation(scale=(0.1, 1)).draw([0]), r"pair .*0.0, 1.0\), got \(0.1, 1\)"),
+        (lambda: Augmentation(translation=(0.1,)).draw([0]), r"'translation' .* got \(0.1,\)"),
+        (lambda: Augmentation.from_json('{"scale": [1, "a"]}'), r"'scale' .* got \(1, 'a'\)"),
     ],
 )
 def test_wrong_settings_are_one_clear_sentence(make, error):

@@ -14,7 +14,7 @@ from imbemotion._validation import (
     validate_parameter_constraints,
 )
 from imbemotion.augmentation._applying import apply_parameters
-from imbemotion.augmentation._parameters import draw_parameters
+from imbemotion.augmentation._parameters import draw_parameters, in_whole_pixels
 from imbemotion.augmentation._warping import BORDERS, INTERPOLATIONS
 
 __all__ = ["Augmentation"]
@@ -22,6 +22,7 @@ __all__ = ["Augmentation"]
 _SHARE = [Interval(Real, 0, 1, closed="both")]
 _LIMIT = [Interval(Real, 0, 1, closed="left")]
 _STRENGTH = [Interval(Real, 0, None, closed="left")]
+_OR_A_PAIR = [tuple, list]
 
 
 class Augmentation(BaseEstimator):
@@ -39,11 +40,12 @@ class Augmentation(BaseEstimator):
     rotation : float, default=10.0
         Most degrees of rotation, either way.
 
-    translation : float, default=0.06
-        Most shift, as a share of width and height.
+    translation : float or tuple of (float, float), default=0.06
+        Most shift, as a share of height and width; or one limit for each, vertical first.
 
-    scale : float, default=0.1
-        Most change of size: factors from ``1 - scale`` to ``1 + scale``.
+    scale : float or tuple of (float, float), default=0.1
+        Most change of size: factors from ``1 - scale`` to ``1 + scale``. Two limits, of
+        height and of width, stretch an image: each has a factor of its own.
 
     shear : float, default=0.0
         Most degrees of shear along each axis.
@@ -81,6 +83,10 @@ class Augmentation(BaseEstimator):
     interpolation : {"linear", "cubic", "nearest"}, default="linear"
         How pixels between pixels are found.
 
+    whole_shifts : bool, default=False
+        Whether shifts are rounded to whole pixels, which keeps rows and columns sharp: those
+        of a piano roll are pitches and steps of time.
+
     See Also
     --------
     AugmentationSampler : Over-sample with such changes.
@@ -103,8 +109,8 @@ class Augmentation(BaseEstimator):
     _parameter_constraints: dict = {
         "flip": _SHARE,
         "rotation": [Interval(Real, 0, 180, closed="both")],
-        "translation": _SHARE,
-        "scale": _LIMIT,
+        "translation": _SHARE + _OR_A_PAIR,
+        "scale": _LIMIT + _OR_A_PAIR,
         "shear": [Interval(Real, 0, 90, closed="left")],
         "perspective": _LIMIT,
         "brightness": _STRENGTH,
@@ -117,6 +123,7 @@ class Augmentation(BaseEstimator):
         "erasing": _SHARE,
         "border": [StrOptions(set(BORDERS))],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "whole_shifts": ["boolean"],
     }
 
     def __init__(
@@ -138,6 +145,7 @@ class Augmentation(BaseEstimator):
         erasing=0.0,
         border="reflect",
         interpolation="linear",
+        whole_shifts=False,
     ):
         self.flip = flip
         self.rotation = rotation
@@ -155,6 +163,7 @@ class Augmentation(BaseEstimator):
         self.erasing = erasing
         self.border = border
         self.interpolation = interpolation
+        self.whole_shifts = whole_shifts
 
     @classmethod
     def preset(cls, name):
@@ -162,10 +171,13 @@ class Augmentation(BaseEstimator):
 
         Parameters
         ----------
-        name : {"none", "light", "emotion", "strong", "leaf"}
+        name : {"none", "light", "emotion", "strong", "leaf", "roll"}
             ``"none"`` changes nothing; ``"light"`` mirrors, turns and brightens a little;
             ``"emotion"`` is the default, what a face allows; ``"strong"`` adds perspective,
             erasing, shear and colour; ``"leaf"`` turns objects without an upright any way.
+            ``"roll"`` is for piano rolls: it transposes by whole semitones, up to 4 either
+            way on 88 keys, shifts in time by up to a tenth of the width, changes the tempo by
+            up to 15 % and the velocity by up to 25 %; silence stays black.
 
         Returns
         -------
@@ -205,10 +217,7 @@ class Augmentation(BaseEstimator):
         ValueError
             If a limit is out of its range.
         """
-        # as _validate_params does, in half of its time, which small batches feel
-        validate_parameter_constraints(
-            self._parameter_constraints, vars(self), caller_name=type(self).__name__
-        )
+        self._validate_params()
         return draw_parameters(self, np.asarray(seeds, dtype=np.uint64))
 
     def apply(self, images, parameters):
@@ -243,7 +252,23 @@ class Augmentation(BaseEstimator):
                 f"Expected one set of parameters per image, got {len(parameters)} for "
                 f"{len(images)} images."
             )
+        if self.whole_shifts:
+            parameters = in_whole_pixels(parameters, *images.shape[1:3])
         return apply_parameters(images, parameters, self.border, self.interpolation)
+
+    def _validate_params(self):
+        """Check as scikit-learn does, in half of its time, which small batches feel."""
+        validate_parameter_constraints(
+            self._parameter_constraints, vars(self), caller_name=type(self).__name__
+        )
+        for name, (limit, *_) in (("translation", _SHARE), ("scale", _LIMIT)):
+            pair = getattr(self, name)
+            is_pair = not isinstance(pair, Real)
+            if is_pair and not (len(pair) == 2 and all(map(limit.is_satisfied_by, pair))):
+                raise ValueError(
+                    f"The {name!r} parameter must be one limit or a pair (vertical, horizontal), "
+                    f"each {limit}, got {pair!r}."
+                )
 
     def __call__(self, images, seeds):
         """Draw and apply in one step.
@@ -311,9 +336,13 @@ class Augmentation(BaseEstimator):
         unknown = sorted(set(limits) - set(cls().get_params()))
         if unknown:
             raise ValueError(f"An augmentation has no {', '.join(unknown)}.")
-        policy = cls(**limits)
+        policy = cls(**{name: _unlisted(value) for name, value in limits.items()})
         policy._validate_params()
         return policy
+
+
+def _unlisted(value):
+    return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
 
 
 _NOTHING = dict.fromkeys(
@@ -332,5 +361,9 @@ _PRESETS = {
     "leaf": {
         "rotation": 180, "translation": 0.1, "scale": 0.2, "shear": 5, "brightness": 0.3,
         "contrast": 0.3, "saturation": 0.2, "hue": 0.02, "blur": 0.5,
+    },
+    "roll": _NOTHING | {
+        "translation": (0.05, 0.1), "scale": (0.0, 0.15), "brightness": 0.25,
+        "border": "constant", "whole_shifts": True,
     },
 }  # fmt: skip

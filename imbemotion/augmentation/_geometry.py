@@ -10,7 +10,7 @@ def leaves_in_place(parameters):
     return (
         ~parameters["flip"]
         & (parameters["rotation"] == 0)
-        & (parameters["scale"] == 1)
+        & (parameters["scale"] == 1).all(axis=1)
         & (parameters["translation"] == 0).all(axis=1)
         & (parameters["shear"] == 0).all(axis=1)
         & (parameters["corners"] == 0).all(axis=(1, 2))
@@ -48,19 +48,19 @@ def _inverse_affine(parameters, size):
 
     Forwards, with y pointing down, they are new = centre + translation + R S D (old - centre):
     R turns counter-clockwise by an angle a, R = [[cos a, sin a], [-sin a, cos a]];
-    S = [[1, -p], [-q, 1 + p q]] shears by the tangents p and q; D is the scale, its x negative
-    in a flip. Both R and S have a determinant of 1.
+    S = [[1, -p], [-q, 1 + p q]] shears by the tangents p and q; D are the scales, that of x
+    negative in a flip. Both R and S have a determinant of 1.
     """
     angle = np.deg2rad(parameters["rotation"])
     cos, sin = np.cos(angle), np.sin(angle)
     p, q = np.tan(np.deg2rad(parameters["shear"])).T
-    scale = parameters["scale"]
-    scale_x = np.where(parameters["flip"], -scale, scale)
+    scale_x, scale_y = parameters["scale"].T
+    scale_x = np.where(parameters["flip"], -scale_x, scale_x)
     matrices = _identities(len(parameters))
     matrices[:, 0, 0] = ((1 + p * q) * cos + p * sin) / scale_x
     matrices[:, 0, 1] = (p * cos - (1 + p * q) * sin) / scale_x
-    matrices[:, 1, 0] = (q * cos + sin) / scale
-    matrices[:, 1, 1] = (cos - q * sin) / scale
+    matrices[:, 1, 0] = (q * cos + sin) / scale_y
+    matrices[:, 1, 1] = (cos - q * sin) / scale_y
     centre = (size - 1) / 2
     moved = centre + parameters["translation"] * size  # (n, 2)
     matrices[:, :2, 2] = centre - np.einsum("nij,nj->ni", matrices[:, :2, :2], moved)

@@ -1,17 +1,19 @@
 """What is done to single images: the parameters, and how they are drawn from seeds."""
 
+from numbers import Real
+
 import numpy as np
 
 from imbemotion._draws import uniforms
 
-__all__ = ["PARAMETERS", "draw_parameters", "neutral_parameters"]
+__all__ = ["PARAMETERS", "draw_parameters", "in_whole_pixels", "neutral_parameters"]
 
 PARAMETERS = np.dtype(
     [
         ("flip", np.bool_),
         ("rotation", np.float64),  # degrees, counter-clockwise
         ("translation", np.float64, 2),  # x and y, in shares of width and height
-        ("scale", np.float64),  # factor
+        ("scale", np.float64, 2),  # factors of x and y
         ("shear", np.float64, 2),  # degrees, along x and y
         ("corners", np.float64, (4, 2)),  # moves of the corners, clockwise from the top left
         ("brightness", np.float64),  # factors
@@ -46,12 +48,15 @@ def draw_parameters(policy, seeds):
     Every parameter has random numbers of its own, so that changing one limit of a policy
     leaves what the others draw as it was.
     """
-    u = uniforms(seeds, 27)
+    u = uniforms(seeds, 28)
     parameters = neutral_parameters(seeds)
     parameters["flip"] = u[:, 0] < policy.flip
     parameters["rotation"] = _around_zero(u[:, 1], policy.rotation)
-    parameters["translation"] = _around_zero(u[:, 2:4], policy.translation)
-    parameters["scale"] = _around_one(u[:, 4], policy.scale)
+    parameters["translation"] = _around_zero(u[:, 2:4], _along_x_and_y(policy.translation))
+    across, down = _along_x_and_y(policy.scale)
+    own = 4 if isinstance(policy.scale, Real) else 27  # one factor for both, or one for each
+    parameters["scale"][:, 0] = _around_one(u[:, 4], across)
+    parameters["scale"][:, 1] = _around_one(u[:, own], down)
     parameters["shear"] = _around_zero(u[:, 5:7], policy.shear)
     parameters["corners"] = u[:, 7:15].reshape(-1, 4, 2) * _INWARD * policy.perspective / 2
     parameters["brightness"] = _around_one(u[:, 15], policy.brightness)
@@ -66,8 +71,20 @@ def draw_parameters(policy, seeds):
     return parameters
 
 
+def in_whole_pixels(parameters, height, width):
+    """Round shifts to whole pixels of images of this size, (n,) -> (n,)."""
+    rounded, size = parameters.copy(), (width, height)
+    rounded["translation"] = np.rint(parameters["translation"] * size) / size
+    return rounded
+
+
+def _along_x_and_y(limit):
+    """Give the limits of x and y, of one limit for both or a pair (vertical, horizontal)."""
+    return (limit, limit) if isinstance(limit, Real) else (limit[1], limit[0])
+
+
 def _around_zero(u, limit):
-    return (2 * u - 1) * limit
+    return (2 * u - 1) * np.asarray(limit)
 
 
 def _around_one(u, limit):
