@@ -19,7 +19,8 @@ FLOORS = [
     {"plots", "datasets", "samples"},
     {"comparison"},
     {"report"},
-    {"config", "cli"},
+    {"config"},
+    {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
-from imbemotion.cli._compare import _pipeline
+from imbemotion.cli._compare import _training
 from imbemotion.cli._tables import summary_table
 from imbemotion.comparison import Comparison
 
@@ -87,7 +87,7 @@ def test_the_demo_compares_all_strategies():
 
 
 def test_a_fit_has_one_thread_whatever_the_number_of_jobs():
-    assert _pipeline("small_cnn", None, None)["cnn"].n_threads == 1
+    assert _training(preset=None, epochs=1, validation_fraction=None)["n_threads"] == 1
 
 
 def empty(path):

@@ -15,11 +15,13 @@ from imbemotion._training._machine import limited_threads, pick_device, pick_pre
 from imbemotion._training._progress import ProgressBar
 from imbemotion._training._scaling import input_scale
 from imbemotion._training._stopping import scoring, stopping
+from imbemotion._training._telling import Epochs
 from imbemotion._training._views import views
 
 __all__ = [
     "BalancedRows",
     "DeferredWeights",
+    "Epochs",
     "FixedSplit",
     "ImageDataset",
     "ProgressBar",

@@ -1,8 +1,17 @@
-"""The command line: ``imbemotion analyze``, ``compare``, ``report`` and ``demo``."""
+"""The command line: ``imbemotion analyze``, ``train``, ``compare``, ``run`` and others."""
 
-from imbemotion.cli import _analyze, _compare, _report
+from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _train
 from imbemotion.cli._app import app, main
 
 __all__ = ["app", "main"]
 
-COMMANDS = (_analyze.analyze, _compare.compare, _compare.demo, _report.report)
+COMMANDS = (
+    _analyze.analyze,
+    _train.train,
+    _predict.predict,
+    _compare.compare,
+    _report.report,
+    _run.run,
+    _run.init,
+    _compare.demo,
+)

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections import Counter
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -10,10 +9,18 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._network import (
+    Epochs,
+    Network,
+    Presets,
+    Seed,
+    Validation,
+    Weights,
+    check_model,
+)
 from imbemotion.cli._options import (
     Additional,
     Debug,
@@ -28,19 +35,13 @@ from imbemotion.cli._options import (
     Sizing,
     Source,
 )
-from imbemotion.cli._sources import find_groups
+from imbemotion.cli._showing import progress_bar, show_data
+from imbemotion.cli._sources import data_settings, split_names
 from imbemotion.cli._tables import class_table, conclusion, summary_table
 
-__all__ = ["compare", "demo"]
+__all__ = ["compare", "compare_and_show", "demo"]
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
-
-
-class Preset(StrEnum):
-    """Settings of the training that have a name."""
-
-    s0 = "s0"
-    s4 = "s4"
 
 
 class Tracker(StrEnum):
@@ -62,38 +63,8 @@ Strategies = Annotated[
         show_default="usual",
     ),
 ]
-Network = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        help="The network: small_cnn, deep_cnn, residual_cnn, a classification model of "
-        "torchvision such as shufflenet_v2_x1_0, or timm/NAME.",
-    ),
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        help="Weights of a torchvision or timm network: a file, torchvision's name, or none.",
-        show_default="the usual ones, downloaded",
-    ),
-]
-Presets = Annotated[
-    Preset | None,
-    typer.Option("--preset", help="Optimizer, rates and schedule of a known study."),
-]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
-Validation = Annotated[
-    float | None,
-    typer.Option(
-        "--validation-fraction",
-        min=0.01,
-        max=0.9,
-        help="Stop early on this share of every training fold, and keep the best epoch.",
-    ),
-]
 Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Repeats of everything with other seeds.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of folds, samplers and networks.")]
 Jobs = Annotated[
     int, typer.Option(help="Fits at a time, which share the cores; -1 uses every core.")
 ]
@@ -142,28 +113,28 @@ def compare(
     debug: Debug = False,
 ):
     """Compare balancing strategies on your images, by macro-F1 on paired folds."""
-    from imbemotion.datasets import load_source
+    from imbemotion.config import resolve_config
 
     with errors_in_one_sentence(debug):
-        chosen = _choose(strategies)
-        pipeline = _pipeline(
-            model, weights, preset, max_epochs=epochs, validation_fraction=validation_fraction
-        )
-        _check_out(out, track)
-        loading = {"size": size, "mode": mode, "resize": resize, "errors": errors}
-        data = load_source(source, additional=additional or (), images=images, **loading)
-        groups = find_groups(data, group_by)
-        name = ", ".join(str(path) for path in (source, *(additional or ())))
-        _show_data(name, data.data, data.target, groups)
-        external = None
-        if test is not None:
-            external = load_source(test, **loading, return_X_y=True)
-            _show_data(f"{test} (test)", *external, None)
-        _run(
-            pipeline, data.data, data.target, chosen, groups=groups, external_test=external,
-            cv=folds, n_repeats=repeats, random_state=seed, n_jobs=jobs, scheduler=scheduler,
-            track=track, folder=out, about={"source": name, "command": _command()},
-        )  # fmt: skip
+        check_model(model)
+        comparison = {
+            "strategies": _listed(strategies), "folds": folds, "repeats": repeats, "jobs": jobs,
+            "scheduler": scheduler, "test": test and str(test),
+        }  # fmt: skip
+        config = resolve_config({
+            "seed": seed,
+            "out": out and str(out),
+            "data": data_settings(
+                source, additional=additional, images=images, size=size, mode=mode,
+                resize=resize, errors=errors,
+            ),
+            "split": {"group_by": [str(kind) for kind in group_by or ()]},
+            "model": {"name": model, "weights": weights},
+            "training": _training(preset, epochs, validation_fraction),
+            "comparison": comparison,
+            "tracking": {"tool": track and str(track)},
+        })  # fmt: skip
+        compare_and_show(config)
 
 
 @app.command()
@@ -179,48 +150,88 @@ def demo(
     debug: Debug = False,
 ):
     """Compare balancing strategies on drawn faces; needs no data and no network."""
+    from imbemotion.config import resolve_config
+    from imbemotion.config._images import Images
     from imbemotion.datasets import make_faces
 
     with errors_in_one_sentence(debug):
-        chosen = _choose(strategies)
-        pipeline = _pipeline(model, None, None, max_epochs=epochs)
-        _check_out(out, None)
+        check_model(model)
+        config = resolve_config({
+            "seed": seed,
+            "out": out and str(out),
+            "data": {"source": "drawn faces", "size": 32},
+            "model": {"name": model},
+            "training": _training(None, epochs, None),
+            "comparison": {
+                "strategies": _listed(strategies), "folds": folds, "repeats": repeats,
+                "jobs": jobs,
+            },
+        })  # fmt: skip
         X, y = make_faces(_DEMO_COUNTS, size=32, random_state=seed)
-        _show_data("drawn faces", X, y, None)
-        _run(
-            pipeline, X, y, chosen, cv=folds, n_repeats=repeats, random_state=seed, n_jobs=jobs,
-            folder=out, about={"source": "drawn faces", "command": _command()},
-        )  # fmt: skip
+        compare_and_show(config, Images(X, y, None, None))
+
+
+def _listed(strategies):
+    return ["usual"] if strategies is None else split_names(strategies)
+
+
+def _training(preset, epochs, validation_fraction):
+    """Give settings of the training; one thread each, whatever the number of fits at a time."""
+    preset = preset and str(preset)
+    return {
+        "preset": preset, "max_epochs": epochs, "validation_fraction": validation_fraction,
+        "n_threads": 1,
+    }  # fmt: skip
 
 
 def _command():
     return shlex.join(["imbemotion", *sys.argv[1:]])
 
 
-def _choose(names):
+def compare_and_show(config, data=None):
+    """Compare strategies as the settings say, and print what came of it.
+
+    Parameters
+    ----------
+    config : dict of dict
+        As ``resolve_config`` gives it.
+
+    data : Images, default=None
+        The images; None loads what the settings name.
+    """
     from imbemotion.comparison import named_strategies
+    from imbemotion.config import build_pipeline, load_data, write_config
 
-    if names is None:
-        return named_strategies()
-    return named_strategies([name.strip() for name in names.split(",") if name.strip()])
+    comparison, track = config["comparison"], config["tracking"]["tool"]
+    out = None if config["out"] is None else Path(config["out"])
+    chosen, pipeline = named_strategies(comparison["strategies"]), build_pipeline(config)
+    _check_out(out, track)
+    data = load_data(config) if data is None else data
+    name = ", ".join([config["data"]["source"], *config["data"]["additional"]])
+    show_data(name, data.X, data.y, data.groups)
+    external = _load_test(config)
+    if out is not None:
+        out.mkdir(exist_ok=True)
+        write_config(config, out / "config.yaml")
+    _run(
+        pipeline, data.X, data.y, chosen, groups=data.groups, external_test=external,
+        cv=comparison["folds"], n_repeats=comparison["repeats"], random_state=config["seed"],
+        n_jobs=comparison["jobs"], scheduler=comparison["scheduler"], track=track, folder=out,
+        about={"source": name, "command": _command()},
+    )  # fmt: skip
 
 
-def _pipeline(model, weights, preset, **keywords):
-    """Make the pipeline that all strategies change; a misspelt network is misuse."""
-    from imblearn.pipeline import Pipeline
+def _load_test(config):
+    """Load what every model is scored on as well; None where nothing is named."""
+    from imbemotion.config import load_data
 
-    from imbemotion.classifier import CNN_PRESETS, CNNClassifier
-    from imbemotion.networks import find_network
-
-    try:
-        find_network(model)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--model") from error
-    settings = {**(CNN_PRESETS[preset] if preset else {}), **keywords}
-    if weights is not None:
-        settings["module_params"] = {"weights": None if weights == "none" else weights}
-    network = CNNClassifier(module=model, n_threads=1, **settings)
-    return Pipeline([("balance", "passthrough"), ("cnn", network)])
+    path = config["comparison"]["test"]
+    if path is None:
+        return None
+    data = {**config["data"], "source": path, "additional": []}
+    test = load_data({**config, "data": data, "split": {"group_by": []}})
+    show_data(f"{path} (test)", test.X, test.y)
+    return test.X, test.y
 
 
 def _check_out(out, track):
@@ -233,18 +244,6 @@ def _check_out(out, track):
         raise NotADirectoryError(f"--out {out} is a file. Name a folder to write to.")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"--out {out}: the folder {out.parent} does not exist.")
-
-
-def _show_data(name, X, y, groups):
-    counts = Counter(y.tolist()).most_common()
-    n_groups = "" if groups is None else f", {len(set(groups))} groups"
-    print_ = make_console().print
-    print_(
-        f"{name}: {len(X):,} images of {X.shape[1]} x {X.shape[2]}, {len(counts)} classes"
-        f"{n_groups}, imbalance ratio {counts[0][1] / counts[-1][1]:.0f}:1",
-        markup=False,
-    )
-    print_("  " + ", ".join(f"{label} {n:,}" for label, n in counts), markup=False)
 
 
 def _run(pipeline, X, y, strategies, **settings):
@@ -275,21 +274,16 @@ def _run(pipeline, X, y, strategies, **settings):
 
 @contextmanager
 def _progress(n_fits, records):
-    """Show a bar on a terminal, elsewhere a line per fit; keep the records."""
-    console = make_console(stderr=True)
-    columns = [TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("fitting", total=n_fits)
+    """Show every fit as it is done, and keep the records."""
+    with progress_bar(n_fits, "fitting") as advance:
 
-        def advance(record):
+        def tell(record):
             records.append(record)
             score = "failed" if record["error"] else f"macro-F1 {record['score']:.3f}"
             line = f"{record['strategy']}, fold {record['fold'] + 1}: {score}"
-            bar.update(task, advance=1, description=line)
-            if not console.is_terminal:
-                console.print(f"[{len(records)}/{n_fits}] {line}", markup=False)
+            advance(len(records), line)
 
-        yield advance
+        yield tell
 
 
 def _show(comparison, y, n_folds, seconds, conclude):

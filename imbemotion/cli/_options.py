@@ -8,12 +8,14 @@ import typer
 
 __all__ = [
     "Additional",
+    "AsJson",
     "Debug",
     "Errors",
     "GroupBy",
     "Groups",
     "HowBad",
     "Images",
+    "Labels",
     "Mode",
     "Pixels",
     "Resize",
@@ -65,6 +67,7 @@ Additional = Annotated[
     list[Path] | None, typer.Option(help="A further source to add; may be given several times.")
 ]
 Images = Annotated[Path | None, typer.Option(help="Folder of the images of a CSV.")]
+Labels = Annotated[str | None, typer.Option(help="Classes that are expected, with commas.")]
 Size = Annotated[int, typer.Option(min=1, help="Height and width in pixels.")]
 Pixels = Annotated[Mode, typer.Option("--mode", help="Grey or colour.")]
 Sizing = Annotated[Resize, typer.Option("--resize", help="How to come to the size.")]
@@ -78,4 +81,5 @@ Groups = Annotated[
         "times.",
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -1,60 +1,36 @@
-"""What must stay together in the data that were named on the command line."""
+"""From options of the command line to the section ``data`` of a configuration."""
 
-import warnings
-
-from imbemotion._validation import DataWarning
-from imbemotion.cli._options import GroupBy
-
-__all__ = ["find_groups"]
+__all__ = ["data_settings", "split_names"]
 
 
-def find_groups(data, group_by):
-    """Find what must stay together.
+def data_settings(source, **options):
+    """Give what was named on the command line as settings.
 
     Parameters
     ----------
-    data : Bunch
-        As ``load_source`` gives it.
+    source : str or Path
+        The source.
 
-    group_by : list of GroupBy or None
-        What was asked for; images that have any of it in common are one group.
+    **options : object
+        Further keys; paths and choices become text, and None stands for the default.
 
     Returns
     -------
-    groups : ndarray of shape (n_samples,) or None
-        The groups.
-
-    Raises
-    ------
-    ValueError
-        If the source does not tell.
+    settings : dict
+        For ``resolve_config``.
     """
-    from imbemotion.splitting import join_groups
+    settings = {name: _plain(value) for name, value in options.items() if value is not None}
+    return {"source": str(source), **settings}
 
-    if not group_by:
+
+def split_names(text):
+    """Give the names in a text with commas; None for None."""
+    if text is None:
         return None
-    found = [_find_groups(data, kind) for kind in group_by]
-    return found[0] if len(found) == 1 else join_groups(*found)
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _find_groups(data, kind):
-    from imbemotion.splitting import duplicate_groups, name_groups
-
-    if kind == GroupBy.duplicates:
-        return duplicate_groups(data.data)
-    wanted = {"name": data.filenames, "groups": data.groups}[kind]
-    if wanted is None:
-        column = {"name": "file names", "groups": "groups"}[kind]
-        raise ValueError(
-            f"--group-by {kind} needs {column}, and the source holds none. Leave it out, or "
-            "add them to the source (an array files or groups in an .npz)."
-        )
-    groups = name_groups(wanted) if kind == GroupBy.name else wanted
-    if len(set(groups)) == len(groups):
-        warnings.warn(
-            f"Every image is a group of its own, so --group-by {kind} keeps nothing together; "
-            "persons are read from names such as Ann_Lee_0001.jpg.",
-            DataWarning,
-            stacklevel=2,
-        )
-    return groups
+def _plain(value):
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, int | float) else str(value)

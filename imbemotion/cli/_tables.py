@@ -8,7 +8,7 @@ from rich.table import Table
 
 from imbemotion._validation import shorten
 
-__all__ = ["class_table", "conclusion", "summary_table"]
+__all__ = ["class_table", "conclusion", "metrics_table", "summary_table"]
 
 _JUDGED = ("better", "worse", "not distinguishable")
 
@@ -104,6 +104,33 @@ def class_table(per_class, y):
     for label, n in Counter(y.tolist()).most_common():
         scores = [_number(score, ".3f") for score in per_class[label]]
         table.add_row(escape(str(label)), f"{n:,}", *scores)
+    return table
+
+
+def metrics_table(record, classes):
+    """Lay out precision, recall and F1 of every class, the largest class first.
+
+    Parameters
+    ----------
+    record : dict
+        Of a fit.
+
+    classes : ndarray of shape (n_classes,)
+        The classes, in the order of the figures.
+
+    Returns
+    -------
+    table : rich.table.Table
+        To be printed.
+    """
+    table = _table("\nEvery class, on the test images")
+    table.add_column("class")
+    for name in ("images", "precision", "recall", "F1"):
+        table.add_column(name, justify="right")
+    support = np.rint(record["true_share"] * record["n_test"]).astype(int)
+    for place in np.argsort(-support, kind="stable"):
+        figures = [_number(record[name][place], ".3f") for name in ("precision", "recall", "f1")]
+        table.add_row(escape(str(classes[place])), f"{support[place]:,}", *figures)
     return table
 
 

@@ -13,7 +13,7 @@ from imbemotion.comparison._parts import class_counts_after, find_sampler, last_
 from imbemotion.comparison._versions import versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
 
-__all__ = ["make_files", "to_json"]
+__all__ = ["make_files", "to_json", "to_png"]
 
 
 def make_files(fitted, probabilities, record, settings, data, job):
@@ -50,7 +50,9 @@ def make_files(fitted, probabilities, record, settings, data, job):
         ),
         "balancing_analysis.json": to_json(_balancing(fitted.model, y_train, settings.classes)),
         "test_metrics.csv": _to_csv(_metrics(record, settings.classes)),
-        "predictions.csv": _to_csv(_predictions(fitted, probabilities, settings.classes)),
+        "predictions.csv": _to_csv(
+            _predictions(fitted, probabilities, settings.classes, data.names)
+        ),
         "confusion_matrix.png": _confusion_matrix(fitted, settings.classes),
         "code_snapshot/versions.json": to_json(versions()),
     }
@@ -165,10 +167,12 @@ def _metrics(record, classes):
     return table
 
 
-def _predictions(fitted, probabilities, classes):
+def _predictions(fitted, probabilities, classes, names):
     table = pd.DataFrame(
         {"row": fitted.rows, "true": fitted.y_test, "predicted": fitted.predicted}
     )
+    if names is not None:
+        table.insert(1, "file", names[fitted.rows])
     if probabilities is not None:
         table["confidence"] = probabilities.max(axis=1)
         named = [f"p_{label}" for label in classes]
@@ -186,7 +190,7 @@ def _confusion_matrix(fitted, classes):
     size = max(4, 0.55 * len(classes) + 2)
     display.figure_.set_size_inches(size, size)
     display.figure_.set_layout_engine("constrained")
-    return _to_png(display.figure_)
+    return to_png(display.figure_)
 
 
 def _confidence(y_test, probabilities, classes):
@@ -196,7 +200,7 @@ def _confidence(y_test, probabilities, classes):
     display = ConfidenceDisplay.from_predictions(y_test, probabilities, classes)
     return {
         "confidence_analysis.csv": _to_csv(analysis.to_frame()),
-        "confidence_distribution.png": _to_png(display.figure_),
+        "confidence_distribution.png": to_png(display.figure_),
     }
 
 
@@ -228,10 +232,22 @@ def _pictures(model, data, job):
         display = ImageGridDisplay.from_sampler(sampler, X, data.y[rows])
     except (TypeError, ValueError):  # no images, or none are made
         return {}
-    return {"augmented.png": _to_png(display.figure_)}
+    return {"augmented.png": to_png(display.figure_)}
 
 
-def _to_png(figure):
+def to_png(figure):
+    """Draw a figure, and close it.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        The figure.
+
+    Returns
+    -------
+    content : bytes
+        A PNG file.
+    """
     import matplotlib.pyplot as plt
 
     content = io.BytesIO()

@@ -23,7 +23,17 @@ from imbemotion.comparison._memory import peak_memory
 from imbemotion.comparison._parts import n_resampled, training_facts
 from imbemotion.comparison._tracking import tracked
 
-__all__ = ["Data", "Fitted", "Job", "Settings", "apply_strategy", "fit_fold", "new_record"]
+__all__ = [
+    "Data",
+    "Fitted",
+    "Job",
+    "Settings",
+    "apply_strategy",
+    "fit_and_score",
+    "fit_fold",
+    "keep",
+    "new_record",
+]
 
 
 class Data(NamedTuple):
@@ -32,6 +42,7 @@ class Data(NamedTuple):
     X: Any  # (n, ...)
     y: np.ndarray  # (n,)
     external: tuple | None = None  # (X, y) that nothing is trained on
+    names: np.ndarray | None = None  # what the samples are called
 
 
 class Settings(NamedTuple):
@@ -115,13 +126,13 @@ def fit_fold(settings, data, job):
         try:
             model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
             with _tracked(settings, job, model) as run:
-                fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
+                fitted, found = fit_and_score(run.watch(model), settings, data, job.fold)
                 _log(run, _figures(found, settings.classes))
             record |= found
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
         else:
-            files = _keep(fitted, record, settings, data, job)
+            files = keep(fitted, record, settings, data, job)
     record["notes"] = _take_notes(caught)
     return record, files
 
@@ -154,8 +165,25 @@ def _figures(found, classes):
     return figures
 
 
-def _keep(fitted, record, settings, data, job):
-    """Make the files of a fit; where that fails the scores still count."""
+def keep(fitted, record, settings, data, job):
+    """Make the files of a fit; where that fails the scores still count.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The model and its predictions.
+
+    record : dict
+        Scores of the fit.
+
+    settings, data, job : Settings, Data, Job
+        What was asked for.
+
+    Returns
+    -------
+    files : dict of str to bytes
+        Content by name; empty where no folder was named.
+    """
     if settings.folder is None:
         return {}
     try:
@@ -168,7 +196,25 @@ def _keep(fitted, record, settings, data, job):
         return {}
 
 
-def _fit_and_score(model, settings, data, fold):
+def fit_and_score(model, settings, data, fold):
+    """Fit a model on the training rows and score it on the others.
+
+    Parameters
+    ----------
+    model : estimator
+        It is fitted itself.
+
+    settings, data, fold : Settings, Data, Fold
+        What was asked for.
+
+    Returns
+    -------
+    fitted : Fitted
+        The model and its predictions.
+
+    found : dict
+        Scores, times and sizes.
+    """
     X_train, y_train = safe_indexing(data.X, fold.train), data.y[fold.train]
     X_test, y_test = safe_indexing(data.X, fold.test), data.y[fold.test]
     memory, start = peak_memory(), perf_counter()

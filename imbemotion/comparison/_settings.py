@@ -67,7 +67,7 @@ def describe_comparison(estimator, strategies, models, data, groups, *, cv, fold
 
 
 def _describe_data(data, groups):
-    X, y, external = data
+    X, y, external, _ = data
     shape = getattr(X, "shape", (len(y),))
     return {
         "n_samples": len(y),

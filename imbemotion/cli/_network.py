@@ -1,0 +1,77 @@
+"""Options about networks and their training that commands have in common."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Epochs",
+    "Network",
+    "Preset",
+    "Presets",
+    "Seed",
+    "Validation",
+    "Weights",
+    "check_model",
+]
+
+
+class Preset(StrEnum):
+    """Settings of the training that have a name."""
+
+    s0 = "s0"
+    s4 = "s4"
+
+
+Network = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="The network: small_cnn, deep_cnn, residual_cnn, a classification model of "
+        "torchvision such as shufflenet_v2_x1_0, or timm/NAME.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights of a torchvision or timm network: a file, torchvision's name, or none.",
+        show_default="the usual ones, downloaded",
+    ),
+]
+Presets = Annotated[
+    Preset | None,
+    typer.Option("--preset", help="Optimizer, rates and schedule of a known study."),
+]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+Validation = Annotated[
+    float | None,
+    typer.Option(
+        "--validation-fraction",
+        min=0.01,
+        max=0.9,
+        help="Stop early on this share of the training images, and keep the best epoch.",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
+
+
+def check_model(name):
+    """Refuse a misspelt network as misuse.
+
+    Parameters
+    ----------
+    name : str
+        As of ``--model``.
+
+    Raises
+    ------
+    BadParameter
+        If there is no such network.
+    """
+    from imbemotion.networks import find_network
+
+    try:
+        find_network(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from error

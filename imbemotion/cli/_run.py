@@ -1,0 +1,57 @@
+"""``imbemotion run CONFIG`` and ``imbemotion init``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imbemotion.cli._app import app
+from imbemotion.cli._compare import compare_and_show
+from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._options import Debug
+from imbemotion.cli._train import train_and_show
+
+__all__ = ["init", "run"]
+
+
+@app.command()
+def run(
+    config: Annotated[
+        Path,
+        typer.Argument(help="Settings, as `imbemotion init` writes them.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write to.", show_default="the file's own"),
+    ] = None,
+    debug: Debug = False,
+):
+    """Train, or compare strategies, as a YAML file says."""
+    from imbemotion.config import read_config
+
+    with errors_in_one_sentence(debug):
+        settings = read_config(config)
+        if out is not None:
+            settings["out"] = str(out)
+        if settings["comparison"] is None:
+            train_and_show(settings)
+        else:
+            compare_and_show(settings)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    debug: Debug = False,
+):
+    """Write an example of a configuration, with a line on every setting."""
+    from imbemotion.config import example_config
+
+    with errors_in_one_sentence(debug):
+        if path.exists() and not force:
+            raise FileExistsError(f"{path} is there already. Name another file, or add --force.")
+        path.write_text(example_config(), "utf-8")
+        make_console().print(
+            f"Written: {path}. Name your data in it, then `imbemotion run {path}`.", markup=False
+        )

@@ -1,0 +1,102 @@
+"""The images that settings name, and what of them must stay together."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from imbemotion._validation import DataWarning, shorten
+from imbemotion.datasets import load_source
+from imbemotion.splitting import duplicate_groups, join_groups, name_groups
+
+__all__ = ["GROUPINGS", "Images", "find_groups", "load_data"]
+
+GROUPINGS = ("name", "groups", "duplicates")
+
+
+class Images(NamedTuple):
+    """Labelled images of one source or several."""
+
+    X: Any  # ImageArray, or paths
+    y: np.ndarray
+    filenames: np.ndarray | None
+    groups: np.ndarray | None  # what must stay together
+
+
+def load_data(config):
+    """Load what the section ``data`` names.
+
+    Parameters
+    ----------
+    config : dict of dict
+        As ``resolve_config`` gives it.
+
+    Returns
+    -------
+    images : Images
+        With the groups that ``split.group_by`` asks for.
+
+    Raises
+    ------
+    ValueError
+        If no source is named, or it can't be used.
+    """
+    settings = dict(config["data"])
+    source = settings.pop("source")
+    if source is None:
+        raise ValueError("data.source must name a folder, a file or a data set, got null.")
+    bunch = load_source(source, **settings)
+    groups = find_groups(bunch, config["split"]["group_by"])
+    return Images(bunch.data, bunch.target, bunch.filenames, groups)
+
+
+def find_groups(bunch, group_by):
+    """Find what must stay together.
+
+    Parameters
+    ----------
+    bunch : Bunch
+        With ``data``, ``filenames`` and ``groups``.
+
+    group_by : list of str
+        ``"name"``, ``"groups"`` and ``"duplicates"``; images that have any of these in common
+        are one group.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_samples,) or None
+        The groups; None where nothing was asked for.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of these, or the source does not tell.
+    """
+    unknown = [name for name in group_by if name not in GROUPINGS]
+    if unknown:
+        raise ValueError(f"group_by takes {shorten(GROUPINGS)}, got {shorten(unknown)}.")
+    if not group_by:
+        return None
+    found = [_find_groups(bunch, kind) for kind in group_by]
+    return found[0] if len(found) == 1 else join_groups(*found)
+
+
+def _find_groups(bunch, kind):
+    if kind == "duplicates":
+        return duplicate_groups(bunch.data)
+    wanted = {"name": bunch.filenames, "groups": bunch.groups}[kind]
+    if wanted is None:
+        column = {"name": "file names", "groups": "groups"}[kind]
+        raise ValueError(
+            f"--group-by {kind} needs {column}, and the source holds none. Leave it out, or "
+            "add them to the source (an array files or groups in an .npz)."
+        )
+    groups = name_groups(wanted) if kind == "name" else wanted
+    if len(set(groups)) == len(groups):
+        warnings.warn(
+            f"Every image is a group of its own, so --group-by {kind} keeps nothing together; "
+            "persons are read from names such as Ann_Lee_0001.jpg.",
+            DataWarning,
+            stacklevel=2,
+        )
+    return groups

@@ -1,0 +1,128 @@
+"""What a trained model says about images."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from imbemotion._validation import shorten
+from imbemotion.config._reading import read_config, resolve_config
+from imbemotion.config._training import CONFIG, MODEL
+from imbemotion.datasets._folder import files_in, picture_suffixes
+from imbemotion.loading import load_images
+
+__all__ = ["find_files", "predict_images"]
+
+
+def predict_images(model, paths, errors="raise"):
+    """Predict the classes of image files with a model that ``train_model`` wrote.
+
+    Parameters
+    ----------
+    model : str or Path
+        Folder of a training, or a file of ``CNNClassifier.save``.
+
+    paths : list of Path
+        Images, and folders of them.
+
+    errors : {"raise", "skip"}, default="raise"
+        Whether unreadable files are an error or are left out.
+
+    Returns
+    -------
+    table : DataFrame
+        A row per image with ``file``, ``predicted``, ``confidence``, and a probability
+        ``p_CLASS`` for every class.
+
+    skipped : list of (str, str)
+        Name and reason of every image that is left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such model or image.
+
+    UnreadableImagesError
+        If an image can't be read and ``errors`` is "raise", or none can.
+    """
+    from imbemotion.classifier import CNNClassifier
+
+    file, settings = _find_model(Path(model))
+    classifier = CNNClassifier.load(file)
+    if settings is None:
+        settings = _shape_of(classifier)
+    files = find_files(paths)
+    images, failures = load_images([str(file) for file in files], errors=errors, **settings)
+    left_out = {row for row, _, _ in failures}
+    named = [str(file) for row, file in enumerate(files) if row not in left_out]
+    probabilities = classifier.predict_proba(images)
+    table = pd.DataFrame(
+        {
+            "file": named,
+            "predicted": classifier.classes_[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    columns = [f"p_{label}" for label in classifier.classes_]
+    table = pd.concat([table, pd.DataFrame(probabilities, columns=columns)], axis=1)
+    return table, [(name, reason) for _, name, reason in failures]
+
+
+def _find_model(path):
+    """Give the file of a model, and how its images were loaded if that is known."""
+    file = path / MODEL if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"There is no model {file}. Name what `imbemotion train` wrote: its folder, or the "
+            f"{MODEL} in it."
+        )
+    beside = file.with_name(CONFIG)
+    if not beside.is_file():
+        return file, None
+    data = read_config(beside)["data"]
+    return file, {name: data[name] for name in ("size", "mode", "resize")}
+
+
+def _shape_of(classifier):
+    """Give height, width and mode of the images that a classifier was trained on."""
+    height, width, *channels = classifier.image_shape_
+    data = resolve_config({})["data"]
+    mode = "rgb" if channels and channels[0] == 3 else "gray"
+    return {"size": (height, width), "mode": mode, "resize": data["resize"]}
+
+
+def _pictures_in(folder):
+    suffixes = picture_suffixes()
+    return [path for path in map(Path, files_in(folder)) if path.suffix.lower() in suffixes]
+
+
+def find_files(paths):
+    """List images, and those in folders.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Files and folders.
+
+    Returns
+    -------
+    files : list of Path
+        In the order given, those of a folder by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one is not there.
+
+    ValueError
+        If a folder holds no images.
+    """
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise FileNotFoundError(f"These images do not exist: {shorten(missing)}.")
+    files = []
+    for path in paths:
+        found = sorted(_pictures_in(path)) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f"{path} holds no images.")
+        files += found
+    return files

@@ -1,0 +1,249 @@
+"""Training, predicting and configured runs as a person types them."""
+
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from typer.testing import CliRunner
+
+from imbemotion import CNNClassifier, ImageArray, make_faces
+from imbemotion.cli import app
+
+QUICK = ["--size", "16", "--model", "small_cnn", "--epochs", "2"]
+FILES = {
+    "config.json", "dataset_statistics.json", "class_mapping.json", "best_model.pth",
+    "test_metrics.csv", "confusion_matrix.png", "confidence_analysis.csv",
+    "confidence_distribution.png", "balancing_analysis.json", "experiment_summary.json",
+    "code_snapshot", "config.yaml", "history.csv", "model.safetensors", "predictions.csv",
+    "split_indices.json", "training_curves.png", "validation_metrics.csv",
+}  # fmt: skip
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    X, y = make_faces({"happy": 30, "sad": 14}, size=20, random_state=0)
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    ImageArray(X).save(folder, labels=y)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(faces, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    result = run("train", faces, *QUICK, "--sampler", "oversample", "--out", folder)
+    assert result.exit_code == 0, result.output
+    return folder, result
+
+
+def test_a_training_tells_what_the_model_is_worth(trained):
+    folder, result = trained
+    for text in ("44 images of 16 x 16", "happy", "precision", "42 after balancing",
+                 "Macro-F1 on 8 test images", f"predict {folder}"):  # fmt: skip
+        assert text in result.stdout
+    assert "[2/2] loss" in result.stderr
+
+
+def test_all_files_are_there(trained):
+    folder, _ = trained
+    assert {path.name for path in folder.iterdir()} == FILES
+    predictions = pd.read_csv(folder / "predictions.csv")
+    split = json.loads((folder / "split_indices.json").read_text())
+    assert predictions["row"].tolist() == split["test"]
+    assert all(name.endswith(".png") for name in predictions["file"])
+    summary = json.loads((folder / "experiment_summary.json").read_text())
+    assert summary["n_train"] == len(split["train"])
+    assert summary["n_resampled"] == 42
+
+
+def test_the_model_predicts_files_as_it_did_in_the_test(trained):
+    folder, _ = trained
+    tested = pd.read_csv(folder / "predictions.csv")
+    result = run("predict", folder, *tested["file"], "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["predicted"] for line in lines] == tested["predicted"].tolist()
+    np.testing.assert_allclose(
+        [line["probabilities"]["happy"] for line in lines], tested["p_happy"], atol=1e-6
+    )
+
+
+def test_predictions_of_a_folder_become_a_table_or_a_file(trained, faces, tmp_path):
+    folder, _ = trained
+    result = run("predict", folder, faces)
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 45
+    result = run("predict", folder / "model.safetensors", faces, "--out", tmp_path / "p.csv")
+    assert f"44 predictions written to {tmp_path / 'p.csv'}" in result.output
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert table.columns.tolist() == ["file", "predicted", "confidence", "p_happy", "p_sad"]
+    np.testing.assert_allclose(table[["p_happy", "p_sad"]].sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_model_alone_knows_its_size(trained, faces, tmp_path):
+    shutil.copy(trained[0] / "model.safetensors", tmp_path)
+    alone = run("predict", tmp_path / "model.safetensors", faces).stdout
+    assert alone == run("predict", trained[0], faces).stdout
+
+
+def test_a_folder_that_was_run_can_be_run_again(trained, tmp_path):
+    folder, _ = trained
+    result = run("run", folder / "config.yaml", "--out", tmp_path / "again")
+    assert result.exit_code == 0, result.output
+    for name in ("predictions.csv", "split_indices.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_scores_come_as_json(faces, tmp_path):
+    result = run("train", faces, *QUICK, "--out", tmp_path / "out", "--json", "--loss", "focal",
+                 "--val-ratio", 0, "--test-ratio", 0.3)  # fmt: skip
+    found = json.loads(result.stdout)
+    assert found["validation_macro_f1"] is None
+    assert found["macro_f1"] == pytest.approx(np.mean(list(found["f1"].values())))
+    assert CNNClassifier.load(tmp_path / "out/model.safetensors").loss == "focal"
+
+
+def test_the_folder_is_named_after_the_settings(faces, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run("train", faces, *QUICK, "--sampler", "smote", "--loss", "balanced_softmax")
+    assert result.exit_code == 0, result.output
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == [
+        "small_cnn_balance_smote_oversample_balanced_softmax"
+    ]
+
+
+def test_ctrl_c_keeps_what_was_learned(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr("imbemotion.cli._showing.make_console", _interrupting())
+    result = run("train", faces, *QUICK, "--epochs", 30, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "Stopped after 3 epochs; what they taught is used" in result.output
+    assert len(pd.read_csv(tmp_path / "out/history.csv")) == 3
+    assert (tmp_path / "out/model.safetensors").is_file()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _interrupting():
+    """Make consoles that press Ctrl-C when the third epoch is shown."""
+    from imbemotion.cli._console import make_console
+
+    def make(stderr=False):
+        console = make_console(stderr=stderr)
+        print_ = console.print
+
+        def show(*args, **kwargs):
+            print_(*args, **kwargs)
+            if str(args[:1]).startswith("('[3/30]"):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        console.print = show
+        return console
+
+    return make
+
+
+CONFIG = """
+data: {{dataset_path: {faces}, balancing_strategy: hybrid, size: 16,
+        split_indices_path: {split}}}
+model: {{name: small_cnn}}
+training: {{max_epochs: 1}}
+out: {out}
+"""
+
+
+def test_a_configuration_of_other_tools_trains(faces, tmp_path):
+    path = tmp_path / "balanced_training.yaml"
+    split, out = tmp_path / "data/split_indices.json", tmp_path / "out"
+    path.write_text(CONFIG.format(faces=faces, split=split, out=out))
+    result = run("run", path)
+    assert result.exit_code == 0, result.output
+    assert split.read_bytes() == (out / "split_indices.json").read_bytes()
+    resolved = yaml.safe_load((out / "config.yaml").read_text())
+    assert resolved["balancing"]["strategy"] == "hybrid"
+    assert run("run", path).exit_code == 0  # reads the split this time
+    path.write_text(
+        path.read_text().replace("size: 16", "size: 16, train_split: 0.8, val_split: 0.05")
+    )
+    result = run("run", path)
+    assert result.exit_code == 1
+    assert "holds a split with other shares: split.train is 0.8, there 0.7" in result.output
+
+
+def test_a_section_of_comparison_compares(faces, tmp_path):
+    path = tmp_path / "compare.yaml"
+    settings = {
+        "data": {"source": str(faces), "size": 16},
+        "model": {"name": "small_cnn"},
+        "training": {"max_epochs": 1, "n_threads": 1},
+        "comparison": {"strategies": ["none", "focal"], "folds": 2, "jobs": 1},
+        "out": str(tmp_path / "runs"),
+    }
+    path.write_text(yaml.safe_dump(settings))
+    result = run("run", path)
+    assert result.exit_code == 0, result.output
+    assert "4 fits in" in result.output
+    resolved = yaml.safe_load((tmp_path / "runs/config.yaml").read_text())
+    assert resolved["comparison"]["folds"] == 2
+
+
+def test_balanced_parts_are_said_in_the_settings_and_are_balanced(faces, tmp_path):
+    settings = {
+        "data": {"source": str(faces), "size": 16},
+        "split": {"train": 0.5, "valid": 0.25, "test": 0.25},
+        "balancing": {"strategy": "oversample", "balance_splits": "all"},
+        "model": {"name": "small_cnn"},
+        "training": {"max_epochs": 1},
+        "out": str(tmp_path / "out"),
+    }
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(settings))
+    assert run("run", tmp_path / "all.yaml").exit_code == 0
+    tested = pd.read_csv(tmp_path / "out/predictions.csv")
+    assert tested["true"].value_counts().to_dict() == {"happy": 7, "sad": 7}
+
+
+def test_init_writes_an_example_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "Written: config.yaml" in run("init").output
+    again = run("init")
+    assert again.exit_code == 1
+    assert "is there already" in again.output
+    assert run("init", "--force").exit_code == 0
+    result = run("run", "config.yaml")
+    assert (result.exit_code, "faces does not exist" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (["train", "{faces}", "--model", "resnet"], 2, "resnet"),
+        (["train", "{faces}", "--loss", "hinge"], 2, "'hinge' is not one of"),
+        (["train", "{faces}", "--train-ratio", "0.5"], 1, "must add up to 1"),
+        (["train", "{faces}", "--val-ratio", "0.3", "--test-ratio", "0"], 1, "split.test"),
+        (["predict", "nowhere", "{faces}"], 1, "There is no model nowhere"),
+        (["predict", "{model}", "nowhere.png"], 1, "do not exist: nowhere.png"),
+        (["run", "nowhere.yaml"], 1, "`imbemotion init nowhere.yaml` writes an example"),
+    ],
+)
+def test_errors_are_a_sentence_with_the_remedy(trained, faces, words, status, text):
+    result = run(*(word.format(faces=faces, model=trained[0]) for word in words))
+    assert result.exit_code == status
+    assert text in " ".join(result.output.replace("│", " ").split())
+    assert "Traceback" not in result.output
+
+
+def test_images_that_can_not_be_read_are_named_or_left_out(trained, faces, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    Image.new("L", (9, 9)).save(tmp_path / "black.png")
+    result = run("predict", trained[0], tmp_path)
+    assert result.exit_code == 1
+    assert "broken.png" in result.output
+    result = run("predict", trained[0], tmp_path, "--errors", "skip", "--json")
+    assert len(result.stdout.splitlines()) == 1
+    assert "broken.png was left out" in result.stderr

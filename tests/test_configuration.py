@@ -1,0 +1,143 @@
+"""Settings in YAML: nothing misspelt is overlooked, and what is written is read again."""
+
+from inspect import signature
+
+import pytest
+import yaml
+
+from imbemotion import CNNClassifier
+from imbemotion.classifier import CNN_PRESETS
+from imbemotion.config._reading import read_config, resolve_config
+from imbemotion.config._schema import SCHEMA, SECTIONS
+from imbemotion.config._writing import example_config, write_config
+
+S1 = """
+data:
+  dataset_path: "./EMOPIA_1.0"
+
+  # Balancing
+  balance_emotions: true
+  balancing_strategy: "oversample"
+
+  # Stratified splitting
+  use_stratified_split: true
+  train_split: 0.7
+  val_split: 0.15
+  test_split: 0.15
+  seed: 42
+
+  # Reproducibility
+  save_split_indices: true
+  split_indices_path: "./data/split_indices.json"
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        (tmp_path / "config.yaml").write_text(text, "utf-8")
+        return read_config(tmp_path / "config.yaml")
+
+    return read
+
+
+def test_the_example_is_the_defaults(read):
+    assert read(example_config()) == resolve_config({"data": {"source": "./faces"}})
+
+
+def test_the_example_explains_every_key():
+    lines = example_config().splitlines()
+    for section, keys in SCHEMA.items():
+        assert SECTIONS[section]
+        for name in keys:
+            assert [line for line in lines if f" {name}: " in line and "  # " in line], name
+
+
+def test_what_is_written_is_read_again(read, tmp_path):
+    config = read("seed: 3\ntraining: {preset: s4, max_epochs: 2}\ncomparison: {folds: 3}")
+    write_config(config, tmp_path / "again.yaml")
+    assert read_config(tmp_path / "again.yaml") == config
+
+
+def test_defaults_are_those_of_the_classifier():
+    defaults = {n: p.default for n, p in signature(CNNClassifier).parameters.items()}
+    for name, key in SCHEMA["training"].items():
+        if name != "preset":
+            assert key.default == defaults[name], name
+    for section in ("loss", "balancing"):
+        for name in SCHEMA[section].keys() & defaults.keys():
+            assert SCHEMA[section][name].default == defaults[name], name
+    assert SCHEMA["model"]["name"].default == defaults["module"]
+    assert SCHEMA["loss"]["name"].default == defaults["loss"]
+
+
+@pytest.mark.parametrize("name", sorted(CNN_PRESETS))
+def test_presets_fill_in_what_is_not_given(name):
+    training = resolve_config({"training": {"preset": name, "lr": 0.5}})["training"]
+    assert training["lr"] == 0.5
+    assert {k: training[k] for k in CNN_PRESETS[name]} == {**CNN_PRESETS[name], "lr": 0.5}
+
+
+def test_the_keys_of_data_config_are_understood(read):
+    config = read(S1)
+    assert config["data"]["source"] == "./EMOPIA_1.0"
+    assert config["balancing"]["strategy"] == "oversample"
+    assert [config["split"][k] for k in ("train", "valid", "test")] == [0.7, 0.15, 0.15]
+    assert config["split"]["file"] == "./data/split_indices.json"
+    assert config["seed"] == 42
+
+
+def test_their_own_defaults_hold(read):
+    config = read("data: {dataset_path: faces, save_split_indices: false, size: 32}")
+    assert config["balancing"]["strategy"] == "oversample"
+    assert config["split"]["file"] is None
+    assert config["data"]["size"] == 32
+
+
+def test_weighted_balancing_is_drawing_by_weight(read):
+    balancing = read("data: {dataset_path: faces, balancing_strategy: weighted}")["balancing"]
+    assert (balancing["strategy"], balancing["batch_sampling"]) == (None, "balanced")
+    balancing = read("data: {dataset_path: faces, balance_emotions: false}")["balancing"]
+    assert (balancing["strategy"], balancing["batch_sampling"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("datta: {}", r"datta is unknown. Did you mean data\?"),
+        ("data: {siz: 3}", r"data.siz is unknown. Did you mean data.size\?"),
+        ("training: {epochs: 3}", r"epochs is unknown. Did you mean training.max_epochs\?"),
+        ("data: {lr: 3}", r"data.lr is unknown. It belongs to the section training\."),
+        ("data: {balancing_stratgy: hybrid}", "Did you mean data.balancing_strategy"),
+        ("loss: {xyz: 3}", r"loss.xyz is unknown. Known are name, parameters, "),
+        ("qqq: 3", r"qqq is unknown. Known are data, split, "),
+        ("data: {size: big}", "'size' parameter of data must be an int .* Got 'big'"),
+        ("seed: -1", "'seed' parameter of the configuration must be an int .* Got -1"),
+        ("balancing: {strategy: oversmple}", "'strategy' parameter of balancing .* 'oversmple'"),
+        ("data: 3", "data must hold keys and values, got 3"),
+        ("[1, 2]", r"must hold sections with keys, got \[1, 2\]"),
+        ("data: {size: 3\n", "is no YAML: while parsing a flow mapping"),
+        ("data:\n  size: 3\n  size: 4", "size stands twice, again in line 3"),
+        ("data: {dataset_path: a, source: b}", "data.source is given twice"),
+        ("data: {dataset_path: a, train_split: 2}", "train_split"),
+    ],
+)
+def test_mistakes_are_said_in_one_sentence(read, text, message):
+    with pytest.raises(ValueError, match=f"config.yaml.*{message}"):
+        read(text)
+
+
+def test_a_missing_file_is_said_with_the_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"`imbemotion init .*` writes an example"):
+        read_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-3", 0.001), ("5e-4", 0.0005), ("2.", 2.0)])
+def test_numbers_may_be_written_with_an_exponent(read, text, value):
+    assert read(f"training: {{lr: {text}}}")["training"]["lr"] == value
+
+
+def test_an_empty_file_is_all_defaults(read):
+    assert read("") == resolve_config({})
+    assert resolve_config({})["comparison"] is None
+    assert yaml.safe_load(example_config())["tracking"] == {"tool": None}
