@@ -171,6 +171,15 @@ or nn.Module class, default="cross_entropy"
         weights; balanced softmax and logit adjustment take the natural shares out. Exact
         for these and cross-entropy; other losses distort probabilities.
 
+    head_coef_ : ndarray of shape (n_classes, n_features)
+        Weights of the head: ``transform(X) @ head_coef_.T + head_intercept_`` are the logits,
+        whose softmax is ``predict_proba(X)`` without ``test_time_augmentation``. Only where
+        the head is linear: AttributeError for ``"deep_cnn"``, and for pretrained networks
+        unless ``module_params={"hidden": None}``. Their batch normalisation is folded in.
+
+    head_intercept_ : ndarray of shape (n_classes,)
+        What the head adds. Only where the head is linear.
+
     history_ : DataFrame of shape (n_iter_, n_figures)
         Losses, macro-F1 on the validation images, and seconds of every epoch.
 

@@ -4,6 +4,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._training import limited_threads
+from imbemotion.classifier._head import linear_head
 from imbemotion.classifier._input import check_images
 
 __all__ = ["PredictionMixin"]
@@ -72,6 +73,21 @@ class PredictionMixin:
         self.net_.test_time_augmentation = self.test_time_augmentation
         with limited_threads(self.n_threads):
             return getattr(self.net_, method)(X)
+
+    @property
+    def head_coef_(self):
+        """Weights by which the head makes logits of the features, (n_classes, n_features)."""
+        return self._linear_head()[0]
+
+    @property
+    def head_intercept_(self):
+        """What the head adds to the logits, (n_classes,)."""
+        return self._linear_head()[1]
+
+    def _linear_head(self):
+        check_is_fitted(self, "net_")
+        with limited_threads(self.n_threads):
+            return linear_head(self.net_, self.image_shape_)
 
     @property
     def history_(self):
