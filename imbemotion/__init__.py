@@ -35,6 +35,7 @@ _HOMES = {
     "ConfidenceDisplay": "plots",
     "DataConfig": "config",
     "DataWarning": "_validation",
+    "DecoupledClassifier": "postprocessing",
     "DeepCNN": "networks",
     "FlattenImages": "loading",
     "FlattenSampler": "samplers",

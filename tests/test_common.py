@@ -8,6 +8,7 @@ import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as sampler_checks
 from sklearn.base import clone
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -16,6 +17,7 @@ from imbemotion import (
     Augmentation,
     AugmentationSampler,
     CNNClassifier,
+    DecoupledClassifier,
     FlattenImages,
     FlattenSampler,
     ImageADASYN,
@@ -38,6 +40,7 @@ CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0),
     PriorCorrectedClassifier(LogisticRegression(C=1)),
     TunedOffsetClassifierCV(LogisticRegression(C=1), cv=3, random_state=0),
+    DecoupledClassifier(LinearDiscriminantAnalysis()),
 ]
 ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
 EXPECTED_FAILURES = [("CNNClassifier", "check_sample_weight_equivalence_on_dense_data")]

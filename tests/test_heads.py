@@ -1,0 +1,42 @@
+"""Factors of the logits: the best that are not negative, found with the right slope."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import check_grad
+from sklearn.utils.class_weight import compute_sample_weight
+
+from imbemotion.postprocessing._heads import _cross_entropy, balanced_weights, learn_scales
+
+
+@given(seed=st.integers(0, 10_000), n_classes=st.integers(2, 5))
+def test_learned_scales_are_the_best_of_those_that_are_not_negative(seed, n_classes):
+    rng = np.random.default_rng(seed)
+    logits, codes = rng.normal(size=(30, n_classes)) * 3, rng.integers(0, n_classes - 1, 30)
+    data = logits, codes, balanced_weights(codes)
+    scales = learn_scales(*data)
+    loss, slope = _cross_entropy(scales, *data)
+    seen = np.unique(codes)
+    assert loss <= _cross_entropy(np.ones(n_classes), *data)[0]
+    assert (scales >= 0).all()
+    assert (slope[seen] > -1e-3).all()  # the loss is convex: nowhere else it is smaller
+    np.testing.assert_allclose(slope[seen] * scales[seen], 0, atol=1e-3)
+    np.testing.assert_array_equal(np.delete(scales, seen), 1)  # classes without rows
+
+
+def test_the_slope_is_that_of_the_loss():
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(20, 4)), rng.integers(0, 4, 20), rng.dirichlet(np.ones(20))
+    parts = (lambda s: _cross_entropy(s, *data)[0], lambda s: _cross_entropy(s, *data)[1])
+    assert check_grad(*parts, rng.normal(size=4)) < 1e-6
+
+
+def test_scales_are_finite_where_all_rows_are_right():
+    scales = learn_scales(np.eye(3)[[0, 1, 2, 0]] * 50, np.array([0, 1, 2, 0]), np.full(4, 0.25))
+    np.testing.assert_allclose(scales, 1, atol=1e-3)
+
+
+@given(codes=st.lists(st.integers(0, 4), min_size=1))
+def test_balanced_weights_are_those_of_scikit_learn(codes):
+    expected = compute_sample_weight("balanced", codes)
+    np.testing.assert_allclose(balanced_weights(np.array(codes)), expected / len(codes))
