@@ -5,6 +5,7 @@ Where things are, from the ground up:
 - :mod:`imbemotion.augmentation`: ``Augmentation``, what may be done to an image;
 - :mod:`imbemotion.images`: ``ImageArray``, pictures as recipes;
 - :mod:`imbemotion.loading`: files and images of any size into an ``ImageArray``;
+- :mod:`imbemotion.midi`: MIDI files into an ``ImageArray``;
 - :mod:`imbemotion.samplers`: how many rows of each class, and how new ones are made;
 - :mod:`imbemotion.networks`, :mod:`imbemotion.losses`, :mod:`imbemotion.classifier`:
   the network, what it minimises, and the scikit-learn classifier around both;
@@ -48,6 +49,7 @@ _HOMES = {
     "ImageSMOTE": "samplers",
     "LDAMLoss": "losses",
     "LogitAdjustedLoss": "losses",
+    "PianoRoll": "midi",
     "PretrainedCNN": "networks",
     "PriorCorrectedClassifier": "postprocessing",
     "RandomSampler": "samplers",

@@ -23,6 +23,7 @@ from imbemotion import (
     ImageADASYN,
     ImageLoader,
     ImageSMOTE,
+    PianoRoll,
     PriorCorrectedClassifier,
     RandomSampler,
     TunedOffsetClassifierCV,
@@ -35,7 +36,7 @@ FLAT_SAMPLERS = [
     FlattenSampler(RandomOverSampler(random_state=0)),
 ]
 SAMPLERS = [*FLAT_SAMPLERS, AugmentationSampler(random_state=0)]  # the last takes images alone
-TRANSFORMERS = [ImageLoader(size=8), FlattenImages()]
+TRANSFORMERS = [ImageLoader(size=8), FlattenImages(), PianoRoll()]
 CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0),
     PriorCorrectedClassifier(LogisticRegression(C=1)),

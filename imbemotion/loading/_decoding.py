@@ -12,7 +12,7 @@ from imbemotion.loading._errors import Unreadable, reason_for
 from imbemotion.loading._framing import Picture, bring_into_frame, needed_size, read_turn
 from imbemotion.loading._png import check_png_chunks, check_png_rows
 
-__all__ = ["decode", "name_of"]
+__all__ = ["decode", "name_of", "read_file"]
 
 _CHANNELS = [(), (2,), (3,), (4,)]  # grey, grey and alpha, colour, colour and alpha
 _SLACK = 1e-3  # float pixels may exceed their range by this share of it, from rounding
@@ -38,7 +38,7 @@ def decode(source, target):
 
 def _decode(source, target):
     if isinstance(source, str | os.PathLike):
-        picture = _open(_read(source), target)
+        picture = _open(read_file(source), target)
     else:
         image = _load(source) if isinstance(source, Image.Image) else _from_array(source)
         picture = Picture(image, image.size, image.size, read_turn(image))
@@ -46,7 +46,8 @@ def _decode(source, target):
     return bring_into_frame(picture._replace(image=plain), target)
 
 
-def _read(path):
+def read_file(path):
+    """Read the bytes of a regular file that is not empty."""
     kind = os.stat(path).st_mode
     if not stat.S_ISREG(kind):
         raise Unreadable("is a folder" if stat.S_ISDIR(kind) else "is not a regular file")

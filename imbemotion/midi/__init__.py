@@ -1,0 +1,5 @@
+"""MIDI files as images: rows are pitches, columns are steps of time."""
+
+from imbemotion.midi._piano_roll import PianoRoll, load_rolls
+
+__all__ = ["PianoRoll", "load_rolls"]
