@@ -72,6 +72,7 @@ _HOMES = {
     "load_fer2013": "datasets",
     "load_image_folder": "datasets",
     "load_legend": "datasets",
+    "load_midi_folder": "datasets",
     "load_npz": "datasets",
     "load_source": "datasets",
     "load_split": "config",

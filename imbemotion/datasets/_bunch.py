@@ -121,8 +121,9 @@ def _check_known(listing, expected, errors):
 
 
 def make_bunch(
-    listing, *, labels, errors, return_X_y, load_content=True, has_files=True, **loading
-):
+    listing, *, labels, errors, return_X_y, load_content=True, has_files=True, read=load_images,
+    **loading,
+):  # fmt: skip
     """Check labels, read the images and put everything together.
 
     Parameters
@@ -146,8 +147,11 @@ def make_bunch(
     has_files : bool, default=True
         Whether the names in the listing are those of files.
 
+    read : callable, default=load_images
+        Gives images and failures of what the listing holds.
+
     **loading : dict
-        Passed on to :func:`imbemotion.loading.load_images`.
+        Passed on to `read`.
 
     Returns
     -------
@@ -157,7 +161,7 @@ def make_bunch(
     if labels is not None:
         listing = _check_known(listing, labels, errors)
     if load_content:
-        data, failures = load_images(listing.images, errors=errors, **loading)
+        data, failures = read(listing.images, errors=errors, **loading)
     else:
         data, failures = _only_names(listing, errors)
     listing = leave_out(listing, {row: reason for row, _, reason in failures})

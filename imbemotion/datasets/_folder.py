@@ -20,7 +20,13 @@ from imbemotion.images import ImageArray
 from imbemotion.images._manifest import MANIFEST, read_manifest
 from imbemotion.splitting import join_groups, parent_groups
 
-__all__ = ["files_in", "load_image_folder", "picture_suffixes"]
+__all__ = [
+    "class_folders",
+    "files_in",
+    "list_by_names",
+    "load_image_folder",
+    "picture_suffixes",
+]
 
 _SPLITS = {"train", "test", "val", "valid", "validation"}
 _LAYOUT = "Expected a sub-folder of images per class, such as {folder}/happy/1.png."
@@ -145,7 +151,7 @@ def _join(groups, by_parents):
 
 
 def _list(folder):
-    paths, classes = _find_pictures(folder, _class_folders(folder))
+    paths, classes = _find_pictures(folder, class_folders(folder))
     return Listing(images=paths, labels=classes, names=paths)
 
 
@@ -157,23 +163,28 @@ def _match(folder, pattern, errors):
     pictures, others = _pictures_in(os.fspath(folder))
     if not pictures:
         raise ValueError(f"{folder} holds no images. Name a folder of pictures.")
-    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in pictures]
+    _warn_of_rest(others, [], [])
+    return list_by_names(folder, pictures, pattern, errors, what="pictures")
+
+
+def list_by_names(folder, paths, pattern, errors, what):
+    """List files with the labels and groups that a pattern finds in their names."""
+    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
     labels, groups, reasons = read_names(pattern, names)
     if reasons and (errors == "raise" or len(reasons) == len(names)):
         raise ValueError(
-            f"{len(reasons):,} of {len(names):,} pictures in {folder} do not match the label "
+            f"{len(reasons):,} of {len(names):,} {what} in {folder} do not match the label "
             f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
             "or leave them out by errors='skip' (--errors skip)."
         )
-    _warn_of_rest(others, [], [])
     warn_of_lookalikes(np.unique(labels).tolist())
-    paths = np.array(pictures)
+    paths = np.array(paths)
     return leave_out(Listing(paths, labels, paths, groups), reasons)
 
 
-def _class_folders(folder):
-    """List the sub-folders that stand for classes, in order."""
-    layout = _LAYOUT.format(folder=folder)
+def class_folders(folder, layout=_LAYOUT):
+    """List the sub-folders that stand for classes, in order; `layout` says what is expected."""
+    layout = layout.format(folder=folder)
     if not folder.exists():
         raise FileNotFoundError(f"{folder} does not exist. {layout}")
     if not folder.is_dir():

@@ -13,6 +13,7 @@ from imbemotion.datasets._faces import make_faces
 from imbemotion.datasets._fer2013 import load_fer2013
 from imbemotion.datasets._folder import files_in, load_image_folder, picture_suffixes
 from imbemotion.datasets._legend import load_legend
+from imbemotion.datasets._midi import load_midi_folder
 from imbemotion.datasets._npz import load_npz
 from imbemotion.datasets._rows import SUFFIXES, read_header
 from imbemotion.datasets._table import load_table
@@ -54,10 +55,8 @@ def _load_expressions(_, **settings):
     return fetch_facial_expressions(**settings)
 
 
-def _load_midi(path, **settings):
-    from imbemotion.datasets._midi import load_midi_folder
-
-    return load_midi_folder(path, **settings)
+def _load_midi(path, *, size, mode, resize, **settings):
+    return load_midi_folder(path, **settings)  # rolls have their own size, and are grey
 
 
 def _name_rows(y):
@@ -72,7 +71,7 @@ _LEGEND = Kind("a legend", load_legend, {"images": "folder", **_COLUMNS})
 _TABLE = Kind("a list", load_table, {"images": "folder", **_COLUMNS})
 _FER2013 = Kind("a file of FER2013", _load_fer2013)
 _ARCHIVE = Kind("an archive", load_npz, _KEYS)
-_MIDI_FOLDER = Kind("a folder of MIDI files", _load_midi)
+_MIDI_FOLDER = Kind("a folder of MIDI files", _load_midi, _PATTERN)
 _NAMED = {
     "facial_expressions": Kind("a data set of its own", _load_expressions),
     "faces": Kind("a data set of its own", _load_faces),
