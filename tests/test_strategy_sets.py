@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.pipeline import Pipeline
 from sklearn.naive_bayes import GaussianNB
@@ -111,6 +112,27 @@ def test_sets_join_without_repeats_and_start_with_the_baseline():
     assert len(names) == len(set(names)) == 9
 
 
+def test_what_comes_afterwards_is_put_around_the_pipeline(tmp_path):
+    X, y = make_faces({"happy": 40, "sad": 12}, size=12, random_state=0)
+    network = pipeline(module="residual_cnn", module_params={"widths": (8, 8)}, max_epochs=1)
+    names = ["afterwards", "lws", "tau_norm"]
+    comparison = compare_strategies(
+        network, X, y, names, cv=2, random_state=0, folder=tmp_path / "runs"
+    )
+    assert comparison.errors() == {}
+    assert len(comparison.fits) == 18
+    p_sad = [
+        pd.concat(pd.read_csv(path) for path in (tmp_path / "runs").rglob(f"*_{name}_*/*/*.csv")
+                  if path.name == "predictions.csv")["p_sad"].mean()
+        for name in ("none", "half_prior", "equal_prior")
+    ]  # fmt: skip
+    assert p_sad[0] < p_sad[1] < p_sad[2]
+    again = compare_strategies(
+        network, X, y, names, cv=2, random_state=0, folder=tmp_path / "runs"
+    )
+    assert again.fits["fit_time"].tolist() == comparison.fits["fit_time"].tolist()
+
+
 @pytest.mark.parametrize(
     ("names", "model", "expected"),
     [
@@ -151,7 +173,7 @@ def test_every_named_strategy_runs():
     names = [name for name in SETS if ":" not in name]
     comparison = compare_strategies(pipeline(), X, y, names, cv=2, random_state=0)
     assert comparison.errors() == {}
-    assert len(comparison.strategies) == 24
+    assert len(comparison.strategies) == 29
     assert comparison.fits["score"].between(0, 1).all()
 
 

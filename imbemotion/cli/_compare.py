@@ -57,9 +57,10 @@ Strategies = Annotated[
     typer.Option(
         help="Strategies to compare, with commas; the first is the baseline. There are none, "
         "oversample, undersample, hybrid, class_weight, focal, balanced_softmax, "
-        "logit_adjusted, deferred_weights, mixup, tuned_offsets; with new images "
+        "logit_adjusted, deferred_weights, mixup; after training tuned_offsets, "
+        "equal_prior, half_prior, crt, crt_smote, lws, tau_norm, ncm; with new images "
         "augmentation, smote, adasyn, smote_focal, augmentation_focal; and the sets usual, "
-        "modern, s2, s4 and its groups, such as s4:resampling.",
+        "modern, afterwards, s2, s4 and its groups, such as s4:resampling.",
         show_default="usual",
     ),
 ]

@@ -31,6 +31,7 @@ _S2 = (
 _MODERN = (
     "none", "balanced_softmax", "logit_adjusted", "deferred_weights", "mixup", "tuned_offsets",
 )  # fmt: skip
+_AFTERWARDS = ("none", "equal_prior", "half_prior", "tuned_offsets", "crt", "crt_smote", "ncm")
 SETS = {
     "usual": _USUAL,
     "s4": ("none", *(name for group in _S4.values() for name in group)),
@@ -38,6 +39,7 @@ SETS = {
     **{f"s4:{group}": ("none", *names) for group, names in _S4.items()},
     "s2": _S2,
     "modern": _MODERN,
+    "afterwards": _AFTERWARDS,
 }
 
 
@@ -69,12 +71,18 @@ def named_strategies(names=None):
     neighbours found in images of 32 x 32. In the step ``cnn``: ``class_weight`` (balanced
     weights), ``focal`` (gamma 2), ``balanced_softmax``, ``logit_adjusted``,
     ``deferred_weights`` (balanced weights in the last fifth of the training) and ``mixup``
-    (0.2). ``smote_focal`` and ``augmentation_focal`` are both; ``tuned_offsets`` tunes the
-    decisions of the whole pipeline, see ``TunedOffsetClassifierCV``.
+    (0.2). ``smote_focal`` and ``augmentation_focal`` are both.
+
+    Around the whole pipeline, once it is trained: ``equal_prior`` and ``half_prior`` take away
+    the class shares of training, or their square root, see ``PriorCorrectedClassifier``;
+    ``tuned_offsets`` tunes the decisions on folds within the training fold, see
+    ``TunedOffsetClassifierCV``; ``crt``, ``lws``, ``tau_norm`` and ``ncm`` learn a new head,
+    and ``crt_smote`` does on features that SMOTE balanced, see ``DecoupledClassifier``.
 
     Sets: ``usual``; ``s4``, the eight experiments of a study of balancing techniques, and its
     groups ``s4:resampling``, ``s4:augmentation``, ``s4:loss_function`` and ``s4:combined``;
-    ``modern``, what is best supported on long tails; and ``s2``, a study of facial expressions
+    ``modern``, what is best supported on long tails; ``afterwards``, what needs no other
+    training; and ``s2``, a study of facial expressions
     with two networks in their usual sizes, 101 nearest neighbours, every class at 300, at
     least 3,000 and, for classes below that, 3,000 more, and class weights with and without
     these images.
@@ -100,7 +108,8 @@ def named_strategies(names=None):
 
 
 def _known():
-    return {_BASELINE: {}} | _resampling() | _learning() | _study_of_expressions()
+    known = {_BASELINE: {}} | _resampling() | _learning() | _afterwards()
+    return known | _study_of_expressions()
 
 
 def _resampling():
@@ -127,7 +136,16 @@ def _learning():
         "logit_adjusted": {"cnn__loss": "logit_adjusted"},
         "deferred_weights": {"cnn__class_weight": "balanced", "cnn__weight_from": 0.8},
         "mixup": {"cnn__mixup": 0.2},
+    }
+
+
+def _afterwards():
+    return {
+        "equal_prior": partial(_with_prior, tau=1.0),
+        "half_prior": partial(_with_prior, tau=0.5),
         "tuned_offsets": _with_tuned_offsets,
+        **{head: partial(_with_head, head=head) for head in ("crt", "lws", "tau_norm", "ncm")},
+        "crt_smote": partial(_with_head, head="crt", smote=True),
     }
 
 
@@ -157,6 +175,20 @@ def _study_of_expressions():
 def _plus_3000(y):
     """Add 3,000 images to every class that has fewer; large classes stay as they are."""
     return {label: n + 3000 if n < 3000 else n for label, n in Counter(y.tolist()).items()}
+
+
+def _with_prior(pipeline, tau):
+    """Take the class shares of training out of the probabilities, wholly or in part."""
+    from imbemotion.postprocessing import PriorCorrectedClassifier
+
+    return PriorCorrectedClassifier(pipeline, tau=tau)
+
+
+def _with_head(pipeline, head, smote=False):
+    """Learn a new head on the features of the trained pipeline."""
+    from imbemotion.postprocessing import DecoupledClassifier
+
+    return DecoupledClassifier(pipeline, head=head, sampler=ImageSMOTE() if smote else None)
 
 
 def _with_tuned_offsets(pipeline):
