@@ -8,6 +8,7 @@ from imblearn.pipeline import make_pipeline
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
@@ -319,3 +320,23 @@ def test_offsets_help_on_real_faces_of_new_persons(data_folder):
     model.fit(X[train], y[train], groups=persons[train])
     before, after = (macro_f1(y[test], m.predict(X[test])) for m in (model.estimator_, model))
     assert after > before + 0.02
+
+
+def gain_on_a_long_tail(seed):
+    """Give the gain in macro-F1 on new rows of eight Gaussian classes, 100:1."""
+    rng = np.random.default_rng(seed)
+    shares = 100 ** np.linspace(0, -1, 8)
+    sizes = np.rint(5000 * shares / shares.sum()).astype(int)
+    centres = 0.6 * rng.normal(size=(8, 10))
+    y, y_new = np.repeat(np.arange(8), sizes), np.repeat(np.arange(8), 10 * sizes)
+    X, X_new = (centres[labels] + rng.normal(size=(len(labels), 10)) for labels in (y, y_new))
+    model = TunedOffsetClassifierCV(LinearDiscriminantAnalysis(), random_state=0).fit(X, y)
+    before, after = (macro_f1(y_new, m.predict(X_new)) for m in (model.estimator_, model))
+    return after - before
+
+
+@pytest.mark.slow
+def test_offsets_help_on_long_tails_and_seldom_harm():  # more of it in benchmarks/
+    gains = np.array([gain_on_a_long_tail(seed) for seed in range(20)])
+    assert np.sum(gains > 0) >= 18
+    assert np.sum(gains < -0.01) == 0
