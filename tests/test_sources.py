@@ -174,10 +174,23 @@ def test_groups_of_sources_stay_apart(pictures, tmp_path):
 def test_labels_of_different_kinds_become_text(pictures, tmp_path):
     np.savez(tmp_path / "a.npz", images=pictures, labels=np.arange(12) % 2)
     np.savez(tmp_path / "b.npz", images=pictures, labels=LABELS)
-    one = load_source(tmp_path / "a.npz", additional=[tmp_path / "a.npz"], load_content=False)
+    (tmp_path / "c.npz").write_bytes((tmp_path / "a.npz").read_bytes())
+    one = load_source(tmp_path / "a.npz", additional=[tmp_path / "c.npz"], load_content=False)
     assert one.target.dtype.kind == "i"
     two = load_source(tmp_path / "a.npz", additional=[tmp_path / "b.npz"], load_content=False)
     assert set(two.target) == {"0", "1", "happy", "sad", "fear"}
+
+
+def test_a_source_that_is_named_twice_is_refused(folder):
+    with pytest.raises(ValueError, match=r"must be named once, got .*faces/ twice"):
+        load_source(folder, additional=[f"{folder}/"], load_content=False)
+
+
+def test_files_that_are_in_two_sources_are_counted(folder, pictures):
+    listed = make_source("list", folder, pictures)
+    with pytest.warns(DataWarning, match="12 files are in more than one source"):
+        data = load_source(folder, additional=[listed], load_content=False)
+    assert len(data.target) == 24
 
 
 def test_classes_of_two_sources_that_look_alike_are_named(folder, pictures, tmp_path):

@@ -8,11 +8,12 @@ import pandas as pd
 from sklearn.utils import Bunch, check_scalar
 
 from imbemotion._validation import find_labels
-from imbemotion.analysis._text import as_key, draw_bar, name_counts, write_table
+from imbemotion.analysis._text import as_key, draw_bar, name_counts, text_width, write_table
 
 __all__ = ["Distribution", "analyze_distribution", "count_classes"]
 
 _TINY = 10  # images of a class in a test fold
+_BAR, _SHORTEST = 30, 8  # characters of the longest bar
 
 
 class Distribution(Bunch):
@@ -49,9 +50,27 @@ class Distribution(Bunch):
             return "over"
         return "under" if label in self.under_represented else "even"
 
-    def __str__(self):
-        parts = [self._headline(), "", self._table(), "", *self._remarks()]
+    def to_text(self, *, width=None, mark="#"):
+        """Write a table with a bar for every class.
+
+        Parameters
+        ----------
+        width : int, default=None
+            Columns of the terminal, which the longest bar fills. None makes it 30 long.
+
+        mark : str, default="#"
+            What bars are drawn with.
+
+        Returns
+        -------
+        text : str
+            As ``str`` gives it, but for the bars.
+        """
+        parts = [self._headline(), "", self._table(width, mark), "", *self._remarks()]
         return "\n".join(parts).rstrip("\n")
+
+    def __str__(self):
+        return self.to_text()
 
     def _headline(self):
         return (
@@ -59,15 +78,22 @@ class Distribution(Bunch):
             f"{self.imbalance_ratio:.2f}:1 (balance ratio {self.balance_ratio:.3f})"
         )
 
-    def _table(self):
-        rows = []
-        for label in sorted(self.counts, key=self.counts.get, reverse=True):
-            n, kind = self.counts[label], self._represented(label)
-            bar = draw_bar(n, self.max_class_size)
-            bar += "" if kind == "even" else f" {kind}-represented"
-            rows.append((label, f"{n:,}", f"{self.percentages[label]:.1f} %", bar))
-        rows += [(label, "0", "0.0 %", "missing") for label in self.missing]
-        return write_table(("class", "count", "share", ""), rows)
+    def _table(self, width, mark):
+        head, rows = ("class", "count", "share"), []
+        labels = sorted(self.counts, key=self.counts.get, reverse=True)
+        for label in labels:
+            rows.append((label, f"{self.counts[label]:,}", f"{self.percentages[label]:.1f} %"))
+        rows += [(label, "0", "0.0 %") for label in self.missing]
+        length = _BAR if width is None else max(width - _room(head, rows), _SHORTEST)
+        bars = [self._bar(label, length, mark) for label in labels]
+        bars += ["missing"] * len(self.missing)
+        rows = [(*row, bar) for row, bar in zip(rows, bars, strict=True)]
+        return write_table((*head, ""), rows)
+
+    def _bar(self, label, length, mark):
+        kind = self._represented(label)
+        bar = draw_bar(self.counts[label], self.max_class_size, length, mark)
+        return bar + ("" if kind == "even" else f" {kind}-represented")
 
     def _remarks(self):
         fold = f"a training fold of {self.n_folds}" if self.n_folds > 1 else "the data"
@@ -79,6 +105,12 @@ class Distribution(Bunch):
             f"Fewer than the {self.n_folds} folds": self.too_few_for_folds,
         }
         return [f"{what}: {name_counts(self.counts, who)}" for what, who in found.items() if who]
+
+
+def _room(head, rows):
+    """Count the columns of a terminal beside the bars."""
+    lines = write_table(head, rows).splitlines()
+    return max(map(text_width, lines)) + len("   under-represented")
 
 
 def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):

@@ -6,7 +6,7 @@ import numpy as np
 
 from imbemotion._validation import cut_label, shorten
 
-__all__ = ["as_key", "draw_bar", "name_counts", "signed", "write_table"]
+__all__ = ["as_key", "draw_bar", "name_counts", "signed", "text_width", "write_table"]
 
 _BAR = 30  # characters of the longest bar
 
@@ -21,9 +21,9 @@ def signed(number):
     return f"{number:+,}" if number else "0"
 
 
-def draw_bar(count, largest):
-    """Draw a bar of up to 30 characters; what is not nothing has at least one."""
-    return "#" * max(round(_BAR * count / largest), count > 0)
+def draw_bar(count, largest, length=_BAR, mark="#"):
+    """Draw a bar of up to that many characters; what is not nothing has at least one."""
+    return mark * max(round(length * count / largest), count > 0)
 
 
 def name_counts(counts, labels):
@@ -49,16 +49,16 @@ def write_table(head, rows):
         Lines without trailing spaces.
     """
     lines = [[cut_label(first), *rest] for first, *rest in [head, *rows]]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(text_width, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_align(line, widths).rstrip() for line in lines)
 
 
 def _align(line, widths):
-    spaces = [" " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
+    spaces = [" " * (width - text_width(cell)) for cell, width in zip(line, widths, strict=True)]
     cells = [space + cell for space, cell in zip(spaces, line, strict=True)]
     return "  ".join([line[0] + spaces[0], *cells[1:-1], line[-1]])
 
 
-def _width(text):
+def text_width(text):
     """Count the columns of a terminal that a text takes: Chinese characters take two."""
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)

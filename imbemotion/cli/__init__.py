@@ -1,12 +1,13 @@
 """The command line: ``imbemotion analyze``, ``train``, ``compare``, ``run`` and others."""
 
-from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _train
+from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _strategies, _train
 from imbemotion.cli._app import app, main
 
 __all__ = ["app", "main"]
 
 COMMANDS = (
     _analyze.analyze,
+    _strategies.strategies,
     _train.train,
     _predict.predict,
     _compare.compare,

@@ -5,12 +5,33 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from imbemotion.cli._app import app
-from imbemotion.cli._console import errors_in_one_sentence, make_console
-from imbemotion.cli._options import Additional, Debug, Errors, HowBad, Images, Source
+from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console, print_list
+from imbemotion.cli._options import (
+    Additional,
+    AsJson,
+    Debug,
+    Errors,
+    HowBad,
+    ImageColumn,
+    Images,
+    LabelColumn,
+    LabelPattern,
+    Labels,
+    Source,
+)
+from imbemotion.cli._sources import (
+    expected_classes,
+    load_sources,
+    name_sources,
+    next_command,
+)
 
 __all__ = ["analyze"]
+
+_PICTURES = (".png", ".pdf", ".svg")
 
 
 @app.command()
@@ -18,10 +39,11 @@ def analyze(
     source: Source,
     additional: Additional = None,
     images: Images = None,
+    label_pattern: LabelPattern = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    labels: Labels = None,
     errors: HowBad = Errors.raise_,
-    labels: Annotated[
-        str | None, typer.Option(help="Classes that are expected, with commas.")
-    ] = None,
     folds: Annotated[int, typer.Option(min=1, help="Folds that are planned.")] = 5,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the figures to this JSON file.")
@@ -29,36 +51,60 @@ def analyze(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the classes into this .png, .pdf or .svg file.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, for programs.")
-    ] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Count the classes of your images, and say what that means for training and testing."""
+    """Count the classes of your data, and say what that means for training and testing.
+
+    Reads no image, only names and labels.
+    """
     from imbemotion.analysis import advise, analyze_distribution
-    from imbemotion.datasets import load_source
 
     with errors_in_one_sentence(debug):
-        expected = None if labels is None else [name.strip() for name in labels.split(",")]
-        data = load_source(
-            source, additional=additional or (), images=images, errors=errors, load_content=False
-        )
-        y = data.target
-        distribution = analyze_distribution(y, labels=expected, n_folds=folds)
-        advice = advise(y, labels=expected, n_folds=folds)
-        found = {**distribution, "advice": [item._asdict() for item in advice]}
-        text = json.dumps(found, indent=1, ensure_ascii=False)
+        check_out(out)
+        check_out(plot, "--plot", _PICTURES)
+        columns = {
+            "images": images, "label_pattern": label_pattern,
+            "image_column": image_column, "label_column": label_column, "errors": errors,
+        }  # fmt: skip
+        data = load_sources(source, additional, load_content=False, **columns)
+        planned = {"labels": expected_classes(labels, data.target), "n_folds": folds}
+        distribution = analyze_distribution(data.target, **planned)
+        advice = advise(data.target, **planned)
+        sources = name_sources(source, additional)
+        text = _as_json(sources, distribution, advice)
         if out is not None:
             out.write_text(text + "\n", "utf-8")
         if plot is not None:
-            _draw(y, plot)
-        print_ = make_console().print
+            _draw(data.target, plot)
         if as_json:
             typer.echo(text)
             return
-        print_(f"{distribution}\n\nAdvice", markup=False, soft_wrap=True)
-        for item in advice:
-            print_(f"- {item}", markup=False, soft_wrap=True)
+        _show(distribution, advice)
+        show = next_command("strategies", sources, columns)
+        compare = next_command("compare", sources, columns, advice)
+        what = [
+            f"`{show}` shows what balancing would make of the data.",
+            f"`{compare}` tells by training what it is worth.",
+        ]
+        print_list(make_console(), "\nNext", what)
+
+
+def _as_json(sources, distribution, advice):
+    found = {"sources": sources, **distribution}
+    found["advice"] = [item._asdict() for item in advice]
+    return json.dumps(found, indent=1, ensure_ascii=False)
+
+
+def _show(distribution, advice):
+    console = make_console()
+    if console.is_terminal and console.encoding.startswith("utf"):
+        text = Text(distribution.to_text(width=console.width, mark="█"))
+        text.highlight_regex("█+", "cyan")
+    else:
+        text = Text(str(distribution))
+    console.print(text, soft_wrap=True)
+    print_list(console, "\nAdvice", advice)
 
 
 def _draw(y, path):

@@ -1,15 +1,50 @@
 """The program that all commands belong to."""
 
+import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 __all__ = ["app", "main"]
 
+_Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not hand on
+
+
+class _Program(TyperGroup):
+    """Says misuse in two lines, without a panel around them."""
+
+    def main(self, args=None, prog_name=None, standalone_mode=True, **settings):
+        try:
+            status = super().main(args, prog_name, standalone_mode=False, **settings)
+        except _Misuse as error:
+            if not standalone_mode:
+                raise
+            words = sys.argv[1:] if args is None else args
+            status = _say(error, next((word for word in words if word in self.commands), ""))
+        if not standalone_mode:
+            return status
+        sys.exit(status or 0)
+
+
+def _say(error, command):
+    """Say what is wrong with the words of a command line, and give the status to end with."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        message = error.format_message()
+        message += "" if message.endswith((".", "?")) else "."
+        program = f"imbemotion {command}".rstrip()
+        typer.echo(f"Error: {message}\n`{program} --help` lists what is possible.", err=True)
+    return error.exit_code
+
+
 app = typer.Typer(
+    cls=_Program,
     help="Balance, train and honestly judge classifiers of skewed image data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # plain where nobody watches
 )
 
 

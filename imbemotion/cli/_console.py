@@ -1,15 +1,25 @@
 """What is written to a terminal: consoles, notes, and errors in one sentence."""
 
+import json
 import sys
 import warnings
 from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from imbemotion._validation import DataWarning
 
-__all__ = ["errors_in_one_sentence", "make_console"]
+__all__ = [
+    "arrow",
+    "check_out",
+    "errors_in_one_sentence",
+    "make_console",
+    "print_list",
+    "show_json",
+]
 
 
 def make_console(stderr=False):
@@ -18,9 +28,67 @@ def make_console(stderr=False):
     return Console(stderr=stderr, width=None if watched else 160, highlight=False)
 
 
+def arrow(console):
+    """Give an arrow that the console can show."""
+    return "→" if console.encoding.startswith("utf") else "->"
+
+
+def print_list(console, head, items):
+    """Print items under a head; on a terminal in lines as long as it is wide, if not commands."""
+    console.print(head)
+    for item in items:
+        if console.is_terminal and not str(item).startswith("`"):
+            line = Table.grid(padding=(0, 1))
+            line.add_row("-", Text(str(item)))
+            console.print(line)
+        else:
+            console.print(f"- {item}", markup=False, soft_wrap=True)
+
+
+def show_json(found):
+    """Write plain values as JSON, and nothing else, to the output."""
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+
+
+def check_out(path, option="--out", suffixes=()):
+    """Refuse a file that could not be written, before all the work.
+
+    Parameters
+    ----------
+    path : Path or None
+        The file; None is fine.
+
+    option : str, default="--out"
+        The option that names it.
+
+    suffixes : tuple of str, default=()
+        What it may end in; empty for anything.
+
+    Raises
+    ------
+    BadParameter
+        If it is a folder, or ends in something else.
+
+    FileNotFoundError
+        If its folder does not exist.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file.", param_hint=option)
+    if suffixes and path.suffix.lower() not in suffixes:
+        expected = ", ".join(suffixes)
+        raise typer.BadParameter(f"{path} must end in one of {expected}.", param_hint=option)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: the folder {path.parent} does not exist.")
+
+
 @contextmanager
 def errors_in_one_sentence(debug):
-    """Say errors and what was noticed in the data in a sentence each; end with status 1."""
+    """Say errors and what was noticed in the data in a sentence each.
+
+    Failures end with status 1, Ctrl-C with 130; misuse goes on to the program (status 2).
+    """
     console = make_console(stderr=True)
 
     def show(message, category, *args, **kwargs):
@@ -32,6 +100,11 @@ def errors_in_one_sentence(debug):
         warnings.showwarning = show
         try:
             yield
+        except BrokenPipeError:  # as of `| head`, which Typer ends without a word
+            raise
+        except KeyboardInterrupt:
+            console.print("Stopped.", style="yellow")
+            raise typer.Exit(130) from None
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
             if debug or isinstance(error, typer.Exit):
                 raise

@@ -12,9 +12,13 @@ __all__ = [
     "Debug",
     "Errors",
     "GroupBy",
+    "GroupColumn",
     "Groups",
     "HowBad",
+    "ImageColumn",
     "Images",
+    "LabelColumn",
+    "LabelPattern",
     "Labels",
     "Mode",
     "Pixels",
@@ -56,18 +60,51 @@ class GroupBy(StrEnum):
 
 
 Source = Annotated[
-    Path,
+    list[str],
     typer.Argument(
-        help="A folder with a folder per class, a folder with a legend.csv, "
-        "a CSV of image,label or an .npz archive.",
+        help="A folder with a folder per class or with a legend.csv; a list of paths and labels "
+        "(.csv, .tsv, .json, .jsonl, .parquet); fer2013.csv; an .npz archive; a folder of MIDI "
+        "files; or facial_expressions (downloaded) or faces (drawn). Several are joined.",
+        metavar="SOURCE",
         show_default=False,
     ),
 ]
 Additional = Annotated[
-    list[Path] | None, typer.Option(help="A further source to add; may be given several times.")
+    list[str] | None,
+    typer.Option(
+        help="Further sources to add to the first: --additional A B, or --additional A "
+        "--additional B."
+    ),
 ]
-Images = Annotated[Path | None, typer.Option(help="Folder of the images of a CSV.")]
-Labels = Annotated[str | None, typer.Option(help="Classes that are expected, with commas.")]
+Images = Annotated[
+    Path | None, typer.Option(help="The folder that the paths in a list are relative to.")
+]
+LabelPattern = Annotated[
+    str | None,
+    typer.Option(
+        "--label-pattern",
+        metavar="REGEX",
+        help="Take labels from the paths in a folder, by the group in brackets, such as "
+        "'^([a-z]+)_'; or by (?P<label>...), and (?P<group>...) for persons.",
+    ),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--image-column", metavar="NAME", help="Column of the paths in a list."),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option("--label-column", metavar="NAME", help="Column of the labels in a list."),
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option("--group-column", metavar="NAME", help="Column of the persons in a list."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="A,B,C", help="The classes that are expected, with commas."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone, for programs.")]
 Size = Annotated[int, typer.Option(min=1, help="Height and width in pixels.")]
 Pixels = Annotated[Mode, typer.Option("--mode", help="Grey or colour.")]
 Sizing = Annotated[Resize, typer.Option("--resize", help="How to come to the size.")]
@@ -81,5 +118,4 @@ Groups = Annotated[
         "times.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -8,12 +8,12 @@ from rich.table import Table
 
 from imbemotion._validation import shorten
 
-__all__ = ["class_table", "conclusion", "metrics_table", "summary_table"]
+__all__ = ["class_table", "conclusion", "make_table", "metrics_table", "summary_table"]
 
 _JUDGED = ("better", "worse", "not distinguishable")
 
 
-def _table(title):
+def make_table(title):
     """Make a table without lines, narrow enough for 80 columns."""
     return Table(
         title=title,
@@ -45,7 +45,7 @@ def summary_table(summary, n_folds, scoring):
         To be printed.
     """
     name = "Macro-F1" if scoring == "macro-F1" else scoring
-    table = _table(f"\n{name} over {n_folds} test folds; gains and verdicts hold all together")
+    table = make_table(f"\n{name} over {n_folds} test folds; gains and verdicts hold all together")
     has_external, has_memory = summary[["external", "peak_memory"]].notna().any()
     columns = ["strategy", scoring, "gain", "verdict", "p>1%", "train"]
     columns += ["external"] * has_external + ["rows", "s/fit"] + ["MiB"] * has_memory
@@ -96,7 +96,7 @@ def class_table(per_class, y):
     table : rich.table.Table
         To be printed.
     """
-    table = _table("\nF1 of every class")
+    table = make_table("\nF1 of every class")
     table.add_column("class")
     table.add_column("images", justify="right")
     for name in per_class.index:
@@ -123,7 +123,7 @@ def metrics_table(record, classes):
     table : rich.table.Table
         To be printed.
     """
-    table = _table("\nEvery class, on the test images")
+    table = make_table("\nEvery class, on the test images")
     table.add_column("class")
     for name in ("images", "precision", "recall", "F1"):
         table.add_column(name, justify="right")

@@ -222,7 +222,8 @@ def _find_pictures(folder, classes):
         layout = _LAYOUT.format(folder=folder)
         raise ValueError(f"{folder} holds no images in the folders {shorten(empty)}. {layout}")
     suffixes = picture_suffixes()
-    loose = sorted(path for path in folder.iterdir() if path.is_file() and _ends(path, suffixes))
+    loose = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    loose = [path for path in loose if path.is_file() and not path.name.startswith(".")]
     _warn_of_rest(others, loose, empty)
     return np.array(paths), np.array(labels)
 
@@ -232,17 +233,15 @@ def picture_suffixes():
     return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 
-def _ends(path, suffixes):
-    name = os.path.basename(path)
-    return os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
-
-
 def _pictures_in(folder):
     """List the pictures at any depth, and the other files, both sorted by the parts of paths."""
     suffixes = picture_suffixes()
     files = sorted(files_in(folder), key=lambda path: path.split(os.sep))
-    pictures = [path for path in files if _ends(path, suffixes)]
-    return pictures, [path for path in files if not _ends(path, suffixes)]
+    pictures, others = [], []
+    for path in files:
+        is_picture = os.path.splitext(path)[1].lower() in suffixes
+        (pictures if is_picture else others).append(path)
+    return pictures, others
 
 
 def files_in(folder):

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion.datasets._bunch import warn_of_lookalikes
+from imbemotion.datasets._bunch import warn, warn_of_lookalikes
 from imbemotion.datasets._kinds import find_kind
 
 __all__ = ["load_source"]
@@ -90,13 +90,14 @@ def load_source(
         If a source does not exist.
 
     ValueError
-        If it is no source, its content can't be used, or a setting is for none of the
-        sources.
+        If it is no source, its content can't be used, a source is named twice, or a setting
+        is for none of the sources.
 
     Warns
     -----
     DataWarning
-        What the loaders warn of, and of classes of several sources that look alike.
+        What the loaders warn of, and of files and classes of several sources that are the
+        same, or look alike.
 
     See Also
     --------
@@ -120,6 +121,7 @@ def load_source(
         "errors": errors, "load_content": load_content,
     }  # fmt: skip
     sources = [source, *additional]
+    _check_different(sources)
     kinds = [find_kind(os.fspath(path), label_pattern) for path in sources]
     _check_used(specific, kinds, sources)
     parts = []
@@ -128,6 +130,15 @@ def load_source(
         parts.append(kind.load(path, **taken, **shared))
     bunch = _join(parts)
     return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def _check_different(sources):
+    """Refuse a source that is there twice, whose copies would be in training and test."""
+    found = set()
+    for source in sources:
+        if os.path.realpath(source) in found:
+            raise ValueError(f"Every source must be named once, got {source} twice. Leave it out.")
+        found.add(os.path.realpath(source))
 
 
 def _check_used(specific, kinds, sources):
@@ -146,6 +157,7 @@ def _join(parts):
     if len(parts) == 1:
         return parts[0]
     names = [part.filenames for part in parts]
+    _warn_of_shared(names)
     target = _join_labels([part.target for part in parts])
     classes = np.unique(target)
     warn_of_lookalikes(classes.tolist())
@@ -157,6 +169,15 @@ def _join(parts):
         groups=_join_groups(parts),
         skipped=[pair for part in parts for pair in part.skipped],
     )
+
+
+def _warn_of_shared(names):
+    files = [set(map(os.path.abspath, each)) for each in names if each is not None]
+    n_shared = sum(map(len, files)) - len(set().union(*files))
+    if n_shared:
+        warn(
+            f"{n_shared:,} files are in more than one source, and count more than once therefore."
+        )
 
 
 def _join_labels(targets):
