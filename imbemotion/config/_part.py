@@ -114,20 +114,22 @@ def load_split(config, split="train"):
     config = replace(config)  # checks the values once more: they may have been changed
     source = read_source(config.dataset_path)
     rows = getattr(_find_split(config, source), _PARTS[split])
-    samples = [
-        {"path": str(source.paths[row]), "emotion": source.y[row].item(), "row": row}
-        for row in rows.tolist()
-    ]
+    samples = [_make_sample(source, row) for row in rows.tolist()]
     if split == "train" and config.balance_emotions:
         samples = balance_samples(samples, config.balancing_strategy, random_state=config.seed)
     rows = np.array([sample.pop("row") for sample in samples], dtype=np.int64)
     return DataPart(samples, source.X[rows])
 
 
+def _make_sample(source, row):
+    path = f"row {row}" if source.filenames is None else str(source.filenames[row])
+    return {"path": path, "emotion": source.y[row].item(), "row": row}
+
+
 def _find_split(config, source):
     path = Path(config.split_indices_path)
     if config.save_split_indices and path.exists():
-        split = Split.load(path, source.y, X=source.X)
+        split = Split.load(path, source.y, X=source.filenames)
         _check_made_alike(split, config)
         _check_whole(split, _groups(source, config), config)
         return split
@@ -137,20 +139,21 @@ def _find_split(config, source):
         groups=_groups(source, config), random_state=config.seed,
     )  # fmt: skip
     if config.save_split_indices:
-        split.save(path, X=source.X)
+        split.save(path, X=source.filenames)
     return split
 
 
 def _groups(source, config):
     if config.group_by == "none":
         return None
-    groups = source.groups if config.group_by == "groups" else name_groups(source.paths)
-    if groups is None:
+    column = "groups" if config.group_by == "groups" else "filenames"
+    found = getattr(source, column)
+    if found is None:
         raise ValueError(
-            f"group_by='groups' needs groups, and {config.dataset_path} holds none. "
+            f"group_by={config.group_by!r} needs {column}, and {config.dataset_path} holds none. "
             "Leave it out, or add them to the source."
         )
-    return groups
+    return found if config.group_by == "groups" else name_groups(found)
 
 
 def _check_made_alike(split, config):
