@@ -1,6 +1,7 @@
 """The command line: ``imbemotion analyze``, ``train``, ``compare``, ``run`` and others."""
 
 from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _strategies, _train
+from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _split, _train
 from imbemotion.cli._app import app, main
 
 __all__ = ["app", "main"]
@@ -8,6 +9,7 @@ __all__ = ["app", "main"]
 COMMANDS = (
     _analyze.analyze,
     _strategies.strategies,
+    _split.split,
     _train.train,
     _predict.predict,
     _compare.compare,

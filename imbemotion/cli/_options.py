@@ -21,11 +21,17 @@ __all__ = [
     "LabelPattern",
     "Labels",
     "Mode",
+    "NoStratify",
     "Pixels",
     "Resize",
     "Size",
     "Sizing",
     "Source",
+    "SplitSeed",
+    "TestRatio",
+    "Together",
+    "TrainRatio",
+    "ValRatio",
 ]
 
 
@@ -117,5 +123,29 @@ Groups = Annotated[
         "source holds them) or duplicates (pictures that show the same). May be given several "
         "times.",
     ),
+]
+Together = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group-by",
+        help="Keep together in one part: name (persons, from Name_0001.jpg), groups (as the "
+        "source holds them), duplicates (pictures that show the same), or a column of a list. "
+        "May be given several times.",
+    ),
+]
+TrainRatio = Annotated[
+    float | None, typer.Option("--train-ratio", help="Share of training.", show_default="0.7")
+]
+ValRatio = Annotated[
+    float | None, typer.Option("--val-ratio", help="Share of validation.", show_default="0.15")
+]
+TestRatio = Annotated[
+    float | None, typer.Option("--test-ratio", help="Share of test.", show_default="0.15")
+]
+NoStratify = Annotated[
+    bool, typer.Option("--no-stratify", help="Draw the parts whatever the class.")
+]
+SplitSeed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything that is drawn.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
