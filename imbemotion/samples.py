@@ -1,5 +1,6 @@
 """Plain lists of samples, dicts such as ``{"path", "emotion"}``, balanced and split."""
 
+from difflib import get_close_matches
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,7 +10,7 @@ from imbemotion._validation import check_random_state, sample_labels, shorten
 from imbemotion.samplers._base import choose_rows
 from imbemotion.splitting import stratified_split
 
-__all__ = ["WEIGHTED", "balance_samples", "check_strategy", "split_samples"]
+__all__ = ["WEIGHTED", "balance_samples", "check_strategy", "split_samples", "weigh"]
 
 WEIGHTED = "weighted"
 
@@ -65,7 +66,7 @@ def balance_samples(samples, strategy="oversample", *, key="emotion", random_sta
     """
     y = sample_labels(samples, key)
     if isinstance(strategy, str) and strategy == WEIGHTED:
-        weights = _weigh(y).tolist()
+        weights = weigh(y).tolist()
         return [{**sample, "weight": w} for sample, w in zip(samples, weights, strict=True)]
     targets = resolve_targets(check_strategy(strategy, "strategy"), y)
     rows = np.concatenate(choose_rows(y, targets, check_random_state(random_state)))
@@ -98,15 +99,28 @@ def check_strategy(strategy, name):
     is_share = is_number and not isinstance(strategy, Integral) and 0 < strategy <= 1
     is_total = isinstance(strategy, Integral) and not isinstance(strategy, bool) and strategy > 0
     if (is_text and strategy not in known) or (is_number and not is_share and not is_total):
+        near = get_close_matches(str(strategy), known, n=1)
         raise ValueError(
             f"{name} must be one of {shorten(sorted(known), 99)}, a number of samples from 1, or "
             f"a share of the largest class in (0, 1], got {strategy!r}."
+            + (f" Did you mean {near[0]!r}?" if near else "")
         )
     return strategy
 
 
-def _weigh(y):
-    """Weigh samples by the inverse of the size of their class, 1 on average, (n_samples,)."""
+def weigh(y):
+    """Weigh samples by the inverse of the size of their class, 1 on average.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+        ``n_samples / (n_classes * class size)``.
+    """
     _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     return (len(y) / (len(counts) * counts))[codes]
 

@@ -155,7 +155,13 @@ def test_bad_samples_are_refused(samples, error, message):
 
 @pytest.mark.parametrize(
     ("strategy", "message"),
-    [("overs", "strategy must be one of all, auto, hybrid, .* got 'overs'"), (0, "got 0")],
+    [
+        (
+            "overs",
+            r"strategy must be one of all, auto, .* got 'overs'\. Did you mean 'oversample'\?",
+        ),
+        (0, "got 0"),
+    ],
 )
 def test_unknown_strategies_are_refused(strategy, message):
     with pytest.raises(ValueError, match=message):

@@ -2,6 +2,7 @@
 
 from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _strategies, _train
 from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _split, _train
+from imbemotion.cli import _analyze, _balance, _compare, _predict, _report, _run, _split, _train
 from imbemotion.cli._app import app, main
 
 __all__ = ["app", "main"]
@@ -10,6 +11,7 @@ COMMANDS = (
     _analyze.analyze,
     _strategies.strategies,
     _split.split,
+    _balance.balance,
     _train.train,
     _predict.predict,
     _compare.compare,

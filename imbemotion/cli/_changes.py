@@ -1,0 +1,92 @@
+"""Classes before and after balancing, as a table and sentences for a terminal."""
+
+import sys
+from collections import Counter
+
+from rich.markup import escape
+
+from imbemotion.analysis._text import signed
+from imbemotion.cli._tables import make_table
+
+__all__ = ["arrow", "change_lines", "change_table"]
+
+
+def change_table(counts, weights=None):
+    """Lay out a row per class: how many there are before and after, in every part.
+
+    Parameters
+    ----------
+    counts : dict of str to tuple of (dict, dict)
+        By part, the rows of every class before and after.
+
+    weights : dict of str to float, default=None
+        The weight of every class, where there are weights.
+
+    Returns
+    -------
+    table : rich.table.Table
+        To be printed.
+    """
+    table = make_table("\nSamples by class")
+    table.add_column("class")
+    for name in (*counts, *(["weight"] if weights else [])):
+        table.add_column(name, justify="right")
+    for label in next(iter(counts.values()))[0]:
+        cells = [
+            f"{before[label]:,}" if before == after else _change(before[label], after[label])
+            for before, after in counts.values()
+        ]
+        cells += [f"{weights[label]:.3f}" if label in weights else ""] if weights else []
+        table.add_row(escape(label), *cells)
+    return table
+
+
+def change_lines(counts):
+    """Say how many samples every part and all together have, before and after.
+
+    Parameters
+    ----------
+    counts : dict of str to tuple of (dict, dict)
+        By part, the rows of every class before and after.
+
+    Returns
+    -------
+    lines : list of str
+        A line per part, then the total.
+    """
+    if len(counts) > 1:
+        both = (map(Counter, side) for side in zip(*counts.values(), strict=True))
+        counts = {**counts, "Total": tuple(sum(side, Counter()) for side in both)}
+    else:
+        counts = {"Total": next(iter(counts.values()))}
+    return [
+        f"{name}: {_change(before.total(), after.total(), ' samples')}, "
+        f"balance ratio {_balance_ratio(before)} {arrow()} {_balance_ratio(after)}"
+        for name, pair in counts.items()
+        for before, after in [map(Counter, pair)]
+    ]
+
+
+def _balance_ratio(counts):
+    numbers = [n for n in counts.values() if n]
+    return f"{min(numbers) / max(numbers):.3f}" if numbers else "-"
+
+
+def arrow():
+    """Give an arrow that the output can hold.
+
+    Returns
+    -------
+    arrow : str
+        ``→``, or ``->`` where the encoding has none.
+    """
+    try:
+        "→".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return "->"
+    return "→"
+
+
+def _change(before, after, what=""):
+    """Write a change as ``225 → 300 samples (+75)``."""
+    return f"{before:,} {arrow()} {after:,}{what} ({signed(after - before)})"
