@@ -1,8 +1,16 @@
 """The command line: ``imbemotion analyze``, ``train``, ``compare``, ``run`` and others."""
 
-from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _strategies, _train
-from imbemotion.cli import _analyze, _compare, _predict, _report, _run, _split, _train
-from imbemotion.cli import _analyze, _balance, _compare, _predict, _report, _run, _split, _train
+from imbemotion.cli import (
+    _analyze,
+    _balance,
+    _compare,
+    _predict,
+    _report,
+    _run,
+    _split,
+    _strategies,
+    _train,
+)
 from imbemotion.cli._app import app, main
 
 __all__ = ["app", "main"]

@@ -18,7 +18,10 @@ from imbemotion.cli._options import (
     Debug,
     Errors,
     HowBad,
+    ImageColumn,
     Images,
+    LabelColumn,
+    LabelPattern,
     Mode,
     NoStratify,
     Pixels,
@@ -33,6 +36,7 @@ from imbemotion.cli._options import (
     ValRatio,
 )
 from imbemotion.cli._parts import check_shares, find_leaks, has_files, load_list, split_list
+from imbemotion.cli._sources import name_sources
 from imbemotion.cli._writing import check_folder, write_folder
 from imbemotion.samples import WEIGHTED, check_strategy
 
@@ -107,6 +111,9 @@ def balance(
     seed: SplitSeed = 42,
     additional: Additional = None,
     images: Images = None,
+    label_pattern: LabelPattern = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     size: Size = 48,
     mode: Pixels = Mode.gray,
     resize: Sizing = Resize.stretch,
@@ -123,11 +130,16 @@ def balance(
         )  # fmt: skip
         if out is not None:
             check_folder(out, force)
-        loading = {"size": size, "mode": mode, "resize": resize, "errors": errors}
-        data, from_files = _load((source, additional, images, group_by), loading, out, method)
+        loading = {
+            "images": images, "label_pattern": label_pattern, "image_column": image_column,
+            "label_column": label_column, "size": size, "mode": mode, "resize": resize,
+            "errors": errors,
+        }  # fmt: skip
+        sources = name_sources(source, additional)
+        data, from_files = _load((sources, group_by), loading, out, method)
         in_parts = out or group_by or no_stratify or balance_splits == Balanced.all_
         if in_parts or any(ratio is not None for ratio in ratios):
-            found = _balance_parts(data, plan, source, out, from_files)
+            found = _balance_parts(data, plan, ", ".join(sources), out, from_files)
         else:
             found = Found(balance_whole(data.target, plan))
         if as_json:
@@ -188,7 +200,7 @@ def _balance_parts(data, plan, source, out, from_files):
     parts = balance_parts(data, split, plan)
     n_written = sum(int(part.made.sum()) for part in parts.values())
     n_written += 0 if from_files else len(data.target)
-    about = {"source": str(source), **plan.about(), "n_images_written": n_written}
+    about = {"source": source, **plan.about(), "n_images_written": n_written}
     if n_written:
         about["image_shape"] = list(data.data.shape[1:])
     if plan.balance == "all":

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from imbemotion._validation import DataWarning
+from imbemotion.cli._sources import load_sources
 
 __all__ = ["NAMES", "check_shares", "find_leaks", "has_files", "load_list", "split_list"]
 
@@ -47,19 +48,13 @@ def check_shares(*shares):
     return dict(zip(NAMES.values(), named.values(), strict=True))
 
 
-def load_list(source, additional, images, group_by, *, content=False, **settings):
+def load_list(sources, group_by, *, content=False, **settings):
     """Load a source, its pixels only where they are needed.
 
     Parameters
     ----------
-    source : Path
-        The source.
-
-    additional : list of Path or None
-        Further ones.
-
-    images : Path or None
-        Folder of the images of a list.
+    sources : list of str
+        The source, and further ones.
 
     group_by : list of str or None
         What is to be kept together: name, groups, duplicates, or the name of a column.
@@ -80,24 +75,22 @@ def load_list(source, additional, images, group_by, *, content=False, **settings
     BadParameter
         If ``group_by`` names several columns, or one of a source that has none.
     """
-    from imbemotion.datasets import load_source
-
     columns = [name for name in group_by or () if name not in _GROUPINGS]
     if len(columns) > 1 or (columns and "groups" in group_by):
         raise typer.BadParameter(
             f"a source has one column of groups, got {', '.join(group_by)}. Name one.",
             param_hint="--group-by",
         )
-    is_list = not source.is_dir() or (source / "legend.csv").is_file()
+    first, *others = sources
+    is_list = not Path(first).is_dir() or Path(first, "legend.csv").is_file()
     if columns and not is_list:
         raise typer.BadParameter(
             f"it takes name, groups, duplicates or a column of a list, got {columns[0]}, and "
-            f"{source} is no list.",
+            f"{first} is no list.",
             param_hint="--group-by",
         )
-    return load_source(
-        source, additional=additional or (), images=images,
-        group_column=columns[0] if columns else None,
+    return load_sources(
+        [first], others, group_column=columns[0] if columns else None,
         load_content=content or "duplicates" in (group_by or ()), **settings,
     )  # fmt: skip
 

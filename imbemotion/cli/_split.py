@@ -16,7 +16,10 @@ from imbemotion.cli._options import (
     Debug,
     Errors,
     HowBad,
+    ImageColumn,
     Images,
+    LabelColumn,
+    LabelPattern,
     NoStratify,
     Source,
     SplitSeed,
@@ -26,6 +29,7 @@ from imbemotion.cli._options import (
     ValRatio,
 )
 from imbemotion.cli._parts import NAMES, check_shares, find_leaks, load_list, split_list
+from imbemotion.cli._sources import name_sources
 from imbemotion.cli._tables import make_table
 
 __all__ = ["split"]
@@ -36,6 +40,9 @@ def split(
     source: Source,
     additional: Additional = None,
     images: Images = None,
+    label_pattern: LabelPattern = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     errors: HowBad = Errors.raise_,
     train_ratio: TrainRatio = None,
     val_ratio: ValRatio = None,
@@ -55,7 +62,11 @@ def split(
     with errors_in_one_sentence(debug):
         shares = check_shares(train_ratio, val_ratio, test_ratio)
         _check_out(out, force)
-        data = load_list(source, additional, images, group_by, errors=errors)
+        reading = {
+            "images": images, "label_pattern": label_pattern, "image_column": image_column,
+            "label_column": label_column, "errors": errors,
+        }  # fmt: skip
+        data = load_list(name_sources(source, additional), group_by, **reading)
         rows, _ = split_list(data, group_by, shares, stratify=not no_stratify, seed=seed)
         leaks = find_leaks(data, rows, group_by)
         if out is not None:
