@@ -1,16 +1,14 @@
 """load_split: one part of a data set, of a split that is drawn once and kept in a file."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imbemotion._validation import shorten
 from imbemotion.config._source import read_source
+from imbemotion.config._splitting import find_split
 from imbemotion.samples import balance_samples
-from imbemotion.splitting import Split, name_groups, stratified_split
+from imbemotion.splitting import name_groups
 
 __all__ = ["DataPart", "load_split"]
 
@@ -127,20 +125,11 @@ def _make_sample(source, row):
 
 
 def _find_split(config, source):
-    path = Path(config.split_indices_path)
-    if config.save_split_indices and path.exists():
-        split = Split.load(path, source.y, X=source.filenames)
-        _check_made_alike(split, config)
-        _check_whole(split, _groups(source, config), config)
-        return split
-    train, valid, test = config.ratios.values()
-    split = stratified_split(
-        source.y, train=train, valid=valid, test=test, stratify=config.use_stratified_split,
-        groups=_groups(source, config), random_state=config.seed,
+    file = config.split_indices_path if config.save_split_indices else None
+    return find_split(
+        file, source, groups=_groups(source, config), shares=list(config.ratios.values()),
+        stratify=config.use_stratified_split, seed=config.seed,
     )  # fmt: skip
-    if config.save_split_indices:
-        split.save(path, X=source.filenames)
-    return split
 
 
 def _groups(source, config):
@@ -154,41 +143,3 @@ def _groups(source, config):
             "Leave it out, or add them to the source."
         )
     return found if config.group_by == "groups" else name_groups(found)
-
-
-def _check_made_alike(split, config):
-    """Refuse a split that was made in another way than is asked for now; None is unknown."""
-    wanted = {
-        "shares": [Fraction(str(ratio)) for ratio in config.ratios.values()],
-        "seed": int(config.seed),
-        "stratified": config.use_stratified_split,
-    }
-    found = {
-        "shares": list(split.ratios.values()),
-        "seed": split.seed,
-        "stratified": split.stratified,
-    }
-    differ = [name for name, value in found.items() if value not in (None, wanted[name])]
-    if differ:
-        said = (f"{name} {_plain(found[name])}, not {_plain(wanted[name])}" for name in differ)
-        raise ValueError(
-            f"{config.split_indices_path} holds a split that was made otherwise than the config "
-            f"says: {'; '.join(said)}. Set the config to that, name another file, or remove it."
-        )
-
-
-def _check_whole(split, groups, config):
-    """Refuse a split that tears apart what is to be kept together."""
-    if groups is None:
-        return
-    parts = [set(groups[rows].tolist()) for rows in split]
-    torn = [group for group in set().union(*parts) if sum(group in part for part in parts) > 1]
-    if torn:
-        raise ValueError(
-            f"{config.split_indices_path} holds a split that tears groups apart: "
-            f"{shorten(sorted(torn), 3)}. Remove it, name another file, or set group_by='none'."
-        )
-
-
-def _plain(value):
-    return " / ".join(f"{float(ratio):g}" for ratio in value) if isinstance(value, list) else value

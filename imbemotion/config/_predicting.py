@@ -8,7 +8,9 @@ from imbemotion._validation import shorten
 from imbemotion.config._reading import read_config, resolve_config
 from imbemotion.config._training import CONFIG, MODEL
 from imbemotion.datasets._folder import files_in, picture_suffixes
+from imbemotion.datasets._midi import MIDI_SUFFIXES
 from imbemotion.loading import load_images
+from imbemotion.midi import load_rolls
 
 __all__ = ["find_files", "predict_images"]
 
@@ -22,7 +24,7 @@ def predict_images(model, paths, errors="raise"):
         Folder of a training, or a file of ``CNNClassifier.save``.
 
     paths : list of Path
-        Images, and folders of them.
+        Images, or MIDI files, and folders of them.
 
     errors : {"raise", "skip"}, default="raise"
         Whether unreadable files are an error or are left out.
@@ -51,7 +53,7 @@ def predict_images(model, paths, errors="raise"):
     if settings is None:
         settings = _shape_of(classifier)
     files = find_files(paths)
-    images, failures = load_images([str(file) for file in files], errors=errors, **settings)
+    images, failures = _read([str(file) for file in files], errors, settings)
     left_out = {row for row, _, _ in failures}
     named = [str(file) for row, file in enumerate(files) if row not in left_out]
     probabilities = classifier.predict_proba(images)
@@ -67,6 +69,14 @@ def predict_images(model, paths, errors="raise"):
     return table, [(name, reason) for _, name, reason in failures]
 
 
+def _read(files, errors, settings):
+    """Read images, or rolls where the first file is MIDI; give them and what can't be read."""
+    if Path(files[0]).suffix.lower() in MIDI_SUFFIXES:
+        return load_rolls(files, errors=errors, **(settings["roll"] or {}))
+    pictures = {name: settings[name] for name in ("size", "mode", "resize")}
+    return load_images(files, errors=errors, **pictures)
+
+
 def _find_model(path):
     """Give the file of a model, and how its images were loaded if that is known."""
     file = path / MODEL if path.is_dir() else path
@@ -79,7 +89,7 @@ def _find_model(path):
     if not beside.is_file():
         return file, None
     data = read_config(beside)["data"]
-    return file, {name: data[name] for name in ("size", "mode", "resize")}
+    return file, {name: data[name] for name in ("size", "mode", "resize", "roll")}
 
 
 def _shape_of(classifier):
@@ -87,11 +97,12 @@ def _shape_of(classifier):
     height, width, *channels = classifier.image_shape_
     data = resolve_config({})["data"]
     mode = "rgb" if channels and channels[0] == 3 else "gray"
-    return {"size": (height, width), "mode": mode, "resize": data["resize"]}
+    roll = {"height": height, "width": width}
+    return {"size": (height, width), "mode": mode, "resize": data["resize"], "roll": roll}
 
 
 def _pictures_in(folder):
-    suffixes = picture_suffixes()
+    suffixes = picture_suffixes() | set(MIDI_SUFFIXES)
     return [path for path in map(Path, files_in(folder)) if path.suffix.lower() in suffixes]
 
 

@@ -57,6 +57,7 @@ SCHEMA = {
         "resize": Key(
             "stretch", (_one_of("stretch", "crop", "pad"),), "How an image comes to the size."
         ),
+        "roll": Key(None, (dict, None), "Of MIDI files: {resolution: 8, height: 88, width: 256}."),
         "errors": Key("raise", (_one_of("raise", "skip"),), "Stop at bad files, or skip them."),
     },
     "split": {

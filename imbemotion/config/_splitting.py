@@ -1,23 +1,107 @@
 """Which images are trained on, chosen by, and tested on."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from imbemotion._validation import shorten
 from imbemotion.samplers import RandomSampler
 from imbemotion.splitting import Split, stratified_split
 
-__all__ = ["make_split", "rows_of_parts"]
+__all__ = ["find_split", "make_split", "rows_of_parts"]
+
+
+def find_split(file, data, *, groups, shares, stratify, seed):
+    """Read a split that was kept, or draw one and keep it.
+
+    Parameters
+    ----------
+    file : str, Path or None
+        Where it is kept; None keeps none.
+
+    data : object
+        With ``y`` and ``filenames``.
+
+    groups : ndarray of shape (n_samples,) or None
+        What may not be torn apart.
+
+    shares : list of float of length 3
+        Of training, validation and test.
+
+    stratify : bool
+        Whether every class is split by itself.
+
+    seed : int
+        Draws it.
+
+    Returns
+    -------
+    split : Split
+        Rows of the three parts.
+
+    Raises
+    ------
+    ValueError
+        If the file holds a split of other data, or one that was made otherwise.
+    """
+    train, valid, test = shares
+    made = {"shares": [Fraction(str(share)) for share in shares], "seed": int(seed),
+            "stratified": stratify}  # fmt: skip
+    if file is not None and Path(file).exists():
+        split = Split.load(file, data.y, X=data.filenames)
+        _check_made_alike(split, made, file)
+        _check_whole(split, groups, file)
+        return split
+    split = stratified_split(
+        data.y, train=train, valid=valid, test=test, stratify=stratify, groups=groups,
+        random_state=seed,
+    )  # fmt: skip
+    if file is not None:
+        split.save(file, X=data.filenames)
+    return split
+
+
+def _check_made_alike(split, wanted, file):
+    """Refuse a split that was made in another way than is asked for now; None is unknown."""
+    found = {
+        "shares": list(split.ratios.values()),
+        "seed": split.seed,
+        "stratified": split.stratified,
+    }
+    differ = [name for name, value in found.items() if value not in (None, wanted[name])]
+    if differ:
+        said = (f"{name} {_plain(found[name])}, not {_plain(wanted[name])}" for name in differ)
+        raise ValueError(
+            f"{file} holds a split that was made otherwise than the config says: "
+            f"{'; '.join(said)}. Set the config to that, name another file, or remove it."
+        )
+
+
+def _check_whole(split, groups, file):
+    """Refuse a split that tears apart what is to be kept together."""
+    if groups is None:
+        return
+    parts = [set(groups[rows].tolist()) for rows in split]
+    torn = [group for group in set().union(*parts) if sum(group in part for part in parts) > 1]
+    if torn:
+        raise ValueError(
+            f"{file} holds a split that tears groups apart: {shorten(sorted(torn), 3)}. Remove "
+            "it, name another file, or do not group."
+        )
+
+
+def _plain(value):
+    return " / ".join(f"{float(ratio):g}" for ratio in value) if isinstance(value, list) else value
 
 
 def make_split(config, data):
-    """Make the split that the settings ask for, or read the one that was saved.
+    """Make the split that the settings ask for, or read the one that was kept.
 
     Parameters
     ----------
     config : dict of dict
-        As ``resolve_config`` gives it. Where ``split.file`` is there it is read, and else
-        written.
+        As ``resolve_config`` gives it.
 
     data : Images
         With ``y``, ``filenames`` and ``groups``.
@@ -30,36 +114,16 @@ def make_split(config, data):
     Raises
     ------
     ValueError
-        If there is nothing to test on, or a saved split is one of other data or shares.
+        If there is nothing to test on, or a kept split is another one.
     """
     wanted = config["split"]
-    file = None if wanted["file"] is None else Path(wanted["file"])
-    if file is not None and file.is_file():
-        split = Split.load(file, data.y, X=data.filenames)
-        _check_shares(split, wanted, file)
-    else:
-        split = stratified_split(
-            data.y, train=wanted["train"], valid=wanted["valid"], test=wanted["test"],
-            groups=data.groups, stratify=wanted["stratify"], random_state=config["seed"],
-        )  # fmt: skip
-    if not len(split.test):
+    if not wanted["test"]:
         raise ValueError("split.test must be more than 0, got 0: a model is worth what it shows.")
-    if file is not None and not file.is_file():
-        split.save(file, X=data.filenames)
-    return split
-
-
-def _check_shares(split, wanted, file):
-    differing = [
-        f"split.{name} is {wanted[name]}, there {float(split.ratios[name])}"
-        for name in ("train", "valid", "test")
-        if abs(float(split.ratios[name]) - wanted[name]) > 1e-9
-    ]
-    if differing:
-        raise ValueError(
-            f"{file} holds a split with other shares: {'; '.join(differing)}. Delete it or name "
-            "another split.file."
-        )
+    return find_split(
+        wanted["file"], data, groups=data.groups,
+        shares=[wanted[name] for name in ("train", "valid", "test")],
+        stratify=wanted["stratify"], seed=config["seed"],
+    )  # fmt: skip
 
 
 def rows_of_parts(config, split, y):

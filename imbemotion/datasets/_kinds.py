@@ -7,20 +7,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from imbemotion._validation import shorten
 from imbemotion.datasets._bunch import Listing, check_expected, make_bunch
 from imbemotion.datasets._download import fetch_facial_expressions
 from imbemotion.datasets._faces import make_faces
 from imbemotion.datasets._fer2013 import load_fer2013
 from imbemotion.datasets._folder import files_in, load_image_folder, picture_suffixes
 from imbemotion.datasets._legend import load_legend
-from imbemotion.datasets._midi import load_midi_folder
+from imbemotion.datasets._midi import MIDI_SUFFIXES, load_midi_folder
 from imbemotion.datasets._npz import load_npz
 from imbemotion.datasets._rows import SUFFIXES, read_header
 from imbemotion.datasets._table import load_table
 
 __all__ = ["Kind", "find_kind"]
 
-_MIDI = {".mid", ".midi"}
+_ROLL = ("resolution", "height", "width", "crop", "pedal")
 _EXPECTED = (
     "A source is a folder with a folder per class, a folder with a legend.csv, a list of paths "
     f"and labels ({', '.join(SUFFIXES[:-1])}), fer2013.csv, an .npz archive, a folder of MIDI "
@@ -55,8 +56,12 @@ def _load_expressions(_, **settings):
     return fetch_facial_expressions(**settings)
 
 
-def _load_midi(path, *, size, mode, resize, **settings):
-    return load_midi_folder(path, **settings)  # rolls have their own size, and are grey
+def _load_midi(path, *, size, mode, resize, roll=None, **settings):
+    """Load rolls, which have their own size, and are grey."""
+    unknown = (roll or {}).keys() - set(_ROLL)
+    if unknown:
+        raise ValueError(f"roll takes {shorten(_ROLL)}, got {shorten(sorted(unknown))}.")
+    return load_midi_folder(path, **(roll or {}), **settings)
 
 
 def _name_rows(y):
@@ -71,7 +76,7 @@ _LEGEND = Kind("a legend", load_legend, {"images": "folder", **_COLUMNS})
 _TABLE = Kind("a list", load_table, {"images": "folder", **_COLUMNS})
 _FER2013 = Kind("a file of FER2013", _load_fer2013)
 _ARCHIVE = Kind("an archive", load_npz, _KEYS)
-_MIDI_FOLDER = Kind("a folder of MIDI files", _load_midi, _PATTERN)
+_MIDI_FOLDER = Kind("a folder of MIDI files", _load_midi, {**_PATTERN, "roll": "roll"})
 _NAMED = {
     "facial_expressions": Kind("a data set of its own", _load_expressions),
     "faces": Kind("a data set of its own", _load_faces),
@@ -141,5 +146,5 @@ def _holds_only_midi(folder):
         suffix = os.path.splitext(path)[1].lower()
         if suffix in pictures:
             return False
-        found = found or suffix in _MIDI
+        found = found or suffix in MIDI_SUFFIXES
     return found

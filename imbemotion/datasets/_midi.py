@@ -11,11 +11,11 @@ from imbemotion.datasets._folder import class_folders, files_in, list_by_names
 from imbemotion.datasets._patterns import check_pattern, read_names
 from imbemotion.midi import load_rolls
 
-__all__ = ["EMOPIA", "load_midi_folder"]
+__all__ = ["EMOPIA", "MIDI_SUFFIXES", "load_midi_folder"]
 
 # quadrant, id of the song, segment
 EMOPIA = r"(?:^|[/\\])(?P<label>Q[1-4])_(?P<group>[^/\\]+)_\d+\.[a-zA-Z]+$"
-_SUFFIXES = (".mid", ".midi")
+MIDI_SUFFIXES = (".mid", ".midi")
 _LAYOUT = (
     "Expected MIDI files named as in EMOPIA, such as {folder}/Q1_song_0.mid, or as label_pattern "
     "says, or a sub-folder of them per class, such as {folder}/happy/1.mid."
@@ -189,7 +189,7 @@ def _files_of(folder):
 
 def _is_midi(path):
     name = os.path.basename(path)
-    return os.path.splitext(name)[1].lower() in _SUFFIXES and not name.startswith(".")
+    return os.path.splitext(name)[1].lower() in MIDI_SUFFIXES and not name.startswith(".")
 
 
 def _warn_of_rest(others, empty):

@@ -20,6 +20,7 @@ def load_source(
     image_column=None,
     label_column=None,
     group_column=None,
+    roll=None,
     size=48,
     mode="gray",
     resize="stretch",
@@ -50,6 +51,10 @@ def load_source(
 
     image_column, label_column, group_column : str, default=None
         The columns of a legend or a list, or the arrays of an archive.
+
+    roll : dict, default=None
+        Settings of :class:`~imbemotion.PianoRoll` for MIDI files, such as
+        ``{"resolution": 4}``; rolls have their own size.
 
     size : int, tuple of (int, int) or None, default=48
         Height and width of the images; None keeps their own, which must then be the same.
@@ -113,7 +118,7 @@ def load_source(
     """
     specific = {
         "images": images, "label_pattern": label_pattern, "image_column": image_column,
-        "label_column": label_column, "group_column": group_column,
+        "label_column": label_column, "group_column": group_column, "roll": roll,
     }  # fmt: skip
     specific = {name: value for name, value in specific.items() if value is not None}
     shared = {
