@@ -1,6 +1,5 @@
 """``imbemotion balance``: what the documents promise comes out of the command line."""
 
-import io
 import json
 import os
 from collections import Counter
@@ -14,7 +13,6 @@ from typer.testing import CliRunner
 
 from imbemotion import ImageArray, load_image_folder, make_faces
 from imbemotion.cli import _writing, app
-from imbemotion.cli._changes import arrow
 from imbemotion.datasets import load_table
 
 GUIDE = {"joy": 100, "sadness": 50, "anger": 75}
@@ -302,11 +300,6 @@ def test_files_that_are_no_pictures_fail_only_where_they_are_read(guide, tmp_pat
     assert os.listdir(tmp_path) == []
     result = run(tmp_path / "nowhere", "--debug")
     assert isinstance(result.exception, FileNotFoundError)
-
-
-def test_the_arrow_is_one_that_the_output_can_hold(monkeypatch):
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
-    assert arrow() == "->"
 
 
 def test_the_raw_facial_expressions_become_a_balanced_folder(data_folder, tmp_path):

@@ -164,3 +164,15 @@ def test_clips_of_a_song_are_split_as_the_guide_asks(data_folder, tmp_path):
     assert row(result, "total")[-1] == "1,078"
     assert "songs" not in result.stderr
     assert "of persons or songs that are in train" in run(clips).stderr
+
+
+def test_several_sources_are_one_and_labels_may_stand_in_names(tmp_path):
+    for part in ("one", "two"):
+        (tmp_path / part).mkdir()
+        for n in range(10):
+            (tmp_path / part / f"{'Q1' if n < 6 else 'Q2'}_{part}{n}.png").touch()
+    words = [tmp_path / "one", "--additional", tmp_path / "two", "--label-pattern", "^(Q[12])_"]
+    result = run(*words, "-o", tmp_path / "split.json")
+    assert result.exit_code == 0, result.output
+    assert row(result, "Q1") == ["8", "1", "3", "12"]
+    assert row(result, "total") == ["13", "2", "5", "20"]

@@ -1,6 +1,5 @@
 """``imbemotion balance SOURCE``."""
 
-import json
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from imbemotion.cli._app import app
 from imbemotion.cli._balancing import Plan, balance_parts, balance_whole
 from imbemotion.cli._changes import change_lines, change_table
-from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._console import arrow, errors_in_one_sentence, make_console, show_json
 from imbemotion.cli._options import (
     Additional,
     AsJson,
@@ -135,11 +134,11 @@ def balance(
             "label_column": label_column, "size": size, "mode": mode, "resize": resize,
             "errors": errors,
         }  # fmt: skip
-        sources = name_sources(source, additional)
-        data, from_files = _load((sources, group_by), loading, out, method)
+        data, from_files = _load((source, additional, group_by), loading, out, method)
         in_parts = out or group_by or no_stratify or balance_splits == Balanced.all_
         if in_parts or any(ratio is not None for ratio in ratios):
-            found = _balance_parts(data, plan, ", ".join(sources), out, from_files)
+            names = name_sources(source, additional)
+            found = _balance_parts(data, plan, names, out, from_files)
         else:
             found = Found(balance_whole(data.target, plan))
         if as_json:
@@ -190,7 +189,7 @@ def _holds_midi(names):
     return any(name.lower().endswith((".mid", ".midi")) for name in names)
 
 
-def _balance_parts(data, plan, source, out, from_files):
+def _balance_parts(data, plan, sources, out, from_files):
     """Split and balance, and write it if there is a folder."""
     how = {"stratify": plan.stratify, "seed": plan.seed}
     split, groups = split_list(data, plan.group_by, plan.shares, **how)
@@ -200,7 +199,7 @@ def _balance_parts(data, plan, source, out, from_files):
     parts = balance_parts(data, split, plan)
     n_written = sum(int(part.made.sum()) for part in parts.values())
     n_written += 0 if from_files else len(data.target)
-    about = {"source": source, **plan.about(), "n_images_written": n_written}
+    about = {"sources": sources, **plan.about(), "n_images_written": n_written}
     if n_written:
         about["image_shape"] = list(data.data.shape[1:])
     if plan.balance == "all":
@@ -235,15 +234,19 @@ def _weights(parts, y):
 
 
 def _show(found, y, plan, out):
-    print_ = make_console().print
+    console = make_console()
     counts = {name: part.counts(y) for name, part in found.parts.items()}
-    print_(change_table(counts, _weights(found.parts, y)))
-    said = [*change_lines(counts), _REMARK if plan.balance == "all" else "", found.note]
+    console.print(change_table(counts, arrow(console), _weights(found.parts, y)))
+    said = [
+        *change_lines(counts, arrow(console)),
+        _REMARK if plan.balance == "all" else "",
+        found.note,
+    ]
     if out is None:
         said += ["Nothing is written: --out FOLDER splits, balances and writes lists."]
     else:
         said += [f"Written to {out}: {', '.join(found.files)}."]
-    print_("\n" + "\n".join(filter(None, said)), markup=False, soft_wrap=True)
+    console.print("\n" + "\n".join(filter(None, said)), markup=False, soft_wrap=True)
 
 
 def _print_json(found, y, plan, out):
@@ -256,4 +259,4 @@ def _print_json(found, y, plan, out):
     content = {**plan.about(), "parts": parts, "weights": _weights(found.parts, y)}
     content |= {"remark": _REMARK} if plan.balance == "all" else {}
     content |= {"out": out and str(out), "files": list(found.files), "note": found.note}
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    show_json(content)

@@ -1,6 +1,5 @@
 """Classes before and after balancing, as a table and sentences for a terminal."""
 
-import sys
 from collections import Counter
 
 from rich.markup import escape
@@ -8,16 +7,19 @@ from rich.markup import escape
 from imbemotion.analysis._text import signed
 from imbemotion.cli._tables import make_table
 
-__all__ = ["arrow", "change_lines", "change_table"]
+__all__ = ["change_lines", "change_table"]
 
 
-def change_table(counts, weights=None):
+def change_table(counts, arrow, weights=None):
     """Lay out a row per class: how many there are before and after, in every part.
 
     Parameters
     ----------
     counts : dict of str to tuple of (dict, dict)
         By part, the rows of every class before and after.
+
+    arrow : str
+        What stands between the two.
 
     weights : dict of str to float, default=None
         The weight of every class, where there are weights.
@@ -33,7 +35,9 @@ def change_table(counts, weights=None):
         table.add_column(name, justify="right")
     for label in next(iter(counts.values()))[0]:
         cells = [
-            f"{before[label]:,}" if before == after else _change(before[label], after[label])
+            f"{before[label]:,}"
+            if before == after
+            else _change(before[label], after[label], arrow)
             for before, after in counts.values()
         ]
         cells += [f"{weights[label]:.3f}" if label in weights else ""] if weights else []
@@ -41,13 +45,16 @@ def change_table(counts, weights=None):
     return table
 
 
-def change_lines(counts):
+def change_lines(counts, arrow):
     """Say how many samples every part and all together have, before and after.
 
     Parameters
     ----------
     counts : dict of str to tuple of (dict, dict)
         By part, the rows of every class before and after.
+
+    arrow : str
+        What stands between the two.
 
     Returns
     -------
@@ -60,8 +67,8 @@ def change_lines(counts):
     else:
         counts = {"Total": next(iter(counts.values()))}
     return [
-        f"{name}: {_change(before.total(), after.total(), ' samples')}, "
-        f"balance ratio {_balance_ratio(before)} {arrow()} {_balance_ratio(after)}"
+        f"{name}: {_change(before.total(), after.total(), arrow, ' samples')}, "
+        f"balance ratio {_balance_ratio(before)} {arrow} {_balance_ratio(after)}"
         for name, pair in counts.items()
         for before, after in [map(Counter, pair)]
     ]
@@ -72,21 +79,6 @@ def _balance_ratio(counts):
     return f"{min(numbers) / max(numbers):.3f}" if numbers else "-"
 
 
-def arrow():
-    """Give an arrow that the output can hold.
-
-    Returns
-    -------
-    arrow : str
-        ``→``, or ``->`` where the encoding has none.
-    """
-    try:
-        "→".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return "->"
-    return "→"
-
-
-def _change(before, after, what=""):
+def _change(before, after, arrow, what=""):
     """Write a change as ``225 → 300 samples (+75)``."""
-    return f"{before:,} {arrow()} {after:,}{what} ({signed(after - before)})"
+    return f"{before:,} {arrow} {after:,}{what} ({signed(after - before)})"

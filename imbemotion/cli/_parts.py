@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from imbemotion._validation import DataWarning
-from imbemotion.cli._sources import load_sources
+from imbemotion.cli._sources import load_sources, name_sources
 
 __all__ = ["NAMES", "check_shares", "find_leaks", "has_files", "load_list", "split_list"]
 
@@ -48,13 +48,16 @@ def check_shares(*shares):
     return dict(zip(NAMES.values(), named.values(), strict=True))
 
 
-def load_list(sources, group_by, *, content=False, **settings):
-    """Load a source, its pixels only where they are needed.
+def load_list(source, additional, group_by, *, content=False, **settings):
+    """Load sources, their pixels only where they are needed.
 
     Parameters
     ----------
-    sources : list of str
-        The source, and further ones.
+    source : list of str
+        The sources.
+
+    additional : list of str or None
+        Further ones.
 
     group_by : list of str or None
         What is to be kept together: name, groups, duplicates, or the name of a column.
@@ -68,12 +71,12 @@ def load_list(sources, group_by, *, content=False, **settings):
     Returns
     -------
     data : Bunch
-        Paths (or images), labels, file names and groups.
+        As ``load_source`` gives it.
 
     Raises
     ------
     BadParameter
-        If ``group_by`` names several columns, or one of a source that has none.
+        If ``group_by`` names several columns, or one of sources that have none.
     """
     columns = [name for name in group_by or () if name not in _GROUPINGS]
     if len(columns) > 1 or (columns and "groups" in group_by):
@@ -81,18 +84,16 @@ def load_list(sources, group_by, *, content=False, **settings):
             f"a source has one column of groups, got {', '.join(group_by)}. Name one.",
             param_hint="--group-by",
         )
-    first, *others = sources
-    is_list = not Path(first).is_dir() or Path(first, "legend.csv").is_file()
-    if columns and not is_list:
+    paths = [Path(name) for name in name_sources(source, additional)]
+    if columns and all(path.is_dir() and not (path / "legend.csv").is_file() for path in paths):
         raise typer.BadParameter(
             f"it takes name, groups, duplicates or a column of a list, got {columns[0]}, and "
-            f"{first} is no list.",
+            f"{paths[0]} is no list.",
             param_hint="--group-by",
         )
-    return load_sources(
-        [first], others, group_column=columns[0] if columns else None,
-        load_content=content or "duplicates" in (group_by or ()), **settings,
-    )  # fmt: skip
+    settings |= {"group_column": columns[0] if columns else None}
+    settings |= {"load_content": content or "duplicates" in (group_by or ())}
+    return load_sources(source, additional, **settings)
 
 
 def split_list(data, group_by, shares, *, stratify, seed):

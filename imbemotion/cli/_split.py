@@ -1,6 +1,5 @@
 """``imbemotion split SOURCE``."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from imbemotion.cli._app import app
-from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._console import errors_in_one_sentence, make_console, show_json
 from imbemotion.cli._options import (
     Additional,
     AsJson,
@@ -29,7 +28,6 @@ from imbemotion.cli._options import (
     ValRatio,
 )
 from imbemotion.cli._parts import NAMES, check_shares, find_leaks, load_list, split_list
-from imbemotion.cli._sources import name_sources
 from imbemotion.cli._tables import make_table
 
 __all__ = ["split"]
@@ -62,11 +60,10 @@ def split(
     with errors_in_one_sentence(debug):
         shares = check_shares(train_ratio, val_ratio, test_ratio)
         _check_out(out, force)
-        reading = {
-            "images": images, "label_pattern": label_pattern, "image_column": image_column,
-            "label_column": label_column, "errors": errors,
-        }  # fmt: skip
-        data = load_list(name_sources(source, additional), group_by, **reading)
+        data = load_list(
+            source, additional, group_by, images=images, label_pattern=label_pattern,
+            image_column=image_column, label_column=label_column, errors=errors,
+        )  # fmt: skip
         rows, _ = split_list(data, group_by, shares, stratify=not no_stratify, seed=seed)
         leaks = find_leaks(data, rows, group_by)
         if out is not None:
@@ -75,7 +72,7 @@ def split(
         if as_json:
             found = {"parts": counts, "seed": seed, "stratified": not no_stratify}
             found |= {"leaks": leaks, "out": out and str(out)}
-            typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+            show_json(found)
         else:
             _show(counts, out)
 
