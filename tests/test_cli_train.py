@@ -250,3 +250,10 @@ def test_images_that_can_not_be_read_are_named_or_left_out(trained, faces, tmp_p
     result = run("predict", trained[0], tmp_path, "--errors", "skip", "--json")
     assert len(result.stdout.splitlines()) == 1
     assert "broken.png was left out" in result.stderr
+
+
+def test_a_training_can_be_tracked(faces, tmp_path):
+    result = run("train", faces, *QUICK, "--track", "tensorboard", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
+    assert (tmp_path / "out/model.safetensors").is_file()

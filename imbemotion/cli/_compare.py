@@ -3,7 +3,6 @@
 import shlex
 import sys
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -17,6 +16,7 @@ from imbemotion.cli._network import (
     Network,
     Presets,
     Seed,
+    Track,
     Validation,
     Weights,
     check_model,
@@ -48,14 +48,6 @@ __all__ = ["compare", "compare_and_show", "demo"]
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
 
 
-class Tracker(StrEnum):
-    """Where fits can be tracked."""
-
-    mlflow = "mlflow"
-    wandb = "wandb"
-    tensorboard = "tensorboard"
-
-
 Strategies = Annotated[
     str | None,
     typer.Option(
@@ -75,9 +67,6 @@ Jobs = Annotated[
 ]
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler whose workers do the fits.")
-]
-Track = Annotated[
-    Tracker | None, typer.Option("--track", help="Track every fit with this tool; needs --out.")
 ]
 Out = Annotated[
     Path | None,

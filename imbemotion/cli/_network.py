@@ -11,6 +11,8 @@ __all__ = [
     "Preset",
     "Presets",
     "Seed",
+    "Track",
+    "Tracker",
     "Validation",
     "Weights",
     "check_model",
@@ -22,6 +24,14 @@ class Preset(StrEnum):
 
     s0 = "s0"
     s4 = "s4"
+
+
+class Tracker(StrEnum):
+    """Where fits can be tracked."""
+
+    mlflow = "mlflow"
+    wandb = "wandb"
+    tensorboard = "tensorboard"
 
 
 Network = Annotated[
@@ -54,6 +64,10 @@ Validation = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
+
+Track = Annotated[
+    Tracker | None, typer.Option("--track", help="Track every fit with this tool; needs --out.")
+]
 
 
 def check_model(name):

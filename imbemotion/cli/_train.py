@@ -10,7 +10,7 @@ import typer
 
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
-from imbemotion.cli._network import Network, Presets, Seed, Validation, Weights, check_model
+from imbemotion.cli._network import Network, Presets, Seed, Track, Validation, Weights, check_model
 from imbemotion.cli._options import (
     Additional,
     AsJson,
@@ -114,6 +114,7 @@ def train(
     ] = None,
     validation_fraction: Validation = None,
     seed: Seed = 42,
+    track: Track = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Folder to write to.", show_default="runs/SETTINGS"),
@@ -143,6 +144,7 @@ def train(
             "balancing": _balancing(sampler),
             "model": {"name": model, "weights": weights},
             "loss": {"name": str(loss), "class_weight": class_weight and str(class_weight)},
+            "tracking": {"tool": track and str(track)},
             "training": {k: v for k, v in training.items() if v is not None},
         })  # fmt: skip
         train_and_show(config, as_json=as_json)

@@ -29,8 +29,8 @@ __all__ = [
     "Job",
     "Settings",
     "apply_strategy",
-    "fit_and_score",
     "fit_fold",
+    "fit_tracked",
     "keep",
     "new_record",
 ]
@@ -125,9 +125,7 @@ def fit_fold(settings, data, job):
         warnings.simplefilter("always", DataWarning)
         try:
             model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
-            with _tracked(settings, job, model) as run:
-                fitted, found = fit_and_score(run.watch(model), settings, data, job.fold)
-                _log(run, _figures(found, settings.classes))
+            fitted, found = fit_tracked(model, settings, data, job)
             record |= found
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
@@ -135,6 +133,31 @@ def fit_fold(settings, data, job):
             files = keep(fitted, record, settings, data, job)
     record["notes"] = _take_notes(caught)
     return record, files
+
+
+def fit_tracked(model, settings, data, job):
+    """Fit a model and score it, followed by the tool that was asked for.
+
+    Parameters
+    ----------
+    model : estimator
+        What is fitted, or copied and fitted.
+
+    settings, data, job : Settings, Data, Job
+        What was asked for.
+
+    Returns
+    -------
+    fitted : Fitted
+        The model and its predictions.
+
+    found : dict
+        Scores, times and sizes.
+    """
+    with _tracked(settings, job, model) as run:
+        fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
+        _log(run, _figures(found, settings.classes))
+    return fitted, found
 
 
 def _tracked(settings, job, model):
@@ -196,25 +219,7 @@ def keep(fitted, record, settings, data, job):
         return {}
 
 
-def fit_and_score(model, settings, data, fold):
-    """Fit a model on the training rows and score it on the others.
-
-    Parameters
-    ----------
-    model : estimator
-        It is fitted itself.
-
-    settings, data, fold : Settings, Data, Fold
-        What was asked for.
-
-    Returns
-    -------
-    fitted : Fitted
-        The model and its predictions.
-
-    found : dict
-        Scores, times and sizes.
-    """
+def _fit_and_score(model, settings, data, fold):
     X_train, y_train = safe_indexing(data.X, fold.train), data.y[fold.train]
     X_test, y_test = safe_indexing(data.X, fold.test), data.y[fold.test]
     memory, start = peak_memory(), perf_counter()

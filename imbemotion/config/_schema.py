@@ -141,7 +141,11 @@ SCHEMA = {
         "test": Key(None, _TEXT, "A source that every model is scored on as well."),
     },
     "tracking": {
-        "tool": Key(None, (_one_of("mlflow", "wandb", "tensorboard"), None), "Of comparisons."),
+        "tool": Key(
+            None,
+            (_one_of("mlflow", "wandb", "tensorboard"), None),
+            "mlflow, wandb or tensorboard.",
+        ),
     },
 }
 TOP = {

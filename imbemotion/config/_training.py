@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imbemotion.comparison._artifacts import to_json, to_png
-from imbemotion.comparison._fitting import Data, Job, Settings, fit_and_score, keep, new_record
+from imbemotion.comparison._fitting import Data, Job, Settings, fit_tracked, keep, new_record
 from imbemotion.comparison._folds import Fold, seeded
+from imbemotion.comparison._tracking import check_tracking
 from imbemotion.config._building import build_pipeline, name_of_run
 from imbemotion.config._splitting import make_split, rows_of_parts
 from imbemotion.config._writing import write_config
@@ -55,6 +56,8 @@ def train_model(config, data, folder, on_epoch=None):
         If settings make no sense for the data.
     """
     pipeline = seeded(build_pipeline(config), config["seed"])
+    track = config["tracking"]["tool"]
+    check_tracking(track, folder)
     split = make_split(config, data)
     valid, test = rows_of_parts(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,10 +65,10 @@ def train_model(config, data, folder, on_epoch=None):
     split.save(folder / "split_indices.json", X=data.filenames)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
     images = Data(data.X, data.y, validation, data.filenames)
-    settings = Settings(pipeline, np.unique(data.y), folder=folder)
+    settings = Settings(pipeline, np.unique(data.y), folder=folder, track=track)
     job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
-    fitted, found = fit_and_score(_told(pipeline, on_epoch), settings, images, job.fold)
-    classifier = pipeline["cnn"].set_params(callbacks=None)
+    fitted, found = fit_tracked(_told(pipeline, on_epoch), settings, images, job)
+    classifier = fitted.model["cnn"].set_params(callbacks=None)
     classifier.save(folder / MODEL)
     record = new_record(job) | found
     files = keep(fitted, record, settings, images, job)

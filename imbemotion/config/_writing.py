@@ -22,7 +22,7 @@ def example_config():
 
     Examples
     --------
-    >>> print(example_config().splitlines()[5])
+    >>> print(example_config().splitlines()[7])
     data:
     """
     lines = [
