@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from imbemotion import CNNClassifier, ImageArray, make_faces
+from imbemotion import Augmentation, CNNClassifier, ImageArray, make_faces
 from imbemotion.cli import app
 
 QUICK = ["--size", "16", "--model", "small_cnn", "--epochs", "2"]
@@ -257,3 +257,38 @@ def test_a_training_can_be_tracked(faces, tmp_path):
     assert result.exit_code == 0, result.output
     assert list((tmp_path / "out").rglob("events.out.tfevents.*"))
     assert (tmp_path / "out/model.safetensors").is_file()
+
+
+def test_rolls_are_augmented_as_rolls_are(data_folder, tmp_path):
+    folder = tmp_path / "midi"
+    folder.mkdir()
+    for quadrant in ("Q1", "Q3"):
+        for path in sorted((data_folder / "emopia_midi").glob(f"{quadrant}_*.mid"))[:12]:
+            shutil.copy(path, folder)
+    settings = {
+        "data": {"source": str(folder), "roll": {"resolution": 1, "width": 16}},
+        "balancing": {"strategy": 14, "method": "augment"},
+        "augmentation": {"every_epoch": True},
+        "model": {"name": "small_cnn"},
+        "training": {"max_epochs": 1},
+        "out": str(tmp_path / "out"),
+    }
+    (tmp_path / "rolls.yaml").write_text(yaml.safe_dump(settings))
+    result = run("run", tmp_path / "rolls.yaml")
+    assert result.exit_code == 0, result.output
+    assert "24 images of 88 x 16" in result.output
+    model = CNNClassifier.load(tmp_path / "out/model.safetensors")
+    assert model.augmentation.get_params() == Augmentation.preset("roll").get_params()
+    predicted = run("predict", tmp_path / "out", folder)
+    assert len(predicted.stdout.splitlines()) == 25, predicted.output
+    alone = shutil.copy(tmp_path / "out/model.safetensors", tmp_path)
+    assert run("predict", alone, folder).exit_code == 0
+
+
+def test_the_policy_of_strategies_can_be_named(faces, tmp_path):
+    words = ["--strategies", "none,augmentation", "--folds", 2, "--jobs", 1, "--augmentation"]
+    result = run("compare", faces, *QUICK, *words, "leaf", "--out", tmp_path / "runs")
+    assert result.exit_code == 0, result.output
+    comparison = json.loads((tmp_path / "runs/comparison.json").read_text())
+    assert "rotation" in str(comparison["strategies"]["augmentation"])
+    assert "180" in str(comparison["strategies"]["augmentation"])

@@ -14,6 +14,7 @@ from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
     Epochs,
     Network,
+    Policies,
     Presets,
     Seed,
     Track,
@@ -98,6 +99,7 @@ def compare(
     strategies: Strategies = None,
     model: Network = "deep_cnn",
     weights: Weights = None,
+    augmentation: Policies = None,
     preset: Presets = None,
     epochs: Epochs = 10,
     validation_fraction: Validation = None,
@@ -128,6 +130,7 @@ def compare(
                 size=size, mode=mode, resize=resize, errors=errors,
             ),
             "split": {"group_by": [str(kind) for kind in group_by or ()]},
+            "augmentation": {"preset": augmentation and str(augmentation)},
             "model": {"name": model, "weights": weights},
             "training": _training(preset, epochs, validation_fraction),
             "comparison": comparison,
@@ -199,11 +202,12 @@ def compare_and_show(config, data=None):
         The images; None loads what the settings name.
     """
     from imbemotion.comparison import named_strategies
-    from imbemotion.config import build_pipeline, load_data, write_config
+    from imbemotion.config import build_pipeline, build_policy, load_data, write_config
 
     comparison, track = config["comparison"], config["tracking"]["tool"]
     out = None if config["out"] is None else Path(config["out"])
-    chosen, pipeline = named_strategies(comparison["strategies"]), build_pipeline(config)
+    chosen = named_strategies(comparison["strategies"], build_policy(config))
+    pipeline = build_pipeline(config)
     _check_out(out, track)
     data = load_data(config) if data is None else data
     name = ", ".join([config["data"]["source"], *config["data"]["additional"]])

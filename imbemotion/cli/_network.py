@@ -8,6 +8,8 @@ import typer
 __all__ = [
     "Epochs",
     "Network",
+    "Policies",
+    "Policy",
     "Preset",
     "Presets",
     "Seed",
@@ -24,6 +26,17 @@ class Preset(StrEnum):
 
     s0 = "s0"
     s4 = "s4"
+
+
+class Policy(StrEnum):
+    """What may be done to an image."""
+
+    none = "none"
+    light = "light"
+    emotion = "emotion"
+    strong = "strong"
+    leaf = "leaf"
+    roll = "roll"
 
 
 class Tracker(StrEnum):
@@ -52,6 +65,14 @@ Weights = Annotated[
 Presets = Annotated[
     Preset | None,
     typer.Option("--preset", help="Optimizer, rates and schedule of a known study."),
+]
+Policies = Annotated[
+    Policy | None,
+    typer.Option(
+        "--augmentation",
+        help="What new images may be made by.",
+        show_default="emotion, and roll for MIDI files",
+    ),
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
 Validation = Annotated[

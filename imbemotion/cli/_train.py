@@ -10,7 +10,16 @@ import typer
 
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
-from imbemotion.cli._network import Network, Presets, Seed, Track, Validation, Weights, check_model
+from imbemotion.cli._network import (
+    Network,
+    Policies,
+    Presets,
+    Seed,
+    Track,
+    Validation,
+    Weights,
+    check_model,
+)
 from imbemotion.cli._options import (
     Additional,
     AsJson,
@@ -105,6 +114,7 @@ def train(
     class_weight: Annotated[
         ClassWeight | None, typer.Option(help="Weights of the classes in the loss.")
     ] = None,
+    augmentation: Policies = None,
     preset: Presets = None,
     epochs: Annotated[
         int | None,
@@ -142,6 +152,7 @@ def train(
                 "group_by": [str(kind) for kind in group_by or ()],
             },
             "balancing": _balancing(sampler),
+            "augmentation": {"preset": augmentation and str(augmentation)},
             "model": {"name": model, "weights": weights},
             "loss": {"name": str(loss), "class_weight": class_weight and str(class_weight)},
             "tracking": {"tool": track and str(track)},

@@ -43,7 +43,7 @@ SETS = {
 }
 
 
-def named_strategies(names=None):
+def named_strategies(names=None, augmentation=None):
     """Give strategies by name, for :func:`compare_strategies`.
 
     Parameters
@@ -51,6 +51,10 @@ def named_strategies(names=None):
     names : str or list of str, default=None
         Strategies and sets of them, in this order; ``none``, the baseline, comes first
         wherever it stands. None means the set ``usual``. See Notes.
+
+    augmentation : Augmentation or callable, default=None
+        What strategies that make new images of one may do to it. None means
+        ``Augmentation()``, which is for faces.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def named_strategies(names=None):
     >>> list(named_strategies("s4:combined"))
     ['none', 'smote_focal', 'augmentation_focal']
     """
-    known = _known()
+    known = _known(Augmentation() if augmentation is None else augmentation)
     names = ["usual"] if names is None else [names] if isinstance(names, str) else list(names)
     unknown = [name for name in names if name not in known and name not in SETS]
     if unknown:
@@ -107,17 +111,17 @@ def named_strategies(names=None):
     return {name: known[name] for name in wanted}
 
 
-def _known():
-    known = {_BASELINE: {}} | _resampling() | _learning() | _afterwards()
-    return known | _study_of_expressions()
+def _known(policy):
+    known = {_BASELINE: {}} | _resampling(policy) | _learning() | _afterwards()
+    return known | _study_of_expressions(policy)
 
 
-def _resampling():
+def _resampling(policy):
     random = {
         name: {"balance": RandomSampler(sampling_strategy=name)}
         for name in ("oversample", "undersample", "hybrid")
     }
-    augmentation = {"balance": AugmentationSampler(augmentation=Augmentation())}
+    augmentation = {"balance": AugmentationSampler(augmentation=policy)}
     smote, focal = {"balance": ImageSMOTE(features="32x32")}, {"cnn__loss": "focal"}
     return random | {
         "augmentation": augmentation,
@@ -149,7 +153,7 @@ def _afterwards():
     }
 
 
-def _study_of_expressions():
+def _study_of_expressions(policy):
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
 
@@ -157,7 +161,7 @@ def _study_of_expressions():
         {"cnn__module": name, "cnn__module_params": None} for name in ("small_cnn", "deep_cnn")
     )
     weights = {"cnn__class_weight": "balanced"}
-    augmented = partial(AugmentationSampler, augmentation=Augmentation())
+    augmented = partial(AugmentationSampler, augmentation=policy)
     more = {"balance": augmented(sampling_strategy=_plus_3000)}
     nearest = make_pipeline(FlattenImages(), KNeighborsClassifier(n_neighbors=101))
     return {

@@ -1,6 +1,6 @@
 """Settings as one object or file, and what is done with them: split, train, predict."""
 
-from imbemotion.config._building import build_pipeline, name_of_run
+from imbemotion.config._building import build_pipeline, build_policy, name_of_run
 from imbemotion.config._data import DataConfig
 from imbemotion.config._images import find_groups, load_data
 from imbemotion.config._part import DataPart, load_split
@@ -13,6 +13,7 @@ __all__ = [
     "DataConfig",
     "DataPart",
     "build_pipeline",
+    "build_policy",
     "example_config",
     "find_groups",
     "load_data",

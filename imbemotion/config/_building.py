@@ -3,9 +3,10 @@
 from imblearn.pipeline import Pipeline
 
 from imbemotion.augmentation import Augmentation
+from imbemotion.config._images import holds_midi
 from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomSampler
 
-__all__ = ["build_pipeline", "name_of_run"]
+__all__ = ["build_pipeline", "build_policy", "name_of_run"]
 
 _SAMPLERS = {
     "repeat": RandomSampler,
@@ -47,9 +48,27 @@ def name_of_run(config):
     return f"{network}_balance_{technique}_{config['loss']['name']}"
 
 
-def _policy(config):
+def build_policy(config):
+    """Make what may be done to an image; without a preset, what suits faces, or piano rolls.
+
+    Parameters
+    ----------
+    config : dict of dict
+        As ``resolve_config`` gives it.
+
+    Returns
+    -------
+    policy : Augmentation
+        The policy.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset or setting.
+    """
     settings = config["augmentation"]
-    policy = Augmentation.preset(settings["preset"])
+    usual = "roll" if holds_midi(config["data"]) else "emotion"
+    policy = Augmentation.preset(settings["preset"] or usual)
     try:
         policy.set_params(**settings["parameters"])
     except ValueError as error:
@@ -70,7 +89,7 @@ def _sampler(config):
         "max_copies": balancing["max_copies"],
     }
     if method == "augment":
-        settings["augmentation"] = _policy(config)
+        settings["augmentation"] = build_policy(config)
     elif method != "repeat":
         settings["features"] = "32x32"
     return _SAMPLERS[method](**settings)
@@ -93,7 +112,7 @@ def _classifier(config):
         label_smoothing=loss["label_smoothing"],
         batch_sampling=balancing["batch_sampling"],
         sampling_from=balancing["sampling_from"],
-        augmentation=_policy(config) if config["augmentation"]["every_epoch"] else None,
+        augmentation=build_policy(config) if config["augmentation"]["every_epoch"] else None,
         **training,
     )
     classifier._validate_params()

@@ -7,9 +7,10 @@ import numpy as np
 
 from imbemotion._validation import DataWarning, shorten
 from imbemotion.datasets import load_source
+from imbemotion.datasets._kinds import MIDI_FOLDER, find_kind
 from imbemotion.splitting import duplicate_groups, join_groups, name_groups
 
-__all__ = ["GROUPINGS", "Images", "find_groups", "load_data"]
+__all__ = ["GROUPINGS", "Images", "find_groups", "holds_midi", "load_data"]
 
 GROUPINGS = ("name", "groups", "duplicates")
 
@@ -48,6 +49,25 @@ def load_data(config):
     bunch = load_source(source, **settings)
     groups = find_groups(bunch, config["split"]["group_by"])
     return Images(bunch.data, bunch.target, bunch.filenames, groups)
+
+
+def holds_midi(settings):
+    """Tell whether a source is a folder of MIDI files.
+
+    Parameters
+    ----------
+    settings : dict
+        The section ``data``.
+
+    Returns
+    -------
+    holds_midi : bool
+        False also where no source is named, or none is there.
+    """
+    try:
+        return find_kind(str(settings["source"]), settings["label_pattern"]).name == MIDI_FOLDER
+    except (FileNotFoundError, ValueError):  # what loads it says so
+        return False
 
 
 def find_groups(bunch, group_by):

@@ -91,7 +91,11 @@ SCHEMA = {
         "sampling_from": Key(0.0, (_FRACTION,), "Fraction of training after which these start."),
     },
     "augmentation": {
-        "preset": Key("emotion", (str,), "none, light, emotion, strong, leaf or roll."),
+        "preset": Key(
+            None,
+            _TEXT,
+            "none, light, emotion, strong, leaf, roll; null: emotion, or roll for MIDI.",
+        ),
         "parameters": Key({}, (dict,), "Settings in place of the preset's, as {rotation: 15}."),
         "every_epoch": Key(
             False, ("boolean",), "Whether training changes images anew each epoch."

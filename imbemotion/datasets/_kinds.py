@@ -19,8 +19,9 @@ from imbemotion.datasets._npz import load_npz
 from imbemotion.datasets._rows import SUFFIXES, read_header
 from imbemotion.datasets._table import load_table
 
-__all__ = ["Kind", "find_kind"]
+__all__ = ["MIDI_FOLDER", "Kind", "find_kind"]
 
+MIDI_FOLDER = "a folder of MIDI files"
 _ROLL = ("resolution", "height", "width", "crop", "pedal")
 _EXPECTED = (
     "A source is a folder with a folder per class, a folder with a legend.csv, a list of paths "
@@ -76,7 +77,7 @@ _LEGEND = Kind("a legend", load_legend, {"images": "folder", **_COLUMNS})
 _TABLE = Kind("a list", load_table, {"images": "folder", **_COLUMNS})
 _FER2013 = Kind("a file of FER2013", _load_fer2013)
 _ARCHIVE = Kind("an archive", load_npz, _KEYS)
-_MIDI_FOLDER = Kind("a folder of MIDI files", _load_midi, {**_PATTERN, "roll": "roll"})
+_MIDI_FOLDER = Kind(MIDI_FOLDER, _load_midi, {**_PATTERN, "roll": "roll"})
 _NAMED = {
     "facial_expressions": Kind("a data set of its own", _load_expressions),
     "faces": Kind("a data set of its own", _load_faces),
