@@ -292,3 +292,38 @@ def test_the_policy_of_strategies_can_be_named(faces, tmp_path):
     comparison = json.loads((tmp_path / "runs/comparison.json").read_text())
     assert "rotation" in str(comparison["strategies"]["augmentation"])
     assert "180" in str(comparison["strategies"]["augmentation"])
+
+
+@pytest.fixture
+def parts(faces, tmp_path):
+    result = run("balance", faces, "-s", "oversample", "--out", tmp_path / "splits")
+    assert result.exit_code == 0, result.output
+    return tmp_path / "splits"
+
+
+def test_parts_of_their_own_are_kept(parts, tmp_path):
+    out = tmp_path / "out"
+    lists = {name: pd.read_csv(parts / f"{name}.csv") for name in ("train", "val", "test")}
+    words = ["--val", parts / "val.csv", "--test", parts / "test.csv", "--out", out]
+    result = run("train", parts / "train.csv", *QUICK, *words)
+    assert result.exit_code == 0, result.output
+    split = json.loads((out / "split_indices.json").read_text())
+    sizes = [len(split[name]) for name in ("train", "valid", "test")]
+    assert sizes == [len(part) for part in lists.values()]
+    assert pd.read_csv(out / "predictions.csv")["file"].tolist() == lists["test"]["path"].tolist()
+
+
+def test_a_test_of_its_own_leaves_the_other_shares(parts, faces, tmp_path):
+    result = run("train", faces, *QUICK, "--test", parts / "test.csv", "--out", tmp_path / "out")
+    assert "files are in more than one source" in result.stderr
+    split = json.loads((tmp_path / "out/split_indices.json").read_text())
+    assert len(split["test"]) == len(pd.read_csv(parts / "test.csv"))
+    assert len(split["train"]) == sum(14 * n // 17 for n in (30, 14))
+
+
+def test_comparisons_have_folds_instead(faces, parts, tmp_path):
+    settings = {"data": {"source": str(faces), "test": "x.csv"}, "comparison": {}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(settings))
+    result = run("run", tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "name comparison.test" in result.output

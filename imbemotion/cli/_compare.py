@@ -209,6 +209,11 @@ def compare_and_show(config, data=None):
     chosen = named_strategies(comparison["strategies"], build_policy(config))
     pipeline = build_pipeline(config)
     _check_out(out, track)
+    if config["data"]["valid"] or config["data"]["test"]:
+        raise ValueError(
+            "data.valid and data.test are for one training; a comparison has folds. Leave them "
+            "out, or name comparison.test, which every model is scored on as well."
+        )
     data = load_data(config) if data is None else data
     name = ", ".join([config["data"]["source"], *config["data"]["additional"]])
     show_data(name, data.X, data.y, data.groups)

@@ -97,6 +97,12 @@ def train(
     resize: Sizing = Resize.stretch,
     errors: HowBad = Errors.raise_,
     group_by: Groups = None,
+    val: Annotated[
+        str | None, typer.Option(help="A source to choose models by, in place of a share.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="A source to test on, in place of a share.")
+    ] = None,
     train_ratio: Annotated[float, typer.Option(help="Share of the images to train on.")] = 0.7,
     val_ratio: Annotated[float, typer.Option(help="Share to choose models by.")] = 0.15,
     test_ratio: Annotated[float, typer.Option(help="Share to test on in the end.")] = 0.15,
@@ -145,7 +151,8 @@ def train(
             "data": data_settings(
                 source, additional, images=images, label_pattern=label_pattern,
                 image_column=image_column, label_column=label_column, group_column=group_column,
-                labels=split_names(labels), size=size, mode=mode, resize=resize, errors=errors,
+                labels=split_names(labels), valid=val, test=test, size=size, mode=mode,
+                resize=resize, errors=errors,
             ),
             "split": {
                 "train": train_ratio, "valid": val_ratio, "test": test_ratio,

@@ -8,6 +8,7 @@ import numpy as np
 from imbemotion._validation import DataWarning, shorten
 from imbemotion.datasets import load_source
 from imbemotion.datasets._kinds import MIDI_FOLDER, find_kind
+from imbemotion.datasets._source import join_bunches
 from imbemotion.splitting import duplicate_groups, join_groups, name_groups
 
 __all__ = ["GROUPINGS", "Images", "find_groups", "holds_midi", "load_data"]
@@ -22,6 +23,7 @@ class Images(NamedTuple):
     y: np.ndarray
     filenames: np.ndarray | None
     groups: np.ndarray | None  # what must stay together
+    parts: np.ndarray | None = None  # "valid" and "test" of own sources, else ""; (n_samples,)
 
 
 def load_data(config):
@@ -35,7 +37,8 @@ def load_data(config):
     Returns
     -------
     images : Images
-        With the groups that ``split.group_by`` asks for.
+        With the groups that ``split.group_by`` asks for; rows of the sources ``valid`` and
+        ``test`` come last.
 
     Raises
     ------
@@ -43,12 +46,24 @@ def load_data(config):
         If no source is named, or it can't be used.
     """
     settings = dict(config["data"])
-    source = settings.pop("source")
-    if source is None:
+    names = {part: settings.pop(part) for part in ("source", "valid", "test")}
+    if names["source"] is None:
         raise ValueError("data.source must name a folder, a file or a data set, got null.")
-    bunch = load_source(source, **settings)
+    bunch, parts = load_source(names.pop("source"), **settings), None
+    if any(names.values()):
+        bunch, parts = _join(bunch, names, settings | {"additional": []})
     groups = find_groups(bunch, config["split"]["group_by"])
-    return Images(bunch.data, bunch.target, bunch.filenames, groups)
+    return Images(bunch.data, bunch.target, bunch.filenames, groups, parts)
+
+
+def _join(first, names, settings):
+    """Load the sources of validation and test, and put them behind the first."""
+    bunches, parts = [first], [np.full(len(first.target), "", dtype="<U5")]
+    for part, name in names.items():
+        if name is not None:
+            bunches.append(load_source(name, **settings))
+            parts.append(np.full(len(bunches[-1].target), part, dtype="<U5"))
+    return join_bunches(bunches), np.concatenate(parts)
 
 
 def holds_midi(settings):

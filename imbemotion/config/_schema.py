@@ -46,6 +46,8 @@ SCHEMA = {
     "data": {
         "source": Key(None, _TEXT, "Folder, CSV, archive or name of a known data set."),
         "additional": Key([], (list,), "Further sources that are added."),
+        "valid": Key(None, _TEXT, "A source for validation, in place of a share."),
+        "test": Key(None, _TEXT, "A source for the test, in place of a share."),
         "images": Key(None, _TEXT, "Folder of the images of a table."),
         "labels": Key(None, (list, None), "Classes that are expected; null means any."),
         "label_pattern": Key(None, _TEXT, "Regular expression that finds labels in file names."),

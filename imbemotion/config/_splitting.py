@@ -1,11 +1,12 @@
 """Which images are trained on, chosen by, and tested on."""
 
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from imbemotion._validation import shorten
+from imbemotion._validation import DataWarning, shorten
 from imbemotion.samplers import RandomSampler
 from imbemotion.splitting import Split, stratified_split
 
@@ -117,13 +118,47 @@ def make_split(config, data):
         If there is nothing to test on, or a kept split is another one.
     """
     wanted = config["split"]
-    if not wanted["test"]:
+    shares = {name: Fraction(str(wanted[name])) for name in ("train", "valid", "test")}
+    if not shares["test"] and config["data"]["test"] is None:
         raise ValueError("split.test must be more than 0, got 0: a model is worth what it shows.")
-    return find_split(
-        wanted["file"], data, groups=data.groups,
-        shares=[wanted[name] for name in ("train", "valid", "test")],
-        stratify=wanted["stratify"], seed=config["seed"],
+    made = {"stratify": wanted["stratify"], "seed": config["seed"]}
+    if data.parts is None:
+        shares = [wanted[name] for name in shares]
+        return find_split(wanted["file"], data, groups=data.groups, shares=shares, **made)
+    if wanted["file"] is not None:
+        raise ValueError(
+            f"split.file keeps a split of one source, got {wanted['file']} beside data.valid or "
+            "data.test. Leave one of them out."
+        )
+    return _split_the_rest(data, shares, made)
+
+
+def _split_the_rest(data, shares, made):
+    """Split what no source of its own decides, by the shares that are left."""
+    given = {part: np.flatnonzero(data.parts == part) for part in ("valid", "test")}
+    rest = np.flatnonzero(data.parts == "")
+    if data.groups is not None and np.isin(data.groups[data.parts != ""], data.groups[rest]).any():
+        warnings.warn(
+            "Sources of their own share groups with the first, or with one another: scores are "
+            "not those of new groups. Name one source, and let split.group_by divide it.",
+            DataWarning,
+            stacklevel=3,
+        )
+    shares = {name: 0 if len(given.get(name, ())) else share for name, share in shares.items()}
+    total = sum(shares.values())
+    groups = None if data.groups is None else data.groups[rest]
+    split = find_split(
+        None, data._replace(y=data.y[rest]), groups=groups,
+        shares=[Fraction(share) / total for share in shares.values()], **made,
     )  # fmt: skip
+    rows = {
+        name: np.sort(np.append(rest[part], given.get(name, rest[:0])))
+        for name, part in zip(shares, split, strict=True)
+    }
+    ratios = {name: Fraction(len(part), len(data.y)) for name, part in rows.items()}
+    return Split.of(
+        *rows.values(), y=data.y, ratios=ratios, seed=made["seed"], stratified=made["stratify"]
+    )
 
 
 def rows_of_parts(config, split, y):

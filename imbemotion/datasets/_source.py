@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 from imbemotion.datasets._bunch import warn, warn_of_lookalikes
 from imbemotion.datasets._kinds import find_kind
 
-__all__ = ["load_source"]
+__all__ = ["join_bunches", "load_source"]
 
 
 def load_source(
@@ -133,7 +133,7 @@ def load_source(
     for path, kind in zip(sources, kinds, strict=True):
         taken = {kind.takes[name]: specific[name] for name in specific if name in kind.takes}
         parts.append(kind.load(path, **taken, **shared))
-    bunch = _join(parts)
+    bunch = join_bunches(parts)
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
@@ -157,8 +157,24 @@ def _check_used(specific, kinds, sources):
             )
 
 
-def _join(parts):
-    """Make one bunch of several."""
+def join_bunches(parts):
+    """Make one bunch of several.
+
+    Parameters
+    ----------
+    parts : list of Bunch
+        As :func:`load_source` gives them.
+
+    Returns
+    -------
+    bunch : Bunch
+        Their rows in turn.
+
+    Warns
+    -----
+    DataWarning
+        If they share files, or classes look alike.
+    """
     if len(parts) == 1:
         return parts[0]
     names = [part.filenames for part in parts]
