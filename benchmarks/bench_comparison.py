@@ -7,11 +7,11 @@ stratified sample of its training part is used. Without it, noise images take th
 
 The experiments are: nothing, random over-sampling, SMOTE, ADASYN, offline augmentation, focal
 loss, SMOTE with focal loss, and offline augmentation with focal loss. Both sides train the
-same networks (small_cnn and deep_cnn) for the same number of epochs in float32, with Adam,
-batches of 128, on the same folds, in two processes of one thread each, and run in turn
-(A B A B ...), every time in new processes. The other side is ``stock_comparison.py``;
-``--module ours`` gives it imbemotion's nn.Module instead of the network that a tutorial would
-write, which computes the same from the same weights, but slower.
+same networks (small_cnn and deep_cnn) for the same number of epochs in float32, with Adam and
+batches of 128, score them on training and test folds, do so on the same folds in two processes of
+one thread each, and run in turn (A B A B ...), every time in new processes. The other side is
+``stock_comparison.py``; ``--module ours`` gives it imbemotion's nn.Module instead of the network
+that a tutorial would write, which computes the same from the same weights, but slower.
 
 It ends with status 1 where the experiments with all networks together are less than 3 times
 faster.

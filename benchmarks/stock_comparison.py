@@ -130,7 +130,9 @@ def search(module, X, y, cv, *, epochs, batch_size, n_jobs):
         [("balance", "passthrough"), ("images", FunctionTransformer(to_images)), ("net", net)]
     )
     grid = list(EXPERIMENTS.values())
-    found = GridSearchCV(pipe, grid, scoring="f1_macro", cv=cv, n_jobs=n_jobs, refit=False)
+    found = GridSearchCV(
+        pipe, grid, scoring="f1_macro", cv=cv, n_jobs=n_jobs, refit=False, return_train_score=True
+    )
     found.fit((X.reshape(len(X), -1) / 255).astype(np.float32), y.astype(np.int64))
     results = found.cv_results_
     scores = [results[f"split{fold}_test_score"] for fold in range(cv.get_n_splits())]
