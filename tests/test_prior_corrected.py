@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import (
@@ -62,9 +62,9 @@ def corrected(classifier, X, **settings):
 def test_a_true_posterior_becomes_that_of_the_other_prior(X, before, after):
     model = corrected(Knowing(before), X, trained_prior=before, target=after)
     expected = Knowing(after).fit(X).predict_proba(X)
-    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-9)
-    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), expected, atol=1e-9)
-    np.testing.assert_allclose(model.offsets_, np.log(after / before))
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(model.offsets_, np.log(after / before), atol=1e-12)
 
 
 @given(samples, shares, shares, st.floats(0, 3))
@@ -87,7 +87,7 @@ def test_there_and_back_restores(X, before, after, tau):
     there = corrected(Knowing(before), X, trained_prior=before, target=after, tau=tau)
     back = corrected(there, X, trained_prior=after, target=before, tau=tau)
     expected = Knowing(before).fit(X).predict_proba(X)
-    np.testing.assert_allclose(back.predict_proba(X), expected, atol=1e-9)
+    np.testing.assert_allclose(back.predict_proba(X), expected, rtol=0, atol=1e-9)
 
 
 @given(samples, shares, shares, st.permutations(range(4)))
@@ -96,8 +96,10 @@ def test_the_order_of_classes_plays_no_part(X, before, after, order):
     model = corrected(Knowing(before), X, trained_prior=before, target=target)
     shuffled = Knowing(before[order], CLASSES[order])
     other = corrected(shuffled, X, trained_prior=before[order], target=target)
-    np.testing.assert_allclose(other.offsets_, model.offsets_[order])
-    np.testing.assert_allclose(other.predict_proba(X), model.predict_proba(X)[:, order])
+    np.testing.assert_allclose(other.offsets_, model.offsets_[order], atol=1e-12)
+    np.testing.assert_allclose(
+        other.predict_proba(X), model.predict_proba(X)[:, order], rtol=0, atol=1e-9
+    )
 
 
 def test_ties_go_to_the_first_class_as_in_argmax():
@@ -188,6 +190,62 @@ def test_tau_must_be_a_number_from_0(skewed):
     for tau in (-0.1, np.inf, "much"):
         with pytest.raises(ValueError, match=r"'tau' parameter .* must be a float in the range"):
             PriorCorrectedClassifier(GaussianNB(), tau=tau).fit(*skewed)
+
+
+def test_a_series_gives_shares_by_label(skewed):
+    pandas = pytest.importorskip("pandas")
+    X, y = skewed
+    given = pandas.Series(y[::-1]).value_counts(ascending=True)  # joy comes first
+    model = PriorCorrectedClassifier(GaussianNB(), trained_prior=given, target=given).fit(X, y)
+    np.testing.assert_allclose(model.trained_prior_, TRUE_SHARES)
+    np.testing.assert_allclose(model.target_prior_, TRUE_SHARES)
+
+
+@pytest.mark.parametrize("weight", [0.0, np.nan, -1.0, np.inf])
+def test_weights_that_give_no_shares_are_refused(skewed, weight):
+    X, y = skewed
+    frozen = FrozenEstimator(GaussianNB().fit(X, y))
+    model = PriorCorrectedClassifier(frozen, trained_prior=TRUE_SHARES, target="observed")
+    with pytest.raises(ValueError, match=r"sample_weight must be finite and at least 0, .* got"):
+        model.fit(X, y, sample_weight=np.full(len(y), weight))
+
+
+def test_one_weight_for_all_rows_changes_nothing(skewed):
+    model = PriorCorrectedClassifier(LogisticRegression()).fit(*skewed, sample_weight=2.0)
+    np.testing.assert_allclose(model.trained_prior_, TRUE_SHARES)
+
+
+def test_weights_named_for_a_step_count_in_the_observed_target(skewed):
+    X, y = skewed
+    weight = np.where(y == "joy", 10.0, 1.0)
+    pipe = make_pipeline(MinMaxScaler(), GaussianNB())
+    model = PriorCorrectedClassifier(pipe, target="observed")
+    model.fit(X, y, gaussiannb__sample_weight=weight)
+    np.testing.assert_allclose(model.target_prior_, np.array([12, 2.4, 6]) / 20.4)
+    np.testing.assert_allclose(model.offsets_, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_groups_reach_the_folds_of_a_search_inside(skewed, routing):
+    X, y = skewed[0][::50], skewed[1][::50]
+    groups = np.arange(len(y)) % 3
+
+    class Noting(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            got.append(groups)
+            return super().split(X, y, groups)
+
+    got, search = [], GridSearchCV(GaussianNB(), {"priors": [None]}, cv=Noting(2))
+    with config_context(enable_metadata_routing=routing):
+        PriorCorrectedClassifier(search).fit(X, y, groups=groups)
+        if routing:
+            scores = cross_val_score(
+                PriorCorrectedClassifier(search), X, y, params={"groups": groups},
+                cv=GroupKFold(3), error_score="raise",
+            )  # fmt: skip
+            assert len(scores) == 3
+    assert len(got) == (4 if routing else 1)
+    np.testing.assert_array_equal(got[0], groups)
 
 
 def test_whole_weights_count_as_repeated_rows():

@@ -1,23 +1,30 @@
 """The shares of training: found behind samplers, weights and losses, or asked for."""
 
+import pickle
 from collections import Counter
+from copy import deepcopy
 
 import numpy as np
 import pytest
+import torch
 from imblearn import FunctionSampler
 from imblearn.combine import SMOTEENN
 from imblearn.ensemble import BalancedBaggingClassifier, EasyEnsembleClassifier
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline, make_pipeline
 from imblearn.under_sampling import EditedNearestNeighbours, RandomUnderSampler
-from sklearn.base import clone
+from joblib import parallel_config
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import FunctionTransformer
+from skorch import NeuralNetClassifier
 
 from imbemotion import (
     AugmentationSampler,
@@ -128,13 +135,17 @@ NETWORKS = [
     ({"class_weight": "balanced"}, np.ones(3)),
     ({"class_weight": "sqrt"}, NATURAL**0.5),
     ({"batch_sampling": "balanced"}, np.ones(3)),
+    ({"class_weight": "balanced", "weight_from": 0.5, "max_epochs": 2}, np.ones(3)),
+    ({"batch_sampling": "balanced", "sampling_from": 0.5, "max_epochs": 2}, np.ones(3)),
+    ({"batch_sampling": "balanced", "class_weight": "balanced"}, 1 / NATURAL),
     ({"loss": "balanced_softmax", "batch_sampling": "balanced"}, 1 / NATURAL),
 ]
 
 
 @pytest.mark.parametrize(("settings", "expected"), NETWORKS, ids=str)
 def test_networks_tell_what_their_training_did(faces, settings, expected):
-    cnn = CNNClassifier(module="small_cnn", max_epochs=1, n_threads=1, random_state=0, **settings)
+    settings = {"max_epochs": 1, **settings}
+    cnn = CNNClassifier(module="small_cnn", n_threads=1, random_state=0, **settings)
     model = PriorCorrectedClassifier(cnn, target="observed").fit(*faces)
     np.testing.assert_allclose(model.trained_prior_, expected / expected.sum(), rtol=1e-5)
     np.testing.assert_allclose(model.target_prior_, NATURAL)
@@ -172,6 +183,115 @@ def test_a_search_without_samplers_counts_its_labels(flat):
     weight = np.where(flat[1] == "happy", 1.0, 0.0) + 1
     expected = np.array([8, 80, 14]) / 102
     np.testing.assert_allclose(prior_of(search, *flat, sample_weight=weight), expected)
+
+
+WEIGHT = np.linspace(0.1, 3, 62)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_weights_for_a_step_inside_a_search_count(flat, nested):
+    search = GridSearchCV(make_pipeline(FunctionTransformer(), GaussianNB()), {}, cv=2)
+    model = make_pipeline(FunctionTransformer(), search) if nested else search
+    name = "gridsearchcv__" * nested + "gaussiannb__sample_weight"
+    model = PriorCorrectedClassifier(model, target="observed").fit(*flat, **{name: WEIGHT})
+    search = model.estimator_[-1] if nested else model.estimator_
+    np.testing.assert_allclose(model.trained_prior_, search.best_estimator_[-1].class_prior_)
+    assert abs(model.trained_prior_ - NATURAL).max() > 0.01
+    if not nested:
+        np.testing.assert_allclose(model.target_prior_, model.trained_prior_)
+
+
+@pytest.mark.parametrize("request_", [True, False, "own_weight"])
+def test_routed_weights_count_in_a_search_where_its_classifier_gets_them(flat, request_):
+    with config_context(enable_metadata_routing=True):
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+        inner = GaussianNB().set_fit_request(sample_weight=request_)
+        search = GridSearchCV(inner, {}, cv=2, scoring=scorer)
+        params = {"sample_weight": WEIGHT} | ({request_: WEIGHT} if request_ not in (0, 1) else {})
+        model = PriorCorrectedClassifier(search).fit(*flat, **params)
+    np.testing.assert_allclose(model.trained_prior_, model.estimator_.best_estimator_.class_prior_)
+    assert np.allclose(model.trained_prior_, NATURAL) == (request_ is False)
+
+
+class Copying(GaussianNB):
+    """Keeps copies of itself while it is fitted, as checkpoints do."""
+
+    def fit(self, X, y):
+        self.copies_ = [deepcopy(self), pickle.loads(pickle.dumps(self))]
+        return super().fit(X, y)
+
+
+class Forgetful(GaussianNB):
+    """Starts every fit with nothing."""
+
+    def fit(self, X, y):
+        vars(self).clear()
+        self.__init__()
+        return super().fit(X, y)
+
+
+def test_classifiers_may_copy_pickle_or_clear_themselves_while_they_are_fitted(flat):
+    model = PriorCorrectedClassifier(Copying()).fit(*flat)
+    np.testing.assert_allclose(model.trained_prior_, NATURAL)
+    again = pickle.loads(pickle.dumps(model)).estimator_
+    for copied in again.copies_:
+        copied.fit(*flat)
+        assert np.array_equal(copied.theta_, again.theta_)
+    assert copied.theta_ is not again.theta_
+    np.testing.assert_allclose(prior_of(Forgetful(), *flat), NATURAL)
+
+
+def test_classifiers_may_send_themselves_to_processes_while_they_are_fitted(flat):
+    with parallel_config(backend="multiprocessing"):
+        bagging = BaggingClassifier(n_estimators=2, n_jobs=2, random_state=0)
+        np.testing.assert_allclose(prior_of(bagging, *flat), NATURAL)
+
+
+def linear_net(**settings):
+    settings = {"criterion": torch.nn.CrossEntropyLoss, "train_split": None, **settings}
+    sizes = {"module__in_features": 3, "module__out_features": 3}
+    return NeuralNetClassifier(torch.nn.Linear, **sizes, max_epochs=1, verbose=0, **settings)
+
+
+def test_networks_of_skorch_count_their_labels_unless_they_draw_batches(flat):
+    X, y = flat[0].astype(np.float32), np.unique(flat[1], return_inverse=True)[1]
+    np.testing.assert_allclose(prior_of(linear_net(), X, y), NATURAL)
+    refused = {
+        "iterator_train__sampler": torch.utils.data.RandomSampler(X),
+        "criterion__weight": torch.ones(3) * 2,
+        "criterion": torch.nn.MultiMarginLoss,
+    }
+    for name, value in refused.items():
+        with pytest.raises(ValueError, match=f"can't tell .* setting {name}="):
+            prior_of(linear_net(**{name: value}, predict_nonlinearity=None), abs(X), y)
+
+
+class Relabelled(ClassifierMixin, BaseEstimator):
+    """Knows other labels than those it was fitted on."""
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def fit(self, X, y):
+        self.classes_ = np.array(self.labels)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.labels)), 1 / len(self.labels))
+
+
+@pytest.mark.parametrize("labels", [["fear", "sad"], [0, 1, 2]])
+def test_labels_that_are_not_among_the_classes_are_not_counted_as_others(flat, labels):
+    with pytest.raises(ValueError, match=r"can't tell .*fitted on labels \(.*happy.*\) that are"):
+        prior_of(Relabelled(labels), *flat)
+
+
+def test_class_weights_by_an_unknown_name_are_asked_for(flat):
+    class Weighted(GaussianNB):
+        class_weight = "sqrt"
+
+    with pytest.raises(ValueError, match=r"can't tell .* setting class_weight='sqrt'"):
+        prior_of(Weighted(), *flat)
 
 
 def test_samplers_of_ours_tell_their_counts_in_frozen_pipelines(flat):

@@ -21,7 +21,12 @@ from imbemotion._validation import (
     shorten,
 )
 from imbemotion.postprocessing._offsets import OffsetClassifierMixin
-from imbemotion.postprocessing._trained_prior import find_trained_prior, noting_labels, share_out
+from imbemotion.postprocessing._trained_prior import (
+    find_trained_prior,
+    find_weight,
+    noting_labels,
+    share_out,
+)
 
 __all__ = ["PriorCorrectedClassifier"]
 
@@ -47,14 +52,17 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
 
     trained_prior : "auto", array-like of shape (n_classes,) or dict, default="auto"
         The class shares that the probabilities are relative to: positive numbers in the order
-        of ``classes_`` or by label, which need not sum to 1. ``"auto"`` finds them, see Notes.
+        of ``classes_``, or by label in a dict or a pandas Series; they need not sum to 1.
+        ``"auto"`` finds them, see Notes.
 
     target : {"uniform", "observed"}, array-like of shape (n_classes,) or dict, default="uniform"
         The class shares wanted, in the same forms: equal ones, or those of the labels that
-        ``fit`` is given, before any sampler, each counting by its ``sample_weight``.
+        ``fit`` is given, before any sampler, each counting by its ``sample_weight``, also one
+        with the name of a step before it.
 
     tau : float, default=1.0
-        How much is corrected; 0 changes nothing.
+        How much is corrected; 0 changes no probability. Labels are always those of the
+        largest one, also where the classifier itself decides otherwise, as ``SVC`` does.
 
     Attributes
     ----------
@@ -185,7 +193,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
             self.estimator_ = estimator.fit(X, y, **self._route(params))
         self._take_names()
         self.trained_prior_ = self._find_trained(seen)
-        self.target_prior_ = self._find_target(y, params.get("sample_weight"))
+        self.target_prior_ = self._find_target(y, params, seen)
         known = self.trained_prior_ > 0
         ratios = self.target_prior_ / np.where(known, self.trained_prior_, self.target_prior_)
         self.offsets_ = self.tau * np.log(ratios)
@@ -204,14 +212,17 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
             )
         return prior
 
-    def _find_target(self, y, sample_weight):
+    def _find_target(self, y, params, seen):
         classes = self.classes_
         if not isinstance(self.target, str):
             return _check_shares(self.target, classes, "target")
         if self.target == "uniform":
             return np.full(len(classes), 1 / len(classes))
         unknown = np.setdiff1d(y, classes)
-        shares = share_out(y, sample_weight, classes) if not len(unknown) else np.zeros(1)
+        weight = params.get("sample_weight")
+        if weight is None and seen and len(seen[0].y) == len(y):  # else it is of made rows
+            weight = find_weight(self.estimator_, seen)
+        shares = share_out(y, weight, classes) if not len(unknown) else np.zeros(1)
         if not shares.all():
             raise ValueError(
                 f"target='observed' needs rows of every class of the classifier "
@@ -242,6 +253,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
 def _check_shares(given, classes, name):
     """Give class shares that sum to 1, in the order of the classes, (n_classes,)."""
     labels = classes.tolist()
+    given = given.to_dict() if hasattr(given, "to_dict") else given  # a pandas Series
     if isinstance(given, Mapping):
         missing = [label for label in labels if label not in given]
         if missing:

@@ -1,26 +1,42 @@
 """The class shares that a classifier was trained on: counted, or as the classifier tells."""
 
+from collections.abc import Mapping
 from contextlib import contextmanager
-from functools import wraps
-from typing import NamedTuple
+from functools import update_wrapper
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import get_config
 from sklearn.frozen import FrozenEstimator
 
-__all__ = ["Seen", "find_trained_prior", "noting_labels", "share_out"]
+from imbemotion._validation import shorten
+
+__all__ = ["Seen", "find_trained_prior", "find_weight", "noting_labels", "share_out"]
 
 _OWN_PRIORS = {  # settings by which others than this library change the prior
-    "auto_class_weights", "class_prior", "class_weights", "criterion__weight", "is_unbalance",
-    "priors", "sampling_strategy", "scale_pos_weight",
+    "auto_class_weights", "class_prior", "class_weights", "criterion__pos_weight",
+    "criterion__weight", "is_unbalance", "iterator_train__batch_sampler",
+    "iterator_train__sampler", "priors", "sampling_strategy", "scale_pos_weight",
 }  # fmt: skip
 _NEUTRAL = {"None", "False", "1", "1.0"}
+_CROSS_ENTROPIES = {"BCEWithLogitsLoss", "CrossEntropyLoss", "NLLLoss"}
 
 
 class Seen(NamedTuple):
     """What the last step of a pipeline was fitted on."""
 
     y: np.ndarray  # (n_samples,), after all samplers
-    weight: np.ndarray | None  # (n_samples,)
+    params: dict  # what else its fit was given
+
+
+class _LastStep(NamedTuple):
+    """The innermost classifier, and what lies around it."""
+
+    classifier: Any
+    samplers: list  # those whose labels were not noted
+    frozen: bool
+    searched: bool
+    path: str  # by which the innermost search gives it parameters
 
 
 class _UnknownPriorError(Exception):
@@ -45,10 +61,21 @@ def share_out(y, weight, classes):
     -------
     shares : ndarray of float of shape (n_classes,)
         They sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If the weights of a class sum to less than 0, or those of all to 0.
     """
-    order = np.argsort(classes)
-    codes = order[np.searchsorted(classes, np.asarray(y), sorter=order)]
-    sums = np.bincount(codes, weights=weight, minlength=len(classes))
+    order, y = np.argsort(classes), np.asarray(y)
+    codes = order[np.searchsorted(classes, y, sorter=order)]
+    weights = np.broadcast_to(1.0 if weight is None else weight, y.shape)
+    sums = np.bincount(codes, weights=weights, minlength=len(classes))
+    if not ((sums >= 0).all() and 0 < sums.sum() < np.inf):
+        raise ValueError(
+            f"sample_weight must be finite and at least 0, and not 0 for all rows, got sums of "
+            f"{shorten(sums.tolist())} for the classes {shorten(classes)}."
+        )
     return sums / sums.sum()
 
 
@@ -74,18 +101,29 @@ def noting_labels(estimator):
     if isinstance(last, FrozenEstimator):
         yield seen
         return
-    fit = last.fit
-
-    @wraps(fit)
-    def noting_fit(X, y, **params):
-        seen.append(Seen(np.asarray(y), params.get("sample_weight")))
-        return fit(X, y, **params)
-
-    last.fit = noting_fit
+    last.fit = _NotingFit(last, seen)
     try:
         yield seen
     finally:
-        vars(last).pop("fit")
+        vars(last).pop("fit", None)
+
+
+class _NotingFit:
+    """The ``fit`` of one classifier, which notes what it is given.
+
+    A copy or a pickle that the classifier makes of itself meanwhile has its own ``fit`` instead.
+    """
+
+    def __init__(self, classifier, seen):
+        update_wrapper(self, classifier.fit)
+        self._classifier, self._seen = classifier, seen
+
+    def __call__(self, X, y, **params):
+        self._seen.append(Seen(np.asarray(y), params))
+        return self.__wrapped__(X, y, **params)
+
+    def __reduce__(self):
+        return getattr, (self._classifier, "fit")
 
 
 def find_trained_prior(fitted, classes, seen):
@@ -113,20 +151,16 @@ def find_trained_prior(fitted, classes, seen):
     ValueError
         If they can't be told.
     """
-    last, samplers, frozen = _last_step(fitted)
+    step = _last_step(fitted)
+    last = step.classifier
     if hasattr(last, "training_prior_"):
         prior = np.asarray(last.training_prior_, dtype=np.float64)
         return prior / prior.sum()
     try:
         _refuse_what_hides_it(last)
-        if samplers:
-            shares = _totals(samplers[-1], classes)
-        elif frozen or not seen:
-            raise _UnknownPriorError("was fitted before, on rows that are not known here")
-        else:
-            shares = share_out(*seen[0], classes)
-        weighted = not samplers and seen[0].weight is not None
-        shares = shares * _class_weights(last, classes, shares, weighted)
+        weight = None if step.samplers else find_weight(fitted, seen)
+        shares = _counted(step, classes, seen, weight)
+        shares = shares * _class_weights(last, classes, shares, weighted=weight is not None)
     except _UnknownPriorError as reason:
         raise ValueError(
             f"trained_prior='auto' can't tell which class shares {type(last).__name__} was "
@@ -136,20 +170,65 @@ def find_trained_prior(fitted, classes, seen):
     return shares / shares.sum()
 
 
+def find_weight(fitted, seen):
+    """Find the weights of rows that reached the last step.
+
+    Parameters
+    ----------
+    fitted : classifier
+        As of ``find_trained_prior``.
+
+    seen : list of Seen
+        As of ``noting_labels``.
+
+    Returns
+    -------
+    weight : array-like of shape (n_samples,) or None
+        None where there were none, or the last step is frozen.
+    """
+    step, name = _last_step(fitted), "sample_weight"
+    if step.frozen or not seen:
+        return None
+    if step.searched and get_config()["enable_metadata_routing"]:
+        requests = getattr(step.classifier.get_metadata_routing(), "fit", None)
+        name = getattr(requests, "requests", {}).get(name)
+        name = "sample_weight" if name is True else name  # or False, None, an alias
+    else:
+        name = step.path + name
+    return seen[0].params.get(name)
+
+
 def _last_step(fitted):
-    """Give the innermost classifier, samplers whose labels were not noted, and if it is frozen."""
-    samplers, frozen, noted = [], False, True
+    """Follow pipelines, searches and frozen estimators to the innermost classifier."""
+    samplers, frozen, searched, path = [], False, False, ""
     while True:
         if isinstance(fitted, FrozenEstimator):  # samplers before it were not for it
-            fitted, samplers, frozen, noted = fitted.estimator, [], True, False
+            fitted, samplers, frozen = fitted.estimator, [], True
         elif hasattr(fitted, "steps"):
-            steps = [step for _, step in fitted.steps]
-            samplers += [s for s in steps[:-1] if hasattr(s, "fit_resample") and not noted]
-            fitted = steps[-1]
-        elif hasattr(fitted, "best_estimator_"):  # a search
-            fitted, noted = fitted.best_estimator_, False
+            name, last = fitted.steps[-1]
+            if frozen or searched:
+                samplers += [s for _, s in fitted.steps[:-1] if hasattr(s, "fit_resample")]
+                path += f"{name}__"
+            fitted = last
+        elif hasattr(fitted, "best_estimator_"):
+            fitted, searched = fitted.best_estimator_, True
         else:
-            return fitted, samplers, frozen
+            return _LastStep(fitted, samplers, frozen, searched, path)
+
+
+def _counted(step, classes, seen, weight):
+    """Give the shares or numbers of rows, (n_classes,)."""
+    if step.samplers:
+        return _totals(step.samplers[-1], classes)
+    if step.frozen or not seen:
+        raise _UnknownPriorError("was fitted before, on rows that are not known here")
+    unknown = np.setdiff1d(seen[0].y, classes)
+    if len(unknown):
+        raise _UnknownPriorError(
+            f"was fitted on labels ({shorten(unknown)}) that are not among its classes_ "
+            f"({shorten(classes)})"
+        )
+    return share_out(seen[0].y, weight, classes)
 
 
 def _totals(sampler, classes):
@@ -177,7 +256,7 @@ def _sets_prior(name, value):
     if name == "fit_prior":  # of naive Bayes
         return not value
     if name == "criterion":  # of skorch, and of trees, where it is a name
-        return callable(value) and getattr(value, "__name__", "") != "CrossEntropyLoss"
+        return callable(value) and getattr(value, "__name__", "") not in _CROSS_ENTROPIES
     return name in _OWN_PRIORS and str(value) not in _NEUTRAL
 
 
@@ -188,8 +267,10 @@ def _class_weights(classifier, classes, shares, weighted):
         return 1
     if hasattr(classifier, "probA_"):
         raise _UnknownPriorError(f"fits its probabilities to what class_weight={given!r} made")
-    if not isinstance(given, str):
+    if isinstance(given, Mapping):
         return np.array([given.get(label, 1.0) for label in classes.tolist()])
+    if given not in ("balanced", "balanced_subsample"):
+        raise _UnknownPriorError(f"has the setting class_weight={given!r}")
     if weighted:  # some count rows, others weights
         raise _UnknownPriorError(f"has sample_weight and class_weight={given!r} at once")
     return 1 / np.where(shares > 0, shares, 1)
