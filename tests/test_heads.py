@@ -1,12 +1,20 @@
 """Factors of the logits: the best that are not negative, found with the right slope."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import check_grad
+from scipy.special import softmax
 from sklearn.utils.class_weight import compute_sample_weight
 
-from imbemotion.postprocessing._heads import _cross_entropy, balanced_weights, learn_scales
+from imbemotion.postprocessing._heads import (
+    LinearHead,
+    _cross_entropy,
+    balanced_weights,
+    fit_named_head,
+    learn_scales,
+)
 
 
 @given(seed=st.integers(0, 10_000), n_classes=st.integers(2, 5))
@@ -40,3 +48,30 @@ def test_scales_are_finite_where_all_rows_are_right():
 def test_balanced_weights_are_those_of_scikit_learn(codes):
     expected = compute_sample_weight("balanced", codes)
     np.testing.assert_allclose(balanced_weights(np.array(codes)), expected / len(codes))
+
+
+def nearest_means(features, y):
+    return fit_named_head("ncm", features, y, estimator=None, balance=True, tau=1.0)
+
+
+@given(seed=st.integers(0, 10_000), far=st.sampled_from([0, 1e4, -1e8]))
+def test_the_nearest_mean_is_found_however_far_from_0(seed, far):
+    rng = np.random.default_rng(seed)
+    y = np.repeat(["c", "a", "b"], [9, 5, 1])
+    features = rng.normal(size=(15, 4)) + far
+    head = nearest_means(features, y)
+    means = np.stack([features[y == label].mean(axis=0) for label in "abc"])
+    squares = ((features[:, None] - means) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(head.predict(features), head.classes_[squares.argmin(axis=1)])
+    np.testing.assert_allclose(head.predict_proba(features), softmax(-squares, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused(wrong):
+    features, y = np.eye(4), np.array([0, 1, 0, 1])
+    head = LinearHead(np.ones((2, 4)), np.zeros(2), np.arange(2))
+    features[1, 2] = wrong
+    with pytest.raises(ValueError, match=r"Input features contains (NaN|infinity)"):
+        nearest_means(features, y)
+    with pytest.raises(ValueError, match=r"Input features contains (NaN|infinity)"):
+        head.predict(features)

@@ -5,6 +5,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import check_array
 
 from imbemotion._validation import shorten
 
@@ -14,8 +15,9 @@ HEADS = ("crt", "lws", "ncm", "tau_norm")
 
 
 def _dense(features):
+    """Give finite features as one table of float64: NaN would make every row the first class."""
     features = features.toarray() if sparse.issparse(features) else features
-    return np.asarray(features, dtype=np.float64)
+    return check_array(features, dtype=np.float64, input_name="features")
 
 
 class LinearHead:
@@ -85,7 +87,7 @@ def fit_named_head(name, features, y, *, estimator, balance, tau):
         If the estimator's own head is needed and not linear.
 
     ValueError
-        If it does not fit the features or the labels.
+        If it does not fit the features or the labels, or features are NaN or infinite.
     """
     if name == "crt":
         weight = "balanced" if balance else None
@@ -102,11 +104,14 @@ def fit_named_head(name, features, y, *, estimator, balance, tau):
 def _nearest_centroids(features, y):
     """Give logits that are the negative squared distances from the means of the classes.
 
-    The square of the features is left out, for it is the same in all classes.
+    What is the same in all classes is left out: the square of the features, and where the
+    middle of the means lies, whose square could swallow the distances.
     """
     classes = np.unique(y)
     means = np.stack([features[y == label].mean(axis=0) for label in classes])
-    return LinearHead(2 * means, -(means**2).sum(axis=1), classes)
+    middle = means.mean(axis=0)
+    apart = means - middle
+    return LinearHead(2 * apart, -(apart * (apart + 2 * middle)).sum(axis=1), classes)
 
 
 def _own_head(name, estimator, features):
