@@ -9,7 +9,6 @@ import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline, make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.decomposition import PCA
@@ -328,34 +327,6 @@ def test_parameters_of_the_parts_can_be_set():
     copy = clone(model)
     assert (copy.head.C, copy.sampler.k_neighbors, copy.estimator.tol) == (3, 2, 1e-3)
     assert copy.head is not model.head
-
-
-def test_weights_go_to_the_estimator_and_where_they_are_requested(skewed):
-    X, y = skewed
-    weights = np.linspace(1, 2, len(y))
-    model = DecoupledClassifier(Weighed()).fit(X, y, sample_weight=weights)
-    np.testing.assert_array_equal(model.estimator_.weights_, weights)
-    with config_context(enable_metadata_routing=True):
-        head = LogisticRegression().set_fit_request(sample_weight=True)
-        inner = Weighed().set_fit_request(sample_weight=False)
-        model = DecoupledClassifier(inner, head=head).fit(X, y, sample_weight=weights)
-        with pytest.raises(ValueError, match="can't be given sample_weight together with a sam"):
-            model.set_params(sampler=SMOTE()).fit(X, y, sample_weight=weights)
-        named = DecoupledClassifier(Weighed().set_fit_request(sample_weight=True), head="ncm")
-        named.fit(X, y, sample_weight=weights)
-    np.testing.assert_array_equal(named.estimator_.weights_, weights)
-
-
-def test_a_weighted_head_is_that_of_scikit_learn(skewed):
-    X, y = skewed
-    weights = np.linspace(1, 9, len(y))
-    with config_context(enable_metadata_routing=True):
-        head = LogisticRegression().set_fit_request(sample_weight=True)
-        inner = Weighed().set_fit_request(sample_weight=False)
-        model = DecoupledClassifier(inner, head=head).fit(X, y, sample_weight=weights)
-    expected = LogisticRegression().fit(X, y, sample_weight=weights)
-    np.testing.assert_allclose(model.head_.coef_, expected.coef_)
-    assert model.estimator_.weights_ is None
 
 
 def test_what_does_not_fit_is_said(skewed):

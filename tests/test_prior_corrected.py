@@ -1,6 +1,7 @@
 """Prior correction: Bayes' rule where the posterior is known, and harmless where it must be."""
 
 import pickle
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils import all_estimators
 from sklearn.utils.estimator_checks import (
     check_sample_weight_equivalence_on_dense_data as check_weights,
 )
@@ -80,6 +82,39 @@ def test_equal_priors_and_tau_0_change_nothing(X, before, after, tau):
         assert not model.offsets_.any()
         np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-14)
         np.testing.assert_array_equal(model.predict(X), labels)
+
+
+def test_the_classifier_is_positional_and_all_else_by_name():
+    expected = "(estimator, *, trained_prior='auto', target='uniform', tau=1.0)"
+    assert str(signature(PriorCorrectedClassifier)) == expected
+
+
+NEED_MORE = {"NuSVC", "SGDClassifier", "SVC"}  # have probabilities by a setting alone
+SIMPLE = [
+    kind()
+    for name, kind in all_estimators("classifier")
+    if hasattr(kind, "predict_proba") and name not in NEED_MORE
+    and not {"estimator", "estimators"} & set(signature(kind).parameters)
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:The .* value:FutureWarning")
+@pytest.mark.parametrize("classifier", SIMPLE, ids=lambda c: type(c).__name__)
+def test_it_works_around_any_classifier_with_probabilities(classifier):
+    rng = np.random.default_rng(0)
+    y = np.repeat(CLASSES[:3], [30, 15, 8])
+    X = np.abs(rng.normal(size=(53, 3))) + (y[:, None] == CLASSES[:3])
+    model = PriorCorrectedClassifier(classifier, trained_prior=[3, 2, 1], tau=0.0).fit(X, y)
+    plain = model.estimator_.predict_proba(X)
+    np.testing.assert_allclose(model.predict_proba(X), plain, rtol=0, atol=1e-12)
+    shifted = plain / [3, 2, 1]
+    model.set_params(tau=1.0).fit(X, y)
+    expected = shifted / shifted.sum(axis=1, keepdims=True)
+    if "random_state" not in signature(type(classifier)).parameters:
+        np.testing.assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-9)
+    winners = model.classes_[model.predict_proba(X).argmax(axis=1)]
+    np.testing.assert_array_equal(model.predict(X), winners)
 
 
 @given(samples, shares, shares, st.floats(0, 3))

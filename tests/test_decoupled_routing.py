@@ -1,0 +1,95 @@
+"""What a fit is given beside X and y: to the features, to the head, to the folds inside."""
+
+import numpy as np
+import pytest
+from imblearn.over_sampling import SMOTE
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.datasets import make_classification
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
+
+from imbemotion import DecoupledClassifier, RandomSampler
+
+
+class Weighed(TransformerMixin, BaseEstimator):
+    """A transformer that keeps the weights it was given."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.weights_ = sample_weight
+        return self
+
+    def transform(self, X):
+        return X
+
+
+@pytest.fixture(scope="module")
+def skewed():
+    X, y = make_classification(
+        400, n_classes=3, n_informative=4, weights=[0.8, 0.14], class_sep=0.7, random_state=3
+    )
+    return X, np.array(["neutral", "happy", "fear"])[y]
+
+
+def test_weights_go_to_the_estimator_and_where_they_are_requested(skewed):
+    X, y = skewed
+    weights = np.linspace(1, 2, len(y))
+    model = DecoupledClassifier(Weighed()).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(model.estimator_.weights_, weights)
+    with config_context(enable_metadata_routing=True):
+        head = LogisticRegression().set_fit_request(sample_weight=True)
+        inner = Weighed().set_fit_request(sample_weight=False)
+        model = DecoupledClassifier(inner, head=head).fit(X, y, sample_weight=weights)
+        with pytest.raises(ValueError, match="can't be given sample_weight together with a sam"):
+            model.set_params(sampler=SMOTE()).fit(X, y, sample_weight=weights)
+        named = DecoupledClassifier(Weighed().set_fit_request(sample_weight=True), head="ncm")
+        named.fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(named.estimator_.weights_, weights)
+
+
+def test_a_weighted_head_is_that_of_scikit_learn(skewed):
+    X, y = skewed
+    weights = np.linspace(1, 9, len(y))
+    with config_context(enable_metadata_routing=True):
+        head = LogisticRegression().set_fit_request(sample_weight=True)
+        inner = Weighed().set_fit_request(sample_weight=False)
+        model = DecoupledClassifier(inner, head=head).fit(X, y, sample_weight=weights)
+    expected = LogisticRegression().fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(model.head_.coef_, expected.coef_)
+    assert model.estimator_.weights_ is None
+
+
+class NotingFolds(GroupKFold):
+    """Notes the groups that it is given."""
+
+    def split(self, X, y=None, groups=None):
+        self.noted = groups
+        return super().split(X, y, groups)
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("head", ["crt", "ncm", LogisticRegression()], ids=str)
+@pytest.mark.parametrize("sampler", [None, RandomSampler(random_state=0)], ids=["", "sampler"])
+def test_groups_reach_the_folds_of_a_search_for_features(skewed, routing, head, sampler):
+    X, y = skewed
+    groups, folds = np.arange(len(y)) % 7, NotingFolds(3)
+    search = GridSearchCV(LinearDiscriminantAnalysis(), {"tol": [1e-4, 1e-3]}, cv=folds)
+    model = DecoupledClassifier(search, head=head, sampler=sampler)
+    with config_context(enable_metadata_routing=routing):
+        model.fit(X, y, groups=groups)
+    np.testing.assert_array_equal(model.estimator_.cv.noted, groups)
+    plain = LinearDiscriminantAnalysis(tol=model.estimator_.best_params_["tol"])
+    alone = DecoupledClassifier(plain, head=head, sampler=sampler).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), alone.predict_proba(X))
+
+
+def test_weights_and_groups_are_split_with_the_rows(skewed):
+    X, y = skewed
+    params = {"groups": np.arange(len(y)) % 5, "sample_weight": np.linspace(1, 2, len(y))}
+    with config_context(enable_metadata_routing=True):
+        model = DecoupledClassifier(Weighed().set_fit_request(sample_weight=True))
+        labels = cross_val_predict(model, X, y, cv=GroupKFold(5), params=params)
+    test = params["groups"] == 3
+    alone = DecoupledClassifier(Weighed()).fit(X[~test], y[~test])
+    np.testing.assert_array_equal(labels[test], alone.predict(X[test]))
