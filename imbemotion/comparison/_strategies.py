@@ -86,10 +86,9 @@ def named_strategies(names=None, augmentation=None):
     Sets: ``usual``; ``s4``, the eight experiments of a study of balancing techniques, and its
     groups ``s4:resampling``, ``s4:augmentation``, ``s4:loss_function`` and ``s4:combined``;
     ``modern``, what is best supported on long tails; ``afterwards``, what needs no other
-    training; and ``s2``, a study of facial expressions
-    with two networks in their usual sizes, 101 nearest neighbours, every class at 300, at
-    least 3,000 and, for classes below that, 3,000 more, and class weights with and without
-    these images.
+    training; and ``s2``, a study of facial expressions with two networks in their usual
+    sizes, 101 nearest neighbours, every class at 300, at least 3,000 and, for classes below
+    that, 3,000 more, and class weights with and without these images.
 
     Examples
     --------
