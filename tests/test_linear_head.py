@@ -8,6 +8,8 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from imbemotion import CNNClassifier, make_faces
+from imbemotion.classifier._head import _fold
+from imbemotion.comparison._memory import peak_memory
 
 NO_HIDDEN = {"module": "shufflenet_v2_x0_5", "module_params": {"weights": None, "hidden": None}}
 LINEAR = [{"module": "small_cnn"}, {"module": "residual_cnn"}, NO_HIDDEN]
@@ -123,6 +125,16 @@ def test_asking_for_them_changes_nothing(faces):
     assert model.head_coef_.dtype == model.head_intercept_.dtype == np.float64
     after = model.net_.module_.state_dict().values()
     assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+
+
+def test_wide_features_take_little_memory():
+    head = nn.Sequential(nn.BatchNorm1d(20_000), nn.Linear(20_000, 3))
+    before = peak_memory()
+    coef, intercept = _fold(head, list(head))
+    assert not peak_memory() - before > 300  # MiB; a table of 20,000 x 20,000 takes 3,052
+    scale = 1 / np.sqrt(1 + head[0].eps)
+    np.testing.assert_allclose(coef, head[1].weight.detach().double() * scale)
+    np.testing.assert_array_equal(intercept, head[1].bias.detach())
 
 
 @pytest.mark.parametrize("settings", HIDDEN, ids=str)

@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd.functional import jacobian
 
 __all__ = ["linear_head"]
 
@@ -78,14 +79,13 @@ def _named(layers):
 
 
 def _fold(head, layers):
-    """Make one layer of all: what they give for zeros, and for one feature after the other."""
+    """Make one layer of all: what they give for zeros, and how it changes with the features."""
     first = next(layer for layer in layers if not isinstance(layer, _AT_REST))
     n_features = first.in_features if isinstance(first, nn.Linear) else first.num_features
     head = deepcopy(head).cpu().double().eval()
-    with torch.no_grad():
-        intercept = head(torch.zeros(1, n_features, dtype=torch.float64))
-        coef = (head(torch.eye(n_features, dtype=torch.float64)) - intercept).T
-    return coef.contiguous().numpy(), intercept[0].numpy()
+    zeros = torch.zeros(1, n_features, dtype=torch.float64)
+    coef = jacobian(lambda features: head(features)[0], zeros)[:, 0]  # (n_classes, n_features)
+    return coef.contiguous().numpy(), head(zeros)[0].detach().numpy()
 
 
 def _check_logits(net, image_shape, coef, intercept):
