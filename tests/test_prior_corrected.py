@@ -260,6 +260,22 @@ def test_weights_named_for_a_step_count_in_the_observed_target(skewed):
     np.testing.assert_allclose(model.offsets_, 0, atol=1e-12)
 
 
+def test_weights_of_made_rows_do_not_count_in_the_observed_target(skewed):
+    X, y = skewed
+    sampler = RandomUnderSampler(random_state=0)
+    model = PriorCorrectedClassifier(make_pipeline(sampler, GaussianNB()), target="observed")
+    model.fit(X, y, gaussiannb__sample_weight=np.linspace(1, 2, 3 * 600))
+    np.testing.assert_allclose(model.target_prior_, TRUE_SHARES)
+    np.testing.assert_allclose(model.trained_prior_, model.estimator_[-1].class_prior_)
+
+
+def test_labels_of_other_length_are_refused_where_nothing_is_fitted(skewed):
+    X, y = skewed
+    frozen = FrozenEstimator(GaussianNB().fit(X, y))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PriorCorrectedClassifier(frozen, trained_prior=TRUE_SHARES).fit(X, y[1:])
+
+
 @pytest.mark.parametrize("routing", [False, True])
 def test_groups_reach_the_folds_of_a_search_inside(skewed, routing):
     X, y = skewed[0][::50], skewed[1][::50]

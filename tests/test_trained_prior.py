@@ -314,6 +314,9 @@ inner = LogisticRegression()
 UNKNOWN = {
     "frozen": (lambda X, y: FrozenEstimator(inner.fit(X, y)), "fitted before, on rows"),
     "frozen last step": (frozen_inside, "fitted before, on rows"),
+    "frozen behind a sampler in a search": (
+        lambda X, y: GridSearchCV(frozen_inside(X, y), {}, cv=2), "fitted before, on rows",
+    ),
     "frozen sampler": (
         lambda X, y: FrozenEstimator(make_pipeline(SMOTE(), GaussianNB()).fit(X, y)),
         "fitted on what SMOTE made",
