@@ -115,12 +115,12 @@ def test_sample_weights_reach_the_classifier_and_the_score(skewed, scoring):
     )
     scorer = get_scorer(scoring)
     expected = scorer._sign * scorer._score_func(y, P.argmax(axis=1), sample_weight=weight)
-    model = TunedOffsetClassifierCV(GaussianNB(), cv=cv, scoring=scoring)
+    model = TunedOffsetClassifierCV(GaussianNB(), cv=cv, scoring=scoring, n_bootstraps=2)
     first = model.fit(X, y, sample_weight=weight).cv_results_["scores"][0]
     np.testing.assert_allclose(first, expected)
     with config_context(enable_metadata_routing=True):
         weighted = TunedOffsetClassifierCV(
-            GaussianNB().set_fit_request(sample_weight=True), cv=cv,
+            GaussianNB().set_fit_request(sample_weight=True), cv=cv, n_bootstraps=2,
             scoring=get_scorer(scoring).set_score_request(sample_weight=True),
         ).fit(X, y, sample_weight=weight)  # fmt: skip
         np.testing.assert_array_equal(weighted.best_offsets_, model.best_offsets_)

@@ -6,11 +6,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UndefinedMetricWarning
 
+from imbemotion._validation import check_method_params, safe_indexing
 from imbemotion.postprocessing._ratios import find_ratio
 
-__all__ = ["make_score"]
+__all__ = ["AnyScore", "RatioScore", "make_score"]
 
 _GRID = np.linspace(-10, 10, 201)  # log-odds; exp(10) is above all usual imbalance ratios
+_COARSE_GRID = np.linspace(-10, 10, 41)  # for drawn rows, as scorers are slow
 _NARROWEST = 1e-10  # log-odds: what is closer together is rounding
 
 
@@ -44,14 +46,24 @@ class AnyScore:
 
     params : dict
         What else the scorer is given.
+
+    grid : ndarray of shape (n_offsets,), default=None
+        The offsets to try, in increasing order; None means 201 from -10 to 10.
     """
 
-    def __init__(self, scorer, X, y, classes, params):
+    def __init__(self, scorer, X, y, classes, params, grid=None):
         self.scorer = scorer
         self.X = X
         self.y = y
         self.classes = classes
         self.params = params
+        self.grid = _GRID if grid is None else grid
+
+    def take(self, rows):
+        """Give the score of drawn rows, on a coarser grid."""
+        params = check_method_params(self.X, self.params, indices=rows)
+        X, y = safe_indexing(self.X, rows), self.y[rows]
+        return AnyScore(self.scorer, X, y, self.classes, params, _COARSE_GRID)
 
     def of(self, codes):
         """Score predictions, (n_samples,) of int."""
@@ -83,10 +95,10 @@ class AnyScore:
         scores : ndarray of shape (n_offsets,)
             Their scores.
         """
-        moved = np.sort(thresholds).searchsorted(_GRID, side="left")
+        moved = np.sort(thresholds).searchsorted(self.grid, side="left")
         first, same = np.unique(moved, return_index=True, return_inverse=True)[1:]
-        scores = [self.of(np.where(thresholds < _GRID[k], label, rivals)) for k in first]
-        return _GRID, np.array(scores)[same]
+        scores = [self.of(np.where(thresholds < self.grid[k], label, rivals)) for k in first]
+        return self.grid, np.array(scores)[same]
 
 
 class RatioScore:
@@ -113,6 +125,10 @@ class RatioScore:
         self.classes = np.arange(n_classes)
         self.weight = weight
         self.actual = self._count(y)
+
+    def take(self, rows):
+        """Give the score of drawn rows."""
+        return RatioScore(self.ratio, self.y[rows], len(self.classes), self.weight[rows])
 
     def _count(self, codes, where=slice(None)):
         counts = np.bincount(codes[where], self.weight[where], minlength=len(self.classes))
@@ -216,7 +232,7 @@ def make_score(scorer, X, y, codes, classes, params, predicted):
     Returns
     -------
     score : RatioScore or AnyScore
-        The score, with ``of(codes)`` and ``along(thresholds, rivals, label)``.
+        The score, with ``of(codes)``, ``along(thresholds, rivals, label)`` and ``take(rows)``.
     """
     judged = AnyScore(scorer, X, y, classes, params)
     expected = judged.of(predicted)  # raises what is wrong with the scorer

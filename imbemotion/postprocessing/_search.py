@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Path", "find_offsets", "order_classes"]
+__all__ = ["Path", "count_reachable", "find_offsets", "order_classes"]
 
 _MAX_SWEEPS = 20
 _GAIN = 1e-10  # what is less is rounding
@@ -41,6 +41,26 @@ def order_classes(log_proba, codes):
         return rows.sum(), fsum(proba[rows]), fsum(proba), fsum(proba**2)
 
     return np.array(sorted(range(log_proba.shape[1]), key=key))
+
+
+def count_reachable(log_proba, codes):
+    """Count the rows of each class that some offset would get right.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Logarithms of the probabilities.
+
+    codes : ndarray of int of shape (n_samples,)
+        Columns of the labels.
+
+    Returns
+    -------
+    counts : ndarray of int of shape (n_classes,)
+        Rows whose own class does not have probability 0.
+    """
+    reachable = np.isfinite(log_proba[np.arange(len(codes)), codes])
+    return np.bincount(codes[reachable], minlength=log_proba.shape[1])
 
 
 def find_offsets(log_proba, score, counts, l2):
@@ -102,14 +122,14 @@ class _Search:
         tried, scores = self.score.along(highest - own, rivals, label)
         objective = scores - strength * tried**2
         least = self.value - strength * self.offsets[label] ** 2 + _GAIN
-        if objective.max() <= least:
+        if not objective.max() > least:  # no gain, or a score that is NaN
             return False
         best = np.flatnonzero(objective > objective.max() - _GAIN)
         offset = tried[best[np.abs(tried[best]).argmin()]]  # the nearest to 0 among equals
         shifted = own + offset
         wins = (shifted > highest) | ((shifted == highest) & (label < rivals))
         value = self.score.of(np.where(wins, label, rivals))
-        if value - strength * offset**2 <= least:  # rounding may have promised more
+        if not value - strength * offset**2 > least:  # rounding may have promised more
             return False
         self.offsets[label], self.shifted[label], self.value = offset, shifted, value
         return True
