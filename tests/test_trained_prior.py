@@ -22,8 +22,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
 from skorch import NeuralNetClassifier
 
 from imbemotion import (
@@ -286,6 +287,13 @@ def test_labels_that_are_not_among_the_classes_are_not_counted_as_others(flat, l
         prior_of(Relabelled(labels), *flat)
 
 
+@pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")
+@pytest.mark.parametrize("weights", ["balanced", {"fear": 3}])
+def test_probabilities_that_are_fitted_to_weighted_decisions_are_asked_for(flat, weights):
+    with pytest.raises(ValueError, match=r"can't tell .*fits its probabilities to what class_w"):
+        prior_of(SVC(probability=True, class_weight=weights), *flat)
+
+
 def test_class_weights_by_an_unknown_name_are_asked_for(flat):
     class Weighted(GaussianNB):
         class_weight = "sqrt"
@@ -332,6 +340,7 @@ UNKNOWN = {
     ),
     "a vote": (lambda X, y: VotingClassifier([("a", inner)], voting="soft"), "fits Logistic"),
     "calibrated": (lambda X, y: CalibratedClassifierCV(inner, cv=2), "fits LogisticRegression"),
+    "no prior": (lambda X, y: BernoulliNB(fit_prior=False), "setting fit_prior=False"),
     "priors": (lambda X, y: GaussianNB(priors=[0.2, 0.3, 0.5]), "setting priors=.*0.2, 0.3"),
 }  # fmt: skip
 

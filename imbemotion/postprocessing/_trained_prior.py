@@ -265,11 +265,11 @@ def _class_weights(classifier, classes, shares, weighted):
     given = getattr(classifier, "class_weight", None)
     if given is None:
         return 1
-    if hasattr(classifier, "probA_"):
+    if getattr(classifier, "probability", None) is True:  # of SVC
         raise _UnknownPriorError(f"fits its probabilities to what class_weight={given!r} made")
     if isinstance(given, Mapping):
         return np.array([given.get(label, 1.0) for label in classes.tolist()])
-    if given not in ("balanced", "balanced_subsample"):
+    if str(given) not in ("balanced", "balanced_subsample"):
         raise _UnknownPriorError(f"has the setting class_weight={given!r}")
     if weighted:  # some count rows, others weights
         raise _UnknownPriorError(f"has sample_weight and class_weight={given!r} at once")
