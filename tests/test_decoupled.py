@@ -158,6 +158,12 @@ def test_other_heads_tell_their_prior_where_they_have_one(skewed, head, known):
         np.testing.assert_allclose(corrected.trained_prior_, 1 / 3)
 
 
+def test_the_nearest_mean_counts_classes_alike_whatever_the_sampler_made(skewed):
+    sampler = RandomSampler(sampling_strategy="sqrt", random_state=0)
+    model = DecoupledClassifier(Discriminant(), head="ncm", sampler=sampler).fit(*skewed)
+    np.testing.assert_allclose(model.training_prior_, 1 / 3)
+
+
 @pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # features that are always 0
 def test_ncm_is_nearest_centroid_on_the_features(skewed, faces, network):
     for model, X, y in [(LinearDiscriminantAnalysis(), *skewed), (network, *faces)]:

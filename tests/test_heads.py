@@ -1,5 +1,7 @@
 """Factors of the logits: the best that are not negative, found with the right slope."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -75,3 +77,18 @@ def test_features_that_are_no_numbers_are_refused(wrong):
         nearest_means(features, y)
     with pytest.raises(ValueError, match=r"Input features contains (NaN|infinity)"):
         head.predict(features)
+
+
+def test_classes_may_stand_in_any_order():
+    rng = np.random.default_rng(0)
+    features, y = rng.normal(size=(30, 2)), np.repeat(["a", "b", "c"], [18, 9, 3])
+    coef, intercept, classes = rng.normal(size=(3, 2)), rng.normal(size=3), np.unique(y)
+
+    def scaled(order):
+        own = SimpleNamespace(
+            head_coef_=coef[order], head_intercept_=intercept[order], classes_=classes[order]
+        )
+        return fit_named_head("lws", features, y, estimator=own, balance=True, tau=1.0)
+
+    expected, order = scaled([0, 1, 2]), [2, 0, 1]
+    np.testing.assert_allclose(scaled(order).coef_, expected.coef_[order], atol=1e-4)
