@@ -1,7 +1,7 @@
 """How often tuned offsets help: macro-F1 on new rows of simulated long tails.
 
 Run: python benchmarks/bench_tuned_offsets.py [--draws 100] [--rows 25000] [--repeats 1]
-     python benchmarks/bench_tuned_offsets.py --smallest 10
+     python benchmarks/bench_tuned_offsets.py --smallest 10 [--bootstraps 0]
 
 Class sizes fall by a constant factor from the largest to the smallest class. There are --rows
 in all; with --smallest that class has so many, so that there are few rows where ratios are
@@ -9,9 +9,10 @@ small. Classes are Gaussian clouds around random centres in 10 dimensions. Every
 and training rows of its own, and new rows: 20,000 with the shares of training, but at least 2,000
 of each class, which are then weighted, so that scores of rare classes are no matter of luck.
 A linear classifier is fitted alone and inside TunedOffsetClassifierCV, with its defaults unless
---l2 or --repeats (of the five folds) say otherwise. A line says how many draws the offsets raised,
-lowered, and lowered by more than 0.01, and what macro-F1 was before and after, on average. It ends
-with status 1 where fewer than 90 % were raised or more than 3 % lowered by more than 0.01.
+--l2, --repeats (of the five folds) or --bootstraps say otherwise. A line says how many draws the
+offsets raised, lowered, and lowered by more than 0.01, and what macro-F1 was before and after, on
+average. It ends with status 1 where fewer than 90 % were raised or more than 3 % lowered by more
+than 0.01.
 """
 
 import argparse
@@ -47,7 +48,7 @@ def draw(centres, sizes, rng):
     return centres[y] + rng.normal(size=(len(y), DIMENSIONS)), y
 
 
-def scores(sizes, seed, *, spread=0.6, classifier="lda", repeats=1, l2=0.0):
+def scores(sizes, seed, *, spread=0.6, classifier="lda", repeats=1, l2=0.0, bootstraps="auto"):
     """Give macro-F1 on new rows, without and with offsets."""
     rng = np.random.default_rng(seed)
     centres = spread * rng.normal(size=(len(sizes), DIMENSIONS))
@@ -57,7 +58,11 @@ def scores(sizes, seed, *, spread=0.6, classifier="lda", repeats=1, l2=0.0):
     weight = (expected / np.bincount(y_new))[y_new]
     cv = RepeatedStratifiedKFold(n_splits=5, n_repeats=repeats, random_state=seed)
     model = TunedOffsetClassifierCV(
-        CLASSIFIERS[classifier], cv=cv if repeats > 1 else None, l2=l2, random_state=seed
+        CLASSIFIERS[classifier],
+        cv=cv if repeats > 1 else None,
+        l2=l2,
+        n_bootstraps=bootstraps,
+        random_state=seed,
     )
     model.fit(X, y)
     predicted = model.estimator_.predict(X_new), model.predict(X_new)
@@ -80,9 +85,11 @@ def main():
     parser.add_argument("--classifier", choices=CLASSIFIERS, default="lda")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--l2", type=float, default=0.0)
+    parser.add_argument("--bootstraps", type=int, default="auto")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
-    settings = {name: getattr(args, name) for name in ("spread", "classifier", "repeats", "l2")}
+    names = ("spread", "classifier", "repeats", "l2", "bootstraps")
+    settings = {name: getattr(args, name) for name in names}
     print("".join(f"{name:>9}" for name in HEADER))
     missed = False
     for n_classes in CLASSES:
