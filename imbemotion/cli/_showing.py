@@ -92,8 +92,9 @@ def watched_epochs(n_epochs):
     stopped, before = [], signal.getsignal(signal.SIGINT)
 
     def stop(number, frame):
+        if stopped:
+            raise KeyboardInterrupt
         stopped.append(number)
-        signal.signal(signal.SIGINT, before)
         make_console(stderr=True).print(
             "Stopping after this epoch; Ctrl-C again stops at once.", style="yellow"
         )

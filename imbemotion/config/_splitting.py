@@ -50,7 +50,7 @@ def find_split(file, data, *, groups, shares, stratify, seed):
     made = {"shares": [Fraction(str(share)) for share in shares], "seed": int(seed),
             "stratified": stratify}  # fmt: skip
     if file is not None and Path(file).exists():
-        split = Split.load(file, data.y, X=data.filenames)
+        split = _load(file, data)
         _check_made_alike(split, made, file)
         _check_whole(split, groups, file)
         return split
@@ -61,6 +61,13 @@ def find_split(file, data, *, groups, shares, stratify, seed):
     if file is not None:
         split.save(file, X=data.filenames)
     return split
+
+
+def _load(file, data):
+    try:
+        return Split.load(file, data.y, X=data.filenames)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error} Or name another file, or remove it.") from error
 
 
 def _check_made_alike(split, wanted, file):
