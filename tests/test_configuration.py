@@ -111,20 +111,51 @@ def test_weighted_balancing_is_drawing_by_weight(read):
         ("data: {balancing_stratgy: hybrid}", "Did you mean data.balancing_strategy"),
         ("loss: {xyz: 3}", r"loss.xyz is unknown. Known are name, parameters, "),
         ("qqq: 3", r"qqq is unknown. Known are data, split, "),
-        ("data: {size: big}", "'size' parameter of data must be an int .* Got 'big'"),
-        ("seed: -1", "'seed' parameter of the configuration must be an int .* Got -1"),
-        ("balancing: {strategy: oversmple}", "'strategy' parameter of balancing .* 'oversmple'"),
+        ("data: {size: big}", r"data\.size must be an int .* Got 'big'"),
+        ("seed: -1", "seed must be an int .* Got -1"),
+        ("balancing: {strategy: oversmple}", r"balancing\.strategy .* 'oversmple'"),
         ("data: 3", "data must hold keys and values, got 3"),
         ("[1, 2]", r"must hold sections with keys, got \[1, 2\]"),
         ("data: {size: 3\n", "is no YAML: while parsing a flow mapping"),
         ("data:\n  size: 3\n  size: 4", "size stands twice, again in line 3"),
         ("data: {dataset_path: a, source: b}", "data.source is given twice"),
         ("data: {dataset_path: a, train_split: 2}", "train_split"),
+        ("split: {train: 0.5}", "train, valid and test must add up to 1, got 0.5"),
+        ("training: {patience: 2}", "training.patience has no effect here, got 2: without"),
+        ("balancing: {method: smote}", "balancing.method has no effect .*balancing.strategy"),
+        ("balancing: {max_copies: 3}", "balancing.max_copies has no effect"),
+        ("balancing: {sampling_from: 0.5}", "sampling_from has no effect .*batch_sampling"),
+        ("loss: {weight_from: 0.5}", "loss.weight_from has no effect .*loss.class_weight"),
+        ("augmentation: {preset: strong}", "augmentation.preset has no effect .*every_epoch"),
+        ("augmentation: {parameters: {rotation: 9}}", "augmentation.parameters has no effect"),
+        ("{balancing: {strategy: hybrid}, comparison: {}}", "strategy has .*comparison.strateg"),
+        ("{data: {dataset_path: a}, comparison: {}}", "strategy has .*balance_emotions: false"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(read, text, message):
     with pytest.raises(ValueError, match=f"config.yaml.*{message}"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "augmentation: {preset: strong, every_epoch: true}",
+        "{augmentation: {preset: leaf}, balancing: {strategy: hybrid, method: augment}}",
+        "{augmentation: {preset: leaf}, comparison: {}}",
+        "training: {patience: 2, validation_fraction: 0.2}",
+        "{loss: {weight_from: 0.5}, comparison: {}}",
+        "training: {preset: s0}",
+    ],
+)
+def test_settings_that_have_an_effect_are_taken(read, text):
+    assert read(text)
+
+
+def test_a_word_stands_for_a_list_of_one(read):
+    config = read("{split: {group_by: name}, comparison: {strategies: s4}}")
+    assert config["split"]["group_by"] == ["name"]
+    assert config["comparison"]["strategies"] == ["s4"]
 
 
 def test_a_missing_file_is_said_with_the_remedy(tmp_path):

@@ -9,6 +9,8 @@ import yaml
 from imbemotion._validation import shorten, validate_parameter_constraints
 from imbemotion.config._dialect import DATA_CONFIG, from_data_config
 from imbemotion.config._schema import SCHEMA, TOP
+from imbemotion.config._unused import refuse_unused
+from imbemotion.splitting._split import check_ratios
 
 __all__ = ["read_config", "resolve_config"]
 
@@ -102,16 +104,27 @@ def resolve_config(given):
     given = from_data_config(given)
     _refuse_unknown(given)
     config = {name: given.get(name, key.default) for name, key in TOP.items()}
-    _check_values("the configuration", config, TOP)
+    _check_values("", config, TOP)
+    usual = {}
     for section, keys in SCHEMA.items():
-        values = given.get(section) or {}
+        values = _as_lists(given.get(section) or {}, keys)
         preset = _preset(values) if section == "training" else {}
-        filled = {name: key.default for name, key in keys.items()} | preset | values
-        _check_values(section, filled, keys)
-        config[section] = filled
+        usual[section] = {name: key.default for name, key in keys.items()} | preset
+        config[section] = usual[section] | values
+        _check_values(f"{section}.", config[section], keys)
     if "comparison" not in given:
         config["comparison"] = None
+    check_ratios({name: config["split"][name] for name in ("train", "valid", "test")})
+    refuse_unused(config, usual)
     return config
+
+
+def _as_lists(values, keys):
+    """Let a single word stand for a list of one."""
+    return {
+        name: [value] if isinstance(value, str) and list in keys[name].accepts else value
+        for name, value in values.items()
+    }
 
 
 def _preset(training):
@@ -123,9 +136,13 @@ def _preset(training):
     return CNN_PRESETS.get(name, {})
 
 
-def _check_values(section, values, keys):
+def _check_values(place, values, keys):
     constraints = {name: list(key.accepts) for name, key in keys.items()}
-    validate_parameter_constraints(constraints, values, caller_name=section)
+    try:
+        validate_parameter_constraints(constraints, values, caller_name="")
+    except ValueError as error:  # of the words of an estimator: "The 'lr' parameter of  must be"
+        said = re.sub(r"^The '(\w+)' parameter of  ", rf"{place}\1 ", str(error))
+        raise ValueError(said) from error
 
 
 def _refuse_unknown(given):

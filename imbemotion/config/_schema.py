@@ -31,7 +31,8 @@ def _one_of(*names):
 
 SECTIONS = {
     "data": "What is learned from.",
-    "split": "Training, validation and test. Validation is for choosing, test for the end.",
+    "split": "Training, validation and test. Validation is for choosing, test for the end.\n"
+    "A comparison draws folds instead; of these keys it heeds group_by only.",
     "balancing": "How many training images of every class, and how new ones are made.",
     "augmentation": "What may be done to an image.",
     "model": "The network.",
@@ -122,7 +123,7 @@ SCHEMA = {
         "validation_fraction": Key(
             None, (_FRACTION, None), "Share of training to stop early on; null trains to the end."
         ),
-        "patience": Key(5, (_WHOLE,), "Epochs without gain before it stops."),
+        "patience": Key(5, (_WHOLE,), "Epochs without gain before validation stops it."),
         "optimizer": Key("adam", (str,), "adam, adamw, sgd ..."),
         "lr": Key(0.001, (_POSITIVE,), "Learning rate."),
         "weight_decay": Key(0.0, (_NOT_NEGATIVE,), "Weight decay."),
@@ -139,7 +140,7 @@ SCHEMA = {
         "n_threads": Key(None, (_WHOLE, None), "Threads of PyTorch; null means its own number."),
     },
     "comparison": {
-        "strategies": Key(["usual"], (list, str), "Names and sets; the first is the baseline."),
+        "strategies": Key(["usual"], (list,), "Names and sets; the first is the baseline."),
         "folds": Key(5, (Interval(Integral, 2, None, closed="left"),), "Test folds."),
         "repeats": Key(1, (_WHOLE,), "Repeats with other folds and seeds."),
         "jobs": Key(-1, (Integral,), "Fits at a time; -1 uses every core."),
