@@ -113,11 +113,61 @@ def test_scores_come_as_json(faces, tmp_path):
 
 def test_the_folder_is_named_after_the_settings(faces, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run("train", faces, *QUICK, "--sampler", "smote", "--loss", "balanced_softmax")
+    words = ["--sampler", "smote", "--loss", "balanced_softmax"]
+    result = run("train", faces, *QUICK, *words)
     assert result.exit_code == 0, result.output
     assert [p.name for p in (tmp_path / "runs").iterdir()] == [
         "small_cnn_balance_smote_oversample_balanced_softmax"
     ]
+    assert run("train", faces, *QUICK, *words).exit_code == 0
+    assert (tmp_path / "runs/small_cnn_balance_smote_oversample_balanced_softmax_2").is_dir()
+
+
+def test_another_run_is_replaced_on_request_only_and_wholly(faces, tmp_path):
+    out = ["--out", tmp_path / "out"]
+    assert run("train", faces, *QUICK, *out).exit_code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
+    result = run("train", faces, *QUICK, *out)
+    assert (result.exit_code, "or replace them by --force" in result.output) == (1, True)
+    result = run("compare", faces, *QUICK, *out, "--strategies", "none,focal")
+    assert (result.exit_code, "holds a training" in result.output) == (1, True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
+    (tmp_path / "out/notes.txt").write_text("mine")
+    shares = ["--val-ratio", 0, "--test-ratio", 0.3]
+    assert run("train", faces, *QUICK, *out, *shares, "--force").exit_code == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == FILES - {"validation_metrics.csv"} | {"notes.txt"}
+
+
+def test_a_comparison_is_not_trained_over_nor_its_settings_lost(faces, tmp_path):
+    words = ["--strategies", "none,focal", "--folds", 2, "--jobs", 1, "--out", tmp_path / "out"]
+    assert run("compare", faces, *QUICK, *words).exit_code == 0
+    settings = (tmp_path / "out/config.yaml").read_bytes()
+    for command in (["compare", "--seed", 7, *words], ["train", "--force", *words[-2:]]):
+        result = run(*command, faces, *QUICK)
+        assert result.exit_code == 1, result.output
+    assert "holds a comparison" in result.output
+    assert (tmp_path / "out/config.yaml").read_bytes() == settings
+
+
+def test_scores_of_parts_that_lack_a_class_count_all_classes(tmp_path):
+    X, y = make_faces({"happy": 20, "sad": 2}, size=16, random_state=0)
+    np.savez(tmp_path / "faces.npz", images=X, labels=y)
+    words = ["--out", tmp_path / "out", "--json"]
+    result = run("train", tmp_path / "faces.npz", *QUICK, *words)
+    assert "valid has no row of sad" in result.stderr
+    assert json.loads(result.stdout)["validation_macro_f1"] <= 0.5
+    table = pd.read_csv(tmp_path / "out/validation_metrics.csv")
+    assert {"happy", "sad"} <= set(table.iloc[:, 0])
+
+
+def test_a_policy_needs_something_that_augments(faces, tmp_path):
+    words = ["train", faces, *QUICK, "--augmentation", "strong", "--out", tmp_path / "out"]
+    result = run(*words)
+    assert (result.exit_code, "Add --every-epoch" in result.output) == (2, True)
+    assert run(*words, "--every-epoch").exit_code == 0
+    model = CNNClassifier.load(tmp_path / "out/model.safetensors")
+    assert model.augmentation.get_params() == Augmentation.preset("strong").get_params()
 
 
 def test_ctrl_c_keeps_what_was_learned(faces, tmp_path, monkeypatch):
@@ -167,11 +217,11 @@ def test_a_configuration_of_other_tools_trains(faces, tmp_path):
     assert split.read_bytes() == (out / "split_indices.json").read_bytes()
     resolved = yaml.safe_load((out / "config.yaml").read_text())
     assert resolved["balancing"]["strategy"] == "hybrid"
-    assert run("run", path).exit_code == 0  # reads the split this time
+    assert run("run", path, "--force").exit_code == 0  # reads the split this time
     path.write_text(
         path.read_text().replace("size: 16", "size: 16, train_split: 0.8, val_split: 0.05")
     )
-    result = run("run", path)
+    result = run("run", path, "--force")
     assert result.exit_code == 1
     assert (
         "made otherwise than the config says: shares 0.7 / 0.15 / 0.15, not 0.8 / 0.05"
@@ -229,6 +279,7 @@ def test_init_writes_an_example_once(tmp_path, monkeypatch):
         (["train", "{faces}", "--loss", "hinge"], 2, "'hinge' is not one of"),
         (["train", "{faces}", "--train-ratio", "0.5"], 1, "must add up to 1"),
         (["train", "{faces}", "--val-ratio", "0.3", "--test-ratio", "0"], 1, "split.test"),
+        (["train", "{faces}", "--out", "{model}/config.yaml/x"], 1, "config.yaml is a file"),
         (["predict", "nowhere", "{faces}"], 1, "There is no model nowhere"),
         (["predict", "{model}", "nowhere.png"], 1, "do not exist: nowhere.png"),
         (["run", "nowhere.yaml"], 1, "`imbemotion init nowhere.yaml` writes an example"),

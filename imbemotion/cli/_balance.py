@@ -16,6 +16,7 @@ from imbemotion.cli._options import (
     AsJson,
     Debug,
     Errors,
+    Force,
     HowBad,
     ImageColumn,
     Images,
@@ -88,9 +89,6 @@ Out = Annotated[
         help="Split the images, balance training, and write lists of all into this folder.",
         show_default="nothing is written",
     ),
-]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace what this command wrote there before.")
 ]
 
 

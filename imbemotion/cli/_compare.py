@@ -202,7 +202,7 @@ def compare_and_show(config, data=None):
         The images; None loads what the settings name.
     """
     from imbemotion.comparison import named_strategies
-    from imbemotion.config import build_pipeline, build_policy, load_data, write_config
+    from imbemotion.config import build_pipeline, build_policy, load_data
 
     comparison, track = config["comparison"], config["tracking"]["tool"]
     out = None if config["out"] is None else Path(config["out"])
@@ -218,15 +218,34 @@ def compare_and_show(config, data=None):
     name = ", ".join([config["data"]["source"], *config["data"]["additional"]])
     show_data(name, data.X, data.y, data.groups)
     external = _load_test(config)
-    if out is not None:
-        out.mkdir(exist_ok=True)
-        write_config(config, out / "config.yaml")
-    _run(
-        pipeline, data.X, data.y, chosen, groups=data.groups, external_test=external,
-        cv=comparison["folds"], n_repeats=comparison["repeats"], random_state=config["seed"],
-        n_jobs=comparison["jobs"], scheduler=comparison["scheduler"], track=track, folder=out,
-        about={"source": name, "command": _command()},
-    )  # fmt: skip
+    with _written_beside(config, out):
+        _run(
+            pipeline, data.X, data.y, chosen, groups=data.groups, external_test=external,
+            cv=comparison["folds"], n_repeats=comparison["repeats"], random_state=config["seed"],
+            n_jobs=comparison["jobs"], scheduler=comparison["scheduler"], track=track,
+            folder=out, about={"source": name, "command": _command()},
+        )  # fmt: skip
+
+
+@contextmanager
+def _written_beside(config, out):
+    """Write the settings into the folder, and those that were there if it is refused."""
+    from imbemotion.config import write_config
+    from imbemotion.config._training import CONFIG
+
+    if out is None:
+        yield
+        return
+    out.mkdir(exist_ok=True)
+    path = out / CONFIG
+    before = path.read_bytes() if path.exists() else None
+    write_config(config, path)
+    try:
+        yield
+    except ValueError:  # the folder is that of another comparison
+        if before is not None:
+            path.write_bytes(before)
+        raise
 
 
 def _load_test(config):
@@ -244,12 +263,16 @@ def _load_test(config):
 
 def _check_out(out, track):
     """Refuse what would only fail once all the work is done."""
+    from imbemotion.config._training import MODEL
+
     if out is None and track is not None:
         raise typer.BadParameter("it needs a folder; give --out FOLDER.", param_hint="--track")
     if out is None:
         return
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out {out} is a file. Name a folder to write to.")
+    if (out / MODEL).exists():
+        raise FileExistsError(f"--out {out} holds a training. Name another folder.")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"--out {out}: the folder {out.parent} does not exist.")
 

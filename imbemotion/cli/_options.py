@@ -11,6 +11,7 @@ __all__ = [
     "AsJson",
     "Debug",
     "Errors",
+    "Force",
     "GroupBy",
     "GroupColumn",
     "Groups",
@@ -147,5 +148,8 @@ NoStratify = Annotated[
 ]
 SplitSeed = Annotated[
     int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything that is drawn.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace what this command wrote there before.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -24,6 +24,9 @@ def run(
         Path | None,
         typer.Option("--out", "-o", help="Folder to write to.", show_default="the file's own"),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a training that was written there before.")
+    ] = False,
     debug: Debug = False,
 ):
     """Train, or compare strategies, as a YAML file says."""
@@ -34,7 +37,7 @@ def run(
         if out is not None:
             settings["out"] = str(out)
         if settings["comparison"] is None:
-            train_and_show(settings)
+            train_and_show(settings, force=force)
         else:
             compare_and_show(settings)
 

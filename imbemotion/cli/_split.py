@@ -14,6 +14,7 @@ from imbemotion.cli._options import (
     AsJson,
     Debug,
     Errors,
+    Force,
     HowBad,
     ImageColumn,
     Images,
@@ -52,7 +53,7 @@ def split(
         Path | None,
         typer.Option("--out", "-o", help="Save the rows of every part in this JSON file."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ):

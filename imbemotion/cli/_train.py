@@ -3,6 +3,7 @@
 import json
 import math
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from imbemotion.cli._options import (
     AsJson,
     Debug,
     Errors,
+    Force,
     GroupColumn,
     Groups,
     HowBad,
@@ -121,6 +123,9 @@ def train(
         ClassWeight | None, typer.Option(help="Weights of the classes in the loss.")
     ] = None,
     augmentation: Policies = None,
+    every_epoch: Annotated[
+        bool, typer.Option("--every-epoch", help="Change images anew in every epoch.")
+    ] = False,
     preset: Presets = None,
     epochs: Annotated[
         int | None,
@@ -135,6 +140,7 @@ def train(
         Path | None,
         typer.Option("--out", "-o", help="Folder to write to.", show_default="runs/SETTINGS"),
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ):
@@ -143,6 +149,7 @@ def train(
 
     with errors_in_one_sentence(debug):
         check_model(model)
+        _check_policy(augmentation, sampler, every_epoch)
         training = {"preset": preset, "max_epochs": epochs}
         training["validation_fraction"] = validation_fraction
         config = resolve_config({
@@ -159,13 +166,24 @@ def train(
                 "group_by": [str(kind) for kind in group_by or ()],
             },
             "balancing": _balancing(sampler),
-            "augmentation": {"preset": augmentation and str(augmentation)},
+            "augmentation": {
+                "preset": augmentation and str(augmentation), "every_epoch": every_epoch,
+            },
             "model": {"name": model, "weights": weights},
             "loss": {"name": str(loss), "class_weight": class_weight and str(class_weight)},
             "tracking": {"tool": track and str(track)},
             "training": {k: v for k, v in training.items() if v is not None},
         })  # fmt: skip
-        train_and_show(config, as_json=as_json)
+        train_and_show(config, force=force, as_json=as_json)
+
+
+def _check_policy(augmentation, sampler, every_epoch):
+    """Refuse a policy by which nothing is made."""
+    if augmentation is not None and sampler != Sampler.augmentation and not every_epoch:
+        raise typer.BadParameter(
+            "nothing is augmented. Add --every-epoch or --sampler augmentation, or leave it out.",
+            param_hint="--augmentation",
+        )
 
 
 def _balancing(sampler):
@@ -175,7 +193,7 @@ def _balancing(sampler):
     return {"strategy": "oversample" if method else str(sampler), "method": method or "repeat"}
 
 
-def train_and_show(config, *, as_json=False):
+def train_and_show(config, *, force=False, as_json=False):
     """Train as the settings say, and print what came of it.
 
     Parameters
@@ -183,12 +201,17 @@ def train_and_show(config, *, as_json=False):
     config : dict of dict
         As ``resolve_config`` gives it.
 
+    force : bool, default=False
+        Whether an earlier training in the folder is replaced.
+
     as_json : bool, default=False
         Whether the scores are printed as JSON, and nothing else.
     """
-    from imbemotion.config import load_data, name_of_run, train_model
+    from imbemotion.config import build_pipeline, check_unused, load_data, train_model
 
-    folder = Path(config["out"] or Path("runs", name_of_run(config)))
+    build_pipeline(config)  # what makes no sense is said before anything is loaded
+    folder = _choose_folder(config)
+    check_unused(folder, force)
     data = load_data(config)
     console = make_console(stderr=as_json)
     show_data(config["data"]["source"], data.X, data.y, data.groups, console)
@@ -204,6 +227,17 @@ def train_and_show(config, *, as_json=False):
             style="yellow",
         )
         raise typer.Exit(130)
+
+
+def _choose_folder(config):
+    """Give the folder that is named, or a new one that is called after the settings."""
+    from imbemotion.config import name_of_run
+
+    if config["out"] is not None:
+        return Path(config["out"])
+    name = name_of_run(config)
+    names = (name if number == 1 else f"{name}_{number}" for number in count(1))
+    return next(path for path in (Path("runs", name) for name in names) if not path.exists())
 
 
 def _show(trained, folder):

@@ -54,6 +54,7 @@ class Settings(NamedTuple):
     folder: Any = None  # None: no files are kept
     track: str | None = None
     config: dict = {}  # scikit-learn's, of the process that was called
+    same_classes: bool = False  # all scores over all classes, also of rows that lack some
     in_fresh_process: bool = False  # or else a peak of memory is that of earlier fits, too
 
 
@@ -305,7 +306,7 @@ def _ask_scorer(scorer, model, X, y):
 
 def _score(model, X, y, settings):
     """Score a fitted model on other rows than the test fold, over the classes they hold."""
-    classes = np.unique(y)
+    classes = settings.classes if settings.same_classes else np.unique(y)
     found = score_predictions(y, _predict(model, X, settings.classes), classes)
     if settings.scorer is not None:
         found["score"] = float(settings.scorer(model, X, y))

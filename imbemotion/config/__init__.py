@@ -6,7 +6,7 @@ from imbemotion.config._images import find_groups, load_data
 from imbemotion.config._part import DataPart, load_split
 from imbemotion.config._predicting import predict_images
 from imbemotion.config._reading import read_config, resolve_config
-from imbemotion.config._training import train_model
+from imbemotion.config._training import check_unused, train_model
 from imbemotion.config._writing import example_config, write_config
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "DataPart",
     "build_pipeline",
     "build_policy",
+    "check_unused",
     "example_config",
     "find_groups",
     "load_data",

@@ -1,5 +1,6 @@
 """One model, from settings and images to a folder that holds it and what it is worth."""
 
+import shutil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,19 @@ from imbemotion.config._splitting import make_split, rows_of_parts
 from imbemotion.config._writing import write_config
 from imbemotion.plots import TrainingCurveDisplay
 
-__all__ = ["CONFIG", "MODEL", "Trained", "train_model"]
+__all__ = ["CONFIG", "MODEL", "Trained", "check_unused", "train_model"]
 
 MODEL, CONFIG = "model.safetensors", "config.yaml"
+_SPLIT, _SUMMARY, _CURVES = (
+    "split_indices.json", "experiment_summary.json", "training_curves.png",
+)  # fmt: skip
+_FILES = (
+    CONFIG, MODEL, _SPLIT, _SUMMARY, _CURVES, "augmented.png", "balancing_analysis.json",
+    "best_model.pth", "class_mapping.json", "code_snapshot", "confidence_analysis.csv",
+    "confidence_distribution.png", "config.json", "confusion_matrix.png",
+    "dataset_statistics.json", "history.csv", "predictions.csv", "test_metrics.csv",
+    "validation_metrics.csv",
+)  # fmt: skip
 _VALIDATION = {"external_metrics.csv": "validation_metrics.csv"}
 
 
@@ -25,6 +36,47 @@ class Trained(NamedTuple):
     classifier: Any  # CNNClassifier
     record: dict  # scores on the test images, and ``external_score`` on validation
     classes: np.ndarray
+
+
+def check_unused(folder, force=False):
+    """Refuse a folder that holds the results of another run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write.
+
+    force : bool, default=False
+        Whether those of another training may be replaced.
+
+    Raises
+    ------
+    NotADirectoryError
+        If it is, or lies in, a file.
+
+    FileExistsError
+        If it holds a comparison, or a training that may not be replaced.
+    """
+    for place in (folder, *folder.parents):
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f"{place} is a file. Name a folder to write to.")
+    if (folder / "comparison.json").exists():
+        raise FileExistsError(f"{folder} holds a comparison. Name another folder.")
+    if not force and any((folder / name).exists() for name in _FILES):
+        raise FileExistsError(
+            f"{folder} holds the files of another run. Name another folder, or replace them by "
+            "--force."
+        )
+
+
+def _clear(folder):
+    """Take away what an earlier training wrote, so that no file of it lies beside new ones."""
+    for name in _FILES:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def train_model(config, data, folder, on_epoch=None):
@@ -39,7 +91,7 @@ def train_model(config, data, folder, on_epoch=None):
         The images, their labels, and what must stay together.
 
     folder : Path
-        It is made, with what lies above it. Files that are there are replaced.
+        It is made, with what lies above it. What an earlier training wrote there is replaced.
 
     on_epoch : callable, default=None
         Called with the figures (dict) of every epoch; where it returns True, training ends
@@ -61,20 +113,23 @@ def train_model(config, data, folder, on_epoch=None):
     split = make_split(config, data)
     valid, test = rows_of_parts(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     write_config(config, folder / CONFIG)
-    split.save(folder / "split_indices.json", X=data.filenames)
+    split.save(folder / _SPLIT, X=data.filenames)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
     images = Data(data.X, data.y, validation, data.filenames)
-    settings = Settings(pipeline, np.unique(data.y), folder=folder, track=track)
+    settings = Settings(
+        pipeline, np.unique(data.y), folder=folder, track=track, same_classes=True
+    )  # fmt: skip
     job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
     fitted, found = fit_tracked(_told(pipeline, on_epoch), settings, images, job)
     classifier = fitted.model["cnn"].set_params(callbacks=None)
     classifier.save(folder / MODEL)
     record = new_record(job) | found
     files = keep(fitted, record, settings, images, job)
-    files["experiment_summary.json"] = to_json(record)
+    files[_SUMMARY] = to_json(record)
     curves = TrainingCurveDisplay.from_estimator(classifier)
-    files["training_curves.png"] = to_png(curves.figure_)
+    files[_CURVES] = to_png(curves.figure_)
     for name, content in files.items():
         path = folder / _VALIDATION.get(name, name)
         path.parent.mkdir(parents=True, exist_ok=True)
