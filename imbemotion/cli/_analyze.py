@@ -54,7 +54,7 @@ def analyze(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Count the classes of your data, and say what that means for training and testing.
+    """Count your classes, and say what that means for training.
 
     Reads no image, only names and labels.
     """

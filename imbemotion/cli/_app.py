@@ -8,11 +8,19 @@ from typer.core import TyperGroup
 
 __all__ = ["app", "main"]
 
+_ORDER = (
+    "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
+    "run", "demo",
+)  # fmt: skip
+
 _Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not hand on
 
 
 class _Program(TyperGroup):
-    """Says misuse in two lines, without a panel around them."""
+    """Says misuse in two lines, without a panel, and lists commands in the order of work."""
+
+    def list_commands(self, ctx):
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
 
     def main(self, args=None, prog_name=None, standalone_mode=True, **settings):
         try:

@@ -5,7 +5,7 @@ from collections import Counter
 from rich.markup import escape
 
 from imbemotion.analysis._text import signed
-from imbemotion.cli._tables import make_table
+from imbemotion.cli._console import make_table
 
 __all__ = ["change_lines", "change_table"]
 

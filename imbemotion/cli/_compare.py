@@ -42,16 +42,24 @@ from imbemotion.cli._options import (
 )
 from imbemotion.cli._showing import progress_bar, show_data
 from imbemotion.cli._sources import data_settings, split_names
-from imbemotion.cli._tables import class_table, conclusion, summary_table
 
 __all__ = ["compare", "compare_and_show", "demo"]
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
 
 
+def _complete(incomplete: str):
+    """Complete the last of the names with commas."""
+    from imbemotion.comparison._strategies import strategy_names
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in strategy_names() if name.startswith(last)]
+
+
 Strategies = Annotated[
     str | None,
     typer.Option(
+        autocompletion=_complete,
         help="Strategies to compare, with commas; the first is the baseline. There are none, "
         "oversample, undersample, hybrid, class_weight, focal, balanced_softmax, "
         "logit_adjusted, deferred_weights, mixup; after training tuned_offsets, "
@@ -112,7 +120,10 @@ def compare(
     out: Out = None,
     debug: Debug = False,
 ):
-    """Compare balancing strategies on your images, by macro-F1 on paired folds."""
+    """Compare balancing strategies by training on your images.
+
+    All are trained and tested on the same folds, and judged by macro-F1.
+    """
     from imbemotion.config import resolve_config
 
     with errors_in_one_sentence(debug):
@@ -151,7 +162,7 @@ def demo(
     out: Out = None,
     debug: Debug = False,
 ):
-    """Compare balancing strategies on drawn faces; needs no data and no network."""
+    """Compare balancing strategies on drawn faces; needs no data."""
     from imbemotion.config import resolve_config
     from imbemotion.config._images import Images
     from imbemotion.datasets import make_faces
@@ -318,6 +329,8 @@ def _progress(n_fits, records):
 
 
 def _show(comparison, y, n_folds, seconds, conclude):
+    from imbemotion.cli._tables import class_table, conclusion, summary_table
+
     console = make_console()
     summary = comparison.summary()
     console.print(

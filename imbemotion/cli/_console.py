@@ -10,22 +10,35 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from imbemotion._validation import DataWarning
-
 __all__ = [
     "arrow",
     "check_out",
     "errors_in_one_sentence",
     "make_console",
+    "make_table",
     "print_list",
     "show_json",
 ]
+
+_LINES = 6  # how much of a list in an error is shown
 
 
 def make_console(stderr=False):
     """Make a console: plain text of any width where nobody watches."""
     watched = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, width=None if watched else 160, highlight=False)
+
+
+def make_table(title):
+    """Make a table without lines, narrow enough for 80 columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
 
 
 def arrow(console):
@@ -89,6 +102,8 @@ def errors_in_one_sentence(debug):
 
     Failures end with status 1, Ctrl-C with 130; misuse goes on to the program (status 2).
     """
+    from imbemotion._validation import DataWarning
+
     console = make_console(stderr=True)
 
     def show(message, category, *args, **kwargs):
@@ -108,5 +123,20 @@ def errors_in_one_sentence(debug):
         except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
             if debug or isinstance(error, typer.Exit):
                 raise
-            console.print(f"Error: {error}", style="red", markup=False, soft_wrap=True)
+            console.print(f"Error: {_say(error)}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(1) from error
+
+
+def _say(error):
+    """Say an error in words; of a long list in it, only the beginning."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}. Name another path, or change its permissions."
+    if isinstance(error, UnicodeEncodeError):
+        part = error.object[max(0, error.start - 30) : error.end + 10]
+        return f"A name must be text in UTF-8, got {part!r}. Rename the file or folder."
+    lines = str(error).splitlines()
+    rest = [line for line in lines[_LINES:] if line.startswith("  ")]  # items of the list
+    if len(rest) < 2:
+        return "\n".join(lines)
+    last = [line for line in lines[_LINES:] if not line.startswith("  ")]
+    return "\n".join([*lines[:_LINES], f"  and {len(rest):,} more", *last])

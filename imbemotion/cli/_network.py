@@ -47,10 +47,12 @@ class Tracker(StrEnum):
     tensorboard = "tensorboard"
 
 
+_OWN = ("small_cnn", "deep_cnn", "residual_cnn")  # those of torchvision take seconds to list
 Network = Annotated[
     str,
     typer.Option(
         "--model",
+        autocompletion=lambda incomplete: [n for n in _OWN if n.startswith(incomplete)],
         help="The network: small_cnn, deep_cnn, residual_cnn, a classification model of "
         "torchvision such as shufflenet_v2_x1_0, or timm/NAME.",
     ),
@@ -86,9 +88,7 @@ Validation = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")]
 
-Track = Annotated[
-    Tracker | None, typer.Option("--track", help="Track every fit with this tool; needs --out.")
-]
+Track = Annotated[Tracker | None, typer.Option("--track", help="Track every fit with this tool.")]
 
 
 def check_model(name):

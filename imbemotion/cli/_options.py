@@ -79,8 +79,9 @@ Source = Annotated[
 Additional = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="SOURCE",
         help="Further sources to add to the first: --additional A B, or --additional A "
-        "--additional B."
+        "--additional B.",
     ),
 ]
 Images = Annotated[

@@ -12,7 +12,15 @@ import typer
 from imbemotion._validation import DataWarning
 from imbemotion.cli._sources import load_sources, name_sources
 
-__all__ = ["NAMES", "check_shares", "find_leaks", "has_files", "load_list", "split_list"]
+__all__ = [
+    "NAMES",
+    "check_shares",
+    "count_parts",
+    "find_leaks",
+    "has_files",
+    "load_list",
+    "split_list",
+]
 
 NAMES = {"train": "train", "val": "valid", "test": "test"}  # here: in a Split
 _GROUPINGS = ("name", "groups", "duplicates")
@@ -133,6 +141,29 @@ def split_list(data, group_by, shares, *, stratify, seed):
         data.target, **shares, groups=groups, stratify=stratify, random_state=seed
     )  # fmt: skip
     return split, groups
+
+
+def count_parts(y, split):
+    """Count the rows of every class in every part.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    split : Split
+        The parts of them.
+
+    Returns
+    -------
+    counts : dict of dict
+        By "train", "val" and "test", then by class.
+    """
+    classes = np.unique(y).tolist()
+    return {
+        name: {str(label): int((y[getattr(split, part)] == label).sum()) for label in classes}
+        for name, part in NAMES.items()
+    }
 
 
 def has_files(data):

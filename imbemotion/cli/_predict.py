@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from imbemotion.cli._app import app
-from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
 from imbemotion.cli._options import AsJson, Debug, Errors, HowBad
 
 __all__ = ["predict"]
@@ -34,10 +34,11 @@ def predict(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Say what a trained model sees in images, with the probability of every class."""
+    """Say what a trained model sees in images, and how sure it is."""
     from imbemotion.config import predict_images
 
     with errors_in_one_sentence(debug):
+        check_out(out)
         table, skipped = predict_images(model, images, errors=str(errors))
         notes = make_console(stderr=True)
         for name, reason in skipped:

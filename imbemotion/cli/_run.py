@@ -7,7 +7,7 @@ import typer
 
 from imbemotion.cli._app import app
 from imbemotion.cli._compare import compare_and_show
-from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
 from imbemotion.cli._options import Debug
 from imbemotion.cli._train import train_and_show
 
@@ -48,10 +48,11 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     debug: Debug = False,
 ):
-    """Write an example of a configuration, with a line on every setting."""
+    """Write a file of all settings for run, each with a comment."""
     from imbemotion.config import example_config
 
     with errors_in_one_sentence(debug):
+        check_out(path, "PATH")
         if path.exists() and not force:
             raise FileExistsError(f"{path} is there already. Name another file, or add --force.")
         path.write_text(example_config(), "utf-8")

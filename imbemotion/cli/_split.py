@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.markup import escape
 
 from imbemotion.cli._app import app
-from imbemotion.cli._console import errors_in_one_sentence, make_console, show_json
+from imbemotion.cli._console import errors_in_one_sentence, make_console, make_table, show_json
 from imbemotion.cli._options import (
     Additional,
     AsJson,
@@ -28,8 +27,6 @@ from imbemotion.cli._options import (
     TrainRatio,
     ValRatio,
 )
-from imbemotion.cli._parts import NAMES, check_shares, find_leaks, load_list, split_list
-from imbemotion.cli._tables import make_table
 
 __all__ = ["split"]
 
@@ -57,7 +54,15 @@ def split(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Split your images into training, validation and test, class by class."""
+    """Split your images into training, validation and test."""
+    from imbemotion.cli._parts import (
+        check_shares,
+        count_parts,
+        find_leaks,
+        load_list,
+        split_list,
+    )
+
     with errors_in_one_sentence(debug):
         shares = check_shares(train_ratio, val_ratio, test_ratio)
         _check_out(out, force)
@@ -69,7 +74,7 @@ def split(
         leaks = find_leaks(data, rows, group_by)
         if out is not None:
             rows.save(out, X=data.filenames)
-        counts = _count(data.target, rows)
+        counts = count_parts(data.target, rows)
         if as_json:
             found = {"parts": counts, "seed": seed, "stratified": not no_stratify}
             found |= {"leaks": leaks, "out": out and str(out)}
@@ -86,25 +91,16 @@ def _check_out(out, force):
         raise FileExistsError(f"{out} exists. Name another file, or replace it by --force.")
 
 
-def _count(y, rows):
-    """Count the rows of every class in every part, by part."""
-    classes = np.unique(y).tolist()
-    return {
-        name: {str(label): int((y[getattr(rows, part)] == label).sum()) for label in classes}
-        for name, part in NAMES.items()
-    }
-
-
 def _show(counts, out):
     console = make_console()
     table = make_table("\nRows by class")
     table.add_column("class")
-    for name in (*NAMES, "total"):
+    for name in (*counts, "total"):
         table.add_column(name, justify="right")
     for label in counts["train"]:
-        numbers = [counts[name][label] for name in NAMES]
+        numbers = [part[label] for part in counts.values()]
         table.add_row(escape(label), *(f"{n:,}" for n in (*numbers, sum(numbers))))
-    totals = [sum(counts[name].values()) for name in NAMES]
+    totals = [sum(part.values()) for part in counts.values()]
     table.add_section()
     table.add_row("total", *(f"{n:,}" for n in (*totals, sum(totals))), style="bold")
     console.print(table)

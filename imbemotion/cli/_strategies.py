@@ -11,6 +11,7 @@ from imbemotion.cli._console import (
     arrow,
     errors_in_one_sentence,
     make_console,
+    make_table,
     print_list,
     show_json,
 )
@@ -27,7 +28,6 @@ from imbemotion.cli._options import (
     Source,
 )
 from imbemotion.cli._sources import load_sources, name_sources, next_command
-from imbemotion.cli._tables import make_table
 
 __all__ = ["strategies"]
 
@@ -56,7 +56,7 @@ def strategies(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Show side by side what balancing strategies would make of your data.
+    """Show side by side what strategies would make of your classes.
 
     Nothing is trained or written, and no image is read.
     """

@@ -4,25 +4,13 @@ from collections import Counter
 
 import numpy as np
 from rich.markup import escape
-from rich.table import Table
 
 from imbemotion._validation import shorten
+from imbemotion.cli._console import make_table
 
-__all__ = ["class_table", "conclusion", "make_table", "metrics_table", "summary_table"]
+__all__ = ["class_table", "conclusion", "metrics_table", "summary_table"]
 
 _JUDGED = ("better", "worse", "not distinguishable")
-
-
-def make_table(title):
-    """Make a table without lines, narrow enough for 80 columns."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
 
 
 def summary_table(summary, n_folds, scoring):

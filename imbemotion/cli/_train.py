@@ -44,7 +44,6 @@ from imbemotion.cli._options import (
 )
 from imbemotion.cli._showing import show_data, watched_epochs
 from imbemotion.cli._sources import data_settings, split_names
-from imbemotion.cli._tables import metrics_table
 
 __all__ = ["train", "train_and_show"]
 
@@ -113,9 +112,10 @@ def train(
     sampler: Annotated[
         Sampler,
         typer.Option(
+            metavar="NAME",
             help="How training images are balanced: by repeating and dropping (oversample, "
-            "undersample, hybrid, mean, sqrt), or by making new ones (augmentation, smote, "
-            "adasyn)."
+            "undersample, hybrid, mean, sqrt), by making new ones (augmentation, smote, "
+            "adasyn), or none.",
         ),
     ] = Sampler.none,
     loss: Annotated[Loss, typer.Option(help="What is minimised.")] = Loss.cross_entropy,
@@ -144,7 +144,7 @@ def train(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Train a network on a part of your images, and test it on another."""
+    """Train a network on some of your images, and test it on others."""
     from imbemotion.config import resolve_config
 
     with errors_in_one_sentence(debug):
@@ -241,6 +241,8 @@ def _choose_folder(config):
 
 
 def _show(trained, folder):
+    from imbemotion.cli._tables import metrics_table
+
     console, record = make_console(), trained.record
     console.print(metrics_table(record, trained.classes))
     before, after = record["n_train"], record["n_resampled"]

@@ -1,6 +1,7 @@
 """Named strategies, and sets of them, for a pipeline with the steps ``balance`` and ``cnn``."""
 
 from collections import Counter
+from difflib import get_close_matches
 from functools import partial
 
 from imbemotion._validation import shorten
@@ -14,7 +15,7 @@ from imbemotion.samplers import (
     at_least,
 )
 
-__all__ = ["SETS", "named_strategies"]
+__all__ = ["SETS", "named_strategies", "strategy_names"]
 
 _BASELINE = "none"
 _USUAL = ("none", "oversample", "undersample", "hybrid", "class_weight", "focal")
@@ -101,13 +102,23 @@ def named_strategies(names=None, augmentation=None):
     names = ["usual"] if names is None else [names] if isinstance(names, str) else list(names)
     unknown = [name for name in names if name not in known and name not in SETS]
     if unknown:
-        raise ValueError(
-            f"Unknown strategies: {shorten(unknown)}. Known are {shorten(known, limit=99)}; and "
-            f"the sets {shorten(SETS, limit=99)}."
-        )
+        raise ValueError(f"Unknown strategies: {shorten(unknown)}. {_meant(unknown, known)}")
     wanted = [single for name in names for single in SETS.get(name, [name])]
     wanted.sort(key=lambda name: name != _BASELINE)  # all others stay in order
     return {name: known[name] for name in wanted}
+
+
+def strategy_names():
+    """List the names of all strategies and sets, list of str."""
+    return [*_known(Augmentation()), *SETS]
+
+
+def _meant(unknown, known):
+    """Name the nearest one, or all of them."""
+    near = [get_close_matches(str(name), [*known, *SETS], 1) for name in unknown]
+    if all(near):
+        return f"Did you mean {shorten([match for (match,) in near])}?"
+    return f"Known are {shorten(known, limit=99)}; and the sets {shorten(SETS, limit=99)}."
 
 
 def _known(policy):
