@@ -255,3 +255,14 @@ def test_the_raw_facial_expressions_have_the_same_labels_unread(data_folder):
         full = load_legend(source, size=8)
     np.testing.assert_array_equal(bare.target, full.target)
     np.testing.assert_array_equal(bare.data, full.filenames)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("size", 32), ("size", None), ("mode", "rgb"), ("resize", "pad")]
+)
+def test_settings_of_pictures_are_refused_for_rolls(tmp_path, setting, value):
+    for name in ("Q1_song_0", "Q2_song_0"):
+        (tmp_path / f"{name}.mid").touch()
+    with pytest.raises(ValueError, match=f"{setting} .*MIDI files, got {value!r}: rolls are"):
+        load_source(tmp_path, **{setting: value})
+    assert len(load_source(tmp_path, load_content=False, **{setting: value}).data) == 2

@@ -23,6 +23,7 @@ __all__ = ["MIDI_FOLDER", "Kind", "find_kind"]
 
 MIDI_FOLDER = "a folder of MIDI files"
 _ROLL = ("resolution", "height", "width", "crop", "pedal")
+_OF_PICTURES = {"size": 48, "mode": "gray", "resize": "stretch"}  # defaults of load_source
 _EXPECTED = (
     "A source is a folder with a folder per class, a folder with a legend.csv, a list of paths "
     f"and labels ({', '.join(SUFFIXES[:-1])}), fer2013.csv, an .npz archive, a folder of MIDI "
@@ -59,6 +60,13 @@ def _load_expressions(_, **settings):
 
 def _load_midi(path, *, size, mode, resize, roll=None, **settings):
     """Load rolls, which have their own size, and are grey."""
+    given = {"size": size, "mode": mode, "resize": resize}
+    for name, usual in _OF_PICTURES.items():
+        if settings["load_content"] and given[name] != usual:
+            raise ValueError(
+                f"{name} (--{name}) has no meaning for MIDI files, got {given[name]!r}: rolls "
+                "are grey, and as large as roll={'height': 88, 'width': 256} says. Leave it out."
+            )
     unknown = (roll or {}).keys() - set(_ROLL)
     if unknown:
         raise ValueError(f"roll takes {shorten(_ROLL)}, got {shorten(sorted(unknown))}.")

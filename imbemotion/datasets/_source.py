@@ -58,6 +58,7 @@ def load_source(
 
     size : int, tuple of (int, int) or None, default=48
         Height and width of the images; None keeps their own, which must then be the same.
+        It is refused for MIDI files, as are `mode` and `resize`: see `roll`.
 
     mode : {"gray", "rgb"}, default="gray"
         Whether images become grey or colour.
