@@ -378,3 +378,15 @@ def test_comparisons_have_folds_instead(faces, parts, tmp_path):
     result = run("run", tmp_path / "c.yaml")
     assert result.exit_code == 1
     assert "name comparison.test" in result.output
+
+
+def test_persons_on_both_sides_are_said(tmp_path):
+    X, y = make_faces({"happy": 30, "sad": 14}, size=16, random_state=0)
+    names = [f"Ann_{'abcdefgh'[row % 8]}_{row:04}.png" for row in range(44)]
+    np.savez(tmp_path / "faces.npz", images=X, labels=y, files=names)
+    result = run("train", tmp_path / "faces.npz", *QUICK, "--out", tmp_path / "out")
+    assert "of persons or songs that are in train. --group-by name keeps" in result.stderr
+    summary = json.loads((tmp_path / "out/experiment_summary.json").read_text())
+    assert len(summary["leaks"]) == 1
+    words = ["--group-by", "name", "--out", tmp_path / "kept"]
+    assert "in train" not in run("train", tmp_path / "faces.npz", *QUICK, *words).stderr

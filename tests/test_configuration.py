@@ -168,6 +168,12 @@ def test_numbers_may_be_written_with_an_exponent(read, text, value):
     assert read(f"training: {{lr: {text}}}")["training"]["lr"] == value
 
 
+def test_a_column_of_groups_keeps_them_together(read):
+    assert read("data: {group_column: person}")["split"]["group_by"] == ["groups"]
+    text = "data: {group_column: person}\nsplit: {group_by: [name]}"
+    assert read(text)["split"]["group_by"] == ["name"]
+
+
 def test_an_empty_file_is_all_defaults(read):
     assert read("") == resolve_config({})
     assert resolve_config({})["comparison"] is None

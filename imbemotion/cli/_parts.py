@@ -1,23 +1,16 @@
 """What ``split`` and ``balance`` share: a source as a list of files, and three parts of it."""
 
-import os
-import warnings
-from collections import Counter
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import typer
 
-from imbemotion._validation import DataWarning
 from imbemotion.cli._sources import load_sources, name_sources
 
 __all__ = [
     "NAMES",
     "check_shares",
     "count_parts",
-    "find_leaks",
-    "has_files",
     "load_list",
     "split_list",
 ]
@@ -164,89 +157,3 @@ def count_parts(y, split):
         name: {str(label): int((y[getattr(split, part)] == label).sum()) for label in classes}
         for name, part in NAMES.items()
     }
-
-
-def has_files(data):
-    """Tell whether every row is a file on the disk.
-
-    Parameters
-    ----------
-    data : Bunch
-        As of :func:`load_list`.
-
-    Returns
-    -------
-    has_files : bool
-        False for archives and drawn images.
-    """
-    return data.filenames is not None and all(map(os.path.isfile, data.filenames))
-
-
-def find_leaks(data, split, group_by):
-    """Find what validation and test share with training, and note it.
-
-    Pictures are compared by the bytes of their files; ``leak_report`` looks at pixels.
-
-    Parameters
-    ----------
-    data : Bunch
-        What was split.
-
-    split : Split
-        The parts.
-
-    group_by : list of str or None
-        What was kept together.
-
-    Returns
-    -------
-    leaks : list of str
-        Sentences, each with its remedy.
-    """
-    from imbemotion.splitting import name_groups
-
-    groups, names, files = data.groups, None, None
-    if data.filenames is not None:
-        names = name_groups(data.filenames)
-        # img_001, img_002 or happy_001: what stands before the number is no person
-        names = names if len(set(names)) > len(set(data.target.tolist())) else None
-    if has_files(data):
-        files = _digest_files(data.filenames)
-    kinds = {
-        "duplicates": ("are the same files, byte by byte, as some", files),
-        "name": ("are, by their file names, of persons or songs that are", names),
-        "groups": ("are of groups of the source that are", groups),
-    }
-    shared = {
-        kind: _count_shared(keys, split)
-        for kind, (_, keys) in kinds.items()
-        if keys is not None and kind not in (group_by or ())
-    }
-    n_rows = len(split.valid) + len(split.test)
-    leaks = [
-        f"{n:,} of {n_rows:,} rows of val and test {kinds[kind][0]} in train. "
-        f"--group-by {kind} keeps them together."
-        for kind, n in shared.items()
-        if n
-    ]
-    for leak in leaks:
-        warnings.warn(leak, DataWarning, stacklevel=2)
-    return leaks
-
-
-def _count_shared(keys, split):
-    others = np.concatenate([keys[split.valid], keys[split.test]])
-    return int(np.isin(others, keys[split.train]).sum())
-
-
-def _digest_files(paths):
-    """Give equal numbers to files of equal bytes; only those of equal size are read, (n,)."""
-    from imbemotion.splitting._fingerprint import first_twins
-
-    sizes = [os.path.getsize(path) for path in paths]
-    often = {size for size, n in Counter(sizes).items() if n > 1 and size}
-    keys = [
-        blake2b(Path(path).read_bytes()).digest() if size in often else path
-        for path, size in zip(paths, sizes, strict=True)
-    ]
-    return first_twins(keys)

@@ -7,9 +7,10 @@ import numpy as np
 from imbemotion.cli._balancing import balance_parts, balance_whole
 from imbemotion.cli._changes import change_lines, change_table
 from imbemotion.cli._console import arrow, make_console, show_json
-from imbemotion.cli._parts import find_leaks, has_files, load_list, split_list
+from imbemotion.cli._parts import load_list, split_list
 from imbemotion.cli._sources import name_sources
 from imbemotion.cli._writing import write_folder
+from imbemotion.config._leaks import find_leaks, has_files
 
 __all__ = ["Found", "rebalance", "show"]
 
@@ -67,7 +68,7 @@ def _load(where, loading, out, method):
     content = out is not None and method != "repeat"
     data = load_list(*where, content=content, **loading)
     # lists of made pictures and MIDI files together could not be read
-    from_files = has_files(data) and not (content and _holds_midi(data.filenames))
+    from_files = has_files(data.filenames) and not (content and _holds_midi(data.filenames))
     if out is not None and not content and not from_files:
         data = load_list(*where, content=True, **loading)
     return data, from_files
@@ -81,7 +82,7 @@ def _balance_parts(data, plan, sources, out, from_files):
     """Split and balance, and write it if there is a folder."""
     how = {"stratify": plan.stratify, "seed": plan.seed}
     split, groups = split_list(data, plan.group_by, plan.shares, **how)
-    find_leaks(data, split, plan.group_by)
+    find_leaks(data.target, data.filenames, data.groups, split, plan.group_by)
     if out is None:  # then no pixels are needed
         return Found(data.target, balance_parts(data, split, plan._replace(method="repeat")))
     parts = balance_parts(data, split, plan)

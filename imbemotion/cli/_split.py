@@ -55,13 +55,8 @@ def split(
     debug: Debug = False,
 ):
     """Split your images into training, validation and test."""
-    from imbemotion.cli._parts import (
-        check_shares,
-        count_parts,
-        find_leaks,
-        load_list,
-        split_list,
-    )
+    from imbemotion.cli._parts import check_shares, count_parts, load_list, split_list
+    from imbemotion.config._leaks import find_leaks
 
     with errors_in_one_sentence(debug):
         shares = check_shares(train_ratio, val_ratio, test_ratio)
@@ -71,7 +66,7 @@ def split(
             image_column=image_column, label_column=label_column, errors=errors,
         )  # fmt: skip
         rows, _ = split_list(data, group_by, shares, stratify=not no_stratify, seed=seed)
-        leaks = find_leaks(data, rows, group_by)
+        leaks = find_leaks(data.target, data.filenames, data.groups, rows, group_by)
         if out is not None:
             rows.save(out, X=data.filenames)
         counts = count_parts(data.target, rows)

@@ -23,6 +23,7 @@ class Images(NamedTuple):
     y: np.ndarray
     filenames: np.ndarray | None
     groups: np.ndarray | None  # what must stay together
+    named_groups: np.ndarray | None = None  # those that the source holds
     parts: np.ndarray | None = None  # "valid" and "test" of own sources, else ""; (n_samples,)
 
 
@@ -53,7 +54,7 @@ def load_data(config):
     if any(names.values()):
         bunch, parts = _join(bunch, names, settings | {"additional": []})
     groups = find_groups(bunch, config["split"]["group_by"])
-    return Images(bunch.data, bunch.target, bunch.filenames, groups, parts)
+    return Images(bunch.data, bunch.target, bunch.filenames, groups, bunch.groups, parts)
 
 
 def _join(first, names, settings):

@@ -112,6 +112,8 @@ def resolve_config(given):
         usual[section] = {name: key.default for name, key in keys.items()} | preset
         config[section] = usual[section] | values
         _check_values(f"{section}.", config[section], keys)
+    if config["data"]["group_column"] and not config["split"]["group_by"]:
+        config["split"]["group_by"] = ["groups"]  # or it would be named for nothing
     if "comparison" not in given:
         config["comparison"] = None
     check_ratios({name: config["split"][name] for name in ("train", "valid", "test")})

@@ -10,6 +10,7 @@ from imbemotion.comparison._fitting import Data, Job, Settings, fit_tracked, kee
 from imbemotion.comparison._folds import Fold, seeded
 from imbemotion.comparison._tracking import check_tracking
 from imbemotion.config._building import build_pipeline, name_of_run
+from imbemotion.config._leaks import find_leaks
 from imbemotion.config._splitting import make_split, rows_of_parts
 from imbemotion.config._writing import write_config
 from imbemotion.plots import TrainingCurveDisplay
@@ -111,6 +112,8 @@ def train_model(config, data, folder, on_epoch=None):
     track = config["tracking"]["tool"]
     check_tracking(track, folder)
     split = make_split(config, data)
+    kept = config["split"]["group_by"]
+    leaks = find_leaks(data.y, data.filenames, data.named_groups, split, kept)
     valid, test = rows_of_parts(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
@@ -125,7 +128,7 @@ def train_model(config, data, folder, on_epoch=None):
     fitted, found = fit_tracked(_told(pipeline, on_epoch), settings, images, job)
     classifier = fitted.model["cnn"].set_params(callbacks=None)
     classifier.save(folder / MODEL)
-    record = new_record(job) | found
+    record = new_record(job) | found | {"leaks": leaks}
     files = keep(fitted, record, settings, images, job)
     files[_SUMMARY] = to_json(record)
     curves = TrainingCurveDisplay.from_estimator(classifier)

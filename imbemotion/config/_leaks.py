@@ -1,0 +1,103 @@
+"""What parts of a split share, found by names and bytes of files."""
+
+import os
+import warnings
+from collections import Counter
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from imbemotion._validation import DataWarning
+from imbemotion.splitting import name_groups
+from imbemotion.splitting._fingerprint import first_twins
+
+__all__ = ["find_leaks", "has_files"]
+
+
+def has_files(filenames):
+    """Tell whether every row is a file on the disk.
+
+    Parameters
+    ----------
+    filenames : ndarray of str of shape (n_samples,) or None
+        What rows are called.
+
+    Returns
+    -------
+    has_files : bool
+        False for archives and drawn images.
+    """
+    return filenames is not None and all(map(os.path.isfile, filenames))
+
+
+def find_leaks(y, filenames, groups, split, group_by):
+    """Find what validation and test share with training, and note it.
+
+    Pictures are compared by the bytes of their files; ``leak_report`` looks at pixels.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    filenames : ndarray of str of shape (n_samples,) or None
+        Files, or what the rows are called.
+
+    groups : ndarray of shape (n_samples,) or None
+        Those that the source holds.
+
+    split : Split
+        The parts.
+
+    group_by : list of str or None
+        What was kept together.
+
+    Returns
+    -------
+    leaks : list of str
+        Sentences, each with its remedy.
+    """
+    names, files = None, None
+    if filenames is not None:
+        names = name_groups(filenames)
+        # img_001, img_002 or happy_001: what stands before the number is no person
+        names = names if len(set(names)) > len(set(y.tolist())) else None
+    if has_files(filenames):
+        files = _digest_files(filenames)
+    kinds = {
+        "duplicates": ("are the same files, byte by byte, as some", files),
+        "name": ("are, by their file names, of persons or songs that are", names),
+        "groups": ("are of groups of the source that are", groups),
+    }
+    shared = {
+        kind: _count_shared(keys, split)
+        for kind, (_, keys) in kinds.items()
+        if keys is not None and kind not in (group_by or ())
+    }
+    n_rows = len(split.valid) + len(split.test)
+    leaks = [
+        f"{n:,} of {n_rows:,} rows of val and test {kinds[kind][0]} in train. "
+        f"--group-by {kind} keeps them together."
+        for kind, n in shared.items()
+        if n
+    ]
+    for leak in leaks:
+        warnings.warn(leak, DataWarning, stacklevel=2)
+    return leaks
+
+
+def _count_shared(keys, split):
+    others = np.concatenate([keys[split.valid], keys[split.test]])
+    return int(np.isin(others, keys[split.train]).sum())
+
+
+def _digest_files(paths):
+    """Give equal numbers to files of equal bytes; only those of equal size are read, (n,)."""
+    sizes = [os.path.getsize(path) for path in paths]
+    often = {size for size, n in Counter(sizes).items() if n > 1 and size}
+    keys = [
+        blake2b(Path(path).read_bytes()).digest() if size in often else path
+        for path, size in zip(paths, sizes, strict=True)
+    ]
+    return first_twins(keys)
