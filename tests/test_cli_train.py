@@ -390,3 +390,14 @@ def test_persons_on_both_sides_are_said(tmp_path):
     assert len(summary["leaks"]) == 1
     words = ["--group-by", "name", "--out", tmp_path / "kept"]
     assert "in train" not in run("train", tmp_path / "faces.npz", *QUICK, *words).stderr
+
+
+def test_a_saved_split_can_be_trained_on(faces, tmp_path):
+    assert run("split", faces, "--out", tmp_path / "split.json").exit_code == 0
+    words = ["--split", tmp_path / "split.json", "--out", tmp_path / "out"]
+    assert run("train", faces, *QUICK, *words).exit_code == 0
+    first, second = (
+        json.loads((tmp_path / name).read_text())
+        for name in ("split.json", "out/split_indices.json")
+    )
+    assert first["test"] == second["test"]

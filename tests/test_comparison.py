@@ -226,8 +226,10 @@ def test_named_strategies_fit_a_pipeline_of_balance_and_cnn():
     assert list(strategies) == [
         "none", "oversample", "undersample", "hybrid", "class_weight", "focal"
     ]  # fmt: skip
-    with pytest.raises(ValueError, match=r"Unknown strategies: smoote\. Known are none"):
+    with pytest.raises(ValueError, match=r"Unknown strategies: smoote\. Did you mean smote\?"):
         named_strategies(["none", "smoote"])
+    with pytest.raises(ValueError, match=r"Unknown strategies: qqq\. Known are none"):
+        named_strategies("qqq")
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,9 @@ def train(
     test: Annotated[
         str | None, typer.Option(help="A source to test on, in place of a share.")
     ] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="A split that `imbemotion split` saved, of these shares.")
+    ] = None,
     train_ratio: Annotated[float, typer.Option(help="Share of the images to train on.")] = 0.7,
     val_ratio: Annotated[float, typer.Option(help="Share to choose models by.")] = 0.15,
     test_ratio: Annotated[float, typer.Option(help="Share to test on in the end.")] = 0.15,
@@ -164,6 +167,7 @@ def train(
             "split": {
                 "train": train_ratio, "valid": val_ratio, "test": test_ratio,
                 "group_by": [str(kind) for kind in group_by or ()],
+                "file": split and str(split),
             },
             "balancing": _balancing(sampler),
             "augmentation": {
