@@ -1,6 +1,7 @@
 """``imbemotion analyze SOURCE``."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +77,7 @@ def analyze(
         if out is not None:
             out.write_text(text + "\n", "utf-8")
         if plot is not None:
-            _draw(data.target, plot)
+            _draw(data.target, distribution["missing"], plot)
         if as_json:
             typer.echo(text)
             return
@@ -107,8 +108,10 @@ def _show(distribution, advice):
     print_list(console, "\nAdvice", advice)
 
 
-def _draw(y, path):
+def _draw(y, missing, path):
+    """Draw the classes, the largest first, and those that are missing."""
     from imbemotion.plots import ClassDistributionDisplay
 
-    display = ClassDistributionDisplay.from_labels(y)
+    classes = [label for label, _ in Counter(y.tolist()).most_common()]
+    display = ClassDistributionDisplay.from_labels(y, labels=[*classes, *missing])
     display.figure_.savefig(path, bbox_inches="tight")
