@@ -10,7 +10,7 @@ from rich.table import Table
 
 from imbemotion.cli._app import app
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
-from imbemotion.cli._options import AsJson, Debug, Errors, HowBad
+from imbemotion.cli._options import Debug, Errors, HowBad
 
 __all__ = ["predict"]
 
@@ -31,7 +31,9 @@ def predict(
         Path | None,
         typer.Option("--out", "-o", help="Write the table to this CSV file instead."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object per image instead, a line each.")
+    ] = False,
     debug: Debug = False,
 ):
     """Say what a trained model sees in images, and how sure it is."""
