@@ -144,6 +144,17 @@ def _leveldb_records(data):
             record = b""
 
 
+def test_figures_are_not_hidden_by_names_of_files(folder, monkeypatch):
+    from tensorboard.summary.writer import event_file_writer
+
+    # names end in a number that is sorted as text: a second file would come first
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
+    with follow("tensorboard", folder) as run:
+        run.log({"macro_f1": 0.5})
+    ((_, series, _),) = READERS["tensorboard"](folder).values()
+    assert series == {"macro_f1": [0.5]}
+
+
 def read_tensorboard(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

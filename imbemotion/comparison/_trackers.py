@@ -246,9 +246,12 @@ class TensorBoardRun(_Run):
         return TensorBoard(self._sink, close_after_train=False, key_mapper=str)
 
     def _log(self, figures, epoch):
+        from torch.utils.tensorboard.summary import hparams
+
         if epoch is None:  # figures of the whole fit, shown beside the parameters
-            self._writer.add_hparams(self._config, figures, run_name=".")
-            return
+            # as add_hparams does, whose second file TensorBoard may read first and then hide
+            for summary in hparams(self._config, figures):
+                self._writer.file_writer.add_summary(summary)
         for name, value in figures.items():
             self._writer.add_scalar(name, value, epoch)
 
