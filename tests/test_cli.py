@@ -182,7 +182,7 @@ def test_misuse_ends_with_status_two(folder):
 def test_grouping_by_what_is_not_there_is_refused(folder):
     result = run("compare", folder, *QUICK, "--group-by", "groups")
     assert result.exit_code == 1
-    assert "--group-by groups needs groups, and the source holds none" in result.stderr
+    assert "Grouping by groups needs groups, and the source holds none" in result.stderr
 
 
 def test_a_traceback_comes_on_request(tmp_path):

@@ -401,3 +401,14 @@ def test_a_saved_split_can_be_trained_on(faces, tmp_path):
         for name in ("split.json", "out/split_indices.json")
     )
     assert first["test"] == second["test"]
+
+
+def test_a_training_that_fails_takes_no_earlier_one_away(faces, tmp_path):
+    assert run("train", faces, *QUICK, "--out", tmp_path / "out").exit_code == 0
+    before = (tmp_path / "out/model.safetensors").read_bytes()
+    settings = yaml.safe_load((tmp_path / "out/config.yaml").read_text())
+    settings["training"]["device"] = "nowhere"
+    (tmp_path / "broken.yaml").write_text(yaml.safe_dump(settings))
+    words = ["--out", tmp_path / "out", "--force"]
+    assert run("run", tmp_path / "broken.yaml", *words).exit_code == 1
+    assert (tmp_path / "out/model.safetensors").read_bytes() == before

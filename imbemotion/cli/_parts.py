@@ -16,7 +16,6 @@ __all__ = [
 ]
 
 NAMES = {"train": "train", "val": "valid", "test": "test"}  # here: in a Split
-_GROUPINGS = ("name", "groups", "duplicates")
 _SHARES = {"--train-ratio": 0.7, "--val-ratio": 0.15, "--test-ratio": 0.15}
 
 
@@ -79,7 +78,9 @@ def load_list(source, additional, group_by, *, content=False, **settings):
     BadParameter
         If ``group_by`` names several columns, or one of sources that have none.
     """
-    columns = [name for name in group_by or () if name not in _GROUPINGS]
+    from imbemotion.config._images import GROUPINGS
+
+    columns = [name for name in group_by or () if name not in GROUPINGS]
     if len(columns) > 1 or (columns and "groups" in group_by):
         raise typer.BadParameter(
             f"a source has one column of groups, got {', '.join(group_by)}. Name one.",
@@ -125,10 +126,10 @@ def split_list(data, group_by, shares, *, stratify, seed):
     groups : ndarray of shape (n_samples,) or None
         What was kept together.
     """
-    from imbemotion.config import find_groups
+    from imbemotion.config._images import GROUPINGS, find_groups
     from imbemotion.splitting import stratified_split
 
-    kinds = [name if name in _GROUPINGS else "groups" for name in group_by or ()]
+    kinds = [name if name in GROUPINGS else "groups" for name in group_by or ()]
     groups = find_groups(data, kinds)
     split = stratified_split(
         data.target, **shares, groups=groups, stratify=stratify, random_state=seed

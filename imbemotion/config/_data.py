@@ -7,9 +7,9 @@ from os import PathLike
 from imbemotion.samples import check_strategy
 from imbemotion.splitting._split import check_ratios
 
-__all__ = ["GROUPINGS", "DataConfig"]
+__all__ = ["DataConfig"]
 
-GROUPINGS = ("none", "name", "groups")
+_GROUPINGS = ("none", "name", "groups")
 
 
 @dataclass(kw_only=True)
@@ -104,8 +104,8 @@ class DataConfig:
         check_ratios(self.ratios)
         if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}.")
-        if self.group_by not in GROUPINGS:
-            raise ValueError(f"group_by must be one of {GROUPINGS}, got {self.group_by!r}.")
+        if self.group_by not in _GROUPINGS:
+            raise ValueError(f"group_by must be one of {_GROUPINGS}, got {self.group_by!r}.")
 
     @property
     def ratios(self):

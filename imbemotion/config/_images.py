@@ -124,13 +124,13 @@ def _find_groups(bunch, kind):
     if wanted is None:
         column = {"name": "file names", "groups": "groups"}[kind]
         raise ValueError(
-            f"--group-by {kind} needs {column}, and the source holds none. Leave it out, or "
+            f"Grouping by {kind} needs {column}, and the source holds none. Leave it out, or "
             "add them to the source (an array files or groups in an .npz)."
         )
     groups = name_groups(wanted) if kind == "name" else wanted
     if len(set(groups)) == len(groups):
         warnings.warn(
-            f"Every image is a group of its own, so --group-by {kind} keeps nothing together; "
+            f"Every image is a group of its own, so grouping by {kind} keeps nothing together; "
             "persons are read from names such as Ann_Lee_0001.jpg.",
             DataWarning,
             stacklevel=2,

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from imbemotion.config._images import find_groups
 from imbemotion.config._source import read_source
 from imbemotion.config._splitting import find_split
 from imbemotion.samples import balance_samples
-from imbemotion.splitting import name_groups
 
 __all__ = ["DataPart", "load_split"]
 
@@ -133,13 +133,4 @@ def _find_split(config, source):
 
 
 def _groups(source, config):
-    if config.group_by == "none":
-        return None
-    column = "groups" if config.group_by == "groups" else "filenames"
-    found = getattr(source, column)
-    if found is None:
-        raise ValueError(
-            f"group_by={config.group_by!r} needs {column}, and {config.dataset_path} holds none. "
-            "Leave it out, or add them to the source."
-        )
-    return found if config.group_by == "groups" else name_groups(found)
+    return find_groups(source, [] if config.group_by == "none" else [config.group_by])

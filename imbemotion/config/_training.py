@@ -116,9 +116,6 @@ def train_model(config, data, folder, on_epoch=None):
     leaks = find_leaks(data.y, data.filenames, data.named_groups, split, kept)
     valid, test = rows_of_parts(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
-    _clear(folder)
-    write_config(config, folder / CONFIG)
-    split.save(folder / _SPLIT, X=data.filenames)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
     images = Data(data.X, data.y, validation, data.filenames)
     settings = Settings(
@@ -126,6 +123,9 @@ def train_model(config, data, folder, on_epoch=None):
     )  # fmt: skip
     job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
     fitted, found = fit_tracked(_told(pipeline, on_epoch), settings, images, job)
+    _clear(folder)  # only now: a training that fails takes nothing away
+    write_config(config, folder / CONFIG)
+    split.save(folder / _SPLIT, X=data.filenames)
     classifier = fitted.model["cnn"].set_params(callbacks=None)
     classifier.save(folder / MODEL)
     record = new_record(job) | found | {"leaks": leaks}
