@@ -1,7 +1,10 @@
 """Small convolutional networks: from images (n, C, H, W) to logits (n, n_classes)."""
 
+from functools import lru_cache
+
 import torch
 from torch import nn
+from torch.nn import functional
 
 from imbemotion.networks._base import _Network
 
@@ -17,11 +20,25 @@ class _Convolutions(nn.Sequential):
         """Compute features, (n, C, H, W) -> (n, d)."""
         if not (self.training and _suits_onednn(images)):
             return super().forward(images)
-        *blocks, average, flatten = self
+        *blocks, _, flatten = self
         images = images.to_mkldnn()
         for block in blocks:
             images = block(images)
-        return flatten(average(images.to_dense()))
+        maps = images.to_dense().flatten(2)  # (n, channels, H * W)
+        return flatten(maps @ _averaging(*images.shape[2:]))
+
+
+@lru_cache(maxsize=8)
+def _averaging(height, width):
+    """Give the matrix by which AdaptiveAvgPool2d averages maps, (H * W, grid * grid).
+
+    One product is several times faster than the pooling and its gradient.
+    """
+    rows, columns = (
+        functional.adaptive_avg_pool1d(torch.eye(size, dtype=torch.float32), _GRID)
+        for size in (height, width)
+    )
+    return torch.kron(rows, columns)
 
 
 def _suits_onednn(images):
