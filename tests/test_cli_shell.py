@@ -7,6 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+import imbemotion
 from imbemotion.cli import COMMANDS, app
 
 PROGRAM = "import sys; sys.argv[0] = 'imbemotion'; from imbemotion.cli import main; main()"
@@ -111,3 +112,11 @@ def test_names_that_are_no_text_are_said_as_such(tmp_path):
     result = run("analyze", tmp_path, "--json")
     assert result.exit_code == 1
     assert "A name must be text in UTF-8" in result.output
+
+
+def test_the_package_itself_is_the_program():
+    said = subprocess.run(
+        [sys.executable, "-m", "imbemotion", "--version"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.strip() == imbemotion.__version__

@@ -353,6 +353,21 @@ def test_verbose_tells_about_every_epoch(faces, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_verbose_tells_why_a_training_ended_early(faces, capsys):
+    model = quick(verbose=1, validation_fraction=0.3, patience=2, max_epochs=9, lr=1e-9)
+    model.fit(*faces)
+    said = capsys.readouterr().out
+    assert model.n_iter_ < 9
+    assert "has not improved in the last 2 epochs" in said
+    assert "Restoring best model from epoch 1." in said
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:77"])
+def test_a_device_that_is_not_there_is_said_before_training(faces, device):
+    with pytest.raises(ValueError, match=rf"device='{device}' can't be used here: .* Give 'auto'"):
+        quick(device=device).fit(*faces)
+
+
 @pytest.mark.parametrize("name", ["s0", "s4"])
 def test_presets_are_keywords_that_train_pretrained_networks(faces, name):
     X, y = faces

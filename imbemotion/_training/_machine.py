@@ -42,9 +42,17 @@ def limited_threads(number):
 
 def pick_device(name):
     """Choose the device: "auto" is a GPU where there is one."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError) as error:  # the first where PyTorch lacks CUDA
+        reason = str(error).split(". ")[0].rstrip(".")
+        raise ValueError(
+            f"device={name!r} can't be used here: {reason}. Give 'auto', which is a GPU where "
+            "there is one, or 'cpu'."
+        ) from error
+    return name
 
 
 def pick_precision(name, device):

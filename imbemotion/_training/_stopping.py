@@ -12,7 +12,7 @@ def scoring():
     return EpochScoring(_macro_f1, name="valid_macro_f1", lower_is_better=False)
 
 
-def stopping(patience, first_epoch=0):
+def stopping(patience, first_epoch=0, *, verbose=0):
     """Give the callback that stops the training and restores the best weights.
 
     Parameters
@@ -22,6 +22,9 @@ def stopping(patience, first_epoch=0):
 
     first_epoch : int, default=0
         The epoch from which scores count, from 0: that in which deferred weights start.
+
+    verbose : int, default=0
+        Whether to print why the training ended, and which weights it keeps.
 
     Returns
     -------
@@ -35,7 +38,7 @@ def stopping(patience, first_epoch=0):
         lower_is_better=False,
         threshold=0,
         load_best=True,
-        sink=_no_print,
+        sink=_print if verbose else _no_print,
     )
 
 
@@ -58,5 +61,10 @@ def _macro_f1(net, X, y):
     return f1_score(y, net.predict(X), labels=classes, average="macro", zero_division=0.0)
 
 
-def _no_print(*args, **kwargs):
+def _print(text):
+    """Take the place of skorch's print, which the verbosity of the net turns off."""
+    print(text)
+
+
+def _no_print(text):
     """Take the place of skorch's print."""

@@ -43,7 +43,8 @@ def make_callbacks(classifier, task):
         callbacks.append(("progress", ProgressBar(n_epochs)))  # it shows the last epoch, too
     if len(task.valid):
         first = _first_full_epoch(classifier)
-        callbacks.append(("early_stopping", stopping(classifier.patience, first)))
+        early = stopping(classifier.patience, first, verbose=classifier.verbose)
+        callbacks.append(("early_stopping", early))
     if classifier.gradient_clipping is not None:
         clipping = GradientNormClipping(classifier.gradient_clipping)
         callbacks.append(("gradient_clipping", clipping))

@@ -12,7 +12,10 @@ import typer
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
+    BatchSize,
+    Device,
     Epochs,
+    LearningRate,
     Network,
     Policies,
     Presets,
@@ -21,6 +24,7 @@ from imbemotion.cli._network import (
     Validation,
     Weights,
     check_model,
+    given,
 )
 from imbemotion.cli._options import (
     Additional,
@@ -46,6 +50,7 @@ from imbemotion.cli._sources import data_settings, split_names
 __all__ = ["compare", "compare_and_show", "demo"]
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
+_N_THREADS = 1  # of each fit, whatever the number of fits at a time
 
 
 def _complete(incomplete: str):
@@ -110,6 +115,9 @@ def compare(
     augmentation: Policies = None,
     preset: Presets = None,
     epochs: Epochs = 10,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    device: Device = None,
     validation_fraction: Validation = None,
     folds: Folds = 5,
     repeats: Repeats = 1,
@@ -143,7 +151,10 @@ def compare(
             "split": {"group_by": [str(kind) for kind in group_by or ()]},
             "augmentation": {"preset": augmentation and str(augmentation)},
             "model": {"name": model, "weights": weights},
-            "training": _training(preset, epochs, validation_fraction),
+            "training": given(
+                preset=preset, max_epochs=epochs, batch_size=batch_size, lr=lr, device=device,
+                validation_fraction=validation_fraction, n_threads=_N_THREADS,
+            ),
             "comparison": comparison,
             "tracking": {"tool": track and str(track)},
         })  # fmt: skip
@@ -174,7 +185,7 @@ def demo(
             "out": out and str(out),
             "data": {"source": "drawn faces", "size": 32},
             "model": {"name": model},
-            "training": _training(None, epochs, None),
+            "training": {"max_epochs": epochs, "n_threads": _N_THREADS},
             "comparison": {
                 "strategies": _listed(strategies), "folds": folds, "repeats": repeats,
                 "jobs": jobs,
@@ -186,15 +197,6 @@ def demo(
 
 def _listed(strategies):
     return ["usual"] if strategies is None else split_names(strategies)
-
-
-def _training(preset, epochs, validation_fraction):
-    """Give settings of the training; one thread each, whatever the number of fits at a time."""
-    preset = preset and str(preset)
-    return {
-        "preset": preset, "max_epochs": epochs, "validation_fraction": validation_fraction,
-        "n_threads": 1,
-    }  # fmt: skip
 
 
 def _command():

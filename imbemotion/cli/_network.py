@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "BatchSize",
+    "Device",
     "Epochs",
+    "LearningRate",
     "Network",
     "Policies",
     "Policy",
@@ -18,6 +21,7 @@ __all__ = [
     "Validation",
     "Weights",
     "check_model",
+    "given",
 ]
 
 
@@ -77,6 +81,26 @@ Policies = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", min=1, help="Images at a time.", show_default="the preset's, or 64"
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--lr", help="Learning rate of the optimizer.", show_default="the preset's, or 0.001"
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Where to train: cpu, cuda, cuda:1 ...",
+        show_default="a GPU where there is one",
+    ),
+]
 Validation = Annotated[
     float | None,
     typer.Option(
@@ -110,3 +134,23 @@ def check_model(name):
         find_network(name)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--model") from error
+
+
+def given(**settings):
+    """Give those settings of the training that a command line names.
+
+    Parameters
+    ----------
+    **settings : dict
+        By their names in the section ``training``; None is what was not named.
+
+    Returns
+    -------
+    settings : dict
+        The others.
+    """
+    return {
+        name: str(value) if isinstance(value, StrEnum) else value
+        for name, value in settings.items()
+        if value is not None
+    }

@@ -12,6 +12,9 @@ import typer
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
+    BatchSize,
+    Device,
+    LearningRate,
     Network,
     Policies,
     Presets,
@@ -20,6 +23,7 @@ from imbemotion.cli._network import (
     Validation,
     Weights,
     check_model,
+    given,
 )
 from imbemotion.cli._options import (
     Additional,
@@ -136,6 +140,9 @@ def train(
             min=1, help="Passes over the training images.", show_default="the preset's, or 20"
         ),
     ] = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    device: Device = None,
     validation_fraction: Validation = None,
     seed: Seed = 42,
     track: Track = None,
@@ -153,8 +160,10 @@ def train(
     with errors_in_one_sentence(debug):
         check_model(model)
         _check_policy(augmentation, sampler, every_epoch)
-        training = {"preset": preset, "max_epochs": epochs}
-        training["validation_fraction"] = validation_fraction
+        training = given(
+            preset=preset, max_epochs=epochs, batch_size=batch_size, lr=lr, device=device,
+            validation_fraction=validation_fraction,
+        )  # fmt: skip
         config = resolve_config({
             "seed": seed,
             "out": None if out is None else str(out),
@@ -176,7 +185,7 @@ def train(
             "model": {"name": model, "weights": weights},
             "loss": {"name": str(loss), "class_weight": class_weight and str(class_weight)},
             "tracking": {"tool": track and str(track)},
-            "training": {k: v for k, v in training.items() if v is not None},
+            "training": training,
         })  # fmt: skip
         train_and_show(config, force=force, as_json=as_json)
 

@@ -10,6 +10,7 @@ from sklearn.utils import Bunch
 
 from imbemotion._validation import DataWarning, shorten
 from imbemotion.loading import UnreadableImagesError, load_images
+from imbemotion.loading._errors import ABSENT
 
 __all__ = [
     "Listing",
@@ -186,7 +187,7 @@ def _only_names(listing, errors):
     if listing.images.dtype.kind == "U":  # paths
         there = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
         rows = np.flatnonzero(~there).tolist()
-        failures = [(row, str(names[row]), "does not exist") for row in rows]
+        failures = [(row, str(names[row]), ABSENT) for row in rows]
         names = names[there]
     if failures and (errors == "raise" or not names.size):
         raise UnreadableImagesError(failures, len(listing.labels))

@@ -2,11 +2,12 @@
 
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["Unreadable", "UnreadableImagesError", "reason_for"]
+__all__ = ["ABSENT", "Unreadable", "UnreadableImagesError", "reason_for"]
 
+ABSENT = "does not exist"
 _SHOWN = 100  # in the message
 _REASONS = [  # the first that fits counts
-    ((FileNotFoundError, NotADirectoryError), "does not exist"),
+    ((FileNotFoundError, NotADirectoryError), ABSENT),
     (PermissionError, "may not be read: permission denied"),
     (UnidentifiedImageError, "is not an image that Pillow can read"),
     (
@@ -64,13 +65,17 @@ class UnreadableImagesError(ValueError):
         lines = [f"  row {row}: {name} {reason}" for row, name, reason in shown]
         if len(shown) < len(self.failures):
             lines.append(f"  and {len(self.failures) - len(shown)} more, see `failures`")
-        return "\n".join(
-            [
-                f"{len(self.failures)} of {self.n_images} images could not be read:",
-                *lines,
-                "Repair them or leave them out; loaders do it with errors='skip' (--errors skip).",
-            ]
-        )
+        head = f"{len(self.failures)} of {self.n_images} images could not be read:"
+        return "\n".join([head, *lines, self._advice()])
+
+    def _advice(self):
+        absent = [reason == ABSENT for _, _, reason in self.failures]
+        if all(absent) and len(absent) == self.n_images:
+            return (
+                "Are their paths relative to another folder? Loaders of lists take it as "
+                "images=FOLDER (--images FOLDER)."
+            )
+        return "Repair them or leave them out; loaders do it with errors='skip' (--errors skip)."
 
 
 def reason_for(error):
