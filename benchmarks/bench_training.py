@@ -12,7 +12,8 @@ each round are given:
 - the loop shuffles, gathers, scales and steps over a uint8 tensor that is in memory, and
   adds up the loss, with nothing else around it;
 - stock skorch is given float32 arrays (n, 1, 48, 48) and an nn.Module, as its documentation
-  shows;
+  shows; for small_cnn and deep_cnn once more with the network as a tutorial writes it, which
+  computes the same from the same weights (``stock_comparison.py``);
 - CNNClassifier is given the uint8 images, and once more with augmentation afresh in every
   epoch.
 
@@ -26,6 +27,7 @@ import argparse
 from time import perf_counter
 
 import numpy as np
+import stock_comparison
 import torch
 from measuring import load_training, times_in_turn
 from skorch import NeuralNetClassifier
@@ -60,17 +62,25 @@ def contestants(X, y, network):
     settings = {"module": kind, "batch_size": _BATCH, "max_epochs": 1, "precision": "float32"}
     plain = CNNClassifier(**settings, random_state=0)
     augmented = CNNClassifier(**settings, augmentation=Augmentation(), random_state=0)
-    stock = NeuralNetClassifier(
-        kind, module__n_classes=7, criterion=torch.nn.CrossEntropyLoss, max_epochs=1,
+    runs = {
+        "CNNClassifier": lambda: plain.fit(X, y),
+        "hand-written loop": lambda: hand_written(images, labels, kind(n_classes=7)),
+        "stock skorch, float arrays": lambda: stock_skorch(kind).fit(floats, y),
+        "CNNClassifier, augmentation": lambda: augmented.fit(X, y),
+    }
+    tutorial = stock_comparison.NETWORKS.get(network)
+    if tutorial is not None:
+        runs["stock skorch, plain network"] = lambda: stock_skorch(tutorial).fit(floats, y)
+    return runs
+
+
+def stock_skorch(module):
+    """Give skorch's own classifier, for one epoch."""
+    return NeuralNetClassifier(
+        module, module__n_classes=7, criterion=torch.nn.CrossEntropyLoss, max_epochs=1,
         batch_size=_BATCH, optimizer=torch.optim.Adam, lr=1e-3, train_split=None,
         iterator_train__shuffle=True, verbose=0,
     )  # fmt: skip
-    return {
-        "CNNClassifier": lambda: plain.fit(X, y),
-        "hand-written loop": lambda: hand_written(images, labels, kind(n_classes=7)),
-        "stock skorch, float arrays": lambda: stock.fit(floats, y),
-        "CNNClassifier, augmentation": lambda: augmented.fit(X, y),
-    }
 
 
 def main():
@@ -97,10 +107,12 @@ def compare(X, y, network, rounds):
     print(f"\n{network}, {len(X):,} images, {rounds} rounds, {perf_counter() - start:.0f} s")
     for name, seconds in zip(runs, np.median(times, axis=0), strict=True):
         print(f"{name:30}{len(X) / seconds:9.0f} images/s")
-    ours, loop, stock, augmented = times.T
+    ours, loop, stock, augmented, *plain = times.T
     to_loop, to_stock = np.median(loop / ours), np.median(stock / ours)
     share = np.median((augmented - ours) / augmented)
     print(f"{to_loop:.2f} of the loop's images/s, {to_stock:.2f} times stock skorch's")
+    if plain:
+        print(f"{np.median(plain[0] / ours):.2f} times stock skorch's with a plain network")
     print(f"augmentation takes {share:.1%} of an epoch")
     missed = {
         "the loop": to_loop < 0.95,

@@ -53,6 +53,18 @@ def test_a_training_tells_what_the_model_is_worth(trained):
     assert "[2/2] loss" in result.stderr
 
 
+def test_rate_batches_and_device_are_options_and_settings(faces, tmp_path):
+    words = ["--preset", "s4", "--lr", 0.01, "--batch-size", 16, "--device", "cpu"]
+    result = run("train", faces, *QUICK, *words, "--out", tmp_path / "model")
+    assert result.exit_code == 0, result.output
+    training = yaml.safe_load((tmp_path / "model/config.yaml").read_text())["training"]
+    named = {"lr": 0.01, "batch_size": 16, "device": "cpu", "lr_schedule": "step"}
+    assert named.items() <= training.items()
+    result = run("compare", faces, *QUICK, "--device", "cuda:77")
+    assert result.exit_code == 1
+    assert "device='cuda:77' can't be used here" in result.output
+
+
 def test_all_files_are_there(trained):
     folder, _ = trained
     assert {path.name for path in folder.iterdir()} == FILES

@@ -117,6 +117,12 @@ def test_rows_without_a_label_are_refused_or_left_out(suffix, pool):
     assert data.target.tolist() == ["happy", "sad", "sad"]
 
 
+def test_a_list_whose_images_are_all_elsewhere_asks_for_their_folder(tmp_path):
+    path = write(tmp_path, table())
+    with pytest.raises(UnreadableImagesError, match=r"relative to another folder\? .*--images"):
+        load_table(path, load_content=False)
+
+
 @pytest.mark.parametrize("load_content", [True, False])
 def test_missing_files_are_found_with_and_without_reading(load_content, pool):
     path = write(pool, table())
