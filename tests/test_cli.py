@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
 from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
-from imbemotion.cli._compare import _training
 from imbemotion.cli._tables import summary_table
 from imbemotion.comparison import Comparison
 
@@ -86,8 +86,10 @@ def test_the_demo_compares_all_strategies():
     assert "focal" in result.stdout
 
 
-def test_a_fit_has_one_thread_whatever_the_number_of_jobs():
-    assert _training(preset=None, epochs=1, validation_fraction=None)["n_threads"] == 1
+def test_a_fit_has_one_thread_whatever_the_number_of_jobs(folder, tmp_path):
+    assert run("compare", folder, *QUICK, "--out", tmp_path / "runs").exit_code == 0
+    settings = yaml.safe_load((tmp_path / "runs/config.yaml").read_text())
+    assert settings["training"]["n_threads"] == 1
 
 
 def empty(path):

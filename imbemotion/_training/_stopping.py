@@ -24,7 +24,7 @@ def stopping(patience, first_epoch=0, *, verbose=0):
         The epoch from which scores count, from 0: that in which deferred weights start.
 
     verbose : int, default=0
-        Whether to print why the training ended, and which weights it keeps.
+        Whether to print why a training ended early.
 
     Returns
     -------
@@ -33,26 +33,38 @@ def stopping(patience, first_epoch=0, *, verbose=0):
     """
     return _LateStopping(
         first_epoch,
+        verbose,
         "valid_macro_f1",
         patience=patience,
         lower_is_better=False,
         threshold=0,
         load_best=True,
-        sink=_print if verbose else _no_print,
+        sink=_no_print,
     )
 
 
 class _LateStopping(EarlyStopping):
-    """Leave the first epochs out of account."""
+    """Leave the first epochs out of account, and say why the training ended."""
 
-    def __init__(self, first_epoch, *args, **kwargs):
+    def __init__(self, first_epoch, verbose, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.first_epoch = first_epoch
+        self.verbose = verbose
 
     def on_epoch_end(self, net, **kwargs):
         """Compare the score once it counts."""
-        if len(net.history) > self.first_epoch:
+        if len(net.history) <= self.first_epoch:
+            return
+        try:
             super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:  # by which skorch ends a training
+            if self.verbose:
+                print(
+                    f"Stopped after {len(net.history)} epochs: macro-F1 on validation images has "
+                    f"not risen for {self.patience}. The weights are those of epoch "
+                    f"{self.best_epoch_}."
+                )
+            raise
 
 
 def _macro_f1(net, X, y):
@@ -61,10 +73,5 @@ def _macro_f1(net, X, y):
     return f1_score(y, net.predict(X), labels=classes, average="macro", zero_division=0.0)
 
 
-def _print(text):
-    """Take the place of skorch's print, which the verbosity of the net turns off."""
-    print(text)
-
-
-def _no_print(text):
+def _no_print(*args, **kwargs):
     """Take the place of skorch's print."""
