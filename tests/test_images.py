@@ -166,6 +166,21 @@ def test_copy_true_gives_pixels_of_its_own(pictures):
     assert pictures.any()
 
 
+@given(
+    depth=st.integers(0, 3),
+    rows=st.one_of(st.slices(12), st.lists(st.integers(0, 11), min_size=1)),
+)
+def test_a_copy_is_nobody_elses_however_often_images_are_wrapped(depth, rows):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 3, 2), dtype=np.uint8)
+    X = ImageArray(pixels)[rows]
+    for _ in range(depth):
+        X = ImageArray(X)
+    for copied in (np.array(X), X.astype(np.uint8), np.array(X, copy=True, dtype=np.uint8)):
+        assert copied.flags.writeable
+        assert not np.shares_memory(copied, pixels)
+        np.testing.assert_array_equal(copied, pixels[rows])
+
+
 def test_copy_false_is_refused_where_pixels_have_to_be_made(pictures):
     X = ImageArray(pictures)
     for rows, dtype in [([0, 0], None), ([3, 1], None), (slice(2), float)]:

@@ -196,7 +196,7 @@ class ImageArray(NDArrayOperatorsMixin):
         pixels = render(source, recipes, policies)
         if dtype is not None and pixels.dtype != dtype:
             return pixels.astype(dtype)
-        return pixels.copy() if copy and stands else pixels
+        return pixels.copy() if copy and not pixels.flags.writeable else pixels
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if any(isinstance(out, ImageArray) for out in kwargs.get("out", ())):

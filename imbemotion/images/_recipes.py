@@ -101,7 +101,8 @@ def join_recipes(parts, policy_numbers):
 def render(source, recipes, policies):
     """Make the pixels of recipes, (n,) -> (n, H, W[, C]).
 
-    Rows that follow one another in an ndarray come back as a read-only view.
+    Rows that follow one another in an ndarray come back as a read-only view; what may be
+    written to is nobody else's.
     """
     run = recipes.run
     if run is not None and isinstance(source, np.ndarray):
