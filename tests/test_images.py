@@ -206,6 +206,12 @@ def test_interpolation_stays_between_its_parents():
             np.testing.assert_array_equal(made, np.rint(np.float32(share * 255)))
 
 
+def test_wrapped_images_are_interpolated_like_others(pictures):
+    recipe = [0, 1, 2], [5, 7, 6], [0.2, 0.5, 0.8]  # rows that follow one another
+    wrapped = ImageArray(ImageArray(pictures)).interpolate(*recipe)
+    np.testing.assert_array_equal(wrapped, ImageArray(pictures).interpolate(*recipe))
+
+
 def test_float_images_keep_their_dtype_and_are_not_rounded():
     X = ImageArray(np.stack([np.zeros((2, 2)), np.ones((2, 2))]))
     mixed = X.interpolate([0], [1], [0.25])

@@ -133,6 +133,7 @@ def _take(source, rows):
 def _make(source, recipes, policies):
     """Interpolate and augment one batch."""
     pixels, changes = _take(source, recipes.rows), recipes.changes
+    pixels = np.require(pixels, requirements="W")  # of wrapped images it may be a view
     moved = np.flatnonzero(changes["partner"] >= 0)
     if moved.size:
         partners = _take(source, changes["partner"][moved])
