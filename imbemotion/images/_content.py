@@ -108,12 +108,13 @@ def pack(content):
     if len(used) == len(source):
         source = np.array(source) if isinstance(source, np.memmap) else source
         return Content(source, recipes, policies, lineage, root)
-    recipes = _looked_up(recipes, used)
-    if isinstance(source, np.ndarray):
-        parents, made = (used, None) if lineage is None else (part[used] for part in lineage)
-        lineage = check_lineage(len(used), parents, made)
-        return Content(np.array(source[used]), recipes, policies, lineage, root)
-    return Content(source[used], recipes, policies, None, root)
+    is_bare = isinstance(source, np.ndarray)
+    if lineage is not None:
+        lineage = tuple(part[used] for part in lineage)
+    elif is_bare:  # an ImageArray knows by itself which of its rows are left
+        lineage = check_lineage(len(used), used, None)
+    source = np.array(source[used]) if is_bare else source[used]
+    return Content(source, _looked_up(recipes, used), policies, lineage, root)
 
 
 def _looked_up(recipes, used):
