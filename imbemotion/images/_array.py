@@ -17,7 +17,7 @@ from imbemotion.images._content import (
 from imbemotion.images._recipes import Recipes, render
 from imbemotion.images._storage import write_array, write_pictures
 
-__all__ = ["ImageArray"]
+__all__ = ["ImageArray", "with_pixels"]
 
 _SHAPE_FUNCTIONS = {np.shape, np.ndim, np.size}  # these need no pixels
 
@@ -365,8 +365,13 @@ class ImageArray(NDArrayOperatorsMixin):
         images : ImageArray
             The same pictures, with the same parents, read from the file when needed.
         """
-        mapped = ImageArray(write_array(self, path), parents=self.parents, made=self.made)
-        return ImageArray._of(mapped._content._replace(root=self._content.root))
+        return with_pixels(self, write_array(self, path))
+
+
+def with_pixels(images, pixels):
+    """Give images other pixels, also of another size; they stay made of the same originals."""
+    changed = ImageArray(pixels, parents=images.parents, made=images.made)
+    return ImageArray._of(changed._content._replace(root=images._content.root))
 
 
 def _is_along_rows(parts, axis=0, **others):

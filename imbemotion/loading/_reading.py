@@ -6,6 +6,7 @@ import numpy as np
 
 from imbemotion._validation import holds_paths
 from imbemotion.images import ImageArray
+from imbemotion.images._array import with_pixels
 from imbemotion.loading._batches import PictureReader
 from imbemotion.loading._cache import make_folder, read_cached
 from imbemotion.loading._decoding import name_of
@@ -71,8 +72,7 @@ def _gather(items, pixels, places, numbers, reasons):
     """Put together the rows whose image could be read; `places` are those of the sources."""
     rows = np.flatnonzero(~np.isin(numbers, list(reasons)))
     if isinstance(items, ImageArray):
-        pixels = pixels[rows] if reasons else pixels
-        return ImageArray(pixels, parents=items.parents[rows], made=items.made[rows])
+        return with_pixels(items[rows], pixels[rows] if reasons else pixels)
     readable, numbers = np.unique(numbers[rows], return_inverse=True)
     return _images_at(pixels, places[readable])[numbers]
 
