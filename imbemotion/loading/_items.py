@@ -8,7 +8,7 @@ from PIL import Image
 from imbemotion._validation import check_pixels
 from imbemotion.images import ImageArray
 
-__all__ = ["as_items", "distinct"]
+__all__ = ["as_items", "distinct", "only_column"]
 
 
 def as_items(X):
@@ -19,26 +19,29 @@ def as_items(X):
         raise TypeError(
             f"X must be a list or an array of images, got {X!r:.99}. Put a single one in a list."
         )
+    X = only_column(X)
     if getattr(X, "ndim", 1) > 1:
         X = np.asarray(X)
     if getattr(X, "ndim", 1) > 2:
         check_pixels(np.broadcast_to(np.uint8(0), X.shape))  # of the shape alone
         return X
     if getattr(X, "ndim", 1) == 2:
-        X = _only_column(X)
+        raise ValueError(
+            f"X must hold images of shape (n, height, width[, channels]) or paths, "
+            f"got {X.dtype} of shape {X.shape}. Choose the column of paths, or put a single image "
+            "in a list."
+        )
     if len(X) == 0:
         raise ValueError("X must hold at least one image, got none.")
     return list(X)
 
 
-def _only_column(X):
-    if X.shape[1] == 1 and X.dtype.kind in "OUT":
-        return X[:, 0]
-    raise ValueError(
-        f"X must hold images of shape (n, height, width[, channels]) or paths, "
-        f"got {X.dtype} of shape {X.shape}. Choose the column of paths, or put a single image "
-        "in a list."
-    )
+def only_column(X):
+    """Give the column of a table that has one only, of no numbers; all else as it is."""
+    if getattr(X, "ndim", 1) != 2 or X.shape[1] != 1:
+        return X
+    table = np.asarray(X)
+    return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X
 
 
 def distinct(items):

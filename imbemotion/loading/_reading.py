@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from imbemotion._validation import holds_paths
+from imbemotion._validation import looks_like_images
 from imbemotion.images import ImageArray
 from imbemotion.images._array import with_pixels
 from imbemotion.loading._batches import PictureReader
@@ -12,7 +12,7 @@ from imbemotion.loading._cache import make_folder, read_cached
 from imbemotion.loading._decoding import name_of
 from imbemotion.loading._errors import UnreadableImagesError
 from imbemotion.loading._framing import Target
-from imbemotion.loading._items import as_items, distinct
+from imbemotion.loading._items import as_items, distinct, only_column
 
 __all__ = [
     "ERRORS",
@@ -110,7 +110,8 @@ def as_images(X):
     Parameters
     ----------
     X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-        An ``ImageArray``, paths, or a batch of images.
+        An ``ImageArray``, a batch of images, or a list, array, Series or single column of
+        paths, PIL images or arrays. The first one says which of them it holds.
 
     Returns
     -------
@@ -124,10 +125,12 @@ def as_images(X):
     """
     if isinstance(X, ImageArray):
         return X
-    is_column = getattr(X, "ndim", 1) == 1 and not isinstance(X, list | tuple)
-    if holds_paths(X) or is_column or (len(X) and hasattr(X[0], "getbands")):
+    X = only_column(X)
+    if getattr(X, "ndim", 1) > 1:
+        return ImageArray(X)
+    if not looks_like_images(X) or hasattr(next(iter(X)), "getbands"):  # PIL's images
         return load_images(X, mode="rgb")[0]
-    return ImageArray(X)
+    return ImageArray(list(X))
 
 
 def load_images(

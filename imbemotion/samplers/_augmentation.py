@@ -7,10 +7,17 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 
-from imbemotion._validation import HasMethods, check_labels, check_random_state
+from imbemotion._validation import (
+    HasMethods,
+    check_labels,
+    check_random_state,
+    holds_paths,
+    looks_like_images,
+)
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
+from imbemotion.loading._items import only_column
 from imbemotion.samplers._base import BaseImageSampler, choose_rows, draw_seeds
 
 __all__ = ["AugmentationSampler"]
@@ -123,7 +130,9 @@ class AugmentationSampler(BaseImageSampler):
 
     def _prepare(self, X, y):
         self._resampled = None  # what an earlier call made must not be saved in its place
-        return super()._prepare(X, y)
+        column = only_column(X)
+        is_images = looks_like_images(column) or holds_paths(column)
+        return super()._prepare(column if is_images else X, y)
 
     def _fit_resample(self, X, y):
         if not isinstance(X, ImageArray):

@@ -111,7 +111,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         X_resampled, y_resampled = self._fit_resample(X, labels)
         if isinstance(X_resampled, ImageArray) and self.output == "array":
             X_resampled = np.asarray(X_resampled)
-        if frame is not None:
+        if frame is not None and not isinstance(X_resampled, ImageArray):
             X_resampled = round_columns(X_resampled, frame.dtypes)
         if one_vs_all:
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
