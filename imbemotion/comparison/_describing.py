@@ -14,12 +14,12 @@ import joblib
 import numpy as np
 
 from imbemotion.images import ImageArray
+from imbemotion.images._blocks import blocks_of
 
 __all__ = ["custom_code", "describe", "fingerprint", "without_address"]
 
 _PACKAGE = Path(__file__).parents[1]
 _INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-_BATCH = 1024
 
 
 def describe(value):
@@ -135,8 +135,8 @@ def fingerprint(X, *, files=True):
         X = X.tolist()
     if isinstance(X, ImageArray) or (isinstance(X, np.ndarray) and not X.dtype.hasobject):
         digest = blake2b(f"{X.shape} {X.dtype}".encode(), digest_size=16)
-        for start in range(0, len(X), _BATCH):
-            digest.update(np.ascontiguousarray(X[start : start + _BATCH]))
+        for _, block in blocks_of(X):
+            digest.update(np.ascontiguousarray(block))
         return digest.hexdigest()
     values = list(X) if np.ndim(X) == 1 else X
     if files and isinstance(values, list) and all(isinstance(v, str | Path) for v in values):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imbemotion.augmentation import apply_policy
+from imbemotion.images._blocks import places_of
 
 __all__ = ["CHANGE", "Recipes", "join_recipes", "render"]
 
@@ -19,7 +20,6 @@ CHANGE = np.dtype(
     ]
 )
 _UNCHANGED = np.array((-1, 0, 0, -1), dtype=CHANGE)
-_BATCH, _BATCH_VALUES = 1024, 2**22  # new pictures that are made at a time, and their pixels
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,11 @@ def render(source, recipes, policies):
         return _take(source, recipes.rows)
     pixels = np.empty((len(recipes.rows), *source.shape[1:]), dtype=source.dtype)
     plain, made = np.flatnonzero(~is_made), np.flatnonzero(is_made)
-    step = max(1, min(_BATCH, _BATCH_VALUES // pixels[0].size))
-    for start in range(0, len(plain), step):
-        batch = plain[start : start + step]
+    for place in places_of(len(plain), source.shape[1:]):
+        batch = plain[place]
         pixels[batch] = _take(source, recipes.rows[batch])
-    for start in range(0, len(made), step):
-        batch = made[start : start + step]
+    for place in places_of(len(made), source.shape[1:]):
+        batch = made[place]
         pixels[batch] = _make(source, recipes.pick(batch), policies)
     return pixels
 

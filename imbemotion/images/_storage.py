@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from imbemotion.images._blocks import blocks_of
 from imbemotion.images._manifest import MANIFEST, write_manifest
 
 __all__ = ["write_array", "write_pictures"]
 
-_BATCH = 1024
 _UNSAFE_NAMES = {"", MANIFEST}
 
 
@@ -62,11 +62,10 @@ def _write_files(images, paths):
 
     for parent in {path.parent for path in paths}:
         parent.mkdir(exist_ok=True)
-    for start in range(0, len(paths), _BATCH):
-        pixels = np.asarray(images[start : start + _BATCH])
+    for place, pixels in blocks_of(images):
         if pixels.ndim == 4 and pixels.shape[3] == 1:
             pixels = pixels[..., 0]
-        for picture, path in zip(pixels, paths[start : start + _BATCH], strict=True):
+        for picture, path in zip(pixels, paths[place], strict=True):
             Image.fromarray(picture).save(path)
 
 
@@ -99,5 +98,5 @@ def _fill(file, images):
     n_bytes = images.size * images.dtype.itemsize
     if hasattr(os, "posix_fallocate"):  # a full disk is an error before anything is written
         os.posix_fallocate(file.fileno(), file.tell(), n_bytes)
-    for start in range(0, len(images), _BATCH):
-        np.ascontiguousarray(images[start : start + _BATCH]).tofile(file)
+    for _, pixels in blocks_of(images):
+        np.ascontiguousarray(pixels).tofile(file)

@@ -10,12 +10,11 @@ from sklearn.utils import get_tags
 from imbemotion._targets import expect_totals
 from imbemotion._validation import HasMethods, StrOptions
 from imbemotion.images import ImageArray
+from imbemotion.images._blocks import blocks_of
 from imbemotion.samplers._base import BaseImageSampler
 from imbemotion.samplers._rounding import is_whole, round_to
 
 __all__ = ["FlattenSampler"]
-
-_BATCH = 1024  # rows that are rounded at a time
 
 
 class FlattenSampler(BaseImageSampler):
@@ -159,9 +158,8 @@ def _rounded(rows, X):
         return rows
     if rows.dtype != X.dtype:
         result = np.empty(rows.shape, dtype=X.dtype)
-        for start in range(0, len(rows), _BATCH):
-            part = slice(start, start + _BATCH)
-            result[part] = round_to(rows[part], X.dtype)
+        for place, part in blocks_of(rows):
+            result[place] = round_to(part, X.dtype)
         rows = result
     return rows.reshape(len(rows), *X.shape[1:])
 
@@ -169,9 +167,8 @@ def _rounded(rows, X):
 def _are_equal(rows, X, parents):
     """Tell which rows equal their parents, (n_new,)."""
     parts = []
-    for start in range(0, len(rows), _BATCH):
-        part = slice(start, start + _BATCH)
-        same = rows[part] == np.asarray(X[parents[part]])
+    for place, pixels in blocks_of(X, parents):
+        same = rows[place] == pixels
         parts.append(same.reshape(len(same), -1).all(axis=1))
     return np.concatenate(parts)
 
@@ -192,9 +189,8 @@ def _find_rows(X, y, rows, labels):
 
 
 def _keys(rows, labels):
-    for start in range(0, len(rows), _BATCH):
-        pixels = np.ascontiguousarray(rows[start : start + _BATCH])
-        for row, label in zip(pixels, labels[start : start + _BATCH].tolist(), strict=True):
+    for place, pixels in blocks_of(rows):
+        for row, label in zip(pixels, labels[place].tolist(), strict=True):
             yield blake2b(row.tobytes(), digest_size=16).digest(), label
 
 

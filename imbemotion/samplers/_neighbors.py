@@ -12,12 +12,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from imbemotion.images import ImageArray
+from imbemotion.images._blocks import blocks_of
 from imbemotion.loading import FlattenImages
 
 __all__ = ["feature_space", "nearest_others"]
 
 _SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
-_BATCH = 1024  # images that are shrunk at a time
 
 
 def feature_space(features, X, y):
@@ -74,12 +74,7 @@ def _pixels(images, size, rows):
     if size is None:
         pixels = np.asarray(images[rows])
         return pixels.reshape(len(rows), -1).astype(np.result_type(pixels, np.float32), copy=False)
-    parts = [_shrink(np.asarray(images[part]), size) for part in _batches(rows)]
-    return np.concatenate(parts)
-
-
-def _batches(rows):
-    return (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
+    return np.concatenate([_shrink(pixels, size) for _, pixels in blocks_of(images, rows)])
 
 
 def _shrink(images, size):

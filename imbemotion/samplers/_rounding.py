@@ -4,10 +4,9 @@ import numpy as np
 from scipy import sparse
 
 from imbemotion.images import ImageArray
+from imbemotion.images._blocks import places_of
 
 __all__ = ["interpolate", "is_whole", "round_columns", "round_to"]
-
-_BATCH = 1024  # flat rows that are made at a time
 
 
 def interpolate(X, rows, partners, weights):
@@ -34,9 +33,8 @@ def interpolate(X, rows, partners, weights):
     if sparse.issparse(X):
         return _move(X, rows, partners, weights)
     made = np.empty((len(rows), X.shape[1]), dtype=X.dtype)
-    for start in range(0, len(rows), _BATCH):
-        part = slice(start, start + _BATCH)
-        made[part] = _move(X, rows[part], partners[part], weights[part])
+    for place in places_of(len(rows), X.shape[1:]):
+        made[place] = _move(X, rows[place], partners[place], weights[place])
     return made
 
 

@@ -6,7 +6,8 @@ from scipy.sparse.csgraph import connected_components
 
 from imbemotion._validation import check_pixels
 from imbemotion.images import ImageArray
-from imbemotion.splitting._fingerprint import blocks_of, first_twins, pixel_keys
+from imbemotion.images._blocks import blocks_of
+from imbemotion.splitting._fingerprint import first_twins, pixel_keys
 from imbemotion.splitting._looks import Looks
 from imbemotion.splitting._matching import near_pairs
 

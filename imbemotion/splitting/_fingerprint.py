@@ -9,43 +9,15 @@ import numpy as np
 
 from imbemotion._validation import check_pixels, holds_paths
 from imbemotion.images import ImageArray
+from imbemotion.images._blocks import blocks_of
 
 __all__ = [
-    "blocks_of",
     "count_labels",
     "digest_data",
     "digest_labels",
     "first_twins",
     "pixel_keys",
 ]
-
-_BATCH, _BATCH_VALUES = 1024, 2**22  # pictures that are looked at together, and their pixels
-
-
-def blocks_of(X, rows=None):
-    """Give the pixels of some rows of images in blocks, as pairs of place and pixels.
-
-    Parameters
-    ----------
-    X : ndarray or ImageArray of shape (n_samples, height, width[, channels])
-        The images.
-
-    rows : ndarray of int of shape (n_rows,), default=None
-        The rows; None means all of them.
-
-    Yields
-    ------
-    place : slice
-        Where the block stands among the rows.
-
-    pixels : ndarray of shape (n_block, height, width[, channels])
-        The pixels of the block.
-    """
-    n_rows = len(X) if rows is None else len(rows)
-    step = max(1, min(_BATCH, _BATCH_VALUES // int(np.prod(X.shape[1:]))))
-    for start in range(0, n_rows, step):
-        place = slice(start, min(start + step, n_rows))
-        yield place, np.asarray(X[place if rows is None else rows[place]])
 
 
 def pixel_keys(X):

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from imbemotion.splitting._fingerprint import blocks_of
+from imbemotion.images._blocks import blocks_of
 
 __all__ = ["Looks"]
 
