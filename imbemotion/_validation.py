@@ -1,6 +1,5 @@
 """Checks of images, labels and paths, and the one door to private helpers of the neighbours."""
 
-from collections.abc import Mapping
 from os import PathLike
 
 import numpy as np
@@ -33,13 +32,11 @@ __all__ = [
     "check_sample_weight",
     "column_or_1d",
     "cut_label",
-    "find_labels",
     "fit_context",
     "forget_fit",
     "holds_paths",
     "looks_like_images",
     "safe_indexing",
-    "sample_labels",
     "scorer_parts",
     "shorten",
     "validate_data",
@@ -328,73 +325,3 @@ def _is_gap(label):
     if label is None or type(label).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(label, float) and not np.isfinite(label)
-
-
-def sample_labels(samples, key="emotion"):
-    """Give the labels of samples that are plain dicts.
-
-    Parameters
-    ----------
-    samples : list of dict
-        Such as ``{"path": "song.mid", "emotion": "joy"}``.
-
-    key : str, default="emotion"
-        Where the label stands in a sample.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,)
-        The labels, checked.
-
-    Raises
-    ------
-    TypeError
-        If it is no list of dicts.
-
-    ValueError
-        If there is none, or one has no label.
-
-    Examples
-    --------
-    >>> sample_labels([{"path": "a.mid", "emotion": "joy"}, {"emotion": "fear"}]).tolist()
-    ['joy', 'fear']
-    """
-    if not isinstance(samples, list | tuple):
-        raise TypeError(
-            'samples must be a list of dicts such as {"path": ..., "emotion": ...}, got '
-            f'{type(samples).__name__}. Of a data frame, take to_dict("records").'
-        )
-    if not samples:
-        raise ValueError("samples must hold at least one dict, got none. Check what was loaded.")
-    for number, sample in enumerate(samples):
-        if not isinstance(sample, Mapping):
-            raise TypeError(f"samples must hold dicts, got {sample!r} in place {number}.")
-        if key not in sample:
-            raise ValueError(
-                f"Every sample needs a label under {key!r}, got none in place {number}, which "
-                f"holds {shorten(map(repr, sample)) or 'nothing'}. Name another by key=."
-            )
-    labels = [sample[key] for sample in samples]
-    n_texts = sum(isinstance(label, str) for label in labels)
-    kind = object if 0 < n_texts < len(labels) else None  # else NumPy makes 1 and None texts
-    return check_labels(np.array(labels, dtype=kind))
-
-
-def find_labels(y, key="emotion"):
-    """Give checked labels of an array of labels, or of samples that are plain dicts.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,) or list of dict
-        Labels or samples.
-
-    key : str, default="emotion"
-        Where the label stands in a sample.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,)
-        The labels.
-    """
-    is_samples = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], Mapping)
-    return sample_labels(y, key) if is_samples else check_labels(y)

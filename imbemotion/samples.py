@@ -6,7 +6,8 @@ from numbers import Integral, Real
 import numpy as np
 
 from imbemotion._targets import STRATEGY_NAMES, resolve_targets
-from imbemotion._validation import check_random_state, sample_labels, shorten
+from imbemotion._validation import check_random_state, shorten
+from imbemotion.analysis._labels import sample_labels
 from imbemotion.samplers._base import choose_rows
 from imbemotion.splitting import stratified_split
 

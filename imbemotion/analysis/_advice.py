@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from imbemotion._validation import find_labels, shorten
+from imbemotion._validation import shorten
 from imbemotion.analysis._distribution import analyze_distribution
+from imbemotion.analysis._labels import find_labels
 from imbemotion.analysis._preview import preview_targets
 from imbemotion.analysis._text import name_counts
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_scalar
 
-from imbemotion._validation import find_labels
+from imbemotion.analysis._labels import find_labels
 from imbemotion.analysis._text import as_key, draw_bar, name_counts, text_width, write_table
 
 __all__ = ["Distribution", "analyze_distribution", "count_classes"]

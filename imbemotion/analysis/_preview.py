@@ -4,8 +4,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from imbemotion._targets import expect_totals, resolve_targets
-from imbemotion._validation import find_labels
 from imbemotion.analysis._distribution import count_classes
+from imbemotion.analysis._labels import find_labels
 from imbemotion.analysis._text import as_key, draw_bar, signed, write_table
 
 __all__ = ["TargetPreview", "preview_targets"]
