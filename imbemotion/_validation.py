@@ -35,6 +35,7 @@ __all__ = [
     "fit_context",
     "forget_fit",
     "holds_paths",
+    "keep_kinds",
     "looks_like_images",
     "safe_indexing",
     "scorer_parts",
@@ -290,7 +291,7 @@ def check_labels(y, n_samples=None):
     ValueError
         If a label is missing, there are too few or too many, or they are no classes.
     """
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(keep_kinds(y), warn=True)
     if n_samples is not None and len(y) != n_samples:
         raise ValueError(
             f"X and y must be of the same length, got inconsistent numbers of samples: "
@@ -309,6 +310,32 @@ def check_labels(y, n_samples=None):
     return y
 
 
+def keep_kinds(values):
+    """Give a list of texts and others as an array that holds them as they are.
+
+    NumPy makes texts of all: NaN would be a class called ``nan``.
+
+    Parameters
+    ----------
+    values : array-like
+        Labels or groups.
+
+    Returns
+    -------
+    values : array-like
+        An array of objects for a list that is mixed; all else as it came.
+
+    Examples
+    --------
+    >>> keep_kinds(["joy", float("nan")])
+    array(['joy', nan], dtype=object)
+    """
+    if not isinstance(values, list | tuple):
+        return values
+    n_texts = sum(isinstance(value, str) for value in values)
+    return np.array(values, dtype=object) if 0 < n_texts < len(values) else values
+
+
 def _missing_labels(y):
     if y.dtype.kind == "f":
         return ~np.isfinite(y)
@@ -324,4 +351,4 @@ def _is_gap(label):
     """Tell whether a label is None, NaN, or pandas' NA or NaT, which can't be compared."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(label, float) and not np.isfinite(label)
+    return isinstance(label, float | np.floating) and not np.isfinite(label)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from imbemotion import RandomSampler
 from imbemotion._validation import check_labels, holds_paths, looks_like_images, shorten
 
 
@@ -63,6 +64,21 @@ def test_paths_are_told_from_other_data(X, expected):
 def test_labels_that_are_none_are_refused(y, error):
     with pytest.raises(ValueError, match=error):
         check_labels(np.array(y), n_samples=3)
+
+
+@pytest.mark.parametrize("container", [list, tuple, pd.Series, lambda y: np.array(y, object)])
+@pytest.mark.parametrize("gap", [None, np.nan, np.float32("nan"), np.inf, pd.NA, pd.NaT])
+def test_a_missing_label_is_no_class_of_that_name(container, gap):
+    with pytest.raises(ValueError, match="got 1 that are None, NaN or inf, the first in row 1"):
+        check_labels(container(["joy", gap, "sad"]))
+
+
+@pytest.mark.parametrize("container", [list, tuple, lambda y: np.array(y, object)])
+def test_numbers_among_texts_do_not_become_texts(container):
+    with pytest.raises(ValueError, match="text and others mixed"):
+        check_labels(container([1, "a", "b"]))
+    with pytest.raises(ValueError, match="text and others mixed"):
+        RandomSampler().fit_resample(np.eye(3), container(["a", "b", 1]))
 
 
 def test_long_lists_are_shortened():

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from imbemotion._validation import check_labels, shorten
 
 __all__ = ["find_labels", "sample_labels"]
@@ -53,10 +51,7 @@ def sample_labels(samples, key="emotion"):
                 f"Every sample needs a label under {key!r}, got none in place {number}, which "
                 f"holds {shorten(map(repr, sample)) or 'nothing'}. Name another by key=."
             )
-    labels = [sample[key] for sample in samples]
-    n_texts = sum(isinstance(label, str) for label in labels)
-    kind = object if 0 < n_texts < len(labels) else None  # else NumPy makes 1 and None texts
-    return check_labels(np.array(labels, dtype=kind))
+    return check_labels([sample[key] for sample in samples])
 
 
 def find_labels(y, key="emotion"):
