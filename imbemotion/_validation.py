@@ -291,6 +291,8 @@ def check_labels(y, n_samples=None):
     ValueError
         If a label is missing, there are too few or too many, or they are no classes.
     """
+    if hasattr(y, "to_numpy"):
+        y = y.to_numpy()  # else scikit-learn makes floats of pandas' Int64 and boolean
     y = column_or_1d(keep_kinds(y), warn=True)
     if n_samples is not None and len(y) != n_samples:
         raise ValueError(

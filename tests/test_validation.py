@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from imbemotion import RandomSampler
+from imbemotion import AugmentationSampler, RandomSampler, analyze_distribution
 from imbemotion._validation import check_labels, holds_paths, looks_like_images, shorten
 
 
@@ -79,6 +81,36 @@ def test_numbers_among_texts_do_not_become_texts(container):
         check_labels(container([1, "a", "b"]))
     with pytest.raises(ValueError, match="text and others mixed"):
         RandomSampler().fit_resample(np.eye(3), container(["a", "b", 1]))
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1), st.booleans())
+def test_whole_numbers_of_pandas_stay_as_they_are(numbers, in_a_frame):
+    y = pd.Series(numbers, dtype="Int64")
+    found = check_labels(y.to_frame() if in_a_frame else y)
+    assert (found.dtype, found.tolist()) == (np.int64, numbers)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "labels"),
+    [("boolean", [True, False]), ("UInt8", [3, 255]), ("string", ["a", "b"]), ("Int64", [1, 0])],
+)
+def test_labels_of_pandas_own_types_are_what_they_say(dtype, labels):
+    y = pd.Series(labels, dtype=dtype)
+    assert [type(label) for label in check_labels(y).tolist()] == [type(labels[0])] * 2
+    assert analyze_distribution(y).counts == dict.fromkeys(labels, 1)
+    with pytest.raises(ValueError, match="the first in row 2"):
+        check_labels(pd.Series([*labels, None], dtype=dtype))
+
+
+def test_resampled_labels_of_pandas_own_types_keep_their_type(pictures, tmp_path):
+    y = pd.Series([0] * 8 + [1] * 4, dtype="Int64")
+    sampler = AugmentationSampler(random_state=0)
+    y_res = sampler.fit_resample(pictures, y)[1]
+    assert y_res.dtype == "Int64"
+    assert sampler.sampling_strategy_ == {0: 8, 1: 8}
+    sampler.save(tmp_path / "made")
+    assert sorted(p.name for p in (tmp_path / "made").iterdir() if p.is_dir()) == ["0", "1"]
 
 
 def test_long_lists_are_shortened():
