@@ -1,5 +1,6 @@
 """Checks of images, labels and paths, and the one door to private helpers of the neighbours."""
 
+from numbers import Real
 from os import PathLike
 
 import numpy as np
@@ -276,7 +277,7 @@ def check_labels(y, n_samples=None):
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        One label per sample, of any kind that can be sorted.
+        One label per sample: text, whole numbers or truth values, in an array of any dtype.
 
     n_samples : int, default=None
         How many labels are expected; None means any number.
@@ -305,6 +306,8 @@ def check_labels(y, n_samples=None):
             f"Every image needs a label, got {missing.sum()} that are None, NaN or inf, "
             f"the first in row {missing.argmax()}. Remove those rows or label them."
         )
+    if y.dtype.kind == "O" and all(isinstance(label, Real | np.bool_) for label in y):
+        y = np.array(y.tolist())
     if y.dtype.kind in "mM":
         raise ValueError(f"Labels must be classes, got dates of dtype {y.dtype}. Use text.")
     if y.dtype.kind not in _CLASS_KINDS:

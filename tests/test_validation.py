@@ -1,5 +1,6 @@
 """Checks: what counts as images, paths and labels."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,19 @@ def test_whole_numbers_of_pandas_stay_as_they_are(numbers, in_a_frame):
     y = pd.Series(numbers, dtype="Int64")
     found = check_labels(y.to_frame() if in_a_frame else y)
     assert (found.dtype, found.tolist()) == (np.int64, numbers)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)) | st.lists(st.booleans(), min_size=1))
+def test_labels_in_an_array_of_objects_are_what_they_are(labels):
+    found = check_labels(np.array(labels, dtype=object))
+    assert found.tolist() == labels
+    assert found.dtype == np.array(labels).dtype
+
+
+@pytest.mark.parametrize("y", [[0.5, 1.5], [Decimal("1"), Decimal("2")], [1, Path("a")], [1, 2j]])
+def test_objects_that_are_no_classes_stay_refused(y):
+    with pytest.raises(ValueError, match="Unknown label type"):
+        check_labels(np.array(y, dtype=object))
 
 
 @pytest.mark.parametrize(
