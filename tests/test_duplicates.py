@@ -15,6 +15,7 @@ from imbemotion import (
     ImageArray,
     RandomSampler,
     duplicate_groups,
+    leak_report,
     make_faces,
     name_groups,
 )
@@ -90,6 +91,15 @@ def test_large_oblong_pictures_are_found():
     coarse = rng.integers(0, 256, (12, 9, 7), dtype=np.uint8)
     X = np.stack([cv2.resize(image, (112, 144)) for image in coarse])
     check_found(X, np.stack([shift(encode(image, 50), 1, -1) for image in X]))
+
+
+@pytest.mark.parametrize("size", [(16, 640), (20, 200), (88, 1024), (88, 500), (1024, 16)])
+def test_pictures_much_longer_than_wide_are_found(size):
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 9, 9), dtype=np.uint8)
+    X = np.stack([cv2.resize(image, size[::-1]) for image in coarse])
+    brighter = np.clip(X * 0.8 + 30, 0, 255).astype(np.uint8)
+    check_found(X, brighter)
+    assert leak_report(X[:4], brighter[2:]).near.pairs.tolist() == [[2, 0], [3, 1]]
 
 
 def test_groups_are_the_same_in_every_form(faces):

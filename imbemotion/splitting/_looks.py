@@ -7,7 +7,7 @@ from imbemotion.images._blocks import blocks_of
 
 __all__ = ["Looks"]
 
-_SIDE = 64  # larger pictures are shrunk to this many pixels
+_SIDE = 64  # longer sides are shrunk to this many pixels, each on its own
 _SHORTEST_WAVE = 6  # pixels of half a wave: a shift by one pixel moves it by 30 degrees
 _WAVES = (4, 8)  # fewest and most half waves across a picture
 _FLAT = 3.0  # standard deviation, of 255 greys: less shows nothing
@@ -73,12 +73,11 @@ class Looks:
 
     def _grey(self, pixels):
         """Shrink a block and turn it to grey, (n, H, W[, C]) -> (n, h, w) in 0..255."""
-        height, width = pixels.shape[1:3]
-        factor = _SIDE / max(height, width)
-        if factor < 1:
-            size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        height, width = (min(side, _SIDE) for side in pixels.shape[1:3])
+        if (height, width) != pixels.shape[1:3]:
+            size = (width, height)
             shrunk = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in pixels]
-            pixels = np.stack(shrunk).reshape(len(pixels), size[1], size[0], *pixels.shape[3:])
+            pixels = np.stack(shrunk).reshape(len(pixels), height, width, *pixels.shape[3:])
         if pixels.ndim == 4:  # one grey channel with or without alpha, or colours
             n_colours = 1 if pixels.shape[3] <= 2 else 3
             pixels = pixels[..., :n_colours].mean(axis=3, dtype=np.float32)
