@@ -334,13 +334,18 @@ def test_constant_float_images_stay_finite(level):
     assert np.isfinite(STRONG(images, np.arange(20))).all()
 
 
-def test_one_missing_pixel_spoils_no_others():
-    images = np.random.default_rng(0).random((20, 8, 8)).astype(np.float32)
-    expected = Augmentation.preset("none").set_params(brightness=0.3)(images, np.arange(20))
-    images[:, 3, 3] = np.nan
-    changed = Augmentation.preset("none").set_params(brightness=0.3)(images, np.arange(20))
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3), (8, 8, 4)])
+@pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
+def test_one_missing_pixel_spoils_no_others(shape, gap):
+    images = np.random.default_rng(0).random((20, *shape)).astype(np.float32)
+    policy = Augmentation.preset("none").set_params(brightness=0.3, contrast=0.3)
     rest = np.arange(64).reshape(8, 8) != 27
-    np.testing.assert_allclose(changed[:, rest], expected[:, rest], rtol=1e-6)
+    images[:, 3, 3] = images[:, rest].mean(axis=1)  # moves no mean
+    expected = policy(images, np.arange(20))
+    images[:, 3, 3] = gap
+    changed = policy(images, np.arange(20))
+    np.testing.assert_allclose(changed[:, rest], expected[:, rest], rtol=1e-5, atol=1e-6)
+    assert np.isnan(policy(np.full_like(images, np.nan), np.arange(20))).all()
 
 
 @pytest.mark.parametrize(

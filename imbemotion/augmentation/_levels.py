@@ -89,13 +89,23 @@ def _add_noise_to_bytes(images, parameters, rows):
         images[number] = np.clip(np.rint(noisy), 0, 255)
 
 
+def _known_mean(pixels):
+    """Give the mean grey level of the finite pixels of one image, 0 where there are none."""
+    mean = grey_means(pixels[None])[0]
+    if np.isfinite(mean):
+        return mean
+    known = np.isfinite(pixels)
+    known = known if pixels.ndim == 2 else known.all(axis=2)
+    return grey_means(pixels[known][None, None])[0] if known.any() else 0  # (1, 1, n[, C])
+
+
 def _change_floats(pixels, one, is_coloured):
     """Change colour, tone and noise of one image in 0..1, (H, W[, C]) -> the same."""
     if is_coloured and (one["saturation"] != 1 or one["hue"] != 0):
         changed = change_colour(pixels.astype(np.float32), one["saturation"], one["hue"])
         pixels = changed.astype(pixels.dtype)
     as_pixel = pixels.dtype.type  # else float32 would become float64
-    mean = as_pixel(grey_means(pixels[None])[0])
+    mean = as_pixel(_known_mean(pixels))
     pixels = change_tones(pixels, mean, *(as_pixel(one[name]) for name in TONES), white=1)
     if one["noise"] > 0:
         grain = normals(one["seed"], pixels.shape).astype(pixels.dtype)
