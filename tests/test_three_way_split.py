@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
 
 from imbemotion import DataWarning, ImageArray, RandomSampler, name_groups, stratified_split
 from imbemotion.splitting import Split, join_groups
@@ -321,6 +322,28 @@ def test_samplers_of_imbalanced_learn_and_pandas_work(emotions):
     assert isinstance(parts[0], pd.DataFrame)
     counts = [np.unique(part, return_counts=True)[1].tolist() for part in parts[1::2]]
     assert counts == [[70] * 3, [15] * 3, [15] * 3]
+
+
+@quiet
+@settings(deadline=None)
+@given(
+    counts=st.lists(st.integers(8, 90), min_size=2, max_size=4).filter(lambda n: len(set(n)) > 1),
+    adds=st.booleans(),
+    in_groups=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_samplers_that_only_add_or_drop_balance_all_parts(counts, adds, in_groups, seed):
+    y = np.repeat(np.arange(len(counts)), counts)
+    groups = np.random.default_rng(seed).integers(0, 9, len(y)) if in_groups else None
+    split = stratified_split(y, groups=groups, random_state=seed)
+    sampler = (RandomOverSampler if adds else RandomUnderSampler)(random_state=seed)
+    assume(all(len(np.unique(y[rows])) > 1 for rows in split))
+    parts = split.resample(sampler, np.arange(len(y))[:, None], y, balance="all")
+    for rows, X, resampled in zip(split, parts[::2], parts[1::2], strict=True):
+        assert set(X[:, 0]) >= set(rows) if adds else set(X[:, 0]) <= set(rows)
+        sizes = [(resampled == label).sum() for label in np.unique(y[rows])]
+        if len(np.unique(y[split.train])) == len(counts):
+            assert len(set(sizes)) == 1
 
 
 def test_a_class_that_a_part_lacks_is_left_out_of_it_with_a_word():

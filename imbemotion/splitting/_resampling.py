@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 from sklearn.base import clone
@@ -59,7 +60,7 @@ def _resample_to(sampler, X, y, totals, share):
             "balance='all' needs a sampler with a parameter sampling_strategy, got "
             f"{sampler!r}. Use balance='train'."
         )
-    present = set(np.asarray(y).tolist())
+    present = Counter(np.asarray(y).tolist())
     absent = [label for label in totals if label not in present]
     if absent:
         warnings.warn(
@@ -68,5 +69,16 @@ def _resample_to(sampler, X, y, totals, share):
             DataWarning,
             stacklevel=4,
         )
-    targets = {label: max(1, math.floor(share * totals[label])) for label in present}
+    wanted = {label: n for label, n in totals.items() if label in present}
+    shares = [Fraction(present[label], n) for label, n in wanted.items()]
+    share = _reachable(share, shares, sampler)
+    targets = {label: max(1, math.floor(share * n)) for label, n in wanted.items()}
     return clone(sampler).set_params(sampling_strategy=targets).fit_resample(X, y)
+
+
+def _reachable(share, shares, sampler):
+    """Move a share to where a sampler that only adds, or only drops, can bring all classes."""
+    kind = getattr(sampler, "_sampling_type", None)
+    if kind == "over-sampling":
+        return max([share, *shares])
+    return min([share, *shares]) if kind == "under-sampling" else share

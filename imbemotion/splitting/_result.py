@@ -194,7 +194,9 @@ class Split:
         balance : {"train", "all"}, default="train"
             ``"all"`` balances validation and test as well, to as many rows of every class
             as training ends with, times share of the part, divided by the share of training,
-            and rounded down. Scores on such parts are no longer those of the data.
+            and rounded down; where a sampler of imbalanced-learn can only add rows, or only
+            drop them, as near to that as all classes can come. Scores on such parts are no
+            longer those of the data.
 
         Returns
         -------
