@@ -92,6 +92,7 @@ def test_one_image_per_class_can_not_be_split(pictures):
     [
         ("George_W_Bush_0001.jpg", "George_W_Bush"),
         ("some/folder/Ann_0123.png", "Ann"),
+        ("happy/1.png", "happy/1.png"),
         ("facial-expressions_2868588k.jpg", "facial-expressions_2868588k.jpg"),
         ("Ann_012.jpg", "Ann"),
         ("Ann012.jpg", "Ann012.jpg"),
@@ -99,6 +100,14 @@ def test_one_image_per_class_can_not_be_split(pictures):
 )
 def test_persons_are_read_from_file_names(name, person):
     assert name_groups([name]).tolist() == [person]
+
+
+def test_files_without_a_person_are_groups_of_their_own_in_any_folder():
+    names = ["happy/1.png", "sad/1.png", "sad/2.png", "2.png"]
+    assert len(set(name_groups(names))) == 4
+    assert len(set(name_groups(names, r"(Ann)?_?\d"))) == 4  # matched, but by nobody
+    with pytest.raises(ValueError, match=r"as a group in brackets.*, got '\[a-z\]\+'"):
+        name_groups(names, "[a-z]+")
 
 
 def test_persons_of_the_facial_expressions_are_found(data_folder):

@@ -27,7 +27,12 @@ def name_groups(filenames, pattern=r"(.+)_\d+"):
     Returns
     -------
     groups : ndarray of str of shape (n_samples,)
-        The person; a file of another name is a group of its own.
+        The person; a file of another name is a group of its own, called by its path.
+
+    Raises
+    ------
+    ValueError
+        If the pattern has no group.
 
     Examples
     --------
@@ -35,11 +40,13 @@ def name_groups(filenames, pattern=r"(.+)_\d+"):
     ['Ann_Lee', 'Ann_Lee', 'IMG-17.jpg']
     """
     person = re.compile(pattern)
+    if not person.groups:
+        raise ValueError(
+            f"pattern must hold the person as a group in brackets, such as (.+), got {pattern!r}."
+        )
     paths = [Path(str(name)) for name in filenames]
-    matches = [person.fullmatch(path.stem) for path in paths]
-    return np.array(
-        [m.group(1) if m else path.name for m, path in zip(matches, paths, strict=True)]
-    )
+    found = [person.fullmatch(path.stem) for path in paths]
+    return np.array([(m and m[1]) or str(path) for m, path in zip(found, paths, strict=True)])
 
 
 def parent_groups(parents):
