@@ -15,6 +15,7 @@ from imblearn.under_sampling import RandomUnderSampler
 
 from imbemotion import DataWarning, ImageArray, RandomSampler, name_groups, stratified_split
 from imbemotion.splitting import Split, join_groups
+from imbemotion.splitting._split import check_ratios
 
 quiet = pytest.mark.filterwarnings("ignore::imbemotion.DataWarning")
 
@@ -57,7 +58,6 @@ def test_every_row_is_in_one_part_and_shares_are_floors(counts, hundredths, stra
     train, valid = hundredths
     assume(train + valid < 100)
     ratios = [n / 100 for n in (train, valid, 100 - train - valid)]
-    assume(sum(Fraction(str(ratio)) for ratio in ratios) == 1)
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     names = dict(zip(("train", "valid", "test"), ratios, strict=True))
     split = stratified_split(y, **names, stratify=stratify, random_state=seed)
@@ -107,11 +107,32 @@ def test_shares_may_be_exact_numbers():
     assert len(split.train) == 16
 
 
+@given(st.lists(st.integers(0, 300), min_size=3, max_size=3).filter(lambda parts: parts[0]))
+def test_shares_that_floats_have_rounded_are_those_that_were_meant(parts):
+    train, valid, test = meant = [Fraction(part, sum(parts)) for part in parts]
+    names = "train", "valid", "test"
+    for rounded in (
+        [float(train), float(valid), float(test)],
+        [float(train), float(valid), 1 - float(train) - float(valid)],
+        [1 - float(test) - float(valid), float(valid), float(test)],
+    ):
+        assert list(check_ratios(dict(zip(names, rounded, strict=True))).values()) == meant
+
+
+@given(st.floats(1e-6, 0.99), st.floats(0, 1))
+def test_a_share_of_any_float_leaves_the_rest_for_test(train, share):
+    valid = share * (1 - train)
+    exact = check_ratios({"train": train, "valid": valid, "test": 1 - train - valid})
+    assert sum(exact.values()) == 1
+    assert float(exact["train"]) == pytest.approx(train)
+
+
 @pytest.mark.parametrize(
     ("ratios", "message"),
     [
         ({"train": 0.8}, r"add up to 1, got 0.8 \+ 0.15 \+ 0.15 = 1.1"),
-        ({"train": 0.7, "valid": 0.15, "test": 1 - 0.7 - 0.15}, "in decimals"),
+        ({"train": 0.7, "valid": 0.15, "test": 0.1501}, r"\+ 0.1501 = 1.0001. Give all three"),
+        ({"train": 0, "valid": 0, "test": 0}, r"add up to 1, got 0 \+ 0 \+ 0 = 0.0"),
         ({"train": -0.1}, "train must be the share of rows, from 0 to 1, got -0.1"),
         ({"valid": float("nan")}, "valid must be the share of rows, from 0 to 1, got nan"),
         ({"test": True}, "test must be the share of rows, from 0 to 1, got True"),

@@ -14,6 +14,8 @@ from imbemotion.splitting._sharing import share_out
 
 __all__ = ["check_ratios", "stratified_split"]
 
+_FINEST = 10**9  # floats are taken as the nearest fraction of a denominator up to this
+_ROUNDING = Fraction(1, 10**8)  # as much may lack where shares add up to 1
 _FAR = Fraction(1, 20)  # a part that misses its share by more is warned of
 
 
@@ -37,8 +39,9 @@ def stratified_split(
         Share of validation.
 
     test : float, default=0.15
-        Share of test. The three add up to 1 in decimals. A part whose share is 0 gets no row;
-        without a test, validation gets the rest.
+        Share of test. The three add up to 1, but for what floats round: ``1 - train - valid``
+        is as good. A part whose share is 0 gets no row; without a test, validation gets the
+        rest.
 
     groups : array-like of shape (n_samples,), default=None
         What may not be torn apart, for example persons by :func:`name_groups` or pictures by
@@ -103,7 +106,7 @@ def stratified_split(
 
 
 def check_ratios(ratios):
-    """Give shares as fractions, as exact as they are written.
+    """Give shares as fractions, as exact as they are meant: 0.15000000000000005 is 3/20.
 
     Parameters
     ----------
@@ -123,19 +126,22 @@ def check_ratios(ratios):
     exact, (first, *others) = {}, ratios
     for name, ratio in ratios.items():
         try:
-            exact[name] = Fraction(str(ratio))  # 0.7, where Fraction(0.7) is a little less
+            share = Fraction(str(ratio))  # 0.7, where Fraction(0.7) is a little less
+            exact[name] = share.limit_denominator(_FINEST) if isinstance(ratio, float) else share
         except ValueError as error:
             raise ValueError(
                 f"{name} must be the share of rows, from 0 to 1, got {ratio!r}."
             ) from error
         if not 0 <= exact[name] <= 1:
             raise ValueError(f"{name} must be the share of rows, from 0 to 1, got {ratio!r}.")
-    if sum(exact.values()) != 1:
+    rest = 1 - sum(exact.values())
+    if abs(rest) > _ROUNDING:
         written = " + ".join(f"{ratio!s}" for ratio in ratios.values())
         raise ValueError(
             f"{first}, {' and '.join(others)} must add up to 1, got {written} = "
-            f"{float(sum(exact.values()))!r}. Give all three, in decimals."
+            f"{float(1 - rest)!r}. Give all three, in decimals."
         )
+    exact[[name for name in exact if exact[name]][-1]] += rest
     if not exact[first]:
         raise ValueError(
             f"{first} must be more than 0, got 0. Leave out {' or '.join(others)} instead."
