@@ -211,4 +211,4 @@ def _groups(samples, groups):
             f"groups={groups!r} must be a key of every sample, got {len(without)} without it, "
             f"the first in place {without[0]}. Add it, or pass one value per sample."
         )
-    return np.array([sample[groups] for sample in samples])
+    return [sample[groups] for sample in samples]

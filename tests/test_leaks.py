@@ -74,6 +74,7 @@ def test_pictures_made_of_one_original_are_found_by_their_parents(faces):
         ({"test": np.zeros((2, 48, 48))}, r"and \(48, 48\) float64"),
         ({"groups_train": [0] * 20}, "got no groups_test"),
         ({"groups_train": [0] * 20, "groups_test": [0]}, "groups_test must hold one group"),
+        ({"groups_train": ["3"] * 20, "groups_test": [3] * 20}, "of one kind.* got '3' and 3"),
         ({"test": ["a.png"]}, "Use ImageLoader"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbemotion import AugmentationSampler, ImageArray, RandomSampler, name_groups
-from imbemotion.splitting import split_originals
+from imbemotion.splitting import join_groups, split_originals
 
 
 def invert(images):
@@ -119,6 +119,13 @@ def test_persons_of_the_facial_expressions_are_found(data_folder):
     others = groups[~in_four_digits & (groups != files)]  # actors, in 1 to 3 digits
     assert (len(others), len(np.unique(others))) == (920, 8)
     assert (groups == "George_W_Bush").sum() == 520
+
+
+def test_groups_are_texts_or_others_without_gaps():
+    with pytest.raises(ValueError, match="grouping 0 has no group for 1 of 3 rows, the first in"):
+        join_groups(["Ann", float("nan"), "Bo"])
+    with pytest.raises(ValueError, match=r"grouping 0 must be of one kind, .* such as 'Ann', 7"):
+        join_groups(["Ann", 7])
 
 
 def test_twins_count_where_only_a_picture_made_of_one_is_left(pictures):

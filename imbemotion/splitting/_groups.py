@@ -8,6 +8,8 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from imbemotion._validation import keep_kinds, shorten
+
 __all__ = ["check_groups", "join_groups", "name_groups", "parent_groups"]
 
 
@@ -130,9 +132,9 @@ def check_groups(groups, n_samples, name="groups"):
     Raises
     ------
     ValueError
-        If there are too few or too many, or some are missing.
+        If there are too few or too many, some are missing, or texts and others are mixed.
     """
-    groups = np.asarray(groups)
+    groups = np.asarray(keep_kinds(groups))
     if groups.shape != (n_samples,):
         raise ValueError(
             f"{name} must hold one group for each of {n_samples} rows, got shape {groups.shape}."
@@ -142,5 +144,10 @@ def check_groups(groups, n_samples, name="groups"):
         raise ValueError(
             f"{name} has no group for {missing.sum()} of {n_samples} rows, the first in row "
             f"{missing.argmax()}. Give such rows a group each, for example their file names."
+        )
+    if len({isinstance(group, str) for group in groups.tolist()}) > 1:
+        raise ValueError(
+            f"{name} must be of one kind, got text and others mixed, such as "
+            f"{shorten(map(repr, dict.fromkeys(groups.tolist())), 3)}. Make all of them text."
         )
     return groups

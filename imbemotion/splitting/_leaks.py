@@ -44,7 +44,8 @@ def leak_report(train, test, *, groups_train=None, groups_test=None, near=True):
     Raises
     ------
     ValueError
-        If the images differ in shape or dtype, or groups are given for one set only.
+        If the images differ in shape or dtype, or groups are given for one set only or are
+        text in one only.
 
     See Also
     --------
@@ -102,6 +103,11 @@ def _of_groups(of_train, of_test, n_train, n_test):
         )
     of_train = check_groups(of_train, n_train, "groups_train")
     of_test = check_groups(of_test, n_test, "groups_test")
+    if isinstance(of_train[0], str) != isinstance(of_test[0], str):
+        raise ValueError(
+            "groups_train and groups_test must be of one kind to be compared, got "
+            f"{of_train.tolist()[0]!r} and {of_test.tolist()[0]!r}. Make both text, or neither."
+        )
     return _shared(enumerate(of_train.tolist()), enumerate(of_test.tolist()), n_test)
 
 
