@@ -15,7 +15,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
-from imbemotion import DataWarning, FlattenImages, ImageADASYN, ImageArray, ImageSMOTE, at_least
+from imbemotion import (
+    DataWarning,
+    FlattenImages,
+    FlattenSampler,
+    ImageADASYN,
+    ImageArray,
+    ImageSMOTE,
+    at_least,
+)
 from imbemotion.samplers._interpolation import _share_out
 from imbemotion.samplers._neighbors import nearest_others
 
@@ -286,6 +294,22 @@ def test_integer_columns_of_a_frame_are_rounded_beside_floats(sampler):
     exact, _ = sampler(random_state=0).fit_resample(frame.to_numpy(), y)
     assert X_res.dtypes.tolist() == frame.dtypes.tolist()
     np.testing.assert_array_equal(X_res["n"], np.rint(exact[:, 0]))
+
+
+@pytest.mark.parametrize(
+    "sampler", [ImageSMOTE(random_state=0), FlattenSampler(SMOTE(random_state=0))], ids=repr
+)
+@pytest.mark.parametrize("dtype", ["bool", "boolean"])
+def test_booleans_of_a_frame_become_the_nearer_beside_floats(sampler, dtype):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"b": rng.random(90) < 0.3, "n": rng.integers(0, 9, 90), "x": rng.random(90)}
+    )
+    y = np.repeat([0, 1], [60, 30])
+    expected, _ = sampler.fit_resample(frame.astype({"b": int}), y)
+    found, _ = sampler.fit_resample(frame.astype({"b": dtype}), y)
+    assert found["b"].dtype == dtype
+    pd.testing.assert_frame_equal(found.astype(expected.dtypes), expected)
 
 
 def test_nothing_is_searched_where_nothing_is_made():

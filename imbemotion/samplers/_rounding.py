@@ -71,12 +71,12 @@ def round_to(values, dtype):
 
 
 def is_whole(dtype):
-    """Tell whether a dtype, of NumPy or pandas, holds integers."""
-    return getattr(dtype, "kind", "O") in "iu"
+    """Tell whether a dtype, of NumPy or pandas, holds integers or bools."""
+    return getattr(dtype, "kind", "O") in "iub"
 
 
 def round_columns(rows, dtypes):
-    """Round the columns that become integers again, which pandas would cut off.
+    """Round columns that become integers again, which pandas would cut off, and bools.
 
     Parameters
     ----------
@@ -103,9 +103,15 @@ def round_columns(rows, dtypes):
     if not whole:
         return rows
     rows = rows.copy()
+    are_bools = np.array([getattr(was, "kind", "O") == "b" for was in dtypes])[whole]
     if is_array:
-        rows[:, whole] = np.rint(rows[:, whole])
+        rows[:, whole] = _nearest(rows[:, whole], are_bools)
     else:
         names = rows.columns[whole]
-        rows[names] = rows[names].round()
+        rows[names] = _nearest(rows[names].to_numpy(), are_bools)
     return rows
+
+
+def _nearest(columns, are_bools):
+    """Round as :func:`round_to` does, (n_samples, n_columns) of floats."""
+    return np.where(are_bools, columns >= 0.5, np.rint(columns))
