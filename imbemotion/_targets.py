@@ -11,7 +11,7 @@ from imblearn.utils import check_sampling_strategy
 
 from imbemotion._validation import shorten
 
-__all__ = ["STRATEGY_NAMES", "at_least", "expect_totals", "resolve_targets"]
+__all__ = ["STRATEGY_NAMES", "at_least", "class_sizes", "expect_totals", "resolve_targets"]
 
 # imbalanced-learn's samplers that reach what they are asked for (NearMiss: but for version 3)
 _EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
@@ -22,11 +22,7 @@ class _AtLeast:
     minimum: int
 
     def __call__(self, y):
-        classes, counts = np.unique(y, return_counts=True)
-        return {
-            label: max(count, self.minimum)
-            for label, count in zip(classes.tolist(), counts.tolist(), strict=True)
-        }
+        return {label: max(n, self.minimum) for label, n in class_sizes(y).items()}
 
     def __repr__(self):
         return f"at_least({self.minimum})"
@@ -60,6 +56,28 @@ def at_least(n):
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise ValueError(f"at_least needs a positive integer, got {n!r}.")
     return _AtLeast(int(n))
+
+
+def class_sizes(y):
+    """Count the rows of every class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    counts : dict of class to int
+        In the order of the sorted classes.
+
+    Examples
+    --------
+    >>> class_sizes(["joy", "fear", "joy"])
+    {'fear': 1, 'joy': 2}
+    """
+    classes, counts = np.unique(y, return_counts=True)
+    return dict(zip(classes.tolist(), counts.tolist(), strict=True))
 
 
 def _to_largest(counts):
@@ -131,8 +149,7 @@ def resolve_targets(strategy, y, max_copies=None):
     ValueError
         If there is one class only, or the strategy names something unknown.
     """
-    classes, numbers = np.unique(y, return_counts=True)
-    counts = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
+    counts = class_sizes(y)
     if len(counts) < 2:
         raise ValueError(
             "The target 'y' needs to have more than 1 class. "
@@ -174,8 +191,7 @@ def expect_totals(sampler, y):
             "Only a sampler whose sampling_strategy settles the counts can tell them beforehand, "
             f"got {sampler!r}, which finds them by the data. Resample, and count the labels."
         )
-    classes, numbers = np.unique(y, return_counts=True)
-    counts = dict(zip(classes.tolist(), numbers.tolist(), strict=True))
+    counts = class_sizes(y)
     asked = check_sampling_strategy(sampler.sampling_strategy, y, sampler._sampling_type)
     if sampler._sampling_type == "over-sampling":  # numbers of new rows there
         return {label: n + int(asked.get(label, 0)) for label, n in counts.items()}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_scalar
 
+from imbemotion._targets import class_sizes
 from imbemotion.analysis._labels import find_labels
 from imbemotion.analysis._text import as_key, draw_bar, name_counts, text_width, write_table
 
@@ -222,8 +223,8 @@ def count_classes(y, key="emotion"):
     """
     if np.size(y) == 0:
         raise ValueError("y must hold at least one label, got none. Check what was loaded.")
-    classes, numbers = np.unique(find_labels(y, key), return_counts=True)
-    return dict(zip(map(as_key, classes), numbers.tolist(), strict=True))
+    counts = class_sizes(find_labels(y, key))
+    return {as_key(label): n for label, n in counts.items()}
 
 
 def _compare(counts, labels):

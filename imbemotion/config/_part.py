@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from imbemotion._targets import class_sizes
 from imbemotion.config._images import find_groups
 from imbemotion.config._source import read_source
 from imbemotion.config._splitting import find_split
@@ -53,9 +54,7 @@ class DataPart:
         return self.samples[row]
 
     def __repr__(self):
-        labels, counts = np.unique(self.y, return_counts=True)
-        counts = dict(zip(labels.tolist(), counts.tolist(), strict=True))
-        return f"DataPart(n_samples={len(self)}, counts={counts})"
+        return f"DataPart(n_samples={len(self)}, counts={class_sizes(self.y)})"
 
 
 def load_split(config, split="train"):

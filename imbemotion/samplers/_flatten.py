@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from imbemotion._targets import expect_totals
+from imbemotion._targets import class_sizes, expect_totals
 from imbemotion._validation import HasMethods, StrOptions
 from imbemotion.images import ImageArray
 from imbemotion.images._blocks import blocks_of
@@ -113,8 +113,7 @@ class FlattenSampler(BaseImageSampler):
     def _fit_resample(self, X, y):
         self.sampler_ = clone(self.sampler)
         rows, y_resampled = self.sampler_.fit_resample(_as_floats(X), y)
-        classes, counts = np.unique(y_resampled, return_counts=True)
-        self.sampling_strategy_ = dict(zip(classes.tolist(), counts.tolist(), strict=True))
+        self.sampling_strategy_ = class_sizes(y_resampled)
         taken = getattr(self.sampler_, "sample_indices_", None)
         if not isinstance(X, ImageArray):
             if taken is not None:

@@ -7,6 +7,7 @@ from numbers import Integral
 
 import numpy as np
 
+from imbemotion._targets import class_sizes
 from imbemotion._validation import DataWarning, check_labels, check_random_state, shorten
 from imbemotion.splitting._groups import check_groups
 from imbemotion.splitting._result import PARTS, Split
@@ -178,7 +179,7 @@ def _by_group(codes, groups, ratios, random_state):
 def _warn(split, y, in_groups):
     """Warn of classes that a part lacks, and of parts that groups leave far from their share."""
     texts = []
-    sizes = dict(zip(*np.unique(y, return_counts=True), strict=True))
+    sizes = class_sizes(y)
     for name, ratio in split.ratios.items():
         held = y[getattr(split, name)]
         absent = [f"{k} (rows: {n})" for k, n in sizes.items() if ratio and k not in held]
