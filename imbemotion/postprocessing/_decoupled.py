@@ -26,6 +26,7 @@ from imbemotion._validation import (
     fit_context,
     forget_fit,
 )
+from imbemotion.postprocessing._fitting import check_classes, take_names
 from imbemotion.postprocessing._heads import HEADS, fit_named_head
 
 __all__ = ["DecoupledClassifier"]
@@ -198,16 +199,12 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
         """
         forget_fit(self)
         y = check_labels(y)
-        classes = np.unique(y)
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least two classes, not one class, got {classes}.")
+        check_classes(y)
         routed = self._route(params)
         self.estimator_ = clone(self.estimator).fit(X, y, **routed.estimator.fit)
         self.sampler_ = None
         self.head_ = self._fit_head(self.transform(X), y, routed.head.fit)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
+        take_names(self)
         return self
 
     def _fit_head(self, features, y, params):

@@ -80,12 +80,6 @@ class OffsetClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
         """Choose columns, the first among equals, (n_samples, n_classes) -> (n_samples,)."""
         return log_proba.argmax(axis=1)
 
-    def _take_names(self):
-        """Take over what the classifier knows of the columns of X."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
-
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
         tags.input_tags = inner.input_tags

@@ -20,6 +20,7 @@ from imbemotion._validation import (
     forget_fit,
     shorten,
 )
+from imbemotion.postprocessing._fitting import take_names
 from imbemotion.postprocessing._offsets import OffsetClassifierMixin
 from imbemotion.postprocessing._trained_prior import (
     find_trained_prior,
@@ -191,7 +192,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         estimator = clone(self.estimator)
         with noting_labels(estimator) as seen:
             self.estimator_ = estimator.fit(X, y, **self._route(params))
-        self._take_names()
+        take_names(self)
         self.trained_prior_ = self._find_trained(seen)
         self.target_prior_ = self._find_target(y, params, seen)
         known = self.trained_prior_ > 0

@@ -25,6 +25,7 @@ from imbemotion._validation import (
     scorer_parts,
 )
 from imbemotion.postprocessing._bagging import bag_offsets, draw_samples
+from imbemotion.postprocessing._fitting import check_classes, take_names
 from imbemotion.postprocessing._folds import make_splits
 from imbemotion.postprocessing._held_out import log_probabilities, pool, predict_held_out
 from imbemotion.postprocessing._offsets import OffsetClassifierMixin
@@ -257,9 +258,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
         """Give test rows, classes and log-probabilities of every split."""
         if isinstance(self.cv, str):
             return [self._predict_all(X, y)]
-        classes = np.unique(y)
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least two classes, not one class, got {classes}.")
+        check_classes(y)
         splits = make_splits(self.cv, X, y, routed.splitter.split, self.random_state)
         if not self.refit and len(splits) > 1:
             raise ValueError(
@@ -315,7 +314,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
 
     def _keep(self, path, places):
         """Keep what was found, given the places of ``classes_`` in the order of the search."""
-        self._take_names()
+        take_names(self)
         self._tie_order = np.argsort(places)  # columns, rare classes first
         self.cv_results_ = {"offsets": path.offsets[:, places], "scores": path.scores}
         self.best_offsets_ = path.offsets[-1, places]
