@@ -171,6 +171,14 @@ def test_a_share_can_be_held_out_once_without_a_refit(skewed):
         model.set_params(cv=3).fit(X, y)
 
 
+@pytest.mark.parametrize("cv", [[], [(np.arange(400), np.arange(0))]], ids=["no", "empty"])
+def test_splits_that_hold_out_nothing_are_refused(skewed, cv):
+    X, y = skewed
+    for data in (X, ImageArray(X[:, :, None])):
+        with pytest.raises(ValueError, match=f"hold out some rows, got {len(cv)} splits, none of"):
+            TunedOffsetClassifierCV(GaussianNB(), cv=cv).fit(data, y)
+
+
 def test_rows_that_are_held_out_several_times_count_as_often(skewed):
     X, y = skewed
     cv = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)

@@ -46,6 +46,11 @@ def make_splits(cv, X, y, params, random_state):
     -------
     splits : list of tuple of (ndarray, ndarray)
         Training and test rows; splits without test rows are left out.
+
+    Raises
+    ------
+    ValueError
+        If none is left, or there are too few rows or groups for the folds.
     """
     groups = params.get("groups")
     strata = y
@@ -58,7 +63,13 @@ def make_splits(cv, X, y, params, random_state):
         splitter = check_cv(cv, y, classifier=True)
     with warnings.catch_warnings():  # _folds says more
         warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
-        splits = [split for split in splitter.split(X, strata, **params) if len(split[1])]
+        found = list(splitter.split(X, strata, **params))
+    splits = [split for split in found if len(split[1])]
+    if not splits:
+        raise ValueError(
+            f"cv must hold out some rows, got {len(found)} splits, none of them with test rows. "
+            "Give a number of folds, a share of test rows or a splitter."
+        )
     _warn_of_copies(X, splits)
     return splits
 
