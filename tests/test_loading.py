@@ -533,6 +533,12 @@ def test_flattening_compares_the_whole_shape_with_fit():
         flatten.transform(np.zeros((2, 23)))
 
 
+def test_flattening_images_forgets_the_columns_of_an_earlier_frame():
+    flatten = FlattenImages().fit(pd.DataFrame({"a": [1.0], "b": [2.0]}))
+    assert flatten.feature_names_in_.tolist() == ["a", "b"]
+    assert not hasattr(flatten.fit(noise(2, 4, 6)), "feature_names_in_")
+
+
 def test_both_steps_run_in_a_grid_search_over_paths(tmp_path):
     values = [0, 40, 200, 255] * 3
     paths = [

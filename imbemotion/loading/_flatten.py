@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from imbemotion._validation import holds_paths, looks_like_images, validate_data
+from imbemotion._validation import forget_fit, holds_paths, looks_like_images, validate_data
 from imbemotion.loading._reading import as_images
 
 __all__ = ["FlattenImages"]
@@ -51,6 +51,7 @@ class FlattenImages(TransformerMixin, BaseEstimator):
         self : FlattenImages
             The fitted transformer.
         """
+        forget_fit(self)
         if _holds_images(X):
             self.image_shape_ = as_images(X[:1]).shape[1:]
             self.n_features_in_ = int(np.prod(self.image_shape_))
