@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from imbemotion import ImageArray
+from imbemotion import Augmentation, ImageArray
 from imbemotion.augmentation import apply_policy
 
 
@@ -63,3 +63,11 @@ def test_a_torchvision_transform_sees_channels_first():
 def test_a_policy_that_changes_shape_or_dtype_is_refused(pictures, policy):
     with pytest.raises(ValueError, match="must keep shape"):
         apply_policy(policy, pictures, np.arange(12, dtype=np.uint64))
+
+
+def test_limits_from_numpy_survive_json():
+    limits = {"rotation": np.arange(0, 20, 5)[1], "scale": tuple(np.float32([0.5, 0.25]))}
+    policy = Augmentation(whole_shifts=np.bool_(True), **limits)
+    assert Augmentation.from_json(policy.to_json()).get_params() == policy.get_params()
+    with pytest.raises(TypeError, match="object"):
+        Augmentation(rotation={5}).to_json()

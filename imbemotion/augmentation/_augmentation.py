@@ -301,7 +301,7 @@ class Augmentation(BaseEstimator):
         text : str
             All limits, by name.
         """
-        text = json.dumps(self.get_params(), indent=2)
+        text = json.dumps(self.get_params(), indent=2, default=np.generic.item)
         if path is not None:
             Path(path).write_text(text + "\n", encoding="utf-8")
         return text
