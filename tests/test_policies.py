@@ -71,3 +71,17 @@ def test_limits_from_numpy_survive_json():
     assert Augmentation.from_json(policy.to_json()).get_params() == policy.get_params()
     with pytest.raises(TypeError, match="object"):
         Augmentation(rotation={5}).to_json()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("n_channels", [2, 4])
+def test_colours_change_beside_alpha_as_they_do_without(n_channels, dtype):
+    policy = Augmentation.preset("none").set_params(
+        brightness=0.5, contrast=0.5, gamma=0.5, saturation=1.0, hue=0.5, noise=0.05
+    )
+    X = np.random.default_rng(0).integers(0, 256, (9, 6, 5, n_channels)).astype(dtype)
+    X[:, 0, 0] = 255  # so that levels of floats do not hang on alpha
+    changed, seeds = policy(X, np.arange(9)), np.arange(9)
+    np.testing.assert_array_equal(changed[..., -1], X[..., -1])
+    np.testing.assert_array_equal(changed[..., :-1], policy(X[..., :-1], seeds))
+    assert (changed[..., :-1] != X[..., :-1]).any(axis=(1, 2, 3)).all()

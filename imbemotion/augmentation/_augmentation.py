@@ -30,7 +30,8 @@ class Augmentation(BaseEstimator):
 
     All geometry of an image is multiplied into one matrix, so that it is resampled once.
     Every image is changed under its own seed, and looks the same in any batch. Grids can
-    search it: ``{"balance__augmentation__rotation": [5, 15]}``.
+    search it: ``{"balance__augmentation__rotation": [5, 15]}``. The last of two or four channels
+    is alpha: it moves with the image, and takes no brightness, colour or noise.
 
     Parameters
     ----------

@@ -36,6 +36,8 @@ def levels_of(images):
 def change_levels(images, parameters, black, white):
     """Change colour, tone and noise of every image where the parameters say so, in place.
 
+    Of two or four channels, the last is alpha, which stays.
+
     Parameters
     ----------
     images : ndarray of uint8 or float of shape (n, height, width[, channels])
@@ -47,6 +49,11 @@ def change_levels(images, parameters, black, white):
     black, white : ndarray of shape (n,)
         From :func:`levels_of`.
     """
+    if images.ndim == 4 and images.shape[3] in (2, 4):
+        seen = np.ascontiguousarray(images[..., :-1])
+        change_levels(seen, parameters, black, white)
+        images[..., :-1] = seen
+        return
     is_coloured = images.ndim == 4 and images.shape[3] == 3
     recoloured = is_coloured & ((parameters["saturation"] != 1) | (parameters["hue"] != 0))
     toned = np.any([parameters[name] != 1 for name in TONES], axis=0)
