@@ -169,6 +169,7 @@ def test_a_score_that_one_fold_leaves_undefined_is_reported():
     [
         ({"X": X[:0], "y": Y[:0]}, "y must hold two classes or more, got no rows"),
         ({"groups": np.array(["Ann", None] * 20, dtype=object)}, "20 that are None .* in row 1"),
+        ({"groups": ["Ann", np.nan] * 20}, "20 that are None or NaN, the first in row 1"),
         ({"groups": np.where(np.arange(40) < 39, 1.0, np.nan)}, "1 that are None .* in row 39"),
         ({"external_test": {"X": X, "y": Y}}, r"must be a pair \(X, y\), got dict"),
         ({"external_test": (X, Y, Y)}, r"must be a pair \(X, y\), got tuple"),

@@ -9,6 +9,7 @@ from imbemotion._validation import (
     check_consistent_length,
     check_labels,
     column_or_1d,
+    keep_kinds,
     shorten,
 )
 from imbemotion.comparison._describing import without_address
@@ -134,7 +135,7 @@ def check_data(X, y, groups, external_test):
 
 
 def _check_groups(groups):
-    groups = column_or_1d(groups)
+    groups = column_or_1d(keep_kinds(groups))
     missing = pd.isna(groups)
     if missing.any():
         raise ValueError(
