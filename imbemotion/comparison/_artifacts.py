@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from imbemotion._validation import safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
@@ -222,17 +223,22 @@ def _pictures(model, data, job):
     if found is None or job.fold.number or job.fold.repeat:
         return {}
     sampler, before = found
-    rows = job.fold.train
-    X = (
-        before.transform(safe_indexing(data.X, rows))
-        if len(before)
-        else (safe_indexing(data.X, rows))
-    )
+    X, y = _pass_through(before, safe_indexing(data.X, job.fold.train), data.y[job.fold.train])
     try:
-        display = ImageGridDisplay.from_sampler(sampler, X, data.y[rows])
+        display = ImageGridDisplay.from_sampler(sampler, X, y)
     except (TypeError, ValueError):  # no images, or none are made
         return {}
     return {"augmented.png": to_png(display.figure_)}
+
+
+def _pass_through(steps, X, y):
+    """Give what a sampler was given: transformed, and resampled again by samplers before it."""
+    for _, step in steps.steps:
+        if hasattr(step, "fit_resample"):
+            X, y = clone(step).fit_resample(X, y)
+        elif hasattr(step, "transform"):
+            X = step.transform(X)
+    return X, y
 
 
 def to_png(figure):

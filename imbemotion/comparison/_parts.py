@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from imbemotion.samplers._base import BaseImageSampler
+
 __all__ = ["class_counts_after", "find_sampler", "last_step", "n_resampled", "training_facts"]
 
 
@@ -18,11 +20,16 @@ def last_step(model):
 
 def find_sampler(model):
     """Give the last sampler of a pipeline and the steps before it; None where there is none."""
+    pipeline, places = _find_samplers(model)
+    return (pipeline.steps[places[-1]][1], pipeline[: places[-1]]) if places else None
+
+
+def _find_samplers(model):
+    """Give the pipeline, which may be inside wrappers, and the places of its samplers."""
     while not hasattr(model, "steps") and hasattr(model, "estimator_"):
         model = model.estimator_
     steps = getattr(model, "steps", [])
-    places = [place for place, (_, step) in enumerate(steps) if hasattr(step, "fit_resample")]
-    return (steps[places[-1]][1], model[: places[-1]]) if places else None
+    return model, [place for place, (_, step) in enumerate(steps) if hasattr(step, "fit_resample")]
 
 
 def n_resampled(model, n_train):
@@ -42,18 +49,29 @@ def class_counts_after(model, y_train, classes):
 
     Rows made by a sampler are of the class of their parent.
     """
-    found = find_sampler(model)
-    if found is None:
-        rows = y_train
-    elif hasattr(found[0], "sample_indices_"):
-        rows = y_train[found[0].sample_indices_]
-    else:
-        final = last_step(model)
-        if not hasattr(final, "class_counts_"):
-            return None
-        counts = dict(zip(final.classes_.tolist(), final.class_counts_.tolist(), strict=True))
-        return np.array([counts.get(label, 0) for label in classes.tolist()])
-    return np.array([(rows == label).sum() for label in classes])
+    pipeline, places = _find_samplers(model)
+    samplers = [pipeline.steps[place][1] for place in places]
+    if samplers and isinstance(samplers[-1], BaseImageSampler):
+        return _in_order(classes, samplers[-1].sampling_strategy_)
+    rows = np.arange(len(y_train))
+    for sampler in samplers:  # each takes rows of what the one before it gave
+        taken = getattr(sampler, "sample_indices_", None)
+        if taken is None or np.min(taken, initial=0) < 0:
+            return _count_in_last_step(model, classes)
+        rows = rows[taken]
+    return np.array([(y_train[rows] == label).sum() for label in classes])
+
+
+def _count_in_last_step(model, classes):
+    final = last_step(model)
+    if not hasattr(final, "class_counts_"):
+        return None
+    counts = zip(final.classes_.tolist(), final.class_counts_.tolist(), strict=True)
+    return _in_order(classes, dict(counts))
+
+
+def _in_order(classes, counts):
+    return np.array([counts.get(label, 0) for label in classes.tolist()])
 
 
 def training_facts(model):
