@@ -9,7 +9,13 @@ from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.dummy import DummyClassifier
 
-from imbemotion import AugmentationSampler, FlattenSampler, RandomSampler, compare_strategies
+from imbemotion import (
+    AugmentationSampler,
+    FlattenSampler,
+    RandomSampler,
+)
+from imbemotion.comparison._fitting import Data, Job, Settings, fit_fold
+from imbemotion.comparison._folds import Fold
 from imbemotion.comparison._parts import class_counts_after
 
 Y = np.repeat(["joy", "fear"], [30, 10])
@@ -51,15 +57,58 @@ def test_classes_are_not_counted_where_rows_are_made_of_others_unseen():
     assert class_counts_after(model, Y, np.unique(Y)) is None
 
 
-def test_fits_with_two_samplers_leave_all_files(tmp_path):
-    steps = [
+def fit_once(*steps, y=Y):
+    """Give the record and the files of a fit on every other row."""
+    rows = np.arange(40)
+    job = Job("none", {}, Fold(0, 0, rows[::2], rows[1::2], 0), {})
+    return fit_fold(Settings(Pipeline([*steps]), np.unique(y), folder=""), Data(X, y), job)
+
+
+def test_fits_with_two_samplers_leave_all_files():
+    record, files = fit_once(
         ("under", RandomSampler(sampling_strategy="undersample")),
         ("made", AugmentationSampler(sampling_strategy=12)),
         ("model", DummyClassifier()),
-    ]
-    compare_strategies(Pipeline(steps), X, Y, {"two": {}}, cv=2, random_state=0, folder=tmp_path)
-    (fit,) = tmp_path.glob("*/fold_0_seed_0")
-    balancing = json.loads((fit / "balancing_analysis.json").read_text())
+    )
+    assert record["notes"] == []
+    balancing = json.loads(files["balancing_analysis.json"])
     assert balancing["before"] == {"fear": 5, "joy": 15}
     assert balancing["after"] == {"fear": 12, "joy": 12}
-    assert (fit / "augmented.png").exists()
+    assert files["augmented.png"].startswith(b"\x89PNG")
+
+
+def test_labels_are_drawn_as_they_are_written():
+    record, files = fit_once(
+        ("model", DummyClassifier()), y=np.repeat(["$x_{$", "a$b$"], [30, 10])
+    )
+    assert record["notes"] == []
+    assert files["confusion_matrix.png"].startswith(b"\x89PNG")
+
+
+def test_a_picture_that_fails_takes_nothing_else_with_it(monkeypatch):
+    def fail(*args):
+        raise RuntimeError("no ink")
+
+    _, whole = fit_once(("model", DummyClassifier()))
+    monkeypatch.setattr("imbemotion.comparison._artifacts._confusion_matrix", fail)
+    record, files = fit_once(("model", DummyClassifier()))
+    (note,) = record["notes"]
+    assert "confusion_matrix.png of a fit could not be made" in note
+    assert "RuntimeError: no ink" in note
+    assert set(whole) - set(files) == {"confusion_matrix.png"}
+
+
+class Unsure(DummyClassifier):
+    """Predicts, and fails where it should say how sure it is."""
+
+    def predict(self, X):
+        return np.full(len(X), "joy")
+
+    def predict_proba(self, X):
+        raise FloatingPointError("overflow")
+
+
+def test_predictions_are_kept_without_probabilities():
+    record, files = fit_once(("model", Unsure()))
+    assert "FloatingPointError: overflow" in record["notes"][0]
+    assert files["predictions.csv"].startswith(b"row,true,predicted\n")

@@ -2,31 +2,30 @@
 
 import io
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from imbemotion._validation import safe_indexing
+from imbemotion._validation import DataWarning, safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._describing import describe
 from imbemotion.comparison._parts import class_counts_after, find_sampler, last_step
 from imbemotion.comparison._versions import versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
+from imbemotion.plots._style import write_plainly
 
 __all__ = ["make_files", "to_json", "to_png"]
 
 
-def make_files(fitted, probabilities, record, settings, data, job):
-    """Make what is kept of a fit.
+def make_files(fitted, record, settings, data, job):
+    """Make what is kept of a fit; a file that can't be made is left out and said.
 
     Parameters
     ----------
     fitted : Fitted
         The model and its predictions.
-
-    probabilities : ndarray of shape (n_test, n_classes) or None
-        Of every class, where the model gives them.
 
     record : dict
         Scores of the fit.
@@ -39,35 +38,50 @@ def make_files(fitted, probabilities, record, settings, data, job):
     files : dict of str to bytes
         Content by name.
     """
+    model, classes, y_test = fitted.model, settings.classes, fitted.y_test
     y_train = data.y[job.fold.train]
-    files = {
-        "config.json": to_json(_config(fitted.model, settings, job)),
-        "class_mapping.json": to_json({str(k): v for k, v in enumerate(settings.classes)}),
-        "dataset_statistics.json": to_json(
-            {
-                "train": analyze_distribution(y_train, labels=settings.classes),
-                "test": analyze_distribution(fitted.y_test, labels=settings.classes),
-            }
-        ),
-        "balancing_analysis.json": to_json(_balancing(fitted.model, y_train, settings.classes)),
-        "test_metrics.csv": _to_csv(_metrics(record, settings.classes)),
-        "predictions.csv": _to_csv(
-            _predictions(fitted, probabilities, settings.classes, data.names)
-        ),
-        "confusion_matrix.png": _confusion_matrix(fitted, settings.classes),
-        "code_snapshot/versions.json": to_json(versions()),
+    p = _attempt("probabilities", lambda: _probabilities(model, data, job, classes))
+    makers = {
+        "config.json": lambda: to_json(_config(model, settings, job)),
+        "class_mapping.json": lambda: to_json({str(k): v for k, v in enumerate(classes)}),
+        "dataset_statistics.json": lambda: to_json(_statistics(y_train, y_test, classes)),
+        "balancing_analysis.json": lambda: to_json(_balancing(model, y_train, classes)),
+        "test_metrics.csv": lambda: _to_csv(_metrics(record, classes)),
+        "external_metrics.csv": lambda: _external(fitted.external),
+        "predictions.csv": lambda: _to_csv(_predictions(fitted, p, classes, data.names)),
+        "confidence_analysis.csv": lambda: _confidence(y_test, p, classes),
+        "best_model.pth": lambda: _weights(model),
+        "history.csv": lambda: _history(model),
+        "code_snapshot/versions.json": lambda: to_json(versions()),
+        **{f"code_snapshot/{name}": source.encode for name, source in job.sources.items()},
+        "confusion_matrix.png": lambda: _confusion_matrix(fitted, classes),
+        "confidence_distribution.png": lambda: _draw_confidence(y_test, p, classes),
+        "augmented.png": lambda: _draw_made(model, data, job),
     }
-    if fitted.external is not None:
-        table = _metrics(fitted.external, fitted.external["classes"])
-        files["external_metrics.csv"] = _to_csv(table)
-    for name, source in job.sources.items():
-        files[f"code_snapshot/{name}"] = source.encode()
-    return (
-        files
-        | _confidence(fitted.y_test, probabilities, settings.classes)
-        | _training(fitted.model)
-        | _pictures(fitted.model, data, job)
-    )
+    files = {name: _attempt(name, make) for name, make in makers.items()}
+    return {name: content for name, content in files.items() if content is not None}
+
+
+def _attempt(name, make):
+    """Make something; where that fails, say so and give None, as where there is nothing."""
+    try:
+        return make()
+    except Exception as error:
+        text = (
+            f"{name} of a fit could not be made, and is left out: {type(error).__name__}: {error}"
+        )
+        warnings.warn(text, DataWarning, stacklevel=4)
+        return None
+
+
+def _probabilities(model, data, job, classes):
+    """Give probabilities in the order of the classes, 0 for those that the model lacks."""
+    if not hasattr(model, "predict_proba"):
+        return None
+    found = model.predict_proba(safe_indexing(data.X, job.fold.test))
+    probabilities = np.zeros((len(found), len(classes)), dtype=found.dtype)
+    probabilities[:, np.searchsorted(classes, model.classes_)] = found
+    return probabilities
 
 
 def to_json(value):
@@ -109,6 +123,13 @@ def _config(model, settings, job):
         "classes": settings.classes,
         "strategy_parameters": describe(job.parameters),
         "estimator": describe(model),
+    }
+
+
+def _statistics(y_train, y_test, classes):
+    return {
+        "train": analyze_distribution(y_train, labels=classes),
+        "test": analyze_distribution(y_test, labels=classes),
     }
 
 
@@ -168,6 +189,10 @@ def _metrics(record, classes):
     return table
 
 
+def _external(found):
+    return None if found is None else _to_csv(_metrics(found, found["classes"]))
+
+
 def _predictions(fitted, probabilities, classes, names):
     table = pd.DataFrame(
         {"row": fitted.rows, "true": fitted.y_test, "predicted": fitted.predicted}
@@ -191,44 +216,53 @@ def _confusion_matrix(fitted, classes):
     size = max(4, 0.55 * len(classes) + 2)
     display.figure_.set_size_inches(size, size)
     display.figure_.set_layout_engine("constrained")
+    write_plainly(display.ax_)
     return to_png(display.figure_)
 
 
 def _confidence(y_test, probabilities, classes):
     if probabilities is None:
-        return {}
-    analysis = analyze_confidence(y_test, probabilities, classes)
+        return None
+    return _to_csv(analyze_confidence(y_test, probabilities, classes).to_frame())
+
+
+def _draw_confidence(y_test, probabilities, classes):
+    if probabilities is None:
+        return None
     display = ConfidenceDisplay.from_predictions(y_test, probabilities, classes)
-    return {
-        "confidence_analysis.csv": _to_csv(analysis.to_frame()),
-        "confidence_distribution.png": to_png(display.figure_),
-    }
+    return to_png(display.figure_)
 
 
-def _training(model):
-    """Give the weights and the learning curve of a network; nothing for other classifiers."""
+def _weights(model):
+    """Give the weights of a network; nothing for other classifiers."""
     final = last_step(model)
     if not hasattr(final, "net_"):
-        return {}
+        return None
     import torch
 
     content = io.BytesIO()
     torch.save(final.net_.module_.state_dict(), content)
-    return {"best_model.pth": content.getvalue(), "history.csv": _to_csv(final.history_)}
+    return content.getvalue()
 
 
-def _pictures(model, data, job):
+def _history(model):
+    """Give the learning curve of a network; nothing for other classifiers."""
+    final = last_step(model)
+    return _to_csv(final.history_) if hasattr(final, "net_") else None
+
+
+def _draw_made(model, data, job):
     """Draw what the sampler of the first fold made of its images, where it makes any."""
     found = find_sampler(model)
     if found is None or job.fold.number or job.fold.repeat:
-        return {}
+        return None
     sampler, before = found
     X, y = _pass_through(before, safe_indexing(data.X, job.fold.train), data.y[job.fold.train])
     try:
         display = ImageGridDisplay.from_sampler(sampler, X, y)
     except (TypeError, ValueError):  # no images, or none are made
-        return {}
-    return {"augmented.png": to_png(display.figure_)}
+        return None
+    return to_png(display.figure_)
 
 
 def _pass_through(steps, X, y):
@@ -257,6 +291,8 @@ def to_png(figure):
     import matplotlib.pyplot as plt
 
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100)
-    plt.close(figure)
+    try:
+        figure.savefig(content, format="png", dpi=100)
+    finally:
+        plt.close(figure)
     return content.getvalue()

@@ -190,7 +190,7 @@ def _figures(found, classes):
 
 
 def keep(fitted, record, settings, data, job):
-    """Make the files of a fit; where that fails the scores still count.
+    """Make the files of a fit; where one fails the scores and the other files still count.
 
     Parameters
     ----------
@@ -210,14 +210,7 @@ def keep(fitted, record, settings, data, job):
     """
     if settings.folder is None:
         return {}
-    try:
-        X_test = safe_indexing(data.X, job.fold.test)
-        probabilities = _probabilities(fitted.model, X_test, settings.classes)
-        return make_files(fitted, probabilities, record, settings, data, job)
-    except Exception as error:
-        text = f"The files of a fit could not be made: {type(error).__name__}: {error}"
-        warnings.warn(text, DataWarning, stacklevel=2)
-        return {}
+    return make_files(fitted, record, settings, data, job)
 
 
 def _fit_and_score(model, settings, data, fold):
@@ -311,16 +304,6 @@ def _score(model, X, y, settings):
     if settings.scorer is not None:
         found["score"] = float(settings.scorer(model, X, y))
     return {"classes": classes, "n_test": len(y), **found}
-
-
-def _probabilities(model, X, classes):
-    """Give probabilities in the order of the classes, 0 for those that the model lacks."""
-    if not hasattr(model, "predict_proba"):
-        return None
-    found = model.predict_proba(X)
-    probabilities = np.zeros((len(found), len(classes)), dtype=found.dtype)
-    probabilities[:, np.searchsorted(classes, model.classes_)] = found
-    return probabilities
 
 
 def _take_notes(caught):

@@ -18,6 +18,7 @@ __all__ = [
     "cut_label",
     "new_axes",
     "quieten",
+    "write_plainly",
 ]
 
 BASELINE = "#A6A6A6"  # grey: what things are compared with, what was there before
@@ -78,3 +79,15 @@ def quieten(ax, grid=None):
     if grid is not None:
         ax.grid(axis=grid, color="#D9D9D9", linewidth=0.8)
         ax.set_axisbelow(True)
+
+
+def write_plainly(ax):
+    """Write labels of ticks as they are, which others set: a "$" in them is a "$".
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        The axes; changed in place.
+    """
+    for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+        label.set(**PLAIN_TEXT)

@@ -162,7 +162,7 @@ def _missing(run, summary, content):
     """Say which parts of the page are not there, and why."""
     reasons = {
         "confusions": "No confusion matrices: no predictions were kept.",
-        "confidences": "Nothing on confidence: no fit gave probabilities.",
+        "confidences": "Nothing on confidence: no probabilities were kept.",
         "curves": "No training curves: no strategy trained a network, or no fit is done.",
         "made": "No pictures of new images: no strategy made any, or its first fold is not done.",
     }

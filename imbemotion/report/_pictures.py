@@ -16,6 +16,7 @@ from imbemotion.plots import (
     TrainingCurveDisplay,
 )
 from imbemotion.plots._marks import wrap
+from imbemotion.plots._style import write_plainly
 
 __all__ = [
     "Picture",
@@ -126,8 +127,7 @@ def draw_confusion(name, predictions, classes):
             text_kw={"fontsize": 8},
         )  # fmt: skip
         ax.set(xlabel="predicted", ylabel="true")
-        for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
-            label.set_parse_math(False)
+        write_plainly(ax)
 
     recalls = [
         f"{label} {share:.0%}" for label, share in zip(classes, shares.diagonal(), strict=True)
