@@ -242,6 +242,14 @@ def test_a_dot_stands_at_the_best_epoch_of_every_fit():
     assert ax.lines[-1].get_xydata().tolist() == [[2, 0.5], [3, 0.6]]
 
 
+def test_the_dot_stands_where_weights_were_kept_not_at_the_highest_score():
+    scores = {"train_loss": [3, 2, 1], "valid_macro_f1": [0.6, 0.3, 0.4]}
+    fold = history(3, **scores, best=[False, False, True])
+    ax = TrainingCurveDisplay.from_histories(fold).axes_[1]
+    assert ax.lines[-1].get_xydata().tolist() == [[3, 0.4]]
+    assert ax.lines[-1].get_label() == "best, epoch 3"
+
+
 def test_a_fitted_classifier_shows_its_history():
     X = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     model = CNNClassifier(module="small_cnn", max_epochs=2, random_state=0)

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 
 from imbemotion import Augmentation, CNNClassifier, RandomSampler, SmallCNN, make_faces
 from imbemotion._training import ProgressBar
+from imbemotion.comparison._parts import training_facts
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +249,28 @@ def test_early_stopping_waits_for_what_is_deferred(faces, deferred):
     model = quick(**deferred, max_epochs=10, patience=1, validation_fraction=0.3).fit(*faces)
     assert model.n_iter_ > 8
     np.testing.assert_allclose(model.training_prior_, 1 / 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_the_best_epoch_is_the_one_whose_weights_are_kept(warm):
+    X, y = make_faces({"happy": 60, "sad": 12}, size=12, random_state=0)
+    model = quick(
+        class_weight="balanced", weight_from=0.75, lr=0.02, max_epochs=8, validation_fraction=0.3,
+        warm_start=warm,
+    ).fit(X, y)  # fmt: skip
+    n_before = 8 if warm else 0
+    model = model.fit(X, y) if warm else model
+    (best,) = model.history_[model.history_["best"]].itertuples()
+    assert best.epoch > n_before + 6  # the weights start then
+    assert training_facts(model)["best_epoch"] == best.epoch
+    held = model.validation_indices_
+    score = f1_score(y[held], model.predict(X[held]), average="macro", zero_division=0)
+    assert score == pytest.approx(best.valid_macro_f1)
+
+
+def test_the_last_epoch_is_the_best_after_partial_fit(faces):
+    model = quick(validation_fraction=0.3, max_epochs=3).fit(*faces).partial_fit(*faces)
+    assert model.history_["best"].tolist() == [False, False, False, True]
 
 
 def test_unknown_settings_of_a_network_are_named(faces):

@@ -181,7 +181,8 @@ or nn.Module class, default="cross_entropy"
         What the head adds. Only where the head is linear.
 
     history_ : DataFrame of shape (n_iter_, n_figures)
-        Losses, macro-F1 on the validation images, and seconds of every epoch.
+        Losses, macro-F1 on the validation images, and seconds of every epoch; where there
+        were any, ``best`` is True for the epoch whose weights the classifier has.
 
     net_ : ImageNeuralNetClassifier
         The fitted skorch net. Its labels are 0 to n_classes - 1.

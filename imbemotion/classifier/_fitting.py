@@ -112,11 +112,11 @@ def _train(classifier, task, *, start=None, resume=False):
         finally:
             _close(net)
     epoch = len(net.history)
-    if len(task.valid):  # whose weights were restored
-        epoch = dict(net.callbacks_)["early_stopping"].best_epoch_
+    if len(task.valid):  # whose weights were restored; 0 where it ended before any counted
+        epoch = dict(net.callbacks_)["early_stopping"].best_epoch_ or epoch
     classifier.training_prior_ = training_prior(classifier, task, net, epoch - 1)
-    if start is not None:
-        net.history = _joined(start.history, net.history)
+    before = [] if start is None else start.history
+    net.history = _joined(before, net.history, best=len(before) + epoch)
     classifier.net_, classifier.n_iter_ = net, len(net.history)
     classifier.validation_indices_ = task.valid
 
@@ -166,9 +166,10 @@ def _close(net):
             callback.close()
 
 
-def _joined(before, after):
-    """Join the histories of two trainings and number the epochs through."""
-    joined = History([*before, *after])
+def _joined(before, after, best):
+    """Join the histories of two trainings, number the epochs through, and mark the best."""
+    joined = History([dict(epoch) for epoch in (*before, *after)])
+    scored = any("valid_macro_f1" in epoch for epoch in joined)
     for number, epoch in enumerate(joined, start=1):
-        epoch["epoch"] = number
+        epoch |= {"epoch": number, "best": number == best} if scored else {"epoch": number}
     return joined

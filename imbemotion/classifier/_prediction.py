@@ -91,7 +91,7 @@ class PredictionMixin:
 
     @property
     def history_(self):
-        """Losses, macro-F1 on the validation images, and seconds of every epoch."""
+        """Losses, macro-F1 on the validation images, and seconds of every epoch; the best one."""
         check_is_fitted(self, "net_")
         table = pd.DataFrame(self.net_.history.to_list())
         technical = table.columns.str.endswith(("batches", "_batch_count", "_best"))

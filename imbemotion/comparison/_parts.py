@@ -75,12 +75,12 @@ def _in_order(classes, counts):
 
 
 def training_facts(model):
-    """Give how many epochs were trained, and which one had the best validation score."""
+    """Give how many epochs were trained, and of which one the weights were kept."""
     final = last_step(model)
     history = getattr(final, "history_", None)
     facts = {"n_epochs": getattr(final, "n_iter_", np.nan), "best_epoch": np.nan}
-    if history is not None and "valid_macro_f1" in history:
-        facts["best_epoch"] = int(history["valid_macro_f1"].argmax()) + 1
+    if history is not None and "best" in history:
+        facts["best_epoch"] = int(history["best"].argmax()) + 1
     if not np.isscalar(facts["n_epochs"]):  # some estimators count per class
         facts["n_epochs"] = np.nan
     return facts

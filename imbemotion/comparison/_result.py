@@ -46,10 +46,10 @@ class Comparison:
         ``strategy, repeat, fold, score, train_score, external_score, accuracy,
         weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB above what
         the process held before), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``,
-        ``best_epoch`` (by validation macro-F1, counted from 1), ``error`` (None where the
-        fit worked), and for every class ``f1_LABEL, precision_LABEL, recall_LABEL``,
-        ``share_LABEL`` and ``true_share_LABEL``, its shares among predictions and truth in
-        the test fold. NaN where something is not known.
+        ``best_epoch`` (whose weights were kept, by validation macro-F1; counted from 1),
+        ``error`` (None where the fit worked), and for every class ``f1_LABEL,
+        precision_LABEL, recall_LABEL``, ``share_LABEL`` and ``true_share_LABEL``, its shares
+        among predictions and truth in the test fold. NaN where something is not known.
 
     Examples
     --------

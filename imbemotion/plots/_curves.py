@@ -22,7 +22,8 @@ class TrainingCurveDisplay:
     A training loss that falls while the validation loss rises shows that training images
     are learnt by heart; curves that still fall at the end, that more epochs would help. Of
     several fits the single ones are faint, and a strong line is their mean as far as all of
-    them went. A dot stands at the best epoch of every fit.
+    them went. A dot stands at the best epoch of every fit: the one whose weights were kept, or,
+    where ``best`` does not tell, that of the highest score.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_histories`.
 
@@ -30,7 +31,7 @@ class TrainingCurveDisplay:
     ----------
     histories : list of DataFrame
         One per fit with columns ``epoch``, ``train_loss`` and, where there were validation
-        images, ``valid_loss`` and ``valid_macro_f1``. Others are left out.
+        images, ``valid_loss``, ``valid_macro_f1`` and ``best``. Others are left out.
 
     Attributes
     ----------
@@ -174,7 +175,7 @@ class TrainingCurveDisplay:
             mean = pd.concat(tables, axis=1, join="inner").mean(axis=1)
             ax.plot(mean, linewidth=2, marker="o" if len(mean) == 1 else None, **style)
             if column in _SCORES:
-                _mark_best(ax, tables, style["color"])
+                _mark_best(ax, self.histories, column, style["color"])
         _finish(ax, panel)
 
     def _tables(self, column):
@@ -184,12 +185,23 @@ class TrainingCurveDisplay:
         return [curve for curve in curves if len(curve)]
 
 
-def _mark_best(ax, curves, color):
+def _mark_best(ax, histories, column, color):
     """Put a dot at the best epoch of every fit."""
-    best = [curve.idxmax() for curve in curves]
-    label = f"best, epoch {best[0]}" if len(best) == 1 else "best epoch of a fit"
-    highest = [curve.max() for curve in curves]
-    ax.plot(best, highest, "o", markersize=5, color=color, label=label)
+    having = [table for table in histories if column in table]
+    points = [point for table in having for point in _find_best(table, column)]
+    if not points:
+        return
+    label = f"best, epoch {points[0][0]}" if len(points) == 1 else "best epoch of a fit"
+    epochs, scores = zip(*points, strict=True)
+    ax.plot(epochs, scores, "o", markersize=5, color=color, label=label)
+
+
+def _find_best(table, column):
+    """Give epoch and score of the weights that were kept; of the highest score if unknown."""
+    known = table.dropna(subset=[column])
+    wanted = known["best"] if "best" in known else known[column].eq(known[column].max())
+    best = known.loc[wanted.eq(True), ["epoch", column]]
+    return list(best.itertuples(index=False, name=None))[:1]
 
 
 def _finish(ax, panel):
