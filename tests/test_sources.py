@@ -171,6 +171,28 @@ def test_groups_of_sources_stay_apart(pictures, tmp_path):
     assert len(set.union(*parts)) == 17
 
 
+def write_persons(path, files, persons):
+    """Write a list of some of the files, and of who is on them."""
+    labels = [file.parent.name for file in files]
+    rows = pd.DataFrame({"image": files, "emotion": labels, "person": persons})
+    rows.to_csv(path, index=False)
+    return path
+
+
+def test_persons_of_one_name_are_one_group_in_all_sources(folder, pictures, tmp_path):
+    files = sorted(folder.rglob("*.png"))
+    a = write_persons(tmp_path / "a.csv", files[:6], ["Ann", "Bob"] * 3)
+    b = write_persons(tmp_path / "b.csv", files[6:], ["Bob", "Cy"] * 3)
+    columns = {"group_column": "person", "load_content": False}
+    named = load_source(a, additional=[b], **columns).groups
+    assert named.tolist() == ["Ann", "Bob"] * 3 + ["Bob", "Cy"] * 3
+    archive = make_source("archive", folder, pictures)
+    numbers = load_source(a, additional=[archive, b], **columns).groups
+    assert numbers[1] == numbers[18]
+    assert len(set(numbers[:6]) | set(numbers[18:])) == 3
+    assert len(set(numbers)) == 15
+
+
 def test_labels_of_different_kinds_become_text(pictures, tmp_path):
     np.savez(tmp_path / "a.npz", images=pictures, labels=np.arange(12) % 2)
     np.savez(tmp_path / "b.npz", images=pictures, labels=LABELS)

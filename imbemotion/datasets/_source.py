@@ -86,9 +86,10 @@ def load_source(
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
         With `data`, `target`, `target_names`, `filenames`, `groups` and `skipped`, as all
-        loaders give it. Of several sources, labels of different kinds become text; groups
-        become numbers, none of which is in two sources, and a row without a group is one of
-        its own; `filenames` are None where a source has none.
+        loaders give it. Of several sources, labels of different kinds become text; groups of
+        one name are one group, whichever sources they are in, while numbers are those of
+        their own source, and a row without a group is one of its own; `filenames` are None
+        where a source has none.
 
     Raises
     ------
@@ -208,13 +209,18 @@ def _join_labels(targets):
 
 
 def _join_groups(parts):
-    """Give numbers to groups, none of which is in two sources; None where no source has any."""
+    """Keep groups of one name together, and all others apart; None where no source has any."""
     if all(part.groups is None for part in parts):
         return None
-    numbers, used = [], 0
-    for part in parts:
-        groups = np.arange(len(part.target)) if part.groups is None else part.groups
-        classes, number = np.unique(groups, return_inverse=True)
-        numbers.append(number + used)
-        used += len(classes)
-    return np.concatenate(numbers)
+    keys = [key for source, part in enumerate(parts) for key in _name_groups(source, part)]
+    if all(isinstance(key, str) for key in keys):
+        return np.array(keys)
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])
+
+
+def _name_groups(source, part):
+    """Give names as they are; numbers, and rows without a group, with that of their source."""
+    groups = np.arange(len(part.target)) if part.groups is None else part.groups
+    names = groups.tolist()
+    return [(source, name) for name in names] if groups.dtype.kind in "biuf" else names
