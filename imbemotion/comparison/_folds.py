@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
-from imbemotion._validation import DataWarning, check_random_state, looks_like_images, shorten
-from imbemotion.images import ImageArray
-from imbemotion.splitting import duplicate_groups
+from imbemotion._validation import DataWarning, check_random_state, shorten
+from imbemotion.comparison._copies import warn_of_copies
 
 __all__ = ["Fold", "make_folds", "root_seed", "seeded"]
 
@@ -47,7 +46,7 @@ def make_folds(cv, X, y, groups, n_repeats, root):
         raise ValueError(f"cv must give at least one fold, got none from {cv!r}.")
     _warn_of_tiny_classes(y, folds)
     _warn_of_shared_rows(folds)
-    _warn_of_copies(X, folds)
+    warn_of_copies(X, folds)
     return folds
 
 
@@ -124,40 +123,6 @@ def _warn_of_shared_rows(folds):
             DataWarning,
             stacklevel=4,
         )
-
-
-def _warn_of_copies(X, folds):
-    """Warn where a test row and a training row come from one image, or look the same."""
-    if isinstance(X, ImageArray):
-        parents = X.parents
-        shared = [np.intersect1d(*_known(parents, fold)) for fold in folds]
-        n_shared = max(map(len, shared), default=0)
-        if n_shared:
-            _warn(
-                f"{n_shared} images stand in training and in a test fold, as copies or in "
-                "pictures made of them. Put the sampler into the pipeline, or pass "
-                "groups=imbemotion.splitting.parent_groups(X.parents)."
-            )
-            return
-    elif not (looks_like_images(X) and isinstance(X, np.ndarray)):
-        return
-    looks = duplicate_groups(X, near=False)
-    twins = [np.isin(looks[fold.test], looks[fold.train]).sum() for fold in folds]
-    if any(twins):
-        _warn(
-            f"{max(twins)} of {len(folds[np.argmax(twins)].test)} images of a test fold stand in "
-            "its training fold as well, pixel by pixel. Pass groups=duplicate_groups(X), "
-            "or --group-by duplicates on the command line."
-        )
-
-
-def _known(parents, fold):
-    train, test = (np.unique(parents[rows]) for rows in (fold.train, fold.test))
-    return train[train >= 0], test
-
-
-def _warn(text):
-    warnings.warn(text, DataWarning, stacklevel=5)
 
 
 def seeded(estimator, seed):

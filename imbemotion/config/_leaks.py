@@ -2,13 +2,11 @@
 
 import os
 import warnings
-from collections import Counter
-from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 
 from imbemotion._validation import DataWarning
+from imbemotion.comparison._copies import file_keys
 from imbemotion.splitting import name_groups
 from imbemotion.splitting._fingerprint import first_twins
 
@@ -64,7 +62,7 @@ def find_leaks(y, filenames, groups, split, group_by):
         # img_001, img_002 or happy_001: what stands before the number is no person
         names = names if len(set(names)) > len(set(y.tolist())) else None
     if has_files(filenames):
-        files = _digest_files(filenames)
+        files = first_twins(file_keys(filenames))
     kinds = {
         "duplicates": ("are the same files, byte by byte, as some", files),
         "name": ("are, by their file names, of persons or songs that are", names),
@@ -90,14 +88,3 @@ def find_leaks(y, filenames, groups, split, group_by):
 def _count_shared(keys, split):
     others = np.concatenate([keys[split.valid], keys[split.test]])
     return int(np.isin(others, keys[split.train]).sum())
-
-
-def _digest_files(paths):
-    """Give equal numbers to files of equal bytes; only those of equal size are read, (n,)."""
-    sizes = [os.path.getsize(path) for path in paths]
-    often = {size for size, n in Counter(sizes).items() if n > 1 and size}
-    keys = [
-        blake2b(Path(path).read_bytes()).digest() if size in often else path
-        for path, size in zip(paths, sizes, strict=True)
-    ]
-    return first_twins(keys)

@@ -1,0 +1,105 @@
+"""What stands in training and in a test as well: the same files, or images that look the same."""
+
+import os
+import warnings
+from collections import Counter
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from imbemotion._validation import DataWarning, holds_paths, looks_like_images
+from imbemotion.images import ImageArray
+from imbemotion.splitting._fingerprint import first_twins, pixel_keys
+
+__all__ = ["file_keys", "warn_of_copies"]
+
+
+def file_keys(paths):
+    """Give a key for every path; equal keys are of one path, or of files of equal bytes.
+
+    Only files of equal size are read.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        Files, or what else images are called.
+
+    Returns
+    -------
+    keys : list of hashable
+        One per path.
+    """
+    names = [os.path.abspath(str(path)) for path in paths]
+    sizes = {name: os.path.getsize(name) for name in set(names) if os.path.isfile(name)}
+    often = {size for size, n in Counter(sizes.values()).items() if n > 1 and size}
+    same_size = [name for name, size in sizes.items() if size in often]
+    digests = {name: blake2b(Path(name).read_bytes()).digest() for name in same_size}
+    return [digests.get(name, name) for name in names]
+
+
+def warn_of_copies(X, folds):
+    """Warn where a test row and a training row come from one image, or are the same.
+
+    Parameters
+    ----------
+    X : array-like
+        Images or paths; in others nothing is sought.
+
+    folds : list of Fold
+        Rows of training and test.
+    """
+    if isinstance(X, ImageArray):
+        parents = X.parents
+        shared = [np.intersect1d(*_known_parents(parents, fold)) for fold in folds]
+        n_shared = max(map(len, shared), default=0)
+        if n_shared:
+            _warn(
+                f"{n_shared} images stand in training and in a test fold, as copies or in "
+                "pictures made of them. Put the sampler into the pipeline, or pass "
+                "groups=imbemotion.splitting.parent_groups(X.parents)."
+            )
+            return
+    keys = _picture_keys(X)
+    if keys is None:
+        return
+    looks = first_twins(keys)
+    twins = [np.isin(looks[fold.test], looks[fold.train]).sum() for fold in folds]
+    if any(twins):
+        how, images = _in_words(X)
+        _warn(
+            f"{max(twins)} of {len(folds[np.argmax(twins)].test)} images of a test fold stand in "
+            f"its training fold as well, {how}. Pass groups=duplicate_groups({images}, or "
+            "--group-by duplicates on the command line."
+        )
+
+
+def _known_parents(parents, fold):
+    train, test = (np.unique(parents[rows]) for rows in (fold.train, fold.test))
+    return train[train >= 0], test
+
+
+def _picture_keys(X):
+    """Give a key for every image or path, equal where they are the same; None for other data."""
+    if holds_paths(X):
+        return file_keys(X)
+    if not looks_like_images(X):
+        return None
+    if getattr(X, "ndim", 1) == 1:  # images that may differ in size
+        return [_image_key(np.ascontiguousarray(image)) for image in X]
+    return pixel_keys(X) if isinstance(X, np.ndarray | ImageArray) else None
+
+
+def _image_key(pixels):
+    return pixels.shape, pixels.dtype.str, blake2b(pixels).digest()
+
+
+def _in_words(X):
+    """Say how images are compared, and of what groups of copies are made."""
+    if holds_paths(X):
+        return "file by file", "images), of the images that ImageLoader makes of X"
+    return "pixel by pixel", "X)"
+
+
+def _warn(text):
+    warnings.warn(text, DataWarning, stacklevel=5)
