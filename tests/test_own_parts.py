@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.pipeline import Pipeline
+from sklearn.dummy import DummyClassifier
 
-from imbemotion import DataWarning, ImageArray
+from imbemotion import DataWarning, ImageArray, ImageLoader, compare_strategies
+from imbemotion.cli._compare import _load_test
 from imbemotion.config import load_data, resolve_config
 from imbemotion.config._leaks import find_leaks
 from imbemotion.config._splitting import make_split
@@ -36,3 +39,43 @@ def test_persons_of_a_test_of_its_own_are_known_again(lists):
         data, split = split_of(lists)
     with pytest.warns(DataWarning, match="of groups of the source that are in train"):
         find_leaks(data.y, data.filenames, data.named_groups, split, [])
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_part_of_its_own_is_another_source(lists, part):
+    config = resolve_config({"data": {"source": str(lists[0]), part: str(lists[0])}})
+    with pytest.raises(ValueError, match=r"must be named once, got .*a\.csv twice"):
+        load_data(config)
+
+
+def test_a_comparison_is_not_tested_on_its_own_source(lists):
+    config = resolve_config({"data": {"source": "x.npz"}, "comparison": {"test": "./x.npz"}})
+    with pytest.raises(ValueError, match=r"must be named once, got \./x\.npz twice"):
+        _load_test(config)
+
+
+def test_pictures_of_an_archive_are_compared_by_their_pixels(tmp_path):
+    np.savez(tmp_path / "a.npz", images=X, labels=Y)
+    np.savez(tmp_path / "b.npz", images=X[18:22], labels=Y[18:22])
+    data = {"source": str(tmp_path / "a.npz"), "test": str(tmp_path / "b.npz"), "size": 8}
+    config = resolve_config({"data": data, "split": {"valid": 0, "train": 0.5, "test": 0.5}})
+    data = load_data(config)
+    split = make_split(config, data)
+    with pytest.warns(DataWarning, match="4 of 4 rows .* same pictures, pixel by pixel"):
+        find_leaks(data.y, data.filenames, data.named_groups, split, [], data.X)
+
+
+def compare(X, y, test):
+    pipeline = Pipeline([("load", ImageLoader()), ("model", DummyClassifier())])
+    return compare_strategies(pipeline, X, y, {"none": {}}, cv=2, external_test=test)
+
+
+def test_external_images_that_are_known_are_said(tmp_path):
+    external = np.concatenate([X[:3], 255 - X[:2]]), Y[:5]
+    with pytest.warns(DataWarning, match="3 of 5 images of external_test stand in X .*pixel by"):
+        compare(X, Y, external)
+    files = ImageArray(X).save(tmp_path / "a")
+    others = [*files[:2], *ImageArray(external[0][2:]).save(tmp_path / "b")]
+    with pytest.warns(DataWarning, match="3 of 5 images of external_test stand in X .*file by"):
+        compare(files, Y, (others, Y[:5]))
+    compare(X, Y, (255 - X, Y))  # says nothing

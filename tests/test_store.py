@@ -119,7 +119,7 @@ def test_results_are_those_without_a_folder(done):
 
 
 def test_an_external_test_set_is_scored_too(tmp_path):
-    external = X[Y != "fear"], Y[Y != "fear"]
+    external = 255 - X[Y != "fear"], Y[Y != "fear"]
     comparison = compare(tmp_path, external_test=external, strategies={"none": {}})
     metrics = [pd.read_csv(path) for path in sorted(tmp_path.rglob("external_metrics.csv"))]
     means = [table.set_index("class").loc["macro avg", "f1"] for table in metrics]
@@ -167,7 +167,7 @@ def test_folds_of_the_first_start_are_kept(tmp_path):
         ({"x": 255 - X}, r"data\.images"),
         ({"y": np.roll(Y, 1)}, r"data\.labels"),
         ({"groups": np.arange(72)}, r"data\.groups"),
-        ({"external_test": (X, Y)}, r"data\.external_test"),
+        ({"external_test": (255 - X, Y)}, r"data\.external_test"),
         ({"cv": 4}, r"cv \(3 there, 4 here\)"),
         ({"n_repeats": 2}, r"n_repeats \(1 there, 2 here\)"),
         ({"random_state": 1}, r"random_state \(0 there, 1 here\)"),

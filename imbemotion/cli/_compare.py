@@ -264,10 +264,12 @@ def _written_beside(config, out):
 def _load_test(config):
     """Load what every model is scored on as well; None where nothing is named."""
     from imbemotion.config import load_data
+    from imbemotion.datasets._source import check_different
 
     path = config["comparison"]["test"]
     if path is None:
         return None
+    check_different([config["data"]["source"], *config["data"]["additional"], path])
     data = {**config["data"], "source": path, "additional": []}
     test = load_data({**config, "data": data, "split": {"group_by": []}})
     show_data(f"{path} (test)", test.X, test.y)

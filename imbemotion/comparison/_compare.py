@@ -10,6 +10,7 @@ from sklearn import get_config
 
 from imbemotion._validation import DataWarning
 from imbemotion.comparison._checking import check_data, check_scorer, check_strategies
+from imbemotion.comparison._copies import warn_of_known
 from imbemotion.comparison._describing import custom_code, describe
 from imbemotion.comparison._fitting import Job, Settings
 from imbemotion.comparison._folds import make_folds, root_seed
@@ -128,7 +129,8 @@ def compare_strategies(
     Warns
     -----
     DataWarning
-        If test folds lack a class, a strategy failed, or a fit had something to say.
+        If test folds lack a class, images stand in training and a test as well, a strategy
+        failed, or a fit had something to say.
 
     Examples
     --------
@@ -158,6 +160,7 @@ def compare_strategies(
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
     with _noted() as notes:
         folds = make_folds(cv, X, data.y, groups, n_repeats, root)
+        warn_of_known(X, data.external)
     settings = {**(about or {}), "scoring": scoring_name, "redrawn": isinstance(cv, Integral)}
     if store is not None:
         settings |= describe_comparison(

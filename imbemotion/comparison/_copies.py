@@ -12,7 +12,7 @@ from imbemotion._validation import DataWarning, holds_paths, looks_like_images
 from imbemotion.images import ImageArray
 from imbemotion.splitting._fingerprint import first_twins, pixel_keys
 
-__all__ = ["file_keys", "warn_of_copies"]
+__all__ = ["file_keys", "warn_of_copies", "warn_of_known"]
 
 
 def file_keys(paths):
@@ -71,6 +71,34 @@ def warn_of_copies(X, folds):
             f"{max(twins)} of {len(folds[np.argmax(twins)].test)} images of a test fold stand in "
             f"its training fold as well, {how}. Pass groups=duplicate_groups({images}, or "
             "--group-by duplicates on the command line."
+        )
+
+
+def warn_of_known(X, external):
+    """Warn where images of the external test set stand in the data that are trained on.
+
+    Parameters
+    ----------
+    X : array-like
+        Images or paths; in others nothing is sought.
+
+    external : tuple of (array-like, ndarray) or None
+        The external test set.
+    """
+    if external is None:
+        return
+    other, _ = external
+    if holds_paths(X) and holds_paths(other):
+        keys = file_keys([*X, *other])  # which must see all files that may be equal
+        known, keys = keys[: len(X)], keys[len(X) :]
+    else:
+        known, keys = _picture_keys(X), _picture_keys(other)
+    known = set(known or ())
+    n_known = sum(key in known for key in keys or ())
+    if n_known:
+        _warn(
+            f"{n_known} of {len(keys)} images of external_test stand in X as well, "
+            f"{_in_words(X)[0]}: they are no test. Leave them out of one of the two."
         )
 
 

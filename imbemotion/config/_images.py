@@ -8,7 +8,7 @@ import numpy as np
 from imbemotion._validation import DataWarning, shorten
 from imbemotion.datasets import load_source
 from imbemotion.datasets._kinds import MIDI_FOLDER, find_kind
-from imbemotion.datasets._source import join_bunches
+from imbemotion.datasets._source import check_different, join_bunches
 from imbemotion.splitting import duplicate_groups, join_groups, name_groups
 
 __all__ = ["GROUPINGS", "Images", "find_groups", "holds_midi", "load_data"]
@@ -50,6 +50,7 @@ def load_data(config):
     names = {part: settings.pop(part) for part in ("source", "valid", "test")}
     if names["source"] is None:
         raise ValueError("data.source must name a folder, a file or a data set, got null.")
+    check_different([*names.values(), *settings["additional"]])
     bunch, parts = load_source(names.pop("source"), **settings), None
     if any(names.values()):
         bunch, parts = _join(bunch, names, settings | {"additional": []})

@@ -1,4 +1,4 @@
-"""What parts of a split share, found by names and bytes of files."""
+"""What parts of a split share, found by names and bytes of files, or by pixels."""
 
 import os
 import warnings
@@ -8,7 +8,7 @@ import numpy as np
 from imbemotion._validation import DataWarning
 from imbemotion.comparison._copies import file_keys
 from imbemotion.splitting import name_groups
-from imbemotion.splitting._fingerprint import first_twins
+from imbemotion.splitting._fingerprint import first_twins, pixel_keys
 
 __all__ = ["find_leaks", "has_files"]
 
@@ -29,10 +29,11 @@ def has_files(filenames):
     return filenames is not None and all(map(os.path.isfile, filenames))
 
 
-def find_leaks(y, filenames, groups, split, group_by):
+def find_leaks(y, filenames, groups, split, group_by, X=None):
     """Find what validation and test share with training, and note it.
 
-    Pictures are compared by the bytes of their files; ``leak_report`` looks at pixels.
+    Pictures are compared by the bytes of their files, or by pixels where there are no files;
+    ``leak_report`` finds near duplicates as well.
 
     Parameters
     ----------
@@ -51,20 +52,25 @@ def find_leaks(y, filenames, groups, split, group_by):
     group_by : list of str or None
         What was kept together.
 
+    X : ImageArray of shape (n_samples, height, width[, channels]), default=None
+        The images, if they are loaded.
+
     Returns
     -------
     leaks : list of str
         Sentences, each with its remedy.
     """
-    names, files = None, None
+    names, files, how = None, None, "are the same files, byte by byte, as some"
     if filenames is not None:
         names = name_groups(filenames)
         # img_001, img_002 or happy_001: what stands before the number is no person
         names = names if len(set(names)) > len(set(y.tolist())) else None
     if has_files(filenames):
         files = first_twins(file_keys(filenames))
+    elif X is not None:
+        files, how = first_twins(pixel_keys(X)), "are the same pictures, pixel by pixel, as some"
     kinds = {
-        "duplicates": ("are the same files, byte by byte, as some", files),
+        "duplicates": (how, files),
         "name": ("are, by their file names, of persons or songs that are", names),
         "groups": ("are of groups of the source that are", groups),
     }

@@ -113,7 +113,7 @@ def train_model(config, data, folder, on_epoch=None):
     check_tracking(track, folder)
     split = make_split(config, data)
     kept = config["split"]["group_by"]
-    leaks = find_leaks(data.y, data.filenames, data.named_groups, split, kept)
+    leaks = find_leaks(data.y, data.filenames, data.named_groups, split, kept, data.X)
     valid, test = rows_of_parts(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None

@@ -8,7 +8,7 @@ from sklearn.utils import Bunch
 from imbemotion.datasets._bunch import warn, warn_of_lookalikes
 from imbemotion.datasets._kinds import find_kind
 
-__all__ = ["join_bunches", "load_source"]
+__all__ = ["check_different", "join_bunches", "load_source"]
 
 
 def load_source(
@@ -128,7 +128,7 @@ def load_source(
         "errors": errors, "load_content": load_content,
     }  # fmt: skip
     sources = [source, *additional]
-    _check_different(sources)
+    check_different(sources)
     kinds = [find_kind(os.fspath(path), label_pattern) for path in sources]
     _check_used(specific, kinds, sources)
     parts = []
@@ -139,12 +139,26 @@ def load_source(
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
-def _check_different(sources):
-    """Refuse a source that is there twice, whose copies would be in training and test."""
+def check_different(sources):
+    """Refuse a source that is there twice, whose copies would be in training and test.
+
+    Parameters
+    ----------
+    sources : iterable of str, Path or None
+        All that are loaded; None is none.
+
+    Raises
+    ------
+    ValueError
+        If two are the same file or folder, or of one name.
+    """
     found = set()
-    for source in sources:
+    for source in filter(None, sources):
         if os.path.realpath(source) in found:
-            raise ValueError(f"Every source must be named once, got {source} twice. Leave it out.")
+            raise ValueError(
+                f"Every source must be named once, got {source} twice: its images would be in "
+                "training and in the test. Leave it out."
+            )
         found.add(os.path.realpath(source))
 
 
