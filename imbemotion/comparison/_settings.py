@@ -57,6 +57,7 @@ def describe_comparison(estimator, strategies, models, data, groups, *, cv, fold
         "data": _describe_data(data, groups),
         "classes": np.unique(data.y),
         "cv": _describe_cv(cv, folds),
+        "splitter": _describe_splitter(cv),
         "redrawn": isinstance(cv, Integral),
         "n_folds": len({fold.number for fold in folds}),
         "n_repeats": len({fold.repeat for fold in folds}),
@@ -93,6 +94,20 @@ def _describe_cv(cv, folds):
     if hasattr(cv, "get_n_splits"):
         return without_address(repr(cv))
     return joblib.hash([(fold.train, fold.test) for fold in folds])
+
+
+def _describe_splitter(cv):
+    """Describe what a splitter holds, of which its repr may be silent; None for other folds.
+
+    Generators change as they are drawn from; the folds of the first start are kept anyhow.
+    """
+    if isinstance(cv, Integral) or not hasattr(cv, "get_n_splits"):
+        return None
+    if not hasattr(cv, "__dict__"):
+        return describe(cv)
+    drawn = np.random.RandomState | np.random.Generator
+    held = {name: value for name, value in vars(cv).items() if not isinstance(value, drawn)}
+    return describe(type(cv)) | {"holds": describe(held)}
 
 
 def _precision(models):

@@ -20,8 +20,8 @@ __all__ = ["Store"]
 
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
-    "data", "estimator", "classes", "scoring", "scorer", "cv", "n_repeats", "random_state",
-    "precision", "versions",
+    "data", "estimator", "classes", "scoring", "scorer", "cv", "splitter", "n_repeats",
+    "random_state", "precision", "versions",
 )  # fmt: skip
 _WITHOUT_EFFECT = {"cache_dir", "memory", "n_jobs", "verbose"}  # on results, in any estimator
 _LISTS = ("f1", "precision", "recall", "share", "true_share")
