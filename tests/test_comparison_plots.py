@@ -147,6 +147,19 @@ def test_without_counts_classes_keep_their_order():
     assert [label.get_text() for label in ax.get_yticklabels()] == CLASSES
 
 
+def test_truth_values_can_be_labels():
+    counts = {"False": 5, "True": 9}
+    comparison = compare({"none": 0, "good": 0.1}, classes=[False, True], counts=counts)
+    ax = ComparisonDisplay.from_comparison(comparison, kind="gain").ax_
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "True (n = 9)",
+        "False (n = 5)",
+    ]
+    none, good = comparison.per_class().to_numpy()[:, ::-1]
+    np.testing.assert_allclose(ax.images[0].get_array()[:, 1], good - none)
+    assert texts(ax)[::2] == [f"{f1:.2f}" for f1 in none]
+
+
 def test_quality_stands_against_time_and_failures_are_named():
     comparison, ax = compare(), draw("cost").ax_
     good = comparison.summary().loc["good"]

@@ -25,12 +25,12 @@ def draw_gains(ax, per_class_gain, baseline, verdicts, counts):
 
     per_class_gain is of shape (n_strategies, n_classes), the baseline's F1 of (n_classes,).
     """
-    classes = order_classes(baseline.index, counts)
-    gains = per_class_gain[classes].T.to_numpy(dtype=float, copy=True)  # (n_classes, n_strategies)
-    gains[:, 0] = np.nan
+    classes = order_classes(baseline.index, counts)  # which may be booleans: no mask of rows
+    gains = per_class_gain.reindex(columns=classes).T.to_numpy(dtype=float, copy=True)
+    gains[:, 0] = np.nan  # (n_classes, n_strategies)
     limit = max(_LEAST_RANGE, np.abs(gains[np.isfinite(gains)]).max(initial=0))
     image = ax.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-    _write_cells(ax, baseline[classes].to_numpy(), gains, limit)
+    _write_cells(ax, baseline.reindex(classes).to_numpy(), gains, limit)
     _name_classes(ax, classes, counts)
     _name_strategies(ax, per_class_gain.index, verdicts)
     _separate(ax, gains.shape)
