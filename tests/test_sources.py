@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imbemotion import load_image_folder, load_legend, load_npz, load_source
+from imbemotion import load_image_folder, load_legend, load_npz, load_source, load_table
 from imbemotion._validation import DataWarning
 from imbemotion.images import ImageArray
 
@@ -190,6 +190,14 @@ def test_persons_of_one_name_are_one_group_in_all_sources(folder, pictures, tmp_
     np.savez(archive, images=pictures, labels=LABELS, person=np.arange(12) // 4)
     numbers = load_source(a, additional=[archive, b], **columns).groups
     assert numbers.tolist() == [0, 1] * 3 + np.repeat([2, 3, 4], 4).tolist() + [1, 5] * 3
+
+
+@pytest.mark.parametrize("load", [load_legend, load_table])
+def test_an_image_without_a_person_is_a_group_of_its_own(load, folder, tmp_path):
+    files = sorted(folder.rglob("*.png"))[:4]
+    listed = write_persons(tmp_path / "list.csv", files, ["", "Ann", "", "Ann"])
+    groups = load(listed, group_column="person", load_content=False).groups
+    assert groups.tolist() == [str(files[0]), "Ann", str(files[2]), "Ann"]
 
 
 def test_labels_of_different_kinds_become_text(pictures, tmp_path):

@@ -17,6 +17,7 @@ from imbemotion.datasets._bunch import (
 from imbemotion.datasets._listed import (
     FILE_COLUMNS,
     LABEL_COLUMNS,
+    fill_groups,
     find_files,
     incomplete,
     without_conflicts,
@@ -63,7 +64,8 @@ def load_legend(
         expression, target and category, in any case.
 
     group_column : str, default=None
-        A column that becomes `groups`, such as a person or a contributor.
+        A column that becomes `groups`, such as a person or a contributor. Where a cell is
+        empty, the path stands for it.
 
     size : int, tuple of (int, int) or None, default=48
         Height and width of the images; None keeps their own, which must then be the same.
@@ -141,11 +143,14 @@ def load_legend(
     names = _column(rows, "image", image_column, FILE_COLUMNS)
     classes = _column(rows, "label", label_column, LABEL_COLUMNS)
     paths = find_files(names, legend.parent, folder)
+    groups = None
+    if group_column is not None:
+        groups = fill_groups(_column(rows, "group", group_column), paths)
     listing = Listing(
         images=paths,
         labels=np.array([normalize(label) for label in classes]),
         names=np.where(names == "", "An empty cell", paths),
-        groups=None if group_column is None else _column(rows, "group", group_column),
+        groups=groups,
     )
     reasons = incomplete(rows.places, names, listing.labels)
     listing = without_conflicts(refuse_or_leave_out(listing, reasons, errors))

@@ -8,7 +8,14 @@ import numpy as np
 
 from imbemotion.datasets._bunch import leave_out
 
-__all__ = ["FILE_COLUMNS", "LABEL_COLUMNS", "find_files", "incomplete", "without_conflicts"]
+__all__ = [
+    "FILE_COLUMNS",
+    "LABEL_COLUMNS",
+    "fill_groups",
+    "find_files",
+    "incomplete",
+    "without_conflicts",
+]
 
 FILE_COLUMNS = ("image", "file", "filename", "path", "name", "img")
 LABEL_COLUMNS = ("emotion", "label", "class", "expression", "target", "category")
@@ -51,6 +58,12 @@ def find_files(names, beside, folder, elsewhere=()):
         choice = [os.path.normpath(os.path.join(place, name)) for place in places]
         paths.append(next(filter(os.path.exists, choice), choice[0]))
     return np.array(paths)
+
+
+def fill_groups(cells, paths):
+    """Give the groups of rows; where a cell is empty, the path stands for it."""
+    pairs = zip(cells, paths, strict=True)
+    return np.array([str(path if cell in ("", None) else cell) for cell, path in pairs])
 
 
 def incomplete(places, names, labels):

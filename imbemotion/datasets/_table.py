@@ -17,6 +17,7 @@ from imbemotion.datasets._bunch import (
 from imbemotion.datasets._listed import (
     FILE_COLUMNS,
     LABEL_COLUMNS,
+    fill_groups,
     find_files,
     incomplete,
     without_conflicts,
@@ -164,13 +165,12 @@ def _list(path, folder, image_column, label_column, group_column):
     rows = read_rows(path)
     files = rows.columns[choose_column(rows.columns, "image", image_column, _FILES, True)]
     classes = rows.columns[choose_column(rows.columns, "label", label_column, _LABELS, True)]
+    files = ["" if name is None else str(name) for name in files]
+    paths = find_files(files, path.parent, folder, elsewhere=(".",))
     groups = None
     if group_column is not None:
         cells = rows.columns[choose_column(rows.columns, "group", group_column, ())]
-        pairs = zip(cells, files, strict=True)
-        groups = np.array([str(name if cell in ("", None) else cell) for cell, name in pairs])
-    files = ["" if name is None else str(name) for name in files]
-    paths = find_files(files, path.parent, folder, elsewhere=(".",))
+        groups = fill_groups(cells, paths)
     labels = np.empty(len(classes), dtype=object)
     labels[:] = classes
     names = np.where(np.array(files) == "", "An empty cell", paths)
