@@ -4,7 +4,6 @@ import io
 import json
 import os
 import shutil
-from json import JSONDecodeError
 from pathlib import Path
 from uuid import uuid4
 
@@ -164,7 +163,7 @@ class Store:
         """
         try:
             record = json.loads((self.folder / name / _SUMMARY).read_text("utf-8"))
-        except (FileNotFoundError, JSONDecodeError):  # cut off when the power was
+        except (FileNotFoundError, ValueError):  # cut off when the power was, even in a letter
             return None
         for key, value in record.items():
             if key in _LISTS:
