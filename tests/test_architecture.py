@@ -11,7 +11,7 @@ import imbemotion
 
 ROOT = Path(imbemotion.__file__).parent
 FLOORS = [
-    {"_validation", "_draws"},
+    {"_validation", "_draws", "_files"},
     {"_targets", "augmentation", "networks", "losses"},
     {"images", "_training"},
     {"loading", "splitting", "net"},

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbemotion import write_report
+from imbemotion import _files, write_report
 from imbemotion.comparison import Comparison
-from imbemotion.report import _page, _pictures
+from imbemotion.report import _pictures
 from imbemotion.report._sentences import describe_progress, find_answer
 
 COUNTS = {"<b>$x$": 12, "NA": 120, "joy": 60}
@@ -328,7 +328,7 @@ def test_a_page_is_replaced_whole_or_not_at_all(run, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(_page.os, "replace", fail)
+    monkeypatch.setattr(_files.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_report(run)
     assert path.read_bytes() == before

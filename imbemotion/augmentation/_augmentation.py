@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from imbemotion._files import write_whole
 from imbemotion._validation import (
     Interval,
     StrOptions,
@@ -304,7 +305,7 @@ class Augmentation(BaseEstimator):
         """
         text = json.dumps(self.get_params(), indent=2, default=np.generic.item)
         if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            write_whole(path, f"{text}\n".encode())
         return text
 
     @classmethod

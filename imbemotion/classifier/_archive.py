@@ -2,65 +2,19 @@
 
 import hashlib
 import json
-import os
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from imbemotion import __version__
+from imbemotion._files import replacing
 
-__all__ = ["damaged", "read_archive", "replacing", "write_archive"]
+__all__ = ["damaged", "read_archive", "write_archive"]
 
 _FORMAT = "imbemotion.CNNClassifier"
 _VERSION = 1
-
-
-@contextmanager
-def replacing(path):
-    """Write a file, and what belongs to it, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Yields
-    ------
-    building : Path
-        Of the same name, in a folder beside it. Everything in there takes its place when
-        the block ends well.
-
-    Raises
-    ------
-    FileNotFoundError
-        If its folder is missing.
-
-    IsADirectoryError
-        If it is a folder itself.
-    """
-    path = _check_place(path)
-    with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        building = Path(folder) / path.name
-        building.touch()
-        mode = building.stat().st_mode  # as the user wants new files; safetensors does not ask
-        yield building
-        # what belongs to it is called NAME.data, and has to be there first
-        for file in sorted(Path(folder).iterdir(), reverse=True):
-            file.chmod(mode)
-            os.replace(file, path.parent / file.name)
-
-
-def _check_place(path):
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to save in. Make it before.")
-    if path.is_dir():
-        raise IsADirectoryError(f"The path must be that of a file, got the folder {path}.")
-    return path
 
 
 def write_archive(path, tensors, content):

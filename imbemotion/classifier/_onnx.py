@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import torch
 
 from imbemotion import __version__
-from imbemotion.classifier._archive import replacing
+from imbemotion._files import replacing
 from imbemotion.net import _probabilities as probabilities_of
 
 __all__ = ["write_onnx"]

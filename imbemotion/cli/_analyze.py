@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from imbemotion._files import replacing, write_whole
 from imbemotion.cli._app import app
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console, print_list
 from imbemotion.cli._options import (
@@ -75,7 +76,7 @@ def analyze(
         sources = name_sources(source, additional)
         text = _as_json(sources, distribution, advice)
         if out is not None:
-            out.write_text(text + "\n", "utf-8")
+            write_whole(out, f"{text}\n".encode())
         if plot is not None:
             _draw(data.target, distribution["missing"], plot)
         if as_json:
@@ -114,4 +115,5 @@ def _draw(y, missing, path):
 
     classes = [label for label, _ in Counter(y.tolist()).most_common()]
     display = ClassDistributionDisplay.from_labels(y, labels=[*classes, *missing])
-    display.figure_.savefig(path, bbox_inches="tight")
+    with replacing(path) as building:
+        display.figure_.savefig(building, bbox_inches="tight")

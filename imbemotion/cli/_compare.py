@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from imbemotion._files import write_whole
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
@@ -257,7 +258,7 @@ def _written_beside(config, out):
         yield
     except ValueError:  # the folder is that of another comparison
         if before is not None:
-            path.write_bytes(before)
+            write_whole(path, before)
         raise
 
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +9,7 @@ from uuid import uuid4
 import numpy as np
 from filelock import FileLock, Timeout
 
+from imbemotion._files import write_whole
 from imbemotion._validation import shorten
 from imbemotion.comparison._artifacts import to_json
 from imbemotion.comparison._folds import Fold
@@ -72,13 +72,13 @@ class Store:
         with FileLock(self._locks / "settings.lock"):
             before = self.read_settings()
             if before is None:
-                _replace(self.folder / _FOLDS, _pack(folds))
+                write_whole(self.folder / _FOLDS, _pack(folds))
             else:
                 now = json.loads(to_json(settings))
                 _keep_folders(before["strategies"], now["strategies"])
                 _check_same(self.folder, before, now)
                 settings = {**before, "strategies": before["strategies"] | now["strategies"]}
-            _replace(self.folder / _SETTINGS, to_json(settings))
+            write_whole(self.folder / _SETTINGS, to_json(settings))
             return self.read_settings(), _unpack(self.folder / _FOLDS)
 
     def read_settings(self):
@@ -201,17 +201,7 @@ class Store:
         content : bytes
             What it holds.
         """
-        _replace(self.folder / name, content)
-
-
-def _replace(path, content):
-    """Write a file so that it is there whole or as it was."""
-    fresh = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
+        write_whole(self.folder / name, content)
 
 
 def _pack(folds):

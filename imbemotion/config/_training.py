@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from imbemotion._files import write_whole
 from imbemotion.comparison._artifacts import to_json, to_png
 from imbemotion.comparison._fitting import Data, Job, Settings, fit_tracked, keep, new_record
 from imbemotion.comparison._folds import Fold, seeded
@@ -136,7 +137,7 @@ def train_model(config, data, folder, on_epoch=None):
     for name, content in files.items():
         path = folder / _VALIDATION.get(name, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_whole(path, content)
     return Trained(classifier, record, settings.classes)
 
 

@@ -4,6 +4,7 @@ import textwrap
 
 import yaml
 
+from imbemotion._files import write_whole
 from imbemotion.config._schema import SCHEMA, SECTIONS, TOP
 
 __all__ = ["example_config", "write_config"]
@@ -66,4 +67,4 @@ def write_config(config, path):
         The file; it is replaced.
     """
     kept = {name: value for name, value in config.items() if value is not None}
-    path.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), "utf-8")
+    write_whole(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True).encode())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imbemotion._files import replacing
 from imbemotion.images._blocks import blocks_of
 from imbemotion.images._manifest import MANIFEST, write_manifest
 
@@ -76,15 +77,8 @@ def write_array(images, path):
         raise ValueError("There is no image to write, got an array without rows.")
     if path.suffix != ".npy":
         raise ValueError(f"The file must end in .npy, got {str(path)!r}.")
-    handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "r+b") as file:
-            _fill(file, images)
-        os.chmod(building, 0o644)
-        os.replace(building, path)
-    except BaseException:
-        os.unlink(building)
-        raise
+    with replacing(path) as building, building.open("wb") as file:
+        _fill(file, images)
     return np.load(path, mmap_mode="r")
 
 

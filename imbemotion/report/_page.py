@@ -1,12 +1,11 @@
 """From the folder of a comparison to one page."""
 
-import os
 from importlib.resources import files
 from pathlib import Path
-from uuid import uuid4
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from imbemotion._files import write_whole
 from imbemotion.report._content import collect
 from imbemotion.report._folder import RunFolder
 
@@ -38,7 +37,10 @@ def write_report(folder, path=None):
     Raises
     ------
     FileNotFoundError
-        If the folder holds no comparison.
+        If the folder holds no comparison, or the page's own is missing.
+
+    IsADirectoryError
+        If the page is to take the place of a folder.
 
     See Also
     --------
@@ -54,7 +56,7 @@ def write_report(folder, path=None):
     run = RunFolder(Path(folder))
     path = run.folder / "report.html" if path is None else Path(path)
     page = _environment().get_template("page.html").render(css=_read("page.css"), **collect(run))
-    _replace(path, page.encode("utf-8"))
+    write_whole(path, page.encode("utf-8"))
     return path
 
 
@@ -71,13 +73,3 @@ def _environment():
 
 def _read(name):
     return files("imbemotion.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _replace(path, content):
-    """Write a file so that it is there whole or as it was."""
-    fresh = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -1,10 +1,9 @@
 """Split files: written whole, read for the same data only."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from imbemotion._files import write_whole
 from imbemotion._validation import shorten
 from imbemotion.splitting._fingerprint import count_labels, digest_data, digest_labels
 
@@ -27,15 +26,7 @@ def write_split(path, content):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format": _FORMAT, **content}, ensure_ascii=False) + "\n"
-    handle, building = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(building, 0o644)
-        os.replace(building, path)
-    except BaseException:
-        os.unlink(building)
-        raise
+    write_whole(path, text.encode())
 
 
 def read_split(path, parts):
