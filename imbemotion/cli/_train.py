@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -223,12 +224,13 @@ def train_and_show(config, *, force=False, as_json=False):
     from imbemotion.config import build_pipeline, check_unused, load_data, train_model
 
     build_pipeline(config)  # what makes no sense is said before anything is loaded
-    folder = _choose_folder(config)
-    check_unused(folder, force)
+    if config["out"] is not None:
+        check_unused(Path(config["out"]), force)
     data = load_data(config)
     console = make_console(stderr=as_json)
     show_data(config["data"]["source"], data.X, data.y, data.groups, console)
-    with watched_epochs(config["training"]["max_epochs"]) as (on_epoch, stopped):
+    watched = watched_epochs(config["training"]["max_epochs"])
+    with _folder_for(config) as folder, watched as (on_epoch, stopped):
         trained = train_model(config, data, folder, on_epoch)
     if as_json:
         typer.echo(json.dumps(_figures(trained, folder)))
@@ -242,15 +244,31 @@ def train_and_show(config, *, force=False, as_json=False):
         raise typer.Exit(130)
 
 
-def _choose_folder(config):
-    """Give the folder that is named, or a new one that is called after the settings."""
+@contextmanager
+def _folder_for(config):
+    """Give the folder that is named, or a new one; a training that fails leaves no empty one."""
     from imbemotion.config import name_of_run
 
     if config["out"] is not None:
-        return Path(config["out"])
-    name = name_of_run(config)
-    names = (name if number == 1 else f"{name}_{number}" for number in count(1))
-    return next(path for path in (Path("runs", name) for name in names) if not path.exists())
+        yield Path(config["out"])
+        return
+    folder = _claim_folder(name_of_run(config))
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # something was written there already
+            folder.rmdir()
+        raise
+
+
+def _claim_folder(name):
+    """Make a folder that is called after the settings, and that no other training has."""
+    Path("runs").mkdir(exist_ok=True)
+    for number in count(1):
+        folder = Path("runs", name if number == 1 else f"{name}_{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 def _show(trained, folder):
