@@ -3,15 +3,54 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+import typer
+import yaml
 from typer.testing import CliRunner
 
+from imbemotion import make_faces
 from imbemotion.cli import app
+from imbemotion.cli._console import errors_in_one_sentence
 from imbemotion.cli._train import _folder_for
 from imbemotion.config import resolve_config
 
 
 def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X, y = make_faces({"happy": 12, "sad": 8}, size=8, random_state=0)
+    np.savez("faces.npz", images=X, labels=y)
+    return "faces.npz"
+
+
+def test_a_loss_that_is_no_number_is_said_in_a_sentence(archive):
+    settings = {
+        "data": {"source": archive, "size": 8},
+        "model": {"name": "small_cnn"},
+        "training": {"lr": 1e30, "optimizer": "sgd", "max_epochs": 3},
+    }
+    Path("hot.yaml").write_text(yaml.safe_dump(settings))
+    result = run("run", "hot.yaml")
+    assert result.exit_code == 1
+    assert "Lower the learning rate" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "Error: The memory is too small. Take fewer"),
+        (MemoryError("Unable to allocate 9 GiB"), "too small: Unable to allocate 9 GiB. Take"),
+        (OverflowError("int too large"), "Error: int too large"),
+    ],
+)
+def test_a_machine_that_is_too_small_is_a_sentence(error, sentence, capsys):
+    with pytest.raises(typer.Exit), errors_in_one_sentence(debug=False):
+        raise error
+    assert sentence in capsys.readouterr().err
 
 
 def test_trainings_that_start_together_have_folders_of_their_own(tmp_path, monkeypatch):
@@ -21,11 +60,9 @@ def test_trainings_that_start_together_have_folders_of_their_own(tmp_path, monke
     assert [first.name + "_2", "runs"] == [second.name, second.parent.name]
 
 
-def test_a_training_that_fails_leaves_no_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    np.savez("faces.npz", images=np.zeros((20, 8, 8), np.uint8), labels=["joy", "fear"] * 10)
+def test_a_training_that_fails_leaves_no_empty_folder(archive):
     words = ["--model", "small_cnn", "--size", 8]
-    assert run("train", "faces.npz", *words, "--device", "nowhere").exit_code == 1
+    assert run("train", archive, *words, "--device", "nowhere").exit_code == 1
     assert list(Path("runs").iterdir()) == []
-    assert run("train", "faces.npz", *words, "--epochs", 1).exit_code == 0
+    assert run("train", archive, *words, "--epochs", 1).exit_code == 0
     assert len(list(Path("runs").iterdir())) == 1

@@ -21,6 +21,9 @@ __all__ = [
 ]
 
 _LINES = 6  # how much of a list in an error is shown
+_ERRORS = (  # of data, settings and machines; what else is raised is a mistake of ours
+    ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError,
+)  # fmt: skip
 
 
 def make_console(stderr=False):
@@ -120,7 +123,7 @@ def errors_in_one_sentence(debug):
         except KeyboardInterrupt:
             console.print("Stopped.", style="yellow")
             raise typer.Exit(130) from None
-        except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+        except _ERRORS as error:
             if debug or isinstance(error, typer.Exit):
                 raise
             console.print(f"Error: {_say(error)}", style="red", markup=False, soft_wrap=True)
@@ -131,6 +134,9 @@ def _say(error):
     """Say an error in words; of a long list in it, only the beginning."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}. Name another path, or change its permissions."
+    if isinstance(error, MemoryError):
+        reason = f": {error}" if str(error) else ""
+        return f"The memory is too small{reason}. Take fewer or smaller images."
     if isinstance(error, UnicodeEncodeError):
         part = error.object[max(0, error.start - 30) : error.end + 10]
         return f"A name must be text in UTF-8, got {part!r}. Rename the file or folder."
