@@ -190,5 +190,15 @@ def test_labels_that_are_expected_are_checked_in_any_case(pool):
     path = write(pool, table(label=["HAPPY", "happy ", "Sad", "Very  sad"]))
     data = load_table(path, labels=["Happy", "SAD", "very sad"], load_content=False)
     assert data.target.tolist() == LABELS
-    with pytest.raises(ValueError, match="Unknown label: 'very sad'"):
-        load_table(path, labels=["happy", "sad"])
+    with pytest.raises(ValueError, match=r"Unknown label: 'very sad' .*Expected 'happy', 'sad'"):
+        load_table(path, labels=np.array(["happy", "sad"]))
+
+
+def test_numbers_are_expected_by_their_names_too(pool):
+    path = write(pool, table(label=[0, 1, 1, 0]))
+    for labels in ([0, 1], ["0", "1"], ["1", 0]):
+        assert load_table(path, labels=labels, load_content=False).target.tolist() == [0, 1, 1, 0]
+    with pytest.raises(ValueError, match=r"Unknown label: 1 .images: 2.\. Expected 0, 'one'"):
+        load_table(path, labels=["0", "one"])
+    with pytest.warns(DataWarning, match="No image has the expected label 2"):
+        load_table(path, labels=["0", "1", "2"], load_content=False)

@@ -48,7 +48,8 @@ def check_expected(labels, clean=lambda label: label):
         return None
     if isinstance(labels, str) or not hasattr(labels, "__len__") or len(labels) == 0:
         raise TypeError(f"labels must be a list of class names, got {labels!r}.")
-    return [clean(label) if isinstance(label, str) else label for label in labels]
+    names = labels.tolist() if hasattr(labels, "tolist") else labels
+    return [clean(name) if isinstance(name, str) else name for name in names]
 
 
 def warn(message):
@@ -107,18 +108,25 @@ def _in_words(skipped):
 
 def _check_known(listing, expected, errors):
     """Refuse or leave out labels that are not expected."""
-    unknown = ~np.isin(listing.labels, expected)
+    classes, places = np.unique(listing.labels, return_inverse=True)
+    unknown = np.array([label not in expected for label in classes.tolist()])[places]
     if unknown.any() and errors == "raise":
         counts = Counter(listing.labels[unknown].tolist())
         found = [f"{label!r} (images: {n})" for label, n in counts.most_common()]
         raise ValueError(
-            f"Unknown label: {shorten(found)}. Expected {shorten(expected, 99)}. "
+            f"Unknown label: {shorten(found)}. Expected {shorten(map(repr, expected), 99)}. "
             "Correct them, or leave these images out by errors='skip'."
         )
     rows = np.flatnonzero(unknown).tolist()
     return leave_out(
         listing, {row: f"has the unknown label {listing.labels[row]!s}" for row in rows}
     )
+
+
+def _as_written(expected, labels):
+    """Give expected names as the data hold them: the number 1 for "1", as of a command line."""
+    known = {str(label): label for label in np.unique(labels).tolist()}
+    return [known.get(str(name), name) for name in expected]
 
 
 def make_bunch(
@@ -160,6 +168,7 @@ def make_bunch(
         What the loaders return.
     """
     if labels is not None:
+        labels = _as_written(labels, listing.labels)
         listing = _check_known(listing, labels, errors)
     if load_content:
         data, failures = read(listing.images, errors=errors, **loading)
