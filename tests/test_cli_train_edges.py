@@ -1,18 +1,20 @@
 """Training and predicting where something goes wrong, or lies in the way."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
-from imbemotion import make_faces
+from imbemotion import CNNClassifier, ImageArray, make_faces
 from imbemotion.cli import app
 from imbemotion.cli._console import errors_in_one_sentence
 from imbemotion.cli._train import _folder_for
-from imbemotion.config import resolve_config
+from imbemotion.config import example_config, resolve_config
 
 
 def run(*words):
@@ -51,6 +53,34 @@ def test_a_machine_that_is_too_small_is_a_sentence(error, sentence, capsys):
     with pytest.raises(typer.Exit), errors_in_one_sentence(debug=False):
         raise error
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [example_config(), "name: of another program\n", "- no settings"])
+def test_settings_that_are_no_training_s_are_not_believed(text, archive):
+    with np.load(archive) as faces:
+        X, y = faces["images"], faces["labels"]
+    CNNClassifier(module="small_cnn", max_epochs=1).fit(X, y).save("model.safetensors")
+    ImageArray(X).save("pictures")
+    alone = run("predict", "model.safetensors", "pictures")
+    assert alone.exit_code == 0, alone.output
+    Path("config.yaml").write_text(text)
+    assert run("predict", "model.safetensors", "pictures").stdout == alone.stdout
+
+
+def test_images_are_brought_to_their_size_as_in_training(archive):
+    settings = {
+        "data": {"source": archive, "size": 8, "resize": "pad"},
+        "model": {"name": "small_cnn"},
+        "training": {"max_epochs": 1},
+        "out": "out",
+    }
+    Path("settings.yaml").write_text(yaml.safe_dump(settings))
+    assert run("run", "settings.yaml").exit_code == 0
+    Image.fromarray(np.full((8, 24), 200, np.uint8)).save("wide.png")
+    padded = run("predict", "out", "wide.png", "--json").stdout
+    Path("out/split_indices.json").unlink()
+    stretched = run("predict", "out", "wide.png", "--json").stdout
+    assert json.loads(padded)["probabilities"] != json.loads(stretched)["probabilities"]
 
 
 def test_trainings_that_start_together_have_folders_of_their_own(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from imbemotion._validation import shorten
 from imbemotion.config._reading import read_config, resolve_config
-from imbemotion.config._training import CONFIG, MODEL
+from imbemotion.config._training import CONFIG, MODEL, SPLIT
 from imbemotion.datasets._folder import files_in, picture_suffixes
 from imbemotion.datasets._midi import MIDI_SUFFIXES
 from imbemotion.loading import load_images
@@ -48,10 +48,9 @@ def predict_images(model, paths, errors="raise"):
     """
     from imbemotion.classifier import CNNClassifier
 
-    file, settings = _find_model(Path(model))
+    file = _find_model(Path(model))
     classifier = CNNClassifier.load(file)
-    if settings is None:
-        settings = _shape_of(classifier)
+    settings = _way_of_loading(file, classifier.image_shape_)
     files = find_files(paths)
     images, failures = _read([str(file) for file in files], errors, settings)
     left_out = {row for row, _, _ in failures}
@@ -72,32 +71,30 @@ def predict_images(model, paths, errors="raise"):
 def _read(files, errors, settings):
     """Read images, or rolls where the first file is MIDI; give them and what can't be read."""
     if Path(files[0]).suffix.lower() in MIDI_SUFFIXES:
-        return load_rolls(files, errors=errors, **(settings["roll"] or {}))
+        return load_rolls(files, errors=errors, **settings["roll"])
     pictures = {name: settings[name] for name in ("size", "mode", "resize")}
     return load_images(files, errors=errors, **pictures)
 
 
 def _find_model(path):
-    """Give the file of a model, and how its images were loaded if that is known."""
+    """Give the file of a model, which may be named by its folder."""
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
             f"There is no model {file}. Name what `imbemotion train` wrote: its folder, or the "
             f"{MODEL} in it."
         )
-    beside = file.with_name(CONFIG)
-    if not beside.is_file():
-        return file, None
-    data = read_config(beside)["data"]
-    return file, {name: data[name] for name in ("size", "mode", "resize", "roll")}
+    return file
 
 
-def _shape_of(classifier):
-    """Give height, width and mode of the images that a classifier was trained on."""
-    height, width, *channels = classifier.image_shape_
-    data = resolve_config({})["data"]
+def _way_of_loading(file, image_shape):
+    """Say how images come to the shape that a model takes, by the settings of its training."""
+    height, width, *channels = image_shape
+    settings = file.with_name(CONFIG)
+    is_ours = settings.is_file() and file.with_name(SPLIT).is_file()  # many a config.yaml is not
+    data = (read_config(settings) if is_ours else resolve_config({}))["data"]
     mode = "rgb" if channels and channels[0] == 3 else "gray"
-    roll = {"height": height, "width": width}
+    roll = (data["roll"] or {}) | {"height": height, "width": width}
     return {"size": (height, width), "mode": mode, "resize": data["resize"], "roll": roll}
 
 

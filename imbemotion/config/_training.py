@@ -16,14 +16,12 @@ from imbemotion.config._splitting import make_split, rows_of_parts
 from imbemotion.config._writing import write_config
 from imbemotion.plots import TrainingCurveDisplay
 
-__all__ = ["CONFIG", "MODEL", "Trained", "check_unused", "train_model"]
+__all__ = ["CONFIG", "MODEL", "SPLIT", "Trained", "check_unused", "train_model"]
 
-MODEL, CONFIG = "model.safetensors", "config.yaml"
-_SPLIT, _SUMMARY, _CURVES = (
-    "split_indices.json", "experiment_summary.json", "training_curves.png",
-)  # fmt: skip
+MODEL, CONFIG, SPLIT = "model.safetensors", "config.yaml", "split_indices.json"
+_SUMMARY, _CURVES = "experiment_summary.json", "training_curves.png"
 _FILES = (
-    CONFIG, MODEL, _SPLIT, _SUMMARY, _CURVES, "augmented.png", "balancing_analysis.json",
+    CONFIG, MODEL, SPLIT, _SUMMARY, _CURVES, "augmented.png", "balancing_analysis.json",
     "best_model.pth", "class_mapping.json", "code_snapshot", "confidence_analysis.csv",
     "confidence_distribution.png", "config.json", "confusion_matrix.png",
     "dataset_statistics.json", "history.csv", "predictions.csv", "test_metrics.csv",
@@ -126,7 +124,7 @@ def train_model(config, data, folder, on_epoch=None):
     fitted, found = fit_tracked(_told(pipeline, on_epoch), settings, images, job)
     _clear(folder)  # only now: a training that fails takes nothing away
     write_config(config, folder / CONFIG)
-    split.save(folder / _SPLIT, X=data.filenames)
+    split.save(folder / SPLIT, X=data.filenames)
     classifier = fitted.model["cnn"].set_params(callbacks=None)
     classifier.save(folder / MODEL)
     record = new_record(job) | found | {"leaks": leaks}
