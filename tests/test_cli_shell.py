@@ -91,6 +91,8 @@ def test_the_list_of_commands_is_whole_and_fits_80_columns():
         (["init", "{tmp}/none/c.yaml"], 1, "the folder {tmp}/none does not exist"),
         (["init", "{tmp}"], 2, "is a folder; name a file"),
         (["predict", "{tmp}", "{tmp}", "--out", "{tmp}"], 2, "is a folder; name a file"),
+        (["report", "{tmp}", "--out", "{tmp}"], 2, "is a folder; name a file"),
+        (["report", "{tmp}", "--out", "{tmp}/none/x"], 1, "the folder {tmp}/none does not exist"),
         (["compare", "faces", "--strategies", "focl"], 1, "focl. Did you mean focal?"),
         (["train", "faces", "--out", "{tmp}/few.csv"], 1, "few.csv is a file"),
     ],

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from imbemotion.cli._app import app
-from imbemotion.cli._console import errors_in_one_sentence, make_console
+from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
 from imbemotion.cli._options import Debug
 
 __all__ = ["report"]
@@ -28,4 +28,5 @@ def report(
     from imbemotion.report import write_report
 
     with errors_in_one_sentence(debug):
+        check_out(out)
         make_console().print(f"Written: {write_report(folder, out)}", markup=False)
