@@ -94,6 +94,9 @@ def test_the_list_of_commands_is_whole_and_fits_80_columns():
         (["report", "{tmp}", "--out", "{tmp}"], 2, "is a folder; name a file"),
         (["report", "{tmp}", "--out", "{tmp}/none/x"], 1, "the folder {tmp}/none does not exist"),
         (["compare", "faces", "--strategies", "focl"], 1, "focl. Did you mean focal?"),
+        (["compare", "faces", "--strategies", ","], 2, "name at least one strategy"),
+        (["demo", "--jobs", "0"], 2, "0 is no number of fits"),
+        (["compare", "faces", "--jobs", "0"], 2, "0 is no number of fits"),
         (["train", "faces", "--out", "{tmp}/few.csv"], 1, "few.csv is a file"),
     ],
 )

@@ -55,6 +55,14 @@ def test_a_machine_that_is_too_small_is_a_sentence(error, sentence, capsys):
     assert sentence in capsys.readouterr().err
 
 
+def test_a_comparison_of_no_strategies_is_refused_before_anything_is_loaded(tmp_path):
+    path = tmp_path / "compare.yaml"
+    path.write_text("data: {source: nowhere}\ncomparison: {strategies: []}")
+    result = run("run", path)
+    assert result.exit_code == 1
+    assert "comparison.strategies must name at least one strategy" in result.stderr
+
+
 @pytest.mark.parametrize("text", [example_config(), "name: of another program\n", "- no settings"])
 def test_settings_that_are_no_training_s_are_not_believed(text, archive):
     with np.load(archive) as faces:

@@ -127,6 +127,7 @@ def test_weighted_balancing_is_drawing_by_weight(read):
         ("balancing: {sampling_from: 0.5}", "sampling_from has no effect .*batch_sampling"),
         ("loss: {weight_from: 0.5}", "loss.weight_from has no effect .*loss.class_weight"),
         ("augmentation: {preset: strong}", "augmentation.preset has no effect .*every_epoch"),
+        ("comparison: {jobs: 0}", "comparison.jobs must be an int .*Got 0"),
         ("augmentation: {parameters: {rotation: 9}}", "augmentation.parameters has no effect"),
         ("{balancing: {strategy: hybrid}, comparison: {}}", "strategy has .*comparison.strateg"),
         ("{data: {dataset_path: a}, comparison: {}}", "strategy has .*balance_emotions: false"),

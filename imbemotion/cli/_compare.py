@@ -62,6 +62,12 @@ def _complete(incomplete: str):
     return [f"{before}{comma}{name}" for name in strategy_names() if name.startswith(last)]
 
 
+def _check_jobs(jobs: int):
+    if jobs == 0:
+        raise typer.BadParameter("0 is no number of fits; -1 uses every core.")
+    return jobs
+
+
 Strategies = Annotated[
     str | None,
     typer.Option(
@@ -78,7 +84,10 @@ Strategies = Annotated[
 Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Repeats of everything with other seeds.")]
 Jobs = Annotated[
-    int, typer.Option(help="Fits at a time, which share the cores; -1 uses every core.")
+    int,
+    typer.Option(
+        callback=_check_jobs, help="Fits at a time, which share the cores; -1 uses every core."
+    ),
 ]
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler whose workers do the fits.")
@@ -197,7 +206,12 @@ def demo(
 
 
 def _listed(strategies):
-    return ["usual"] if strategies is None else split_names(strategies)
+    if strategies is None:
+        return ["usual"]
+    names = split_names(strategies)
+    if not names:
+        raise typer.BadParameter("name at least one strategy.", param_hint="--strategies")
+    return names
 
 
 def _command():
@@ -220,6 +234,8 @@ def compare_and_show(config, data=None):
 
     comparison, track = config["comparison"], config["tracking"]["tool"]
     out = None if config["out"] is None else Path(config["out"])
+    if not comparison["strategies"]:
+        raise ValueError("comparison.strategies must name at least one strategy, got [].")
     chosen = named_strategies(comparison["strategies"], build_policy(config))
     pipeline = build_pipeline(config)
     _check_out(out, track)

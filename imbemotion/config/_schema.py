@@ -23,6 +23,7 @@ _SHARE = Interval(Real, 0, 1, closed="left")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _TEXT = (str, None)
+_JOBS = (_WHOLE, Interval(Integral, None, -1, closed="right"))
 
 
 def _one_of(*names):
@@ -143,7 +144,7 @@ SCHEMA = {
         "strategies": Key(["usual"], (list,), "Names and sets; the first is the baseline."),
         "folds": Key(5, (Interval(Integral, 2, None, closed="left"),), "Test folds."),
         "repeats": Key(1, (_WHOLE,), "Repeats with other folds and seeds."),
-        "jobs": Key(-1, (Integral,), "Fits at a time; -1 uses every core."),
+        "jobs": Key(-1, _JOBS, "Fits at a time; -1 uses every core."),
         "scheduler": Key(None, _TEXT, "Address of a Dask scheduler whose workers do the fits."),
         "test": Key(None, _TEXT, "A source that every model is scored on as well."),
     },
