@@ -123,7 +123,7 @@ def metrics_table(record, classes):
 
 
 def conclusion(summary):
-    """Say in up to three sentences what can be told apart.
+    """Say in up to three sentences what can be told apart; nothing where nothing was judged.
 
     Parameters
     ----------
@@ -135,6 +135,8 @@ def conclusion(summary):
     text : str
         A line each.
     """
+    if not summary["verdict"].isin(_JUDGED).any():
+        return ""
     baseline = summary.index[0]
     better, worse, same = (
         shorten(summary.index[summary["verdict"] == verdict]) for verdict in _JUDGED
