@@ -146,6 +146,7 @@ def test_mistakes_are_said_in_one_sentence(read, text, message):
         "{augmentation: {preset: leaf}, comparison: {}}",
         "training: {patience: 2, validation_fraction: 0.2}",
         "{loss: {weight_from: 0.5}, comparison: {}}",
+        "loss: {weight_from: 0.5, parameters: {weight: [1, 2]}}",
         "training: {preset: s0}",
     ],
 )

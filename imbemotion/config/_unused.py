@@ -58,7 +58,9 @@ def _unused(config):
             "sampling_from",
             ("without balancing.batch_sampling no classes are drawn by share. Set it"),
         )
-    if config["loss"]["class_weight"] is None and not compares:
+    loss = config["loss"]
+    weighted = loss["class_weight"] is not None or "weight" in loss["parameters"]
+    if not (compares or weighted):
         yield "loss", "weight_from", "without loss.class_weight there are no weights. Set it"
     if config["training"]["validation_fraction"] is None:
         yield (
