@@ -115,6 +115,9 @@ def test_an_export_that_can_not_be_is_one_clear_sentence(faces, tmp_path, model,
         model.to_onnx(tmp_path / "absent" / "model.onnx")
     with pytest.raises(NotFittedError, match="not fitted"):
         quick().to_onnx(tmp_path / "model.onnx")
+    bogus = pickle.loads(pickle.dumps(model)).set_params(test_time_augmentation="bogus")
+    with pytest.raises(ValueError, match=r"^test_time_augmentation must be one of .* 'bogus'"):
+        bogus.to_onnx(tmp_path / "model.onnx")
     branching = quick(module=Branching).fit(*faces)
     with pytest.raises(ValueError, match=r"do not depend on the pixels.* got Branching: Could"):
         branching.to_onnx(tmp_path / "model.onnx")

@@ -281,6 +281,12 @@ def test_flipped_predictions_are_the_mean_of_both(faces):
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, atol=1e-12)
 
 
+def test_views_that_are_none_are_refused_after_the_fit_too(faces):
+    model = quick().fit(*faces).set_params(test_time_augmentation="bogus")
+    with pytest.raises(ValueError, match=r"one of .'flip', 'flip_zoom'. or None, got 'bogus'"):
+        model.predict(faces[0])
+
+
 def test_enlarged_crops_are_averaged_too(faces):
     X = torch.from_numpy(np.repeat(faces[0][:3, :, :, None], 3, axis=3))
     shown = list(views(X, "flip_zoom"))

@@ -16,7 +16,7 @@ from imbemotion._training._progress import ProgressBar
 from imbemotion._training._scaling import input_scale
 from imbemotion._training._stopping import scoring, stopping
 from imbemotion._training._telling import Epochs
-from imbemotion._training._views import views
+from imbemotion._training._views import check_views, views
 
 __all__ = [
     "BalancedRows",
@@ -29,6 +29,7 @@ __all__ = [
     "Unfreezing",
     "WeightAveraging",
     "check_settings",
+    "check_views",
     "collate",
     "epoch_shares",
     "first_epoch",

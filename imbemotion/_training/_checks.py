@@ -2,7 +2,7 @@
 
 import torch
 
-from imbemotion._training._views import VIEWS
+from imbemotion._training._views import check_views
 
 __all__ = ["check_settings", "is_sound", "overflow"]
 
@@ -24,11 +24,7 @@ def check_settings(net):
     """
     if net.precision not in _PRECISIONS:
         raise ValueError(f"precision must be one of {_PRECISIONS}, got {net.precision!r}.")
-    if net.test_time_augmentation not in (None, *VIEWS):
-        raise ValueError(
-            f"test_time_augmentation must be one of {[*VIEWS]} or None, "
-            f"got {net.test_time_augmentation!r}."
-        )
+    check_views(net.test_time_augmentation)
     if net.label_smoothing and net.class_shares is None:
         raise ValueError(
             f"label_smoothing={net.label_smoothing} needs class_shares, got None. Give the "

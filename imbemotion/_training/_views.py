@@ -2,10 +2,29 @@
 
 from torch.nn import functional
 
-__all__ = ["VIEWS", "views"]
+__all__ = ["VIEWS", "check_views", "views"]
 
 _ZOOMS = (0, 1, 2, 3)  # 48ths of height and width that are cut off on every side
 VIEWS = {"flip": _ZOOMS[:1], "flip_zoom": _ZOOMS}
+
+
+def check_views(kind):
+    """Refuse what names no views; None stands for none.
+
+    Parameters
+    ----------
+    kind : object
+        What is to be ``"flip"``, ``"flip_zoom"`` or None.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    if kind not in (None, *VIEWS):
+        raise ValueError(
+            f"test_time_augmentation must be one of {[*VIEWS]} or None, got {kind!r}."
+        )
 
 
 def views(images, kind):
@@ -26,6 +45,7 @@ def views(images, kind):
     view : Tensor of shape (n, height, width[, channels])
         Of the dtype of the images, or float32 where they are enlarged.
     """
+    check_views(kind)  # a fitted net may be given another one
     for zoom in VIEWS[kind]:
         view = _enlarge(images, zoom / 48)
         yield view

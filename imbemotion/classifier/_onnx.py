@@ -8,6 +8,7 @@ import torch
 
 from imbemotion import __version__
 from imbemotion._files import replacing
+from imbemotion._training import check_views
 from imbemotion.net import _probabilities as probabilities_of
 
 __all__ = ["write_onnx"]
@@ -70,6 +71,7 @@ def write_onnx(classifier, path):
 
 def _on_cpu(classifier):
     """Copy the net of a classifier with a network of its own, on the CPU, for prediction."""
+    check_views(classifier.test_time_augmentation)
     net = object.__new__(type(classifier.net_))  # copy would write all of it as bytes
     vars(net).update(vars(classifier.net_))
     vars(net).update(
