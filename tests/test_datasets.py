@@ -97,7 +97,7 @@ def test_images_come_in_the_wanted_form(load, settings, shape):
 
 
 def test_unknown_labels_are_an_error(load):
-    with pytest.raises(ValueError, match=r"(?i)unknown label: '.*sad' \(images: 1\).*happy, sad"):
+    with pytest.raises(ValueError, match=r"(?i)label: '.*sad' \(images: 1\).*'happy', 'sad'"):
         load(labels=["happy", "sad"])
 
 
