@@ -46,7 +46,7 @@ def pick_device(name):
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=name)
-    except (AssertionError, RuntimeError) as error:  # the first where PyTorch lacks CUDA
+    except (AssertionError, RuntimeError) as error:  # by what PyTorch was built without
         reason = str(error).split(". ")[0].rstrip(".")
         raise ValueError(
             f"device={name!r} can't be used here: {reason}. Give 'auto', which is a GPU where "
