@@ -127,7 +127,7 @@ def fetch_facial_expressions(
         folder / _LEGEND, folder / _IMAGES, errors=errors, load_content=load_content,
         size=size, mode=mode, resize=resize, n_jobs=n_jobs,
     )  # fmt: skip
-    bunch.groups = name_groups(bunch.filenames)
+    bunch.groups = name_groups([Path(name).name for name in bunch.filenames])
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
