@@ -17,7 +17,7 @@ from imbemotion import (
     Augmentation,
     AugmentationSampler,
     CNNClassifier,
-    RandomSampler,
+    RandomResampler,
     compare_strategies,
     load_midi_folder,
 )
@@ -35,7 +35,7 @@ NETWORK = {
 ROLL = Augmentation.preset("roll")
 STRATEGIES = {
     "none": {},
-    "oversample": {"balance": RandomSampler()},
+    "oversample": {"balance": RandomResampler()},
     "augmentation": {"balance": AugmentationSampler(augmentation=ROLL)},
     "fresh_augmentation": {"cnn__augmentation": ROLL},
     "class_weight": {"cnn__class_weight": "balanced"},

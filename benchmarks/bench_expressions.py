@@ -29,7 +29,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from imbemotion import CNNClassifier, ImageLoader, macro_f1_scorer, name_groups
+from imbemotion import CNNClassifier, ImageLoader, groups_from_filenames, make_macro_f1_scorer
 
 NETWORK = {
     "loss": "logit_adjusted",
@@ -68,7 +68,7 @@ def probabilities_of_features(features, y, groups, train, test):
     search = GridSearchCV(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         GRID,
-        scoring=macro_f1_scorer(y),
+        scoring=make_macro_f1_scorer(y),
         cv=inner,
     ).fit(features[train], y[train], groups=groups[train])
     shares = np.unique(y[train], return_counts=True)[1] / len(train)
@@ -91,7 +91,7 @@ def main():
     args = parser.parse_args()
     data = np.load(args.data)
     X = ImageLoader(size=48, mode="gray").fit_transform(data["images"])
-    y, groups = np.char.lower(data["labels"]), name_groups(data["files"])
+    y, groups = np.char.lower(data["labels"]), groups_from_filenames(data["files"])
     features, classes = features_of(X, args.weights), np.unique(y)
     guessed, scores = {name: y.copy() for name in MEMBERS}, []
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=args.seed)

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from measuring import TRAINING_SIZES, peak_of, times_in_turn
 
-from imbemotion import AugmentationSampler, ImageArray, RandomSampler
+from imbemotion import AugmentationSampler, ImageArray, RandomResampler
 
 N_IMAGES = 1_000_000
 
@@ -31,7 +31,7 @@ def main():
         path = Path(folder, "images.npy")
         X = np.lib.format.open_memmap(path, "w+", dtype=np.uint8, shape=(N_IMAGES, 48, 48))
         images = ImageArray(X)
-        samplers = [RandomSampler(random_state=0), AugmentationSampler(random_state=0)]
+        samplers = [RandomResampler(random_state=0), AugmentationSampler(random_state=0)]
         runs = [lambda sampler=sampler: sampler.fit_resample(images, y) for sampler in samplers]
         seconds = np.median(times_in_turn(runs, args.rounds), axis=0)
         peaks = [peak_of(run) / 1e6 for run in runs]

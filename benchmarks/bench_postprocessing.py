@@ -28,9 +28,9 @@ from imbemotion import (
     ImageLoader,
     ImageSMOTE,
     PriorCorrectedClassifier,
-    RandomSampler,
+    RandomResampler,
     TunedOffsetClassifierCV,
-    name_groups,
+    groups_from_filenames,
 )
 
 
@@ -58,7 +58,7 @@ class Seen(ClassifierMixin, BaseEstimator):
 
 def methods(fitted):
     """Put every method around a fitted network; none of them trains it again."""
-    smote, repeat = ImageSMOTE(random_state=0), RandomSampler(random_state=0)
+    smote, repeat = ImageSMOTE(random_state=0), RandomResampler(random_state=0)
     weak = LogisticRegression(C=0.001, class_weight="balanced", max_iter=1000)
     return {
         "prior, tau=0.5": PriorCorrectedClassifier(fitted, tau=0.5),
@@ -110,7 +110,7 @@ def main():
     args = parser.parse_args()
     data = np.load(args.data)
     X = ImageLoader(size=args.size).fit_transform(data["images"])
-    y, groups = np.char.lower(data["labels"]), name_groups(data["files"])
+    y, groups = np.char.lower(data["labels"]), groups_from_filenames(data["files"])
     settings = {"max_epochs": args.epochs, "n_threads": 1, "random_state": 0}
     cnn = CNNClassifier(module=args.network, **settings)
     classes, scores, guessed = np.unique(y), {}, {}

@@ -1,4 +1,4 @@
-"""RandomSampler on an ImageArray beside imbalanced-learn's RandomOverSampler on flat rows.
+"""RandomResampler on an ImageArray beside imbalanced-learn's RandomOverSampler on flat rows.
 
 Run: python benchmarks/bench_samplers.py [DATA.npz] [--rounds 9]
 
@@ -19,14 +19,14 @@ import numpy as np
 from imblearn.over_sampling import RandomOverSampler
 from measuring import load_training, peak_of, print_table, times_in_turn
 
-from imbemotion import ImageArray, RandomSampler
+from imbemotion import ImageArray, RandomResampler
 
 
 def contestants(X, y):
     """Give the functions to time; each resamples all of X."""
     flat, lazy = X.reshape(len(X), -1), ImageArray(X)
-    ours, theirs = RandomSampler(random_state=0), RandomOverSampler(random_state=0)
-    eager = RandomSampler(random_state=0, output="array")
+    ours, theirs = RandomResampler(random_state=0), RandomOverSampler(random_state=0)
+    eager = RandomResampler(random_state=0, output="array")
     return {
         "imbalanced-learn, flat array": lambda: theirs.fit_resample(flat, y),
         "imbemotion, ImageArray": lambda: ours.fit_resample(lazy, y),

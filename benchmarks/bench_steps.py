@@ -12,7 +12,7 @@ import argparse
 import numpy as np
 from sklearn.metrics import f1_score
 
-from imbemotion import CNNClassifier, RandomSampler, make_faces
+from imbemotion import CNNClassifier, RandomResampler, make_faces
 
 COUNTS = {"happy": 400, "neutral": 300, "sad": 60, "angry": 40, "surprise": 30, "fear": 10}
 EPOCHS = 12
@@ -35,7 +35,7 @@ def main():
     scores = []
     for seed in range(args.seeds):
         X, y = make_faces(COUNTS, random_state=seed)
-        X_res, y_res = RandomSampler(random_state=seed).fit_resample(X, y)
+        X_res, y_res = RandomResampler(random_state=seed).fit_resample(X, y)
         longer = round(EPOCHS * len(X_res) / len(X))
         scores.append(
             [

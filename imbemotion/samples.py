@@ -5,11 +5,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from imbemotion._targets import STRATEGY_NAMES, resolve_targets
-from imbemotion._validation import check_random_state, shorten
-from imbemotion.analysis._labels import sample_labels
+from imbemotion._base.validation import check_random_state, shorten
+from imbemotion.analysis._distribution import sample_labels
 from imbemotion.samplers._base import choose_rows
 from imbemotion.splitting import stratified_split
+from imbemotion.targets import STRATEGY_NAMES, resolve_targets
 
 __all__ = ["WEIGHTED", "balance_samples", "check_strategy", "split_samples", "weigh"]
 
@@ -26,7 +26,7 @@ def balance_samples(samples, strategy="oversample", *, key="emotion", random_sta
 
     strategy : str, int, float, dict or callable, default="oversample"
         How many samples every class ends with, as ``sampling_strategy`` of
-        :class:`RandomSampler`: ``"oversample"`` (as many as the largest class),
+        :class:`RandomResampler`: ``"oversample"`` (as many as the largest class),
         ``"undersample"`` (the smallest), ``"hybrid"`` (the median), ``"mean"``, ``"sqrt"``,
         a number, and so on. ``"weighted"`` keeps every sample once and adds a ``"weight"`` to
         it: ``n_samples / (n_classes * class size)``, 1 on average.
@@ -53,7 +53,7 @@ def balance_samples(samples, strategy="oversample", *, key="emotion", random_sta
 
     See Also
     --------
-    RandomSampler : Draws the same rows of images, inside a pipeline.
+    RandomResampler : Draws the same rows of images, inside a pipeline.
     split_samples : Split first, and balance the training part only.
 
     Examples
@@ -75,26 +75,7 @@ def balance_samples(samples, strategy="oversample", *, key="emotion", random_sta
 
 
 def check_strategy(strategy, name):
-    """Check the name or number of a strategy; what else there may be is checked with the labels.
-
-    Parameters
-    ----------
-    strategy : object
-        As of :func:`balance_samples`.
-
-    name : str
-        What an error calls it.
-
-    Returns
-    -------
-    strategy : object
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If it is no name of a strategy, no number from 1 and no share of 1.
-    """
+    """Check the name or number of a strategy; other kinds are checked with the labels."""
     is_text, is_number = isinstance(strategy, str), isinstance(strategy, Real)
     known = {WEIGHTED, *STRATEGY_NAMES}
     is_share = is_number and not isinstance(strategy, Integral) and 0 < strategy <= 1
@@ -110,18 +91,7 @@ def check_strategy(strategy, name):
 
 
 def weigh(y):
-    """Weigh samples by the inverse of the size of their class, 1 on average.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_samples,)
-        ``n_samples / (n_classes * class size)``.
-    """
+    """Weigh samples by the inverse of the size of their class, 1 on average."""
     _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
     return (len(y) / (len(counts) * counts))[codes]
 

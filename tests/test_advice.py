@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imbemotion import CNNClassifier, RandomSampler, advise, load_npz
+from imbemotion import CNNClassifier, RandomResampler, advise, load_npz
 
 FACES = {
     "neutral": 6868, "happiness": 5696, "surprise": 368, "sadness": 268,
@@ -39,7 +39,7 @@ def test_the_strategy_follows_the_size_unless_it_ruins_the_data(counts, strategy
     if strategy == "balanced_softmax":
         CNNClassifier(loss=strategy)._validate_params()
     elif strategy != "none":
-        RandomSampler(sampling_strategy=strategy).target_counts(spread(counts))
+        RandomResampler(sampling_strategy=strategy).target_counts(spread(counts))
 
 
 def test_large_data_may_be_undersampled_by_the_rule_of_practice():

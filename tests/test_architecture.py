@@ -11,12 +11,14 @@ import imbemotion
 
 ROOT = Path(imbemotion.__file__).parent
 FLOORS = [
-    {"_validation", "_draws", "_files"},
-    {"_targets", "augmentation", "networks", "losses"},
-    {"images", "_training"},
-    {"loading", "splitting", "net"},
+    {"_base"},
+    {"targets", "augmentation", "networks", "losses"},
+    {"images", "callbacks"},
+    {"training", "loading", "leaks"},
+    {"splitting"},
     {"midi", "samplers", "classifier", "postprocessing", "analysis"},
     {"plots", "datasets", "samples"},
+    {"tracking"},
     {"comparison"},
     {"report"},
     {"config"},
@@ -25,7 +27,7 @@ FLOORS = [
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
-MAY_IMPORT_TORCH = {"networks", "losses", "net", "_training", "classifier"}
+MAY_IMPORT_TORCH = {"networks", "losses", "callbacks", "training", "classifier"}
 
 
 def room_of(path):
@@ -87,9 +89,9 @@ def test_every_public_name_can_be_imported():
 def test_imports_and_samplers_leave_torch_unloaded():
     code = """
 import sys, numpy as np, imbemotion
-from imbemotion import ImageLoader, RandomSampler, load_image_folder, make_faces
+from imbemotion import ImageLoader, RandomResampler, load_image_folder, make_faces
 X, y = make_faces({"happy": 4, "sad": 2}, size=8, random_state=0)
-RandomSampler(random_state=0).fit_resample(X, y)
+RandomResampler(random_state=0).fit_resample(X, y)
 import imbemotion.cli
 heavy = {"torch", "torchvision", "skorch", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from imbemotion import CNNClassifier, make_faces
 from imbemotion.classifier import _archive, _rebuilding
-from imbemotion.classifier._plain import decode, encode
+from imbemotion.classifier._archive import decode, encode
 
 
 @pytest.fixture(scope="module")

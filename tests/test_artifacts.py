@@ -12,11 +12,11 @@ from sklearn.dummy import DummyClassifier
 from imbemotion import (
     AugmentationSampler,
     FlattenSampler,
-    RandomSampler,
+    RandomResampler,
 )
-from imbemotion.comparison._fitting import Data, Job, Settings, fit_fold
+from imbemotion.comparison._artifacts import class_counts_after
+from imbemotion.comparison._fold_fit import Data, Job, Settings, fit_fold
 from imbemotion.comparison._folds import Fold
-from imbemotion.comparison._parts import class_counts_after
 
 Y = np.repeat(["joy", "fear"], [30, 10])
 X = np.random.default_rng(0).integers(256, size=(40, 4, 4), dtype=np.uint8)
@@ -33,15 +33,15 @@ class Counting(DummyClassifier):
 @pytest.mark.parametrize(
     "samplers",
     [
-        [RandomSampler(sampling_strategy="undersample"), RandomSampler(sampling_strategy=25)],
-        [RandomSampler(sampling_strategy=50), RandomSampler(sampling_strategy=20)],
+        [RandomResampler(sampling_strategy="undersample"), RandomResampler(sampling_strategy=25)],
+        [RandomResampler(sampling_strategy=50), RandomResampler(sampling_strategy=20)],
         [RandomUnderSampler(sampling_strategy={"joy": 20}), RandomOverSampler()],
         [FlattenSampler(SMOTE(k_neighbors=3))],
     ],
 )
 def test_classes_are_counted_after_all_samplers(samplers):
     steps = [(f"sampler{number}", sampler) for number, sampler in enumerate(samplers)]
-    images = X if isinstance(samplers[0], (RandomSampler, FlattenSampler)) else X.reshape(40, -1)
+    images = X if isinstance(samplers[0], (RandomResampler, FlattenSampler)) else X.reshape(40, -1)
     model = Pipeline([*steps, ("model", Counting())]).fit(images, Y)
     counts = class_counts_after(model, Y, np.unique(Y)).tolist()
     assert dict(zip(["fear", "joy"], counts, strict=True)) == model["model"].seen_
@@ -66,7 +66,7 @@ def fit_once(*steps, y=Y):
 
 def test_fits_with_two_samplers_leave_all_files():
     record, files = fit_once(
-        ("under", RandomSampler(sampling_strategy="undersample")),
+        ("under", RandomResampler(sampling_strategy="undersample")),
         ("made", AugmentationSampler(sampling_strategy=12)),
         ("model", DummyClassifier()),
     )

@@ -17,8 +17,8 @@ from torchvision.transforms.v2 import functional
 from imbemotion import Augmentation, ImageArray
 from imbemotion.augmentation import _applying
 from imbemotion.augmentation._applying import apply_parameters
+from imbemotion.augmentation._geometry import Warp
 from imbemotion.augmentation._parameters import neutral_parameters
-from imbemotion.augmentation._warping import Warp
 
 HEIGHT, WIDTH = 40, 52
 STRONG = Augmentation.preset("strong").set_params(gamma=0.3, noise=0.05, blur=1.0)
@@ -378,7 +378,7 @@ def test_a_forked_process_starts_afresh():
     code = """
 import os, threading, numpy as np, cv2
 from imbemotion.augmentation import Augmentation
-from imbemotion.augmentation._opencv import one_opencv_thread
+from imbemotion.augmentation._geometry import one_opencv_thread
 cv2.setNumThreads(2)
 inside, leave = threading.Event(), threading.Event()
 def work():

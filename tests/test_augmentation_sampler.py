@@ -45,8 +45,8 @@ def test_originals_come_first_and_parents_are_drawn_evenly(strategy, max_copies,
     )
     X_res, y_res = sampler.fit_resample(X, Y)
     assert Counter(y_res.tolist()) == sampler.sampling_strategy_
-    n_kept = (~X_res.made).sum()
-    assert not X_res.made[:n_kept].any()
+    n_kept = (~X_res.is_synthetic).sum()
+    assert not X_res.is_synthetic[:n_kept].any()
     np.testing.assert_array_equal(X_res[:n_kept], X[sampler.sample_indices_[:n_kept]])
     np.testing.assert_array_equal(Y[sampler.sample_indices_], y_res)
     for label in np.unique(Y):
@@ -116,7 +116,7 @@ def test_validation_holds_no_picture_made_of_training_images(images):
         module="small_cnn", max_epochs=1, n_threads=1, random_state=0, validation_fraction=0.3
     ).fit(X_res, y_res)
     held = X_res[cnn.validation_indices_]
-    assert not held.made.any()
+    assert not held.is_synthetic.any()
     left = (~np.isin(X_res.parents[:, 0], held.parents[:, 0])).sum()
     assert cnn.class_counts_.sum() == left
 
@@ -137,7 +137,7 @@ def test_saved_folders_are_read_back_with_their_parents(images, tmp_path):
     np.testing.assert_array_equal(data.data[order], X_res)
     np.testing.assert_array_equal(data.target[order], y_res)
     np.testing.assert_array_equal(data.data[order].parents, X_res.parents)
-    np.testing.assert_array_equal(data.data[order].made, X_res.made)
+    np.testing.assert_array_equal(data.data[order].is_synthetic, X_res.is_synthetic)
     same_group = data.groups[order][:, None] == data.groups[order]
     np.testing.assert_array_equal(same_group, X_res.parents[:, [0]] == X_res.parents[:, 0])
 
@@ -150,7 +150,7 @@ def test_the_manifest_names_file_label_parent_and_seed(images, tmp_path):
     assert table.columns.tolist() == ["file", "label", "parent", "seed", "made"]
     assert table.label.tolist() == y_res.tolist()
     assert table.parent.tolist() == sampler.sample_indices_.tolist()
-    assert table.seed.isna().tolist() == (~X_res.made).tolist()
+    assert table.seed.isna().tolist() == (~X_res.is_synthetic).tolist()
     again = Augmentation()(images[table.parent[21:]], table.seed[21:].to_numpy(np.uint64))
     np.testing.assert_array_equal(again, X_res[21:])
 
@@ -180,7 +180,7 @@ def test_the_preview_shows_rare_classes_first_and_what_becomes_of_them(images):
     sampler = AugmentationSampler(random_state=0)
     shown, labels = sampler.preview(images, Y, n_originals=5, n_versions=4)
     assert labels[:5].tolist() == ["fear", "anger", "joy", "fear", "anger"]
-    assert shown.made.tolist() == [False] * 5 + [True] * 20
+    assert shown.is_synthetic.tolist() == [False] * 5 + [True] * 20
     assert shown.parents[5:, 0].tolist() == np.repeat(shown.parents[:5, 0], 4).tolist()
     np.testing.assert_array_equal(Y[shown.parents[:, 0]], labels)
     np.testing.assert_array_equal(shown[:5], images[shown.parents[:5, 0]])

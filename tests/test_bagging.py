@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score, make_scorer
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from imbemotion import TunedOffsetClassifierCV
-from imbemotion.postprocessing._bagging import draw_samples, shrink_offsets
+from imbemotion.postprocessing._offset_search import draw_samples, shrink_offsets
 
 
 class Given(ClassifierMixin, BaseEstimator):

@@ -20,10 +20,9 @@ from sklearn.pipeline import Pipeline
 
 from imbemotion.loading import (
     CacheWarning,
-    FlattenImages,
+    ImageFlattener,
     ImageLoader,
     UnreadableImagesError,
-    _batches,
     _cache,
     load_images,
 )
@@ -64,7 +63,7 @@ def assert_as_without(images, paths, **parameters):
     plain = load(paths, **parameters)
     assert np.array_equal(np.asarray(images), np.asarray(plain))
     assert np.array_equal(images.parents, plain.parents)
-    assert not images.made.any()
+    assert not images.is_synthetic.any()
 
 
 def n_records(cache):
@@ -79,8 +78,8 @@ def store_file(cache, suffix):
 @pytest.fixture
 def decoded(monkeypatch):
     """Note what is decoded."""
-    sources, decode = [], _batches.decode
-    monkeypatch.setattr(_batches, "decode", lambda *args: sources.append(args[0]) or decode(*args))
+    sources, decode = [], reading.decode
+    monkeypatch.setattr(reading, "decode", lambda *args: sources.append(args[0]) or decode(*args))
     return sources
 
 
@@ -169,8 +168,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(files, cache, monkeypa
         age(source)
         return original(source, target)
 
-    original = _batches.decode
-    monkeypatch.setattr(_batches, "decode", decode)
+    original = reading.decode
+    monkeypatch.setattr(reading, "decode", decode)
     assert_as_without(load(files, cache), files)
     assert n_records(cache) == 0
 
@@ -274,8 +273,8 @@ def test_what_a_killed_process_left_is_not_looked_at(files, cache, suffix, n_byt
 def test_a_process_killed_while_it_writes_does_no_harm(files, cache):
     code = """
 import os, sys
-from imbemotion.loading import _store, load_images
-_store._record = lambda *_: os._exit(9)  # between pixels and index, holding the lock
+from imbemotion.loading import cache, load_images
+cache._record = lambda *_: os._exit(9)  # between pixels and index, holding the lock
 load_images(sys.argv[2:], size=(5, 4), cache_dir=sys.argv[1])
 """
     killed = subprocess.run([sys.executable, "-c", code, str(cache), *files], check=False)
@@ -369,12 +368,12 @@ def test_processes_fill_one_cache_together(files, cache):
 
 def test_a_process_goes_on_where_no_other_one_is_at_work(files, cache, decoded, monkeypatch):
     def meanwhile(*arguments):
-        monkeypatch.setattr(_batches.PictureReader, "decode_into", original)
+        monkeypatch.setattr(reading.PictureReader, "decode_into", original)
         load(files[1:4], cache)
         return original(*arguments)
 
-    original = _batches.PictureReader.decode_into
-    monkeypatch.setattr(_batches.PictureReader, "decode_into", meanwhile)
+    original = reading.PictureReader.decode_into
+    monkeypatch.setattr(reading.PictureReader, "decode_into", meanwhile)
     monkeypatch.setattr(_cache, "_CHUNK", 3)
     monkeypatch.setattr(_cache.secrets, "randbelow", lambda n_chunks: n_chunks - 1)
     load(files, cache)
@@ -388,7 +387,7 @@ def test_a_grid_search_gives_the_same_scores(files, cache):
     y = np.arange(len(files)) % 2
     scores = []
     for cache_dir in (None, cache, cache):
-        steps = [("load", ImageLoader(size=SIZE, cache_dir=cache_dir)), ("flat", FlattenImages())]
+        steps = [("load", ImageLoader(size=SIZE, cache_dir=cache_dir)), ("flat", ImageFlattener())]
         pipe = Pipeline([*steps, ("knn", KNeighborsClassifier())])
         grid = {"knn__n_neighbors": [1, 3], "load__resize": ["crop", "stretch"]}
         search = GridSearchCV(pipe, grid, cv=3, n_jobs=2, error_score="raise").fit(files, y)

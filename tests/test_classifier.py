@@ -23,7 +23,7 @@ from imbemotion import (
     Augmentation,
     CNNClassifier,
     ImageArray,
-    RandomSampler,
+    RandomResampler,
     SmallCNN,
     make_faces,
 )
@@ -168,7 +168,7 @@ def test_settings_reach_the_net(faces):
 
 @pytest.mark.parametrize(
     "sampler",
-    [None, RandomSampler(random_state=0), RandomSampler(sampling_strategy=12, random_state=0)],
+    [None, RandomResampler(random_state=0), RandomResampler(sampling_strategy=12, random_state=0)],
 )
 def test_validation_holds_no_picture_of_a_training_image(faces, sampler, tmp_path):
     X, y = ImageArray(faces[0]), faces[1]
@@ -184,7 +184,7 @@ def test_validation_holds_no_picture_of_a_training_image(faces, sampler, tmp_pat
 
 
 def test_validation_finds_copies_in_plain_arrays(faces):
-    X, y = RandomSampler(random_state=0, output="array").fit_resample(*faces)
+    X, y = RandomResampler(random_state=0, output="array").fit_resample(*faces)
     model = quick(validation_fraction=0.25).fit(X, y)
     held = {image.tobytes() for image in X[model.validation_indices_]}
     copies = sum(image.tobytes() in held for image in X)
@@ -194,7 +194,7 @@ def test_validation_finds_copies_in_plain_arrays(faces):
 
 def test_validation_stays_clean_through_the_memory_of_a_pipeline(faces, tmp_path):
     pipe = Pipeline(
-        [("balance", RandomSampler(random_state=0)), ("cnn", quick(validation_fraction=0.25))],
+        [("balance", RandomResampler(random_state=0)), ("cnn", quick(validation_fraction=0.25))],
         memory=str(tmp_path),
     )
     for _ in range(2):
@@ -212,9 +212,9 @@ def test_early_stopping_restores_the_best_weights(faces):
 
 def test_it_can_be_searched_and_cross_validated_in_two_processes(faces):
     X, y = faces
-    pipe = Pipeline([("balance", RandomSampler(random_state=0)), ("cnn", quick())])
+    pipe = Pipeline([("balance", RandomResampler(random_state=0)), ("cnn", quick())])
     grid = {
-        "balance": ["passthrough", RandomSampler(random_state=0)],
+        "balance": ["passthrough", RandomResampler(random_state=0)],
         "cnn__loss": ["cross_entropy", "focal"],
     }
     cv = StratifiedKFold(2)
@@ -233,7 +233,7 @@ def test_a_pickle_predicts_the_same(faces):
 
 
 def test_validation_finds_copies_that_an_image_array_hides(faces):
-    X, y = RandomSampler(random_state=0, output="array").fit_resample(*faces)
+    X, y = RandomResampler(random_state=0, output="array").fit_resample(*faces)
     model = quick(validation_fraction=0.25).fit(ImageArray(X), y)
     held = {image.tobytes() for image in X[model.validation_indices_]}
     copies = sum(image.tobytes() in held for image in X)

@@ -217,6 +217,6 @@ assert not heavy, heavy
 
 @pytest.mark.slow
 def test_the_songs_of_emopia_are_counted(data_folder):
-    pytest.importorskip("imbemotion.datasets._midi")
+    pytest.importorskip("imbemotion.datasets._midi_folder")
     found = json.loads(run("analyze", data_folder / "emopia_midi", "--json").stdout)
     assert sorted(found["counts"]) == ["Q1", "Q2", "Q3", "Q4"]

@@ -6,7 +6,13 @@ from imblearn.pipeline import Pipeline
 from joblib import parallel_config
 from sklearn.naive_bayes import GaussianNB
 
-from imbemotion import CNNClassifier, FlattenImages, RandomSampler, compare_strategies, make_faces
+from imbemotion import (
+    CNNClassifier,
+    ImageFlattener,
+    RandomResampler,
+    compare_strategies,
+    make_faces,
+)
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -25,14 +31,14 @@ def cluster():
 def compare(model, names, **settings):
     X, y = make_faces({"happy": 30, "sad": 12}, size=16, random_state=0)
     pipe = Pipeline([("balance", "passthrough"), *model])
-    strategies = {"none": {}, "oversample": {"balance": RandomSampler()}}
+    strategies = {"none": {}, "oversample": {"balance": RandomResampler()}}
     strategies = {name: strategies[name] for name in names}
     return compare_strategies(pipe, X, y, strategies, cv=2, random_state=0, **settings)
 
 
 def bayes(**settings):
     return compare(
-        [("flat", FlattenImages()), ("cnn", GaussianNB())], ["none", "oversample"], **settings
+        [("flat", ImageFlattener()), ("cnn", GaussianNB())], ["none", "oversample"], **settings
     )
 
 

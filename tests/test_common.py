@@ -18,25 +18,25 @@ from imbemotion import (
     AugmentationSampler,
     CNNClassifier,
     DecoupledClassifier,
-    FlattenImages,
     FlattenSampler,
     ImageADASYN,
+    ImageFlattener,
     ImageLoader,
     ImageSMOTE,
     PianoRoll,
     PriorCorrectedClassifier,
-    RandomSampler,
+    RandomResampler,
     TunedOffsetClassifierCV,
 )
 
 FLAT_SAMPLERS = [
-    RandomSampler(random_state=0),
+    RandomResampler(random_state=0),
     ImageSMOTE(random_state=0),
     ImageADASYN(random_state=0),
     FlattenSampler(RandomOverSampler(random_state=0)),
 ]
 SAMPLERS = [*FLAT_SAMPLERS, AugmentationSampler(random_state=0)]  # the last takes images alone
-TRANSFORMERS = [ImageLoader(size=8), FlattenImages(), PianoRoll()]
+TRANSFORMERS = [ImageLoader(size=8), ImageFlattener(), PianoRoll()]
 CLASSIFIERS = [
     CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0),
     PriorCorrectedClassifier(LogisticRegression(C=1)),
@@ -87,7 +87,7 @@ def test_samplers_pass_the_checks_of_imbalanced_learn(sampler, check):
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    checks(estimator_checks_generator, [*FLAT_SAMPLERS, FlattenImages(), *CLASSIFIERS]),
+    checks(estimator_checks_generator, [*FLAT_SAMPLERS, ImageFlattener(), *CLASSIFIERS]),
 )
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)

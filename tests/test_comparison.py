@@ -14,17 +14,17 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from imbemotion import DataWarning, FlattenImages, RandomSampler, compare_strategies
+from imbemotion import DataWarning, ImageFlattener, RandomResampler, compare_strategies
 from imbemotion.comparison import Comparison, named_strategies
 from imbemotion.comparison._folds import make_folds
 from imbemotion.images import ImageArray
-from imbemotion.splitting import parent_groups
+from imbemotion.leaks import parent_groups
 
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
 X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
 X[Y == "anger"] += 20
 X[Y == "fear"] += 30
-SAMPLED = {"none": {}, "hybrid": {"balance": RandomSampler(sampling_strategy="hybrid")}}
+SAMPLED = {"none": {}, "hybrid": {"balance": RandomResampler(sampling_strategy="hybrid")}}
 
 
 class Noting(ClassifierMixin, BaseEstimator):
@@ -49,7 +49,7 @@ class Noting(ClassifierMixin, BaseEstimator):
 
 def pipeline(model=None):
     model = GaussianNB() if model is None else model
-    return Pipeline([("balance", "passthrough"), ("flat", FlattenImages()), ("cnn", model)])
+    return Pipeline([("balance", "passthrough"), ("flat", ImageFlattener()), ("cnn", model)])
 
 
 def test_scores_are_those_of_cross_validation_by_hand():
@@ -63,7 +63,7 @@ def test_scores_are_those_of_cross_validation_by_hand():
 
 def test_all_strategies_see_the_same_folds_and_seeds():
     Noting.seen.clear()
-    strategies = {"a": {}, "b": {"balance": RandomSampler(sampling_strategy="undersample")}}
+    strategies = {"a": {}, "b": {"balance": RandomResampler(sampling_strategy="undersample")}}
     compare_strategies(pipeline(Noting()), X, Y, strategies, cv=3, n_repeats=2, random_state=5)
     seeds = [seed for seed, _ in Noting.seen]
     assert seeds[0::2] == seeds[1::2]
@@ -119,7 +119,7 @@ def test_a_generator_of_splits_serves_every_repeat():
 
 
 def test_copies_on_both_sides_of_a_split_are_said():
-    X_res, y_res = RandomSampler(random_state=0).fit_resample(X, Y)
+    X_res, y_res = RandomResampler(random_state=0).fit_resample(X, Y)
     with pytest.warns(DataWarning, match=r"training and in a test fold.*parent_groups\(X.parents"):
         make_folds(3, X_res, y_res, None, 1, 0)
     with warnings.catch_warnings():
@@ -159,9 +159,9 @@ def test_sizes_after_resampling_are_recorded():
 
 
 def test_the_estimator_and_the_strategies_are_left_as_they_were():
-    pipe, sampler = pipeline(), RandomSampler()
+    pipe, sampler = pipeline(), RandomResampler()
     model = GaussianNB()
-    steps = [("balance", sampler), ("flat", FlattenImages()), ("cnn", model)]
+    steps = [("balance", sampler), ("flat", ImageFlattener()), ("cnn", model)]
     strategies = {"a": {}, "b": {"balance": sampler}, "c": {"steps": steps}}
     compare_strategies(pipe, X, Y, strategies, cv=2, random_state=0)
     assert not hasattr(model, "classes_")
@@ -294,7 +294,7 @@ def test_strategies_that_make_images_run_by_name():
     }
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (36, 8, 8), dtype=np.uint8)
-    pipe = Pipeline([("balance", "passthrough"), ("flat", FlattenImages()), ("m", GaussianNB())])
+    pipe = Pipeline([("balance", "passthrough"), ("flat", ImageFlattener()), ("m", GaussianNB())])
     labels = np.repeat(["joy", "fear"], [24, 12])
     comparison = compare_strategies(pipe, images, labels, strategies, cv=3, random_state=0)
     rows = comparison.fits.groupby("strategy")["n_resampled"].mean()

@@ -14,14 +14,14 @@ from sklearn.pipeline import Pipeline as PlainPipeline
 
 from imbemotion import (
     DataWarning,
-    FlattenImages,
+    ImageFlattener,
     ImageLoader,
-    RandomSampler,
+    RandomResampler,
     compare_strategies,
     make_faces,
 )
 from imbemotion.comparison import Comparison
-from imbemotion.comparison._fitting import score_predictions
+from imbemotion.comparison._fold_fit import score_predictions
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 8])
 X = np.random.default_rng(0).normal(size=(40, 3)) + (Y == "joy")[:, None]
@@ -120,7 +120,7 @@ def test_strategies_that_make_no_sense_are_named(strategies, kind, error):
 
 def test_samplers_need_the_pipeline_of_imbalanced_learn():
     model = PlainPipeline([("balance", "passthrough"), ("cnn", GaussianNB())])
-    strategies = {"none": {}, "over": {"balance": RandomSampler()}}
+    strategies = {"none": {}, "over": {"balance": RandomResampler()}}
     with pytest.raises(
         ValueError, match=r"'over' puts a sampler into sklearn\.pipeline\.Pipeline"
     ):
@@ -232,7 +232,7 @@ def test_paths_are_loaded_by_the_pipeline(tmp_path):
     paths = [tmp_path / f"é {k}.png" for k in range(len(y))]
     for path, image in zip(paths, np.asarray(images), strict=True):
         Image.fromarray(image).save(path)
-    steps = [("balance", "passthrough"), ("flat", FlattenImages()), ("cnn", GaussianNB())]
+    steps = [("balance", "passthrough"), ("flat", ImageFlattener()), ("cnn", GaussianNB())]
     loading = Pipeline([("load", ImageLoader(size=12, mode="gray")), *steps])
     scores = [
         compare_strategies(model, X, y, ["none", "oversample", "smote"], cv=2, random_state=0).fits

@@ -14,9 +14,8 @@ from sklearn.dummy import DummyClassifier
 
 from imbemotion import CNNClassifier, ComparisonDisplay, TrainingCurveDisplay
 from imbemotion.comparison import Comparison
-from imbemotion.plots._labels import label_points
-from imbemotion.plots._marks import signed
-from imbemotion.plots._style import GAIN, LOSS
+from imbemotion.plots.comparison_views import label_points
+from imbemotion.plots.style import GAIN, LOSS, signed
 
 CLASSES = ["fear", "neutral", "joy"]
 COUNTS = {"fear": 12, "neutral": 4000, "joy": 300}

@@ -13,9 +13,9 @@ from imbemotion import (
     ImageArray,
     ImageLoader,
     balance_samples,
+    groups_from_filenames,
     load_image_folder,
     load_split,
-    name_groups,
     split_samples,
 )
 
@@ -148,7 +148,7 @@ def test_persons_stay_together(tmp_path):
         group_by="name",
     )
     parts = [load_split(config, name) for name in PARTS]
-    persons = [set(name_groups(sample["path"] for sample in part)) for part in parts]
+    persons = [set(groups_from_filenames(sample["path"] for sample in part)) for part in parts]
     assert sum(map(len, persons)) == len(set.union(*persons)) == 15
     assert parts[0].X.shape == (len(parts[0]), 8, 8)
     load_split(replace(config, group_by="none", split_indices_path=tmp_path / "torn.json"))

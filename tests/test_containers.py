@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imbemotion import AugmentationSampler, FlattenImages, ImageArray
+from imbemotion import AugmentationSampler, ImageArray, ImageFlattener
 from imbemotion.loading import as_images
 
 Y = ["a"] * 8 + ["b"] * 4
@@ -49,8 +49,8 @@ def test_paths_and_pil_images_are_read_in_colour_from_any_container(pictures, pa
 
 @pytest.mark.parametrize("hold", [list, column], ids=["list", "series"])
 def test_flattening_gives_as_many_features_from_any_container(pictures, hold):
-    flat = FlattenImages().fit_transform(hold(pictures))
-    np.testing.assert_array_equal(flat, FlattenImages().fit_transform(pictures))
+    flat = ImageFlattener().fit_transform(hold(pictures))
+    np.testing.assert_array_equal(flat, ImageFlattener().fit_transform(pictures))
 
 
 @in_any_container

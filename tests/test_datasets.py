@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imbemotion._validation import DataWarning
+from imbemotion._base.validation import DataWarning
 from imbemotion.datasets import load_image_folder, load_legend, load_npz
 from imbemotion.images import ImageArray
 from imbemotion.loading import UnreadableImagesError

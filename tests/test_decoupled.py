@@ -31,7 +31,7 @@ from imbemotion import (
     FlattenSampler,
     ImageSMOTE,
     PriorCorrectedClassifier,
-    RandomSampler,
+    RandomResampler,
     TunedOffsetClassifierCV,
     make_faces,
 )
@@ -121,7 +121,7 @@ def test_weights_that_are_all_0_stay_so(skewed):
     np.testing.assert_array_equal(model.head_.coef_, 0)
 
 
-@pytest.mark.parametrize("sampler", [None, RandomSampler(random_state=0)])
+@pytest.mark.parametrize("sampler", [None, RandomResampler(random_state=0)])
 def test_crt_is_logistic_regression_on_the_features(skewed, sampler):
     X, y = skewed
     model = DecoupledClassifier(LinearDiscriminantAnalysis(), sampler=sampler).fit(X, y)
@@ -135,7 +135,7 @@ def test_crt_is_logistic_regression_on_the_features(skewed, sampler):
 
 
 @pytest.mark.parametrize(
-    "sampler", [None, RandomSampler(sampling_strategy="sqrt", random_state=0)]
+    "sampler", [None, RandomResampler(sampling_strategy="sqrt", random_state=0)]
 )
 def test_the_probabilities_of_crt_are_relative_to_the_training_prior(skewed, sampler):
     X, y = skewed
@@ -159,7 +159,7 @@ def test_other_heads_tell_their_prior_where_they_have_one(skewed, head, known):
 
 
 def test_the_nearest_mean_counts_classes_alike_whatever_the_sampler_made(skewed):
-    sampler = RandomSampler(sampling_strategy="sqrt", random_state=0)
+    sampler = RandomResampler(sampling_strategy="sqrt", random_state=0)
     model = DecoupledClassifier(Discriminant(), head="ncm", sampler=sampler).fit(*skewed)
     np.testing.assert_allclose(model.training_prior_, 1 / 3)
 
@@ -206,7 +206,7 @@ def test_a_head_without_probabilities_gives_labels(skewed):
 
 
 SAMPLERS = [
-    RandomSampler(random_state=0),
+    RandomResampler(random_state=0),
     ImageSMOTE(random_state=0),
     SMOTE(random_state=0),
     RandomUnderSampler(random_state=0),
@@ -242,7 +242,7 @@ def test_scales_are_learned_on_what_the_sampler_gives(skewed, sampler):
 
 
 def test_the_order_of_resampled_rows_does_not_matter(skewed):
-    class Backwards(RandomSampler):
+    class Backwards(RandomResampler):
         def fit_resample(self, X, y):
             X, y = super().fit_resample(X, y)
             return X[::-1], y[::-1]
@@ -251,7 +251,7 @@ def test_the_order_of_resampled_rows_does_not_matter(skewed):
     for head in ("crt", "lws", "ncm"):
         one, other = (
             DecoupledClassifier(Discriminant(), head=head, sampler=kind(random_state=0)).fit(X, y)
-            for kind in (RandomSampler, Backwards)
+            for kind in (RandomResampler, Backwards)
         )
         np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-3)
 
@@ -298,11 +298,11 @@ def test_a_frozen_estimator_is_not_fitted_again(faces, network):
 def test_images_go_through_pipelines_with_samplers_inside_and_outside(faces, head):
     X, y = faces
     cnn = CNNClassifier(max_epochs=2, n_threads=1, random_state=0)
-    inside = Pipeline([("balance", RandomSampler(random_state=0)), ("cnn", cnn)])
+    inside = Pipeline([("balance", RandomResampler(random_state=0)), ("cnn", cnn)])
     model = DecoupledClassifier(inside, head=head).fit(X, y)
     assert model.estimator_["cnn"].class_counts_.tolist() == [30, 30, 30]
     assert model.transform(X).shape == (46, 256)
-    outer = make_pipeline(RandomSampler(random_state=0), DecoupledClassifier(cnn, head=head))
+    outer = make_pipeline(RandomResampler(random_state=0), DecoupledClassifier(cnn, head=head))
     np.testing.assert_allclose(outer.fit(X, y).predict_proba(X).sum(axis=1), 1, atol=1e-6)
 
 
@@ -320,7 +320,7 @@ def test_other_tools_take_it(skewed):
 def test_the_own_head_is_found_in_pipelines_searches_and_frozen_estimators(skewed):
     X, y = skewed
     search = GridSearchCV(Discriminant(), {"tol": [1e-4]}, cv=2)
-    pipeline = make_pipeline(RandomSampler(random_state=0), search)
+    pipeline = make_pipeline(RandomResampler(random_state=0), search)
     for estimator in (search, pipeline, FrozenEstimator(clone(pipeline).fit(X, y))):
         model = DecoupledClassifier(estimator, head="tau_norm", tau=0).fit(X, y)
         expected = model.estimator_.predict_proba(X)

@@ -10,7 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 
-from imbemotion import DecoupledClassifier, RandomSampler
+from imbemotion import DecoupledClassifier, RandomResampler
 
 
 class Weighed(TransformerMixin, BaseEstimator):
@@ -70,7 +70,7 @@ class NotingFolds(GroupKFold):
 
 @pytest.mark.parametrize("routing", [False, True])
 @pytest.mark.parametrize("head", ["crt", "ncm", LogisticRegression()], ids=str)
-@pytest.mark.parametrize("sampler", [None, RandomSampler(random_state=0)], ids=["", "sampler"])
+@pytest.mark.parametrize("sampler", [None, RandomResampler(random_state=0)], ids=["", "sampler"])
 def test_groups_reach_the_folds_of_a_search_for_features(skewed, routing, head, sampler):
     X, y = skewed
     groups, folds = np.arange(len(y)) % 7, NotingFolds(3)

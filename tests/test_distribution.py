@@ -15,7 +15,7 @@ from scipy.stats import entropy
 from imbemotion import (
     AugmentationSampler,
     FlattenSampler,
-    RandomSampler,
+    RandomResampler,
     analyze_distribution,
     preview_targets,
 )
@@ -184,7 +184,7 @@ def test_wrong_arguments_are_refused():
         ("undersample", "225 -> 150 samples (-75)"),
         ("hybrid", "225 -> 225 samples (0)"),
         ("passthrough", "225 -> 225 samples (0)"),
-        (RandomSampler(sampling_strategy="hybrid"), "225 -> 225 samples (0)"),
+        (RandomResampler(sampling_strategy="hybrid"), "225 -> 225 samples (0)"),
         (AugmentationSampler(max_copies=0), "225 -> 225 samples (0)"),
         (RandomOverSampler(), "225 -> 300 samples (+75)"),
         (FlattenSampler(RandomOverSampler()), "225 -> 300 samples (+75)"),
@@ -204,7 +204,7 @@ def test_the_totals_of_the_balancing_guide_are_previewed(strategy, line):
 ))  # fmt: skip
 def test_a_preview_is_what_the_sampler_gives(counts, strategy):
     y = spread(counts)
-    sampler = RandomSampler(sampling_strategy=strategy, random_state=0)
+    sampler = RandomResampler(sampling_strategy=strategy, random_state=0)
     preview = preview_targets(y, strategy)
     assert preview == preview_targets(y, sampler)
     assert preview.after == Counter(sampler.fit_resample(np.zeros((len(y), 1)), y)[1].tolist())
@@ -218,6 +218,6 @@ def test_counts_that_only_the_data_settle_are_not_guessed(sampler):
 
 def test_wrong_samplers_are_refused():
     with pytest.raises(TypeError, match="must be an object, got the class"):
-        preview_targets(GUIDE, RandomSampler)
+        preview_targets(GUIDE, RandomResampler)
     with pytest.raises(ValueError, match=r"must be one of .*, got 'weighted'"):
         preview_targets(GUIDE, "weighted")

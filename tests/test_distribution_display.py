@@ -13,8 +13,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 
-from imbemotion import ClassDistributionDisplay, RandomSampler, load_npz, preview_targets
-from imbemotion.plots._style import BASELINE, GAIN
+from imbemotion import ClassDistributionDisplay, RandomResampler, load_npz, preview_targets
+from imbemotion.plots.style import BASELINE, GAIN
 
 FACES = {"neutral": 6868, "happiness": 5696, "surprise": 368, "fear": 21, "contempt": 9}
 NAMES = ["$x^$ & co", "_hidden", "Überraschung", "страх", "long name " * 9, "a\nb", ""]
@@ -78,7 +78,7 @@ def test_expected_classes_are_drawn_in_their_order_with_or_without_samples():
 
 def test_before_and_after_stand_side_by_side():
     y = spread({"joy": 100, "sadness": 50, "anger": 75})
-    _, y_res = RandomSampler(sampling_strategy="hybrid").fit_resample(np.zeros((225, 1)), y)
+    _, y_res = RandomResampler(sampling_strategy="hybrid").fit_resample(np.zeros((225, 1)), y)
     display = ClassDistributionDisplay.from_labels(y, y_resampled=y_res)
     assert lengths(display) == [[100, 75, 50], [75, 75, 75]]
     assert written(display) == ["100", "75", "50", "75 (-25)", "75 (0)", "75 (+25)"]

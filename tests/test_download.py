@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imbemotion._validation import DataWarning
-from imbemotion.datasets import _download
-from imbemotion.datasets._download import _digest, fetch_facial_expressions
+from imbemotion._base.validation import DataWarning
+from imbemotion.datasets import _expressions
+from imbemotion.datasets._expressions import _digest, fetch_facial_expressions
 from imbemotion.images import ImageArray
 
 LEGEND = """user.id,image,emotion
@@ -78,8 +78,8 @@ def server(monkeypatch, files):
         server.n_requests = 0
         url = f"http://127.0.0.1:{server.server_port}/faces.tar.gz"
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setattr(_download, "_URL", url)
-        monkeypatch.setattr(_download, "_DIGEST", digest_of(files))
+        monkeypatch.setattr(_expressions, "_URL", url)
+        monkeypatch.setattr(_expressions, "_DIGEST", digest_of(files))
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
@@ -138,7 +138,7 @@ def test_the_folder_of_scikit_learn_is_the_default(server, tmp_path, monkeypatch
 def test_an_image_with_two_labels_is_left_out(server, tmp_path, files, monkeypatch):
     files["data/legend.csv"] += b"628,odd.jpg,anger\n"
     server.content = packed(files)
-    monkeypatch.setattr(_download, "_DIGEST", digest_of(files))
+    monkeypatch.setattr(_expressions, "_DIGEST", digest_of(files))
     with pytest.warns(DataWarning, match="odd.jpg is listed with the labels anger and neutral"):
         data = fetch_facial_expressions(data_home=tmp_path)
     assert data.groups.tolist() == ["Ann_Lee", "Ann_Lee"]
@@ -146,24 +146,24 @@ def test_an_image_with_two_labels_is_left_out(server, tmp_path, files, monkeypat
 
 
 def test_another_process_may_be_faster(server, tmp_path, files, monkeypatch):
-    folder = tmp_path / _download._FOLDER
+    folder = tmp_path / _expressions._FOLDER
 
     def slow_digest(unpacked):
         shutil.copytree(unpacked, folder)
         (folder / "theirs").touch()
         return digest_of(files)
 
-    monkeypatch.setattr(_download, "_digest", slow_digest)
+    monkeypatch.setattr(_expressions, "_digest", slow_digest)
     assert len(fetch_facial_expressions(data_home=tmp_path).data) == 3
     assert list(tmp_path.iterdir()) == [folder]
     assert (folder / "theirs").exists()
 
 
 def test_a_place_that_can_not_be_taken_is_an_error(server, tmp_path, monkeypatch):
-    (tmp_path / _download._FOLDER).write_text("a file")
-    with pytest.raises(NotADirectoryError, match=_download._FOLDER):
+    (tmp_path / _expressions._FOLDER).write_text("a file")
+    with pytest.raises(NotADirectoryError, match=_expressions._FOLDER):
         fetch_facial_expressions(data_home=tmp_path)
-    assert list(tmp_path.iterdir()) == [tmp_path / _download._FOLDER]
+    assert list(tmp_path.iterdir()) == [tmp_path / _expressions._FOLDER]
 
 
 # failure
@@ -257,10 +257,10 @@ def test_an_interruption_leaves_nothing(server, tmp_path, monkeypatch):
 def test_what_a_killed_process_leaves_is_not_used(server, tmp_path):
     code = f"""
 import os
-from imbemotion.datasets import _download
-_download._URL = {_download._URL!r}
-_download._digest = lambda folder: os._exit(9)
-_download.fetch_facial_expressions(data_home={str(tmp_path)!r})
+from imbemotion.datasets import _expressions
+_expressions._URL = {_expressions._URL!r}
+_expressions._digest = lambda folder: os._exit(9)
+_expressions.fetch_facial_expressions(data_home={str(tmp_path)!r})
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert list(tmp_path.glob(".*/unpacked/data/legend.csv"))
@@ -282,7 +282,7 @@ def test_members_of_other_folders_are_ignored(server, tmp_path, files, name):
 
 @pytest.mark.parametrize("name", [*OUTSIDE[:3], "images/.."])
 def test_nothing_is_ever_written_elsewhere(server, tmp_path, files, name, monkeypatch):
-    monkeypatch.setattr(_download, "_is_wanted", lambda name: True)
+    monkeypatch.setattr(_expressions, "_is_wanted", lambda name: True)
     server.content = packed(files, **{name: b"evil"})
     with pytest.raises(OSError, match=r"can't be unpacked: .*(outside|directory)"):
         fetch_facial_expressions(data_home=tmp_path / "a" / "home")

@@ -13,11 +13,11 @@ from PIL import Image
 from imbemotion import (
     AugmentationSampler,
     ImageArray,
-    RandomSampler,
+    RandomResampler,
     duplicate_groups,
+    groups_from_filenames,
     leak_report,
     make_faces,
-    name_groups,
 )
 
 DIRECTIONS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
@@ -141,7 +141,7 @@ def test_a_mouth_that_opened_is_another_picture(faces):
 
 def test_made_pictures_can_be_grouped():
     X, y = make_faces({"happy": 12, "sad": 4}, random_state=0)
-    X_res, _ = RandomSampler(random_state=0).fit_resample(X, y)
+    X_res, _ = RandomResampler(random_state=0).fit_resample(X, y)
     assert np.array_equal(duplicate_groups(X_res), X_res.parents[:, 0])
     X_res, _ = AugmentationSampler(random_state=0).fit_resample(X, y)
     assert duplicate_groups(X_res)[:16].tolist() == list(range(16))
@@ -185,7 +185,7 @@ def test_planted_near_duplicates_among_all_of_fer2013_are_found(fer2013):
 @pytest.mark.slow
 def test_photographs_of_one_person_stay_apart(data_folder):
     data = np.load(data_folder / "facial_expressions_64.npz")
-    groups, persons = duplicate_groups(data["images"]), name_groups(data["files"])
+    groups, persons = duplicate_groups(data["images"]), groups_from_filenames(data["files"])
     sizes = np.bincount(groups)
     assert 20 < (sizes > 1).sum() < 45  # all were looked at: the same photograph or its neighbour
     assert sizes.max() == 2

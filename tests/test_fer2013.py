@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbemotion._validation import DataWarning
-from imbemotion.datasets._fer2013 import _numbers, load_fer2013
+from imbemotion._base.validation import DataWarning
+from imbemotion.datasets._archives import _numbers, load_fer2013
 
 NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 USAGES = ["Training", "Training", "PublicTest", "Training", "PrivateTest"]

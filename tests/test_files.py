@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from imbemotion import Augmentation, ImageArray, stratified_split
-from imbemotion._files import replacing, write_whole
+from imbemotion._base.files import replacing, write_whole
 from imbemotion.cli import app
 from imbemotion.config import resolve_config, write_config
 

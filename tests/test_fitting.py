@@ -8,9 +8,9 @@ import torch
 from sklearn.metrics import f1_score
 from skorch.callbacks import Callback
 
-from imbemotion import Augmentation, CNNClassifier, RandomSampler, SmallCNN, make_faces
-from imbemotion._training import ProgressBar
-from imbemotion.comparison._parts import training_facts
+from imbemotion import Augmentation, CNNClassifier, RandomResampler, SmallCNN, make_faces
+from imbemotion.callbacks import ProgressBar
+from imbemotion.comparison._artifacts import training_facts
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_callbacks_collect_in_what_the_user_holds(faces):
 def test_weights_of_images_that_a_sampler_moved_are_refused(faces):
     X, y = faces
     rows = np.isin(y, ["happy", "sad"])
-    X_res, y_res = RandomSampler(sampling_strategy="hybrid", random_state=0).fit_resample(
+    X_res, y_res = RandomResampler(sampling_strategy="hybrid", random_state=0).fit_resample(
         X[rows], y[rows]
     )
     assert len(X_res) == rows.sum()  # no length could tell

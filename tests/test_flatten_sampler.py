@@ -55,7 +55,7 @@ def test_rows_that_are_chosen_keep_provenance_and_pixels(images, sampler):
     flat = FlattenSampler(sampler)
     X_res, y_res = flat.fit_resample(images, Y)
     _, y_theirs = sampler.fit_resample(images.reshape(41, -1).astype(np.float32), Y)
-    assert not X_res.made.any()
+    assert not X_res.is_synthetic.any()
     np.testing.assert_array_equal(X_res.parents[:, 0], flat.sample_indices_)
     np.testing.assert_array_equal(np.sort(flat.sample_indices_), np.sort(sampler.sample_indices_))
     np.testing.assert_array_equal(X_res, images[flat.sample_indices_])
@@ -70,15 +70,15 @@ def test_rows_that_are_made_are_rounded_and_marked(images, sampler):
     flat = FlattenSampler(sampler)
     X_res, y_res = flat.fit_resample(images, Y)
     theirs, y_theirs = sampler.fit_resample(images.reshape(41, -1).astype(np.float32), Y)
-    assert (X_res.dtype, X_res.made.any()) == (np.uint8, True)
-    assert (X_res.parents[X_res.made] == -1).all()
+    assert (X_res.dtype, X_res.is_synthetic.any()) == (np.uint8, True)
+    assert (X_res.parents[X_res.is_synthetic] == -1).all()
     expected = np.clip(np.rint(theirs), 0, 255).reshape(-1, 6, 5)
     for label in np.unique(Y):
         ours = np.unique(np.asarray(X_res)[y_res == label], axis=0)
         np.testing.assert_array_equal(ours, np.unique(expected[y_theirs == label], axis=0))
-    originals = X_res.parents[~X_res.made, 0]
-    np.testing.assert_array_equal(X_res[~X_res.made], images[originals])
-    assert not X_res.made[: len(originals)].any()
+    originals = X_res.parents[~X_res.is_synthetic, 0]
+    np.testing.assert_array_equal(X_res[~X_res.is_synthetic], images[originals])
+    assert not X_res.is_synthetic[: len(originals)].any()
     assert flat.sampling_strategy_ == Counter(y_theirs)
 
 
@@ -92,7 +92,7 @@ def test_twins_of_different_classes_are_not_mixed_up(images):
     images[30] = images[0]  # an angry face that is a happy one as well
     flat = FlattenSampler(SMOTE(random_state=0))
     X_res, y_res = flat.fit_resample(images, Y)
-    kept = ~X_res.made
+    kept = ~X_res.is_synthetic
     np.testing.assert_array_equal(flat.sample_indices_[kept], np.arange(41))
     np.testing.assert_array_equal(Y[flat.sample_indices_[kept]], y_res[kept])
 
@@ -109,7 +109,7 @@ def test_flat_data_are_resampled_in_float_and_come_back_in_their_dtype(images, d
 
 def test_float_images_keep_their_dtype(images):
     X_res, _ = FlattenSampler(SMOTE(random_state=0)).fit_resample(images / 255, Y)
-    assert (X_res.dtype, X_res.made.sum()) == (np.float64, 19)
+    assert (X_res.dtype, X_res.is_synthetic.sum()) == (np.float64, 19)
 
 
 def test_the_inner_sampler_is_cloned_and_can_be_searched(images):
@@ -161,6 +161,6 @@ def test_nothing_but_new_pictures_can_come_out(images):
     centroids = ClusterCentroids(sampling_strategy="all", voting="soft", random_state=0)
     sampler = FlattenSampler(centroids)
     X_res, _ = sampler.fit_resample(images / 255, Y)
-    assert X_res.made.tolist() == (sampler.sample_indices_ < 0).tolist()
-    everything = np.concatenate([X_res[:0], X_res[X_res.made]])
+    assert X_res.is_synthetic.tolist() == (sampler.sample_indices_ < 0).tolist()
+    everything = np.concatenate([X_res[:0], X_res[X_res.is_synthetic]])
     assert (everything.parents == -1).all()

@@ -10,13 +10,12 @@ import time
 import numpy as np
 import pytest
 
-from imbemotion.comparison import _fresh
-from imbemotion.comparison._fresh import CrashedError, FreshProcesses
-from imbemotion.comparison._memory import peak_memory
+from imbemotion.comparison._fold_fit import peak_memory
+from imbemotion.comparison._workers import CrashedError, FreshProcesses
 
 HEAVY = """
 import sys, time
-from imbemotion.comparison._fresh import FreshProcesses
+from imbemotion.comparison._workers import FreshProcesses
 processes = FreshProcesses(1)
 print(processes._server.pid, processes.call(lambda: 1), flush=True)
 processes.call(time.sleep, 60)
@@ -70,7 +69,7 @@ def test_threads_are_limited(processes):
 
 
 def test_there_is_another_way_where_processes_cannot_be_forked(monkeypatch):
-    monkeypatch.setattr(_fresh, "_CAN_FORK", False)
+    monkeypatch.setattr(_workers, "_CAN_FORK", False)
     with FreshProcesses(1) as processes:
         assert processes.call(os.environ.get, "OMP_NUM_THREADS") == "1"
         with pytest.raises(ValueError, match="invalid literal"):

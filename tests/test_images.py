@@ -17,7 +17,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from imbemotion import ImageArray, RandomSampler
+from imbemotion import ImageArray, RandomResampler
 
 
 def invert(images):
@@ -222,10 +222,10 @@ def test_float_images_keep_their_dtype_and_are_not_rounded():
 def test_parents_name_the_first_source_through_every_step(pictures):
     X, _ = with_new_rows(pictures)
     assert X.parents[12:].tolist() == [[0, 2], [1, 3], [4, -1], [5, -1]]
-    assert X.made.tolist() == [False] * 12 + [True] * 4
+    assert X.is_synthetic.tolist() == [False] * 12 + [True] * 4
     again = X.augment([13, 14], invert, [1, 2])
     assert again.parents.tolist() == [[1, 3], [4, -1]]
-    assert again.made.all()
+    assert again.is_synthetic.all()
 
 
 def test_a_picture_of_interpolated_pictures_names_all_of_its_parents(pictures):
@@ -267,18 +267,20 @@ def test_joining_a_resampled_array_with_pictures_made_of_it_keeps_one_name_per_i
     X, _ = with_new_rows(pictures)
     joined = np.concatenate([X, X.augment([0, 12], invert, [1, 2])])
     assert joined.parents[-2:].tolist() == [[0, -1], [0, 2]]
-    assert joined.made[-2:].all()
+    assert joined.is_synthetic[-2:].all()
 
 
 def test_joining_arrays_of_one_source_keeps_what_is_said_of_their_origin(pictures):
     known, unknown = (
         ImageArray(pictures),
-        ImageArray(pictures, parents=[-1] * 12, made=[True] * 12),
+        ImageArray(pictures, parents=[-1] * 12, is_synthetic=[True] * 12),
     )
     for first, second in [(known, unknown), (unknown, known)]:
         joined = np.concatenate([first, second])
-        np.testing.assert_array_equal(joined.made, np.concatenate([first.made, second.made]))
-        assert ((joined.parents[:, 0] < 0) == joined.made).all()
+        np.testing.assert_array_equal(
+            joined.is_synthetic, np.concatenate([first.is_synthetic, second.is_synthetic])
+        )
+        assert ((joined.parents[:, 0] < 0) == joined.is_synthetic).all()
 
 
 def test_writing_no_rows_is_refused(pictures, tmp_path):
@@ -304,11 +306,11 @@ def test_repr_tells_shape_parents_and_new_rows(pictures):
 
 def test_a_pickle_gives_back_pixels_and_parents(pictures):
     X, pixels = with_new_rows(pictures)
-    for rows in (slice(None), [13, 2, 14], X.made):
+    for rows in (slice(None), [13, 2, 14], X.is_synthetic):
         again = pickle.loads(pickle.dumps(X[rows]))
         np.testing.assert_array_equal(again, pixels[rows])
         np.testing.assert_array_equal(again.parents, X.parents[rows])
-        np.testing.assert_array_equal(again.made, X.made[rows])
+        np.testing.assert_array_equal(again.is_synthetic, X.is_synthetic[rows])
 
 
 def test_a_pickle_holds_only_the_rows_in_use():
@@ -338,7 +340,7 @@ def test_to_memmap_keeps_pictures_and_parents(pictures, tmp_path):
     mapped = X.to_memmap(tmp_path / "pictures.npy")
     np.testing.assert_array_equal(mapped, pixels)
     np.testing.assert_array_equal(mapped.parents, X.parents)
-    np.testing.assert_array_equal(mapped.made, X.made)
+    np.testing.assert_array_equal(mapped.is_synthetic, X.is_synthetic)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures.npy"]
 
 
@@ -420,7 +422,7 @@ def test_splitting_makes_no_pixels(sealed):
 def test_validation_and_search_make_no_pixels(sealed, tmp_path):
     X, y = sealed
     pipe = Pipeline(
-        [("balance", RandomSampler(random_state=0)), ("model", DummyClassifier())],
+        [("balance", RandomResampler(random_state=0)), ("model", DummyClassifier())],
         memory=str(tmp_path),
     )
     assert len(cross_validate(pipe, X, y, cv=3, error_score="raise")["test_score"]) == 3
@@ -431,7 +433,7 @@ def test_validation_and_search_make_no_pixels(sealed, tmp_path):
 
 def test_memory_of_a_pipeline_keeps_the_parents(pictures, tmp_path):
     X, y = ImageArray(pictures), np.repeat(["a", "b"], [9, 3])
-    cached = joblib.Memory(tmp_path, verbose=0).cache(RandomSampler(random_state=0).fit_resample)
+    cached = joblib.Memory(tmp_path, verbose=0).cache(RandomResampler(random_state=0).fit_resample)
     first, _ = cached(X, y)
     again, _ = cached(ImageArray(pictures.copy()), y)
     assert cached.check_call_in_cache(X, y)

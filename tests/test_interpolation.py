@@ -17,15 +17,15 @@ from sklearn.pipeline import make_pipeline
 
 from imbemotion import (
     DataWarning,
-    FlattenImages,
     FlattenSampler,
     ImageADASYN,
     ImageArray,
+    ImageFlattener,
     ImageSMOTE,
     at_least,
 )
 from imbemotion.samplers._interpolation import _share_out
-from imbemotion.samplers._neighbors import nearest_others
+from imbemotion.samplers._vectors import nearest_others
 
 BOTH = pytest.mark.parametrize("sampler", [ImageSMOTE, ImageADASYN])
 
@@ -40,7 +40,7 @@ def flat(images):
 
 
 def parents_of_made(X_res):
-    made = X_res[X_res.made]
+    made = X_res[X_res.is_synthetic]
     return np.asarray(made).astype(int), made.parents
 
 
@@ -98,8 +98,8 @@ def test_new_pixels_lie_between_those_of_two_parents_of_the_class(
     X_res, y_res = method.fit_resample(X, y)
     np.testing.assert_array_equal(X, before)
     assert Counter(y_res.tolist()) == method.sampling_strategy_
-    n_kept = (~X_res.made).sum()
-    assert not X_res.made[:n_kept].any()
+    n_kept = (~X_res.is_synthetic).sum()
+    assert not X_res.is_synthetic[:n_kept].any()
     kept = method.sample_indices_[:n_kept]
     assert (np.diff(kept) > 0).all()
     np.testing.assert_array_equal(X_res[:n_kept], X[kept])
@@ -137,7 +137,7 @@ def test_a_class_of_one_image_is_augmented_and_named(sampler):
     with pytest.warns(DataWarning, match="Class 'fear' has a single image.*7 new images"):
         X_res, y_res = sampler(random_state=0).fit_resample(noise(9), y)
     made = X_res[9:]
-    assert (made.made.all(), (y_res[9:] == "fear").all()) == (True, True)
+    assert (made.is_synthetic.all(), (y_res[9:] == "fear").all()) == (True, True)
     np.testing.assert_array_equal(made.parents, [[8, -1]] * 7)
     assert len(np.unique(np.asarray(made), axis=0)) == 7
 
@@ -183,7 +183,7 @@ def test_adasyn_makes_more_where_other_classes_are_near():
     y = np.repeat([0, 1], [25, 15])  # row 25 is beside the other class, row 39 far away
     sampler = ImageADASYN(sampling_strategy=45, random_state=0)
     X_res, _ = sampler.fit_resample(X, y)
-    times = np.bincount(sampler.sample_indices_[X_res.made], minlength=40)
+    times = np.bincount(sampler.sample_indices_[X_res.is_synthetic], minlength=40)
     assert times[25] > 5
     assert times[32:].sum() == 0
 
@@ -215,7 +215,7 @@ def test_neighbours_are_found_in_shrunken_images():
     "features",
     [
         PCA(3, random_state=0),
-        make_pipeline(FlattenImages(), PCA(3, random_state=0)),
+        make_pipeline(ImageFlattener(), PCA(3, random_state=0)),
         LinearDiscriminantAnalysis(),
         FrozenEstimator(PCA(3, random_state=0).fit(flat(noise(40)) / 255)),
     ],

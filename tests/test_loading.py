@@ -1,4 +1,4 @@
-"""ImageLoader and FlattenImages: whatever a picture comes as, its pixels come out right."""
+"""ImageLoader and ImageFlattener: whatever a picture comes as, its pixels come out right."""
 
 import io
 import pickle
@@ -19,7 +19,7 @@ from sklearn.utils import estimator_html_repr
 
 from imbemotion.images import ImageArray
 from imbemotion.loading import (
-    FlattenImages,
+    ImageFlattener,
     ImageLoader,
     UnreadableImagesError,
     as_images,
@@ -299,7 +299,7 @@ def test_equal_paths_are_one_source_row(tmp_path, monkeypatch):
     first, second = (save(tmp_path, photo(8, n), f"{n}.png") for n in (8, 9))
     images = ImageLoader(size=8).fit_transform([second, first, "8.png", str(second), "./9.png"])
     assert images.parents[:, 0].tolist() == [0, 1, 1, 0, 0]
-    assert not images.made.any()
+    assert not images.is_synthetic.any()
     assert (images[1] == images[2]).all()
 
 
@@ -324,7 +324,7 @@ def test_a_converted_image_array_remembers_its_parents(pictures):
     X = np.concatenate([X[[4, 4, 2]], X.interpolate([0], [1], [0.5])])
     loaded = ImageLoader(size=3).fit_transform(X)
     assert (loaded.parents == X.parents).all()
-    assert loaded.made.tolist() == [False, False, False, True]
+    assert loaded.is_synthetic.tolist() == [False, False, False, True]
     assert (loaded[3] == load(X[3], size=3)).all()
 
 
@@ -510,7 +510,7 @@ def test_files_take_images_input_in_colour_at_their_size(tmp_path):
 @pytest.mark.parametrize("shape", [(4, 3, 5), (4, 3, 5, 3)])
 def test_flat_pixels_are_fractions_in_row_order(shape):
     X = noise(*shape)
-    flat = FlattenImages().fit_transform(ImageArray(X))
+    flat = ImageFlattener().fit_transform(ImageArray(X))
     assert flat.dtype == np.float32
     np.testing.assert_allclose(flat, X.reshape(4, -1) / 255, rtol=1e-6)
 
@@ -519,13 +519,13 @@ def test_flat_pixels_are_fractions_in_row_order(shape):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_floats_are_flattened_as_they_are(shape, dtype):
     X = noise(*shape).astype(dtype)
-    flat = FlattenImages().fit_transform(X)
+    flat = ImageFlattener().fit_transform(X)
     assert flat.dtype == dtype
     assert (flat == X.reshape(4, 6)).all()
 
 
 def test_flattening_compares_the_whole_shape_with_fit():
-    flatten = FlattenImages().fit(noise(2, 4, 6))
+    flatten = ImageFlattener().fit(noise(2, 4, 6))
     assert (flatten.n_features_in_, flatten.image_shape_) == (24, (4, 6))
     with pytest.raises(ValueError, match=r"shape \(4, 6\) as in fit, got \(6, 4\)"):
         flatten.transform(noise(2, 6, 4))
@@ -534,7 +534,7 @@ def test_flattening_compares_the_whole_shape_with_fit():
 
 
 def test_flattening_images_forgets_the_columns_of_an_earlier_frame():
-    flatten = FlattenImages().fit(pd.DataFrame({"a": [1.0], "b": [2.0]}))
+    flatten = ImageFlattener().fit(pd.DataFrame({"a": [1.0], "b": [2.0]}))
     assert flatten.feature_names_in_.tolist() == ["a", "b"]
     assert not hasattr(flatten.fit(noise(2, 4, 6)), "feature_names_in_")
 
@@ -545,7 +545,7 @@ def test_both_steps_run_in_a_grid_search_over_paths(tmp_path):
         save(tmp_path, Image.new("L", (6 + n, 5), v), f"{n}.png") for n, v in enumerate(values)
     ]
     y = np.where(np.array(values) > 100, "bright", "dark")
-    steps = [("load", ImageLoader(size=4)), ("flat", FlattenImages())]
+    steps = [("load", ImageLoader(size=4)), ("flat", ImageFlattener())]
     pipe = Pipeline([*steps, ("knn", KNeighborsClassifier(1))])
     grid = {"load__size": [2, (3, 4)], "load__resize": ["crop", "stretch"]}
     search = GridSearchCV(pipe, grid, cv=2).fit(paths, y)
@@ -553,7 +553,7 @@ def test_both_steps_run_in_a_grid_search_over_paths(tmp_path):
     assert (pickle.loads(pickle.dumps(search)).predict(paths) == y).all()
 
 
-@pytest.mark.parametrize("estimator", [ImageLoader(size=(3, 4), mode="rgb"), FlattenImages()])
+@pytest.mark.parametrize("estimator", [ImageLoader(size=(3, 4), mode="rgb"), ImageFlattener()])
 def test_estimators_can_be_cloned_and_shown(estimator):
     assert clone(estimator).get_params() == estimator.get_params()
     assert type(estimator).__name__ in estimator_html_repr(estimator)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imbemotion import DataWarning, ImageArray, ImageSMOTE, load_image_folder
-from imbemotion.splitting import parent_groups
+from imbemotion.leaks import parent_groups
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_both_parents_of_an_interpolated_picture_come_back(saved):
     data = load_image_folder(folder, size=None)  # in the order of the rows here
     order = np.argsort([path[-10:] for path in data.filenames])
     np.testing.assert_array_equal(data.data[order].parents, X_res.parents)
-    np.testing.assert_array_equal(data.data[order].made, X_res.made)
+    np.testing.assert_array_equal(data.data[order].is_synthetic, X_res.is_synthetic)
 
 
 def test_pictures_that_were_added_are_originals_and_removed_ones_do_not_matter(saved):
@@ -34,7 +34,7 @@ def test_pictures_that_were_added_are_originals_and_removed_ones_do_not_matter(s
     with pytest.warns(DataWarning, match=r"does not name 1 of the pictures.*a/new.png"):
         data = load_image_folder(folder, size=None)
     new = data.filenames.tolist().index(str(folder / "a" / "new.png"))
-    assert not data.data.made[new]
+    assert not data.data.is_synthetic[new]
     assert (data.data.parents[:, 0] == data.data.parents[new, 0]).sum() == 1
     assert data.data.parents[new, 0] > X_res.parents.max()
 
@@ -44,7 +44,7 @@ def test_lists_of_another_kind_are_left_alone(saved):
     (folder / "manifest.csv").write_text("name,version\nx,1\n")
     data = load_image_folder(folder, size=None)
     assert data.groups is None
-    assert not data.data.made.any()
+    assert not data.data.is_synthetic.any()
 
 
 def test_a_broken_line_is_named(saved):
@@ -72,10 +72,10 @@ def test_pictures_without_parents_are_groups_of_their_own():
 
 
 def test_pictures_of_unknown_parents_survive_a_folder(pictures, tmp_path):
-    made = ImageArray(pictures, parents=np.full(12, -1), made=np.ones(12, bool))
+    made = ImageArray(pictures, parents=np.full(12, -1), is_synthetic=np.ones(12, bool))
     made.save(tmp_path / "all", labels=["a"] * 6 + ["b"] * 6)
     data = load_image_folder(tmp_path / "all", size=None).data
-    assert (data.parents.shape, data.made.all()) == ((12, 2), True)
+    assert (data.parents.shape, data.is_synthetic.all()) == ((12, 2), True)
     assert "n_made=12" in repr(data)
 
 

@@ -15,10 +15,10 @@ from imbemotion import (
     Augmentation,
     AugmentationSampler,
     CNNClassifier,
-    FlattenImages,
+    ImageFlattener,
     ImageSMOTE,
     PianoRoll,
-    RandomSampler,
+    RandomResampler,
     UnreadableImagesError,
 )
 from imbemotion.midi import load_rolls
@@ -320,7 +320,7 @@ def test_rows_of_one_path_share_a_parent_and_all_ways_of_reading_agree(files, tm
     paths = [*files, files[3], files[0]]
     X = PianoRoll(**HALF_SECOND).fit_transform(paths)
     assert X.parents[:, 0].tolist() == [*range(20), 3, 0]
-    assert not X.made.any()
+    assert not X.is_synthetic.any()
     settings = [
         {"n_jobs": 2},
         {"cache_dir": tmp_path / "cache"},
@@ -344,7 +344,7 @@ def test_every_setting_has_a_cache_of_its_own(files, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["small_cnn", "deep_cnn", "residual_cnn"])
-@pytest.mark.parametrize("sampler", [RandomSampler(), ImageSMOTE(), AugmentationSampler()])
+@pytest.mark.parametrize("sampler", [RandomResampler(), ImageSMOTE(), AugmentationSampler()])
 def test_rolls_go_through_samplers_and_networks(files, module, sampler):
     if isinstance(sampler, AugmentationSampler):
         sampler = AugmentationSampler(augmentation=Augmentation.preset("roll"))
@@ -359,7 +359,7 @@ def test_rolls_go_through_samplers_and_networks(files, module, sampler):
 def test_rolls_can_be_searched_over(files):
     from sklearn.neighbors import KNeighborsClassifier
 
-    steps = [("rolls", PianoRoll()), ("flat", FlattenImages()), ("knn", KNeighborsClassifier(1))]
+    steps = [("rolls", PianoRoll()), ("flat", ImageFlattener()), ("knn", KNeighborsClassifier(1))]
     y = np.repeat(["low", "high"], [12, 8])
     grid = {"rolls__resolution": [2, 4], "rolls__height": [88, 128]}
     search = GridSearchCV(Pipeline(steps), grid, cv=2, error_score="raise").fit(files, y)

@@ -9,8 +9,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from imbemotion import FocalLoss, ImageArray, ImageNeuralNetClassifier, SmallCNN
-from imbemotion._training import input_scale, limited_threads
-from imbemotion.net import ImageDataset
+from imbemotion.training import ImageDataset, input_scale, limited_threads
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from imbemotion import CNNClassifier, DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN
 from imbemotion.networks import find_network
-from imbemotion.networks._finding import NETWORKS
+from imbemotion.networks._pretrained import NETWORKS
 
 PRETRAINED = partial(PretrainedCNN, "shufflenet_v2_x0_5", weights=None)
 ALL = [*NETWORKS.values(), PRETRAINED]

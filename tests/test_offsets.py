@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import fbeta_score, get_scorer, make_scorer, matthews_corrcoef
 
-from imbemotion import TunedOffsetClassifierCV, macro_f1_scorer
+from imbemotion import TunedOffsetClassifierCV, make_macro_f1_scorer
+from imbemotion.postprocessing._offset_search import find_offsets
 from imbemotion.postprocessing._scores import AnyScore, RatioScore, make_score
-from imbemotion.postprocessing._search import find_offsets
 
 CLASSES = np.array(["anger", "fear", "joy", "sadness"])
 EXACT = {
@@ -23,8 +23,8 @@ EXACT = {
             "jaccard_macro", "precision_macro", "precision_weighted", "recall_macro",
         )
     },
-    "macro_f1_scorer": macro_f1_scorer([*CLASSES, "contempt"]),  # one class that is not there
-    "two of the classes": macro_f1_scorer(["fear", "joy"]),
+    "make_macro_f1_scorer": make_macro_f1_scorer([*CLASSES, "contempt"]),  # one is absent
+    "two of the classes": make_macro_f1_scorer(["fear", "joy"]),
     "F2": make_scorer(fbeta_score, pos_label=None, beta=2, average="macro"),
     "F1 of fear": make_scorer(
         fbeta_score, pos_label=None, beta=1, average="micro", labels=["fear"]

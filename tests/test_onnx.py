@@ -9,7 +9,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from imbemotion import CNNClassifier, SmallCNN, make_faces
-from imbemotion.classifier import _onnx
+from imbemotion.classifier import _saving
 from imbemotion.networks import NETWORKS
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -125,10 +125,10 @@ def test_an_export_that_can_not_be_is_one_clear_sentence(faces, tmp_path, model,
     def fail(*args, **kwargs):
         raise ModuleNotFoundError("No module named 'onnxscript.new'")
 
-    monkeypatch.setattr(_onnx.torch.onnx, "export", fail)
+    monkeypatch.setattr(_saving.torch.onnx, "export", fail)
     with pytest.raises(ImportError, match=r"as new as PyTorch .* No module named .* Update it"):
         model.to_onnx(tmp_path / "model.onnx")
-    monkeypatch.setattr(_onnx, "find_spec", lambda name: None)
+    monkeypatch.setattr(_saving, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"got no onnx. .*pip install 'imbemotion\[onnx\]'"):
         model.to_onnx(tmp_path / "model.onnx")
     assert os.listdir(tmp_path) == []

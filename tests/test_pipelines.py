@@ -20,19 +20,19 @@ from imbemotion import (
     Augmentation,
     AugmentationSampler,
     CNNClassifier,
-    FlattenImages,
     FlattenSampler,
     ImageADASYN,
     ImageArray,
+    ImageFlattener,
     ImageLoader,
     ImageSMOTE,
-    RandomSampler,
+    RandomResampler,
     at_least,
-    macro_f1_scorer,
+    groups_from_filenames,
     make_faces,
-    name_groups,
+    make_macro_f1_scorer,
 )
-from imbemotion._targets import resolve_targets
+from imbemotion.targets import resolve_targets
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,8 @@ def test_any_scikit_learn_classifier_can_end_the_pipeline(files, classifier):
     pipe = Pipeline(
         [
             ("load", ImageLoader(size=12)),
-            ("balance", RandomSampler(random_state=0)),
-            ("flat", FlattenImages()),
+            ("balance", RandomResampler(random_state=0)),
+            ("flat", ImageFlattener()),
             ("model", classifier),
         ]
     )
@@ -72,31 +72,35 @@ def test_paths_can_be_searched_over_with_memory(files, tmp_path, validation_frac
         validation_fraction=validation_fraction,
     )  # fmt: skip
     pipe = Pipeline(
-        [("load", ImageLoader(size=12)), ("balance", RandomSampler(random_state=0)), ("cnn", cnn)],
+        [
+            ("load", ImageLoader(size=12)),
+            ("balance", RandomResampler(random_state=0)),
+            ("cnn", cnn),
+        ],
         memory=str(tmp_path),
     )
-    grid = {"balance": ["passthrough", RandomSampler(sampling_strategy=8, random_state=0)]}
-    search = GridSearchCV(pipe, grid, cv=2, scoring=macro_f1_scorer(y), error_score="raise")
+    grid = {"balance": ["passthrough", RandomResampler(sampling_strategy=8, random_state=0)]}
+    search = GridSearchCV(pipe, grid, cv=2, scoring=make_macro_f1_scorer(y), error_score="raise")
     assert np.isfinite(search.fit(paths, y).cv_results_["mean_test_score"]).all()
     assert search.predict(list(paths[:3])).shape == (3,)
 
 
 def test_balancing_paths_before_loading_keeps_copies_known(files):
     paths, y = files
-    X, _ = RandomSampler(random_state=0).fit_resample(paths, y)
+    X, _ = RandomResampler(random_state=0).fit_resample(paths, y)
     assert X.shape == (90, 20, 20, 3)  # files are taken in colour, at their own size
     assert len(np.unique(X.parents[:, 0])) == len(paths)
 
 
 def test_persons_stay_on_one_side():
     names = [f"Person_{n // 3}_{n % 3:04d}.jpg" for n in range(30)]
-    groups = name_groups(names)
+    groups = groups_from_filenames(names)
     for train, test in StratifiedGroupKFold(3).split(names, np.arange(30) % 2, groups):
         assert not set(groups[train]) & set(groups[test])
 
 
 SAMPLERS = [
-    RandomSampler(random_state=0),
+    RandomResampler(random_state=0),
     AugmentationSampler(augmentation=Augmentation(), random_state=0),
     ImageSMOTE(features="6x6", random_state=0),
     ImageADASYN(random_state=0),
@@ -117,7 +121,7 @@ def test_every_sampler_can_be_searched_with_any_labels_and_memory(sampler, class
     )  # fmt: skip
     pipe = Pipeline([("balance", sampler), ("cnn", cnn)], memory=str(tmp_path))
     grid = {"balance": ["passthrough", clone(sampler)], "cnn__loss": ["cross_entropy", "focal"]}
-    search = GridSearchCV(pipe, grid, cv=3, scoring=macro_f1_scorer(y), error_score="raise")
+    search = GridSearchCV(pipe, grid, cv=3, scoring=make_macro_f1_scorer(y), error_score="raise")
     search.fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert set(search.predict(X)) <= set(y)
@@ -159,7 +163,7 @@ def test_validation_shares_no_parent_with_training(files, sampler, kind, tmp_pat
         balanced, _ = clone(sampler).fit_resample(images, y)
         train, _ = fitted.net_.train_split(range(len(balanced)))
         held = balanced[fitted.validation_indices_]
-        assert not held.made.any()
+        assert not held.is_synthetic.any()
         assert len(held) == len(np.unique(held.parents[:, 0])) > 0
         assert not np.isin(balanced[train.indices].parents, held.parents[:, 0]).any()
         assert len(train.indices) == fitted.class_counts_.sum()

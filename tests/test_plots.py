@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.plots import ImageGridDisplay
-from imbemotion.samplers import AugmentationSampler, RandomSampler
+from imbemotion.samplers import AugmentationSampler, RandomResampler
 
 STRONG = AugmentationSampler(augmentation=Augmentation.preset("strong"), random_state=0)
 SIDE = 6
@@ -72,7 +72,7 @@ def test_the_first_cell_is_the_parent_and_the_others_are_made_of_it(skewed):
         np.testing.assert_array_equal(images[0], X[parent])
         np.testing.assert_array_equal(images[1 : len(rows)], X_res[rows[1:]])
         assert (X_res.parents[rows[1:], 0] == parent).all()
-        assert X_res.made[rows].tolist() == [False] + [True] * (len(rows) - 1)
+        assert X_res.is_synthetic[rows].tolist() == [False] + [True] * (len(rows) - 1)
 
 
 def test_classes_take_turns_and_the_rarest_begins(skewed):
@@ -99,7 +99,7 @@ def test_the_other_parent_stands_below_the_picture():
     display = ImageGridDisplay.from_resampled(X, y)
     assert display.rows.tolist() == [[0, 4, 5, 6], [-1, 1, 2, 3]]
     assert display.labels == ["sad\n4 original, 3 made", "mixed with"]
-    assert display.made.tolist() == [[False, True, True, True], [False] * 4]
+    assert display.is_synthetic.tolist() == [[False, True, True, True], [False] * 4]
     np.testing.assert_array_equal(display.images[1, 1:], X[1:4])
 
 
@@ -120,7 +120,7 @@ def test_pictures_interpolated_twice_show_all_parents():
 
 @pytest.mark.parametrize("parent", [-1, 7])
 def test_a_parent_that_is_not_there_leaves_its_cell_empty(parent):
-    X = ImageArray(random_images(3), parents=[0, parent, 0], made=[False, True, True])
+    X = ImageArray(random_images(3), parents=[0, parent, 0], is_synthetic=[False, True, True])
     display = ImageGridDisplay.from_resampled(X, ["a", "a", "a"])
     assert display.rows.tolist() == [[0, 2], [-1, 1]]
     assert not display.images[1, 0].any()
@@ -144,7 +144,7 @@ def test_the_sampler_and_the_data_are_left_as_they_were(skewed):
 def test_brightness_is_not_stretched(dtype, share):
     levels = np.array([0.2, 0.4]) * share
     images = np.broadcast_to(levels.astype(dtype)[:, None, None], (2, SIDE, SIDE))
-    X = ImageArray(images, parents=[0, 0], made=[False, True])
+    X = ImageArray(images, parents=[0, 0], is_synthetic=[False, True])
     shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0]))[:, :3]
     greys = shown[(shown == shown[:, :1]).all(axis=1)]
     assert np.unique(greys).tolist() == [51, 102]
@@ -152,14 +152,14 @@ def test_brightness_is_not_stretched(dtype, share):
 
 def test_standardised_floats_share_one_range():
     images = np.stack([np.full((SIDE, SIDE), level) for level in (-2.0, 0.0, 2.0)])
-    X = ImageArray(images, parents=[0, 0, 0], made=[False, True, True])
+    X = ImageArray(images, parents=[0, 0, 0], is_synthetic=[False, True, True])
     shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))[:, 0]
     assert {0, 128, 255} <= set(shown.tolist())
 
 
 def test_values_that_are_no_numbers_are_drawn_black_or_white():
     images = np.stack([np.full((SIDE, SIDE), level) for level in (0.5, np.nan, np.inf)])
-    X = ImageArray(images, parents=[0, 0, 0], made=[False, True, True])
+    X = ImageArray(images, parents=[0, 0, 0], is_synthetic=[False, True, True])
     shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))[:, 0]
     assert {0, 128, 255} <= set(shown.tolist())
 
@@ -179,7 +179,7 @@ def test_pictures_of_all_kinds_are_drawn_unchanged(channels, dtype):
 
 
 def test_only_originals_are_framed():
-    X = ImageArray(np.zeros((3, SIDE, SIDE)), parents=[0, 0, 0], made=[False, True, True])
+    X = ImageArray(np.zeros((3, SIDE, SIDE)), parents=[0, 0, 0], is_synthetic=[False, True, True])
     shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))
     n_framed = (shown[:, 2] == 180).sum()
     assert n_framed == (SIDE + 2) ** 2 - SIDE**2
@@ -194,7 +194,7 @@ def test_only_the_pixels_shown_are_made(skewed):
 
     sampler = AugmentationSampler(augmentation=count, sampling_strategy=500, random_state=0)
     display = ImageGridDisplay.from_sampler(sampler, *skewed, n_rows=2, n_columns=3)
-    assert len(n_made) == display.made.sum() == 6
+    assert len(n_made) == display.is_synthetic.sum() == 6
 
 
 def test_the_display_does_not_hold_the_data(skewed):
@@ -251,7 +251,7 @@ def test_it_can_be_drawn_again(skewed):
 
 
 def test_large_pictures_are_smoothed_where_they_are_shrunk():
-    X = ImageArray(np.zeros((2, 300, 300)), parents=[0, 0], made=[False, True])
+    X = ImageArray(np.zeros((2, 300, 300)), parents=[0, 0], is_synthetic=[False, True])
     display = ImageGridDisplay.from_resampled(X, [0, 0])
     assert display.im_.get_interpolation() == "antialiased"
 
@@ -264,7 +264,7 @@ def test_it_draws_without_a_warning_under_other_settings(skewed, settings, tmp_p
         display.figure_.savefig(tmp_path / "grid.png")
 
 
-@pytest.mark.parametrize("sampler", [RandomSampler(), AugmentationSampler(sampling_strategy=2)])
+@pytest.mark.parametrize("sampler", [RandomResampler(), AugmentationSampler(sampling_strategy=2)])
 def test_nothing_made_is_refused(skewed, sampler):
     with pytest.raises(ValueError, match=r"must hold new pictures, got \d+ originals or copies"):
         ImageGridDisplay.from_sampler(sampler, *skewed)
@@ -296,7 +296,9 @@ sys.modules["matplotlib"] = None
 import numpy as np
 from imbemotion.plots import ImageGridDisplay
 cells = np.zeros((1, 2), dtype=int)
-display = ImageGridDisplay(np.zeros((1, 2, 4, 4)), rows=cells, made=cells > 0, labels=["a"])
+display = ImageGridDisplay(
+    np.zeros((1, 2, 4, 4)), rows=cells, is_synthetic=cells > 0, labels=["a"]
+)
 try:
     display.plot()
 except ImportError as error:

@@ -24,7 +24,7 @@ from sklearn.utils.estimator_checks import (
     check_sample_weight_equivalence_on_dense_data as check_weights,
 )
 
-from imbemotion import DataWarning, PriorCorrectedClassifier, macro_f1_scorer
+from imbemotion import DataWarning, PriorCorrectedClassifier, make_macro_f1_scorer
 
 CLASSES = np.array(["anger", "fear", "joy", "sadness"])
 MEANS, DEVIATIONS = np.array([-2.0, 0.0, 0.5, 3.0]), np.array([1.0, 0.5, 2.0, 1.0])
@@ -347,7 +347,7 @@ def test_it_can_be_searched_over_copied_and_pickled(skewed):
     X, y = skewed
     model = PriorCorrectedClassifier(make_pipeline(MinMaxScaler(), GaussianNB()))
     grid = {"tau": [0, 0.5, 1], "estimator__gaussiannb__var_smoothing": [1e-9, 0.1]}
-    search = GridSearchCV(model, grid, cv=3, scoring=macro_f1_scorer(y)).fit(X, y)
+    search = GridSearchCV(model, grid, cv=3, scoring=make_macro_f1_scorer(y)).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["tau"] > 0
     best = search.best_estimator_

@@ -27,25 +27,27 @@ def with_new_rows(X):
 @given(
     depth=st.integers(1, 3),
     parents=st.none() | NUMBERS,
-    made=st.none() | FLAGS,
+    is_synthetic=st.none() | FLAGS,
     rows=st.lists(st.integers(0, 13), max_size=9),
 )
 def test_a_pickle_of_some_rows_keeps_what_they_were_made_of(depth, parents, made, rows):
     X = PIXELS
     for _ in range(depth):
         X = ImageArray(X)
-    X = with_new_rows(ImageArray(X, parents=parents, made=made))[rows]
+    X = with_new_rows(ImageArray(X, parents=parents, is_synthetic=made))[rows]
     for again in (pickle.loads(pickle.dumps(X)), copy.deepcopy(X)):
         np.testing.assert_array_equal(again, X)
         np.testing.assert_array_equal(again.parents, X.parents)
-        np.testing.assert_array_equal(again.made, X.made)
+        np.testing.assert_array_equal(again.is_synthetic, X.is_synthetic)
 
 
-@given(parents=NUMBERS, made=FLAGS, rows=st.lists(st.integers(0, 13), min_size=1, max_size=9))
+@given(
+    parents=NUMBERS, is_synthetic=FLAGS, rows=st.lists(st.integers(0, 13), min_size=1, max_size=9)
+)
 def test_joining_some_rows_with_other_images_keeps_what_they_were_made_of(parents, made, rows):
-    X = with_new_rows(ImageArray(ImageArray(PIXELS), parents=parents, made=made))[rows]
+    X = with_new_rows(ImageArray(ImageArray(PIXELS), parents=parents, is_synthetic=made))[rows]
     joined = np.concatenate([X, ImageArray(PIXELS)])
-    np.testing.assert_array_equal(joined.made, [*X.made, *[False] * 12])
+    np.testing.assert_array_equal(joined.is_synthetic, [*X.is_synthetic, *[False] * 12])
     np.testing.assert_array_equal(joined.parents[: len(X)], X.parents)
     assert not np.isin(joined.parents[len(X) :, 0], X.parents).any()
 
@@ -57,7 +59,7 @@ def test_parts_that_are_loaded_apart_have_the_parents_of_those_loaded_together(r
     together = loader.transform(X)[np.concatenate(rows)]
     np.testing.assert_array_equal(apart, together)
     np.testing.assert_array_equal(apart.parents, together.parents)
-    np.testing.assert_array_equal(apart.made, together.made)
+    np.testing.assert_array_equal(apart.is_synthetic, together.is_synthetic)
 
 
 def test_leaks_are_found_by_parents_after_loading():

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbemotion import _files, write_report
+from imbemotion import write_report
+from imbemotion._base import files
 from imbemotion.comparison import Comparison
-from imbemotion.report import _pictures
-from imbemotion.report._sentences import describe_progress, find_answer
+from imbemotion.report import _figures
+from imbemotion.report._wording import describe_progress, find_answer
 
 COUNTS = {"<b>$x$": 12, "NA": 120, "joy": 60}
 GAINS = {"none": 0.0, "good & <i>": 0.1, "same": 0.0, "broken": None}
@@ -118,8 +119,8 @@ def page(tmp_path_factory):
 @pytest.fixture
 def without_pictures(monkeypatch):
     """Don't draw: the texts are what is tested."""
-    picture = _pictures.Picture("data:,", "alt", "", 10)
-    monkeypatch.setattr(_pictures, "_draw", lambda *args: picture)
+    picture = _figures.Picture("data:,", "alt", "", 10)
+    monkeypatch.setattr(_figures, "_draw", lambda *args: picture)
 
 
 @pytest.fixture
@@ -328,7 +329,7 @@ def test_a_page_is_replaced_whole_or_not_at_all(run, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(_files.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_report(run)
     assert path.read_bytes() == before

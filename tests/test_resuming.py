@@ -13,8 +13,7 @@ from sklearn.model_selection import (
 )
 
 from imbemotion import compare_strategies
-from imbemotion.comparison._settings import _describe_splitter
-from imbemotion.comparison._store import Store
+from imbemotion.comparison._store import Store, _describe_splitter
 
 X, Y = np.arange(80).reshape(40, 2), np.repeat(["joy", "fear"], [30, 10])
 

@@ -15,8 +15,8 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
 
-from imbemotion import ImageArray, RandomSampler, at_least
-from imbemotion._targets import resolve_targets
+from imbemotion import ImageArray, RandomResampler, at_least
+from imbemotion.targets import resolve_targets
 
 WORKED_EXAMPLE = np.repeat(["joy", "sadness", "anger"], [100, 50, 75])
 STRATEGIES = [
@@ -50,7 +50,7 @@ def numbered(n):
     [("oversample", 100, 300), ("undersample", 50, 150), ("hybrid", 75, 225)],
 )
 def test_the_worked_example_of_the_balancing_guide(strategy, per_class, total):
-    sampler = RandomSampler(sampling_strategy=strategy, random_state=0)
+    sampler = RandomResampler(sampling_strategy=strategy, random_state=0)
     X, y = sampler.fit_resample(blank(225), WORKED_EXAMPLE)
     assert len(X) == len(y) == total
     assert Counter(y.tolist()) == dict.fromkeys(["joy", "sadness", "anger"], per_class)
@@ -94,7 +94,7 @@ def test_shares_are_exact_in_decimals():
 )
 def test_counts_equal_the_strategy_and_originals_come_first(sizes, strategy, max_copies, seed):
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    sampler = RandomSampler(sampling_strategy=strategy, max_copies=max_copies, random_state=seed)
+    sampler = RandomResampler(sampling_strategy=strategy, max_copies=max_copies, random_state=seed)
     X, y_res = sampler.fit_resample(blank(len(y)), y)
     rows = sampler.sample_indices_
     assert Counter(y_res.tolist()) == sampler.sampling_strategy_
@@ -109,7 +109,7 @@ def test_counts_equal_the_strategy_and_originals_come_first(sizes, strategy, max
 @given(sizes=st.lists(st.integers(1, 40), min_size=2, max_size=4), seed=st.integers(0, 100))
 def test_copies_under_a_limit_are_spread_evenly(sizes, seed):
     y = np.repeat(np.arange(len(sizes)), sizes)
-    sampler = RandomSampler(max_copies=100, random_state=seed)
+    sampler = RandomResampler(max_copies=100, random_state=seed)
     sampler.fit_resample(blank(len(y)), y)
     for label in np.unique(y):
         times = np.bincount(sampler.sample_indices_, minlength=len(y))[y == label]
@@ -119,7 +119,7 @@ def test_copies_under_a_limit_are_spread_evenly(sizes, seed):
 @pytest.mark.parametrize("seed", [0, 7])
 def test_over_sampling_draws_the_rows_of_imbalanced_learn(seed):
     X = numbered(225)
-    ours = RandomSampler(random_state=seed, output="array")
+    ours = RandomResampler(random_state=seed, output="array")
     theirs = RandomOverSampler(random_state=seed)
     X_ours, y_ours = ours.fit_resample(X, WORKED_EXAMPLE)
     X_theirs, y_theirs = theirs.fit_resample(X.reshape(225, -1), WORKED_EXAMPLE)
@@ -130,7 +130,7 @@ def test_over_sampling_draws_the_rows_of_imbalanced_learn(seed):
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_under_sampling_keeps_the_rows_that_imbalanced_learn_keeps(seed):
-    ours = RandomSampler(sampling_strategy="undersample", random_state=seed)
+    ours = RandomResampler(sampling_strategy="undersample", random_state=seed)
     ours.fit_resample(numbered(225), WORKED_EXAMPLE)
     theirs = RandomUnderSampler(random_state=seed)
     theirs.fit_resample(numbered(225).reshape(225, -1), WORKED_EXAMPLE)
@@ -141,11 +141,11 @@ def test_flat_data_keep_their_type(tmp_path):
     y = np.repeat([0, 1], [3, 1])
     frame = pd.DataFrame({"a": np.arange(4), "b": list("wxyz")}, index=[9, 8, 7, 6])
     labels = pd.Series(y, name="label", index=frame.index)
-    ours = RandomSampler(random_state=0).fit_resample(frame, labels)
+    ours = RandomResampler(random_state=0).fit_resample(frame, labels)
     theirs = RandomOverSampler(random_state=0).fit_resample(frame, labels)
     pd.testing.assert_frame_equal(ours[0], theirs[0])
     pd.testing.assert_series_equal(ours[1], theirs[1])
-    matrix, _ = RandomSampler(random_state=0).fit_resample(sparse.csr_matrix(np.eye(4)), y)
+    matrix, _ = RandomResampler(random_state=0).fit_resample(sparse.csr_matrix(np.eye(4)), y)
     assert sparse.issparse(matrix)
     assert matrix.shape == (6, 4)
 
@@ -153,50 +153,52 @@ def test_flat_data_keep_their_type(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_images_come_back_as_an_image_array_of_their_dtype(dtype):
     X = np.zeros((4, 3, 3, 3), dtype=dtype)
-    X_res, _ = RandomSampler(random_state=0).fit_resample(X, [0, 0, 0, 1])
+    X_res, _ = RandomResampler(random_state=0).fit_resample(X, [0, 0, 0, 1])
     assert isinstance(X_res, ImageArray)
     assert (X_res.shape, X_res.dtype) == ((6, 3, 3, 3), dtype)
 
 
 def test_array_output_gives_the_pixels(pictures):
     y = np.repeat([0, 1], [8, 4])
-    X, _ = RandomSampler(output="array", random_state=0).fit_resample(pictures, y)
-    lazy, _ = RandomSampler(random_state=0).fit_resample(pictures, y)
+    X, _ = RandomResampler(output="array", random_state=0).fit_resample(pictures, y)
+    lazy, _ = RandomResampler(random_state=0).fit_resample(pictures, y)
     assert isinstance(X, np.ndarray)
     np.testing.assert_array_equal(X, lazy)
 
 
 def test_resampled_images_share_the_pixels_they_came_with(pictures):
-    X_res, _ = RandomSampler(random_state=0).fit_resample(pictures, np.repeat([0, 1], [8, 4]))
+    X_res, _ = RandomResampler(random_state=0).fit_resample(pictures, np.repeat([0, 1], [8, 4]))
     assert np.shares_memory(np.asarray(X_res[:12]), pictures)
 
 
 @pytest.mark.parametrize("container", [list, np.array, pd.Series, tuple], ids=lambda c: c.__name__)
 def test_labels_come_back_in_their_type(container):
     y = container(["b", "a", "a"])
-    _, y_res = RandomSampler(random_state=0).fit_resample(blank(3), y)
+    _, y_res = RandomResampler(random_state=0).fit_resample(blank(3), y)
     assert isinstance(y_res, type(y) if container is not tuple else np.ndarray)
     assert sorted(y_res) == ["a", "a", "b", "b"]
 
 
 def test_data_are_not_changed(pictures):
     before, y = pictures.copy(), np.repeat([0, 1], [8, 4])
-    RandomSampler(sampling_strategy=6, random_state=0).fit_resample(pictures, y)
+    RandomResampler(sampling_strategy=6, random_state=0).fit_resample(pictures, y)
     np.testing.assert_array_equal(pictures, before)
     np.testing.assert_array_equal(y, np.repeat([0, 1], [8, 4]))
 
 
 def test_resampling_twice_still_names_the_first_rows(pictures):
     y = np.repeat([0, 1], [8, 4])
-    X, y = RandomSampler(sampling_strategy="undersample", random_state=0).fit_resample(pictures, y)
+    X, y = RandomResampler(sampling_strategy="undersample", random_state=0).fit_resample(
+        pictures, y
+    )
     kept = X.parents[:, 0]
-    X, _ = RandomSampler(sampling_strategy=6, random_state=1).fit_resample(X, y)
+    X, _ = RandomResampler(sampling_strategy=6, random_state=1).fit_resample(X, y)
     assert np.isin(X.parents[:, 0], kept).all()
 
 
 def test_strategies_can_be_searched_in_a_pipeline():
     y = np.repeat(["a", "b", "c"], [20, 10, 6])
-    pipe = Pipeline([("balance", RandomSampler(random_state=0)), ("model", DummyClassifier())])
+    pipe = Pipeline([("balance", RandomResampler(random_state=0)), ("model", DummyClassifier())])
     grid = {
         "balance": ["passthrough", clone(pipe["balance"])],
     }
@@ -225,12 +227,12 @@ def test_strategies_can_be_searched_in_a_pipeline():
 )
 def test_bad_input_is_one_clear_sentence(y, params, error):
     with pytest.raises(ValueError, match=error):
-        RandomSampler(**params).fit_resample(blank(4), y)
+        RandomResampler(**params).fit_resample(blank(4), y)
 
 
 def test_flat_data_of_another_length_than_the_labels_are_refused():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        RandomSampler().fit_resample(np.eye(4), [0, 0, 1])
+        RandomResampler().fit_resample(np.eye(4), [0, 0, 1])
 
 
 @pytest.mark.parametrize("n", [0, -2, 1.5, True, "3"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_sample_weight
 
 from imbemotion import (
-    RandomSampler,
+    RandomResampler,
     advise,
     analyze_distribution,
     balance_samples,
@@ -52,7 +52,7 @@ def test_the_rows_are_those_of_the_sampler_and_originals_come_first(sizes, strat
     samples = make_samples({f"class {n}": size for n, size in enumerate(sizes)})
     before = deepcopy(samples)
     balanced = balance_samples(samples, strategy, random_state=seed)
-    sampler = RandomSampler(sampling_strategy=strategy, random_state=seed)
+    sampler = RandomResampler(sampling_strategy=strategy, random_state=seed)
     y = [sample["emotion"] for sample in samples]
     sampler.fit_resample(np.zeros((len(y), 2, 2), np.uint8), y)
     rows = [sample["n"] for sample in balanced]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from imbemotion import load_image_folder, load_legend, load_npz, load_source, load_table
-from imbemotion._validation import DataWarning
+from imbemotion._base.validation import DataWarning
 from imbemotion.images import ImageArray
 
 LABELS = np.array(["happy"] * 5 + ["sad"] * 4 + ["fear"] * 3)

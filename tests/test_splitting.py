@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbemotion import AugmentationSampler, ImageArray, RandomSampler, name_groups
-from imbemotion.splitting import join_groups, split_originals
+from imbemotion import AugmentationSampler, ImageArray, RandomResampler, groups_from_filenames
+from imbemotion.leaks import join_groups
+from imbemotion.splitting import split_originals
 
 
 def invert(images):
@@ -35,7 +36,7 @@ def test_no_parent_is_on_both_sides_and_validation_holds_originals(sizes, fracti
     X, y = resampled(sizes, seed)
     train, valid = split_originals(X, y, fraction, np.random.RandomState(seed))
     assert not np.isin(X[train].parents, X[valid].parents[:, 0]).any()
-    assert not X[valid].made.any()
+    assert not X[valid].is_synthetic.any()
     assert len(np.unique(X[valid].parents[:, 0])) == len(valid)
     dropped = np.setdiff1d(np.arange(len(X)), np.concatenate([train, valid]))
     assert np.isin(X[dropped].parents, X[valid].parents[:, 0]).any(axis=1).all()
@@ -70,14 +71,14 @@ def test_made_rows_alone_can_not_be_split(pictures):
 
 
 def test_a_class_with_one_image_stays_in_training(pictures):
-    X, y = RandomSampler(random_state=0).fit_resample(pictures, np.arange(12) // 11)
+    X, y = RandomResampler(random_state=0).fit_resample(pictures, np.arange(12) // 11)
     train, valid = split_originals(X, y, 0.3, np.random.RandomState(0))
     assert (y[valid] == 0).all()
     assert (y[train] == 1).sum() == 11
 
 
 def test_rows_of_unknown_origin_are_refused(pictures):
-    X = ImageArray(pictures, parents=[*range(10), -1, -1], made=[False] * 10 + [True] * 2)
+    X = ImageArray(pictures, parents=[*range(10), -1, -1], is_synthetic=[False] * 10 + [True] * 2)
     with pytest.raises(ValueError, match="2 of 12 rows were made of unknown images"):
         split_originals(X, np.arange(12) % 2, 0.2, np.random.RandomState(0))
 
@@ -99,21 +100,21 @@ def test_one_image_per_class_can_not_be_split(pictures):
     ],
 )
 def test_persons_are_read_from_file_names(name, person):
-    assert name_groups([name]).tolist() == [person]
+    assert groups_from_filenames([name]).tolist() == [person]
 
 
 def test_files_without_a_person_are_groups_of_their_own_in_any_folder():
     names = ["happy/1.png", "sad/1.png", "sad/2.png", "2.png"]
-    assert len(set(name_groups(names))) == 4
-    assert len(set(name_groups(names, r"(Ann)?_?\d"))) == 4  # matched, but by nobody
+    assert len(set(groups_from_filenames(names))) == 4
+    assert len(set(groups_from_filenames(names, r"(Ann)?_?\d"))) == 4  # matched, but by nobody
     with pytest.raises(ValueError, match=r"as a group in brackets.*, got '\[a-z\]\+'"):
-        name_groups(names, "[a-z]+")
+        groups_from_filenames(names, "[a-z]+")
 
 
 def test_persons_of_the_facial_expressions_are_found(data_folder):
     files = np.unique(np.load(data_folder / "facial_expressions_64.npz")["files"])
-    groups = name_groups(files)
-    in_four_digits = name_groups(files, r"(.+)_\d{4}") != files  # as in LFW
+    groups = groups_from_filenames(files)
+    in_four_digits = groups_from_filenames(files, r"(.+)_\d{4}") != files  # as in LFW
     assert in_four_digits.sum() == 12758
     assert len(np.unique(groups[in_four_digits])) == 5606
     others = groups[~in_four_digits & (groups != files)]  # actors, in 1 to 3 digits
@@ -132,7 +133,7 @@ def test_twins_count_where_only_a_picture_made_of_one_is_left(pictures):
     pixels = np.concatenate([pictures, pictures])
     y = np.tile(np.arange(12) % 2, 2)
     X, y = AugmentationSampler(sampling_strategy=40, random_state=0).fit_resample(pixels, y)
-    X, y = RandomSampler(sampling_strategy=20, random_state=0).fit_resample(X, y)
+    X, y = RandomResampler(sampling_strategy=20, random_state=0).fit_resample(X, y)
     for seed in range(8):
         train, valid = split_originals(X, y, 0.2, np.random.RandomState(seed))
         assert not set(X.parents[train, 0] % 12) & set(X.parents[valid, 0] % 12)

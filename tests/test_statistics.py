@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer
 
-from imbemotion import macro_f1_scorer
+from imbemotion import make_macro_f1_scorer
 from imbemotion.analysis import (
     corrected_interval,
     corrected_t_test,
@@ -29,13 +29,13 @@ def model():
 
 def test_macro_f1_is_that_of_scikit_learn_where_all_classes_are_present(model):
     X, y = np.zeros((4, 1)), ["a", "a", "b", "b"]
-    assert macro_f1_scorer(y)(model, X, y) == get_scorer("f1_macro")(model, X, y)
+    assert make_macro_f1_scorer(y)(model, X, y) == get_scorer("f1_macro")(model, X, y)
 
 
 def test_macro_f1_counts_a_class_that_a_fold_lacks(model):
     X, y = np.zeros((2, 1)), ["a", "a"]
     assert get_scorer("f1_macro")(model, X, y) == 1.0
-    assert macro_f1_scorer(["a", "b", "c", "d"])(model, X, y) == 0.25
+    assert make_macro_f1_scorer(["a", "b", "c", "d"])(model, X, y) == 0.25
 
 
 def test_the_corrected_interval_is_its_formula():

@@ -21,22 +21,21 @@ from torchvision.transforms import v2 as transforms
 from imbemotion import (
     CNNClassifier,
     DataWarning,
-    FlattenImages,
-    RandomSampler,
+    ImageFlattener,
+    RandomResampler,
     compare_strategies,
     make_faces,
 )
-from imbemotion.comparison import Comparison, _running
-from imbemotion.comparison._describing import describe, fingerprint
-from imbemotion.comparison._naming import strategy_folders
-from imbemotion.comparison._store import Store
+from imbemotion.comparison import Comparison, _workers
+from imbemotion.comparison._description import describe, fingerprint
+from imbemotion.comparison._store import Store, strategy_folders
 
 ROOT = str(Path(__file__).parents[1])
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
 X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
 X[Y == "anger"] += 20
 X[Y == "fear"] += 30
-STRATEGIES = {"none": {}, "hybrid": {"balance": RandomSampler(sampling_strategy="hybrid")}}
+STRATEGIES = {"none": {}, "hybrid": {"balance": RandomResampler(sampling_strategy="hybrid")}}
 FILES = {
     "config.json", "dataset_statistics.json", "class_mapping.json", "test_metrics.csv",
     "predictions.csv", "confusion_matrix.png", "confidence_analysis.csv",
@@ -47,7 +46,7 @@ FILES = {
 
 def pipeline(**settings):
     model = GaussianNB(**settings)
-    return Pipeline([("balance", "passthrough"), ("flat", FlattenImages()), ("cnn", model)])
+    return Pipeline([("balance", "passthrough"), ("flat", ImageFlattener()), ("cnn", model)])
 
 
 def compare(folder, *, model=None, x=X, y=Y, strategies=None, **settings):
@@ -137,7 +136,7 @@ def test_a_comparison_can_be_read_again(done):
 
 def test_what_is_done_is_not_done_again(done, monkeypatch):
     folder, comparison = done
-    monkeypatch.setattr("imbemotion.comparison._running._fit", None)  # any call would fail
+    monkeypatch.setattr("imbemotion.comparison._workers._fit", None)  # any call would fail
     told = []
     again = compare(folder, on_fit=told.append)
     assert len(told) == 6
@@ -174,7 +173,7 @@ def test_folds_of_the_first_start_are_kept(tmp_path):
         ({"scoring": "accuracy"}, r"scoring \(macro-F1 there, accuracy here\)"),
         ({"model": pipeline(var_smoothing=1e-3)}, r"var_smoothing \(1e-09 there, 0.001 here\)"),
         (
-            {"strategies": {"none": {}, "hybrid": {"balance": RandomSampler()}}},
+            {"strategies": {"none": {}, "hybrid": {"balance": RandomResampler()}}},
             r"strategy 'hybrid'.*sampling_strategy \(hybrid there, auto here\)",
         ),
         ({"strategies": dict(reversed(STRATEGIES.items()))}, "the first strategy"),
@@ -208,7 +207,7 @@ def test_a_tracker_that_fails_loses_no_fit(tmp_path, monkeypatch):
     def fail(self, figures):
         raise OSError("the server is gone")
 
-    monkeypatch.setattr("imbemotion.comparison._tracking._Untracked.log", fail)
+    monkeypatch.setattr("imbemotion.tracking._Untracked.log", fail)
     with pytest.warns(DataWarning, match="could not be tracked: OSError: the server is gone"):
         comparison = compare(None, n_jobs=None, strategies={"none": {}})
     assert comparison.fits["error"].isna().all()
@@ -396,7 +395,7 @@ def test_descriptions_tell_what_code_and_objects_hold(make):
 
 DESCRIBED = """
 import torch
-from imbemotion.comparison._describing import describe
+from imbemotion.comparison._description import describe
 one, other = lambda x: x in {"a", "b", "c"}, lambda x: x in {"a", "b", "d"}
 assert describe(one) != describe(other)  # there is no source
 print(describe([one, frozenset("abcdef"), {"a": torch.arange(3)}, torch.nn.Linear(0, 2, False)]))
@@ -486,5 +485,5 @@ def test_nothing_goes_on_behind_an_error(tmp_path, n_jobs):
 
     with pytest.raises(KeyError, match="enough"):
         compare(tmp_path, n_repeats=9, on_fit=stop, n_jobs=n_jobs)
-    assert not _running._WORKSHOPS
+    assert not _workers._WORKSHOPS
     assert len(list(tmp_path.glob("*/fold_*"))) == 1

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from imbemotion import CNNClassifier, compare_strategies, make_faces
 from imbemotion.cli import app
 from imbemotion.comparison import named_strategies
-from imbemotion.comparison._fitting import apply_strategy
+from imbemotion.comparison._fold_fit import apply_strategy
 from imbemotion.comparison._strategies import SETS
 from imbemotion.datasets import load_npz
 from imbemotion.losses import class_weights
@@ -86,7 +86,7 @@ def test_3000_more_are_made_by_augmentation():
     X_res, y_res = applied("deep_cnn_plus_3000")["balance"].fit_resample(X, Y)
     assert X_res.shape == (28267, 4, 4)
     assert {label: (y_res == label).sum() for label in AUGMENTED} == AUGMENTED
-    assert X_res.made.sum() == 18000
+    assert X_res.is_synthetic.sum() == 18000
 
 
 def test_weights_before_and_near_1_after_augmentation_are_those_of_the_study():

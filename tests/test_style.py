@@ -4,7 +4,7 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from imbemotion.plots._style import BASELINE, COLOURS, GAIN, cut_label
+from imbemotion.plots.style import BASELINE, COLOURS, GAIN, cut_label
 
 
 def lightness(colour):

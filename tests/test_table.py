@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from imbemotion import load_table
-from imbemotion._validation import DataWarning
+from imbemotion._base.validation import DataWarning
 from imbemotion.images import ImageArray
 from imbemotion.loading import UnreadableImagesError
 

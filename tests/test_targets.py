@@ -17,13 +17,13 @@ from imbemotion import (
     FlattenSampler,
     ImageADASYN,
     ImageSMOTE,
-    RandomSampler,
+    RandomResampler,
     at_least,
 )
-from imbemotion._targets import expect_totals
+from imbemotion.targets import expect_totals
 
 Y = np.repeat(["joy", "anger", "fear"], [30, 18, 9])
-OWN = [RandomSampler, AugmentationSampler, ImageSMOTE, ImageADASYN]
+OWN = [RandomResampler, AugmentationSampler, ImageSMOTE, ImageADASYN]
 STRATEGIES = ["oversample", "undersample", "hybrid", "mean", "sqrt", 12, 0.5, at_least(10)]
 THEIRS = [
     kind
@@ -96,11 +96,15 @@ def test_samplers_that_look_at_the_data_say_so(sampler):
 
 @pytest.mark.parametrize("kind", [list, pd.Series, pd.Categorical, np.array])
 def test_labels_of_any_container_are_counted(kind):
-    assert RandomSampler().target_counts(kind(["b", "a", "a"])) == {"a": 2, "b": 2}
+    assert RandomResampler().target_counts(kind(["b", "a", "a"])) == {"a": 2, "b": 2}
 
 
 def test_one_column_per_class_is_counted():
-    assert RandomSampler().target_counts(np.eye(3, dtype=int)[[0, 0, 1, 2]]) == {0: 2, 1: 2, 2: 2}
+    assert RandomResampler().target_counts(np.eye(3, dtype=int)[[0, 0, 1, 2]]) == {
+        0: 2,
+        1: 2,
+        2: 2,
+    }
 
 
 def test_whole_numbers_stay_whole_numbers():
@@ -110,7 +114,7 @@ def test_whole_numbers_stay_whole_numbers():
 
 
 def test_wrong_parameters_are_said_before_they_are_used():
-    with pytest.raises(ValueError, match="'sampling_strategy' parameter of RandomSampler"):
-        RandomSampler(sampling_strategy="most").target_counts(Y)
+    with pytest.raises(ValueError, match="'sampling_strategy' parameter of RandomResampler"):
+        RandomResampler(sampling_strategy="most").target_counts(Y)
     with pytest.raises(ValueError, match="more than 1 class"):
-        RandomSampler().target_counts(["joy", "joy"])
+        RandomResampler().target_counts(["joy", "joy"])

@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 
-from imbemotion import DataWarning, ImageArray, RandomSampler, name_groups, stratified_split
-from imbemotion.splitting import Split, join_groups
+from imbemotion import (
+    DataWarning,
+    ImageArray,
+    RandomResampler,
+    groups_from_filenames,
+    stratified_split,
+)
+from imbemotion.leaks import join_groups
+from imbemotion.splitting import Split
 from imbemotion.splitting._split import check_ratios
 
 quiet = pytest.mark.filterwarnings("ignore::imbemotion.DataWarning")
@@ -212,7 +219,7 @@ def test_joined_groups_keep_what_any_grouping_keeps():
 
 def test_persons_of_the_facial_expressions_are_shared_out_evenly(data_folder):
     data = np.load(data_folder / "facial_expressions_64.npz")
-    y, persons = np.char.lower(data["labels"]), name_groups(data["files"])
+    y, persons = np.char.lower(data["labels"]), groups_from_filenames(data["files"])
     split = stratified_split(y, groups=persons, random_state=0)
     parts = [set(persons[rows]) for rows in split]
     assert sum(map(len, parts)) == len(set(persons))
@@ -311,7 +318,7 @@ def test_what_can_not_be_saved_leaves_the_old_file(emotions, tmp_path, monkeypat
 def test_training_alone_is_balanced(emotions):
     X = np.arange(225 * 4, dtype=np.uint8).reshape(225, 2, 2)
     split = stratified_split(emotions, random_state=0)
-    X_train, y_train, *others = split.resample(RandomSampler(random_state=0), X, emotions)
+    X_train, y_train, *others = split.resample(RandomResampler(random_state=0), X, emotions)
     assert np.unique(y_train, return_counts=True)[1].tolist() == [70, 70, 70]
     assert len(X_train) == 210
     expected = [X[split.valid], emotions[split.valid], X[split.test], emotions[split.test]]
@@ -325,7 +332,7 @@ def test_all_parts_are_balanced_at_proportional_sizes(strategy):
     if strategy == "a callable":
         strategy = lambda y: dict.fromkeys(np.unique(y).tolist(), 3967)  # noqa: E731
     split = stratified_split(y, train=0.8, valid=0.16, test=0.04, random_state=0)
-    sampler = RandomSampler(sampling_strategy=strategy, random_state=0)
+    sampler = RandomResampler(sampling_strategy=strategy, random_state=0)
     parts = split.resample(sampler, X, y, balance="all")
     for labels_of, n, total in zip(
         parts[1::2], (3967, 793, 198), (23802, 4758, 1188), strict=True
@@ -373,7 +380,7 @@ def test_a_class_that_a_part_lacks_is_left_out_of_it_with_a_word():
         split = stratified_split(y, random_state=0)
     with pytest.warns(DataWarning, match=r"can't be balanced wholly: it has no row of contempt"):
         parts = split.resample(
-            RandomSampler(random_state=0), np.arange(43)[:, None], y, balance="all"
+            RandomResampler(random_state=0), np.arange(43)[:, None], y, balance="all"
         )
     assert np.unique(parts[3]).tolist() == ["fear", "joy"]
 
@@ -382,7 +389,7 @@ def test_a_class_that_a_part_lacks_is_left_out_of_it_with_a_word():
     ("sampler", "options", "error", "message"),
     [
         ("SMOTE", {}, TypeError, "must have a method fit_resample, got 'SMOTE'"),
-        (RandomSampler(), {"balance": "valid"}, ValueError, "'train' or 'all', got 'valid'"),
+        (RandomResampler(), {"balance": "valid"}, ValueError, "'train' or 'all', got 'valid'"),
     ],
 )
 def test_what_can_not_balance_is_refused(emotions, sampler, options, error, message):
@@ -394,6 +401,6 @@ def test_what_can_not_balance_is_refused(emotions, sampler, options, error, mess
 def test_other_labels_are_not_balanced(emotions):
     split = stratified_split(emotions, random_state=0)
     with pytest.raises(ValueError, match="made of other labels"):
-        split.resample(RandomSampler(), np.zeros((225, 1)), emotions[::-1])
+        split.resample(RandomResampler(), np.zeros((225, 1)), emotions[::-1])
     with pytest.raises(ValueError, match="made of 225 rows, got 5"):
-        split.resample(RandomSampler(), np.zeros((5, 1)), emotions)
+        split.resample(RandomResampler(), np.zeros((5, 1)), emotions)

@@ -21,10 +21,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import BaggingClassifier
 from skorch.callbacks import EpochScoring
 
-from imbemotion import CNNClassifier, DataWarning, compare_strategies, make_faces
-from imbemotion.comparison import _tracking
-from imbemotion.comparison._trackers import Names
-from imbemotion.comparison._tracking import check_tracking, tracked
+from imbemotion import CNNClassifier, DataWarning, compare_strategies, make_faces, tracking
+from imbemotion.tracking import Names, check_tracking, tracked
 
 TOOLS = ["mlflow", "tensorboard", "wandb"]
 FIGURES = {"macro_f1": 0.5, "f1_s$d": 0.25, "f1_a/b": math.nan, "f1_怒 x": 1.0, "fit_time": 2}
@@ -310,7 +308,7 @@ def test_a_second_run_of_a_name_hides_the_first_in_tensorboard(folder):
 def test_nothing_is_imported_without_a_tool():
     code = """
 import sys
-from imbemotion.comparison._tracking import check_tracking, tracked
+from imbemotion.tracking import check_tracking, tracked
 check_tracking(None, None)
 with tracked(None, "nowhere", name="", group="", config={}) as run:
     model = object()
@@ -323,7 +321,7 @@ assert not {"mlflow", "wandb", "tensorboard", "torch", "skorch"} & set(sys.modul
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_missing_package_is_named_before_anything_runs(tool, monkeypatch):
-    monkeypatch.setattr(_tracking, "find_spec", lambda name: None)
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"missing \(.+\): pip install 'imbemotion\[tracking\]'"):
         check_tracking(tool, "runs")
     with pytest.raises(ImportError, match="packages that are missing"), follow(tool, "nowhere"):

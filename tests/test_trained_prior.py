@@ -31,11 +31,11 @@ from imbemotion import (
     AugmentationSampler,
     CNNClassifier,
     DataWarning,
-    FlattenImages,
     FlattenSampler,
+    ImageFlattener,
     ImageSMOTE,
     PriorCorrectedClassifier,
-    RandomSampler,
+    RandomResampler,
     make_faces,
 )
 
@@ -65,8 +65,8 @@ def shares_after(sampler, X, y):
 
 
 SAMPLERS = [
-    RandomSampler(sampling_strategy="sqrt", random_state=0),
-    RandomSampler(sampling_strategy="undersample", random_state=0),
+    RandomResampler(sampling_strategy="sqrt", random_state=0),
+    RandomResampler(sampling_strategy="undersample", random_state=0),
     ImageSMOTE(sampling_strategy=0.5, random_state=0),
     RandomOverSampler(sampling_strategy={"fear": 20}, random_state=0),
     RandomUnderSampler(sampling_strategy={"happy": 20}, random_state=0),
@@ -112,7 +112,7 @@ def test_samplers_of_images_are_seen(faces, tmp_path, memory):
     for sampler in (
         AugmentationSampler(random_state=0), FlattenSampler(RandomUnderSampler(random_state=0))
     ):  # fmt: skip
-        steps = sampler, FlattenImages(), GaussianNB(var_smoothing=0.1)
+        steps = sampler, ImageFlattener(), GaussianNB(var_smoothing=0.1)
         pipe = make_pipeline(*steps, memory=str(tmp_path) if memory else None)
         for _ in range(2):  # the second time from the cache
             np.testing.assert_allclose(prior_of(pipe, X, y), 1 / 3)
@@ -156,7 +156,7 @@ def test_networks_tell_what_their_training_did(faces, settings, expected):
 def test_networks_are_found_in_frozen_searches_behind_samplers(faces):
     X, y = faces
     cnn = CNNClassifier(module="small_cnn", max_epochs=1, n_threads=1, random_state=0)
-    sampler = RandomSampler(sampling_strategy={"happy": 14}, random_state=0)
+    sampler = RandomResampler(sampling_strategy={"happy": 14}, random_state=0)
     pipe = make_pipeline(sampler, cnn)
     search = GridSearchCV(pipe, {"cnnclassifier__lr": [0.01]}, cv=2)
     expected = np.array([8, 14, 14]) / 36
@@ -304,7 +304,7 @@ def test_class_weights_by_an_unknown_name_are_asked_for(flat):
 
 def test_samplers_of_ours_tell_their_counts_in_frozen_pipelines(flat):
     X, y = flat
-    sampler = RandomSampler(sampling_strategy={"fear": 20}, random_state=0)
+    sampler = RandomResampler(sampling_strategy={"fear": 20}, random_state=0)
     pipe = make_pipeline(sampler, LogisticRegression(class_weight={"sad": 2}))
     frozen = FrozenEstimator(pipe.fit(X, y))
     new = y != "sad"
@@ -315,7 +315,7 @@ def test_samplers_of_ours_tell_their_counts_in_frozen_pipelines(flat):
 
 def frozen_inside(X, y):
     """Give a pipeline whose sampler has nothing to do with its frozen classifier."""
-    return make_pipeline(RandomSampler(), FrozenEstimator(GaussianNB().fit(X, y)))
+    return make_pipeline(RandomResampler(), FrozenEstimator(GaussianNB().fit(X, y)))
 
 
 inner = LogisticRegression()
@@ -336,7 +336,7 @@ UNKNOWN = {
     "bagging": (lambda X, y: BalancedBaggingClassifier(), "setting sampling_strategy='auto'"),
     "easy": (lambda X, y: EasyEnsembleClassifier(), "setting sampling_strategy='auto'"),
     "others inside": (
-        lambda X, y: BaggingClassifier(make_pipeline(RandomSampler(), inner)), "fits Random",
+        lambda X, y: BaggingClassifier(make_pipeline(RandomResampler(), inner)), "fits Random",
     ),
     "a vote": (lambda X, y: VotingClassifier([("a", inner)], voting="soft"), "fits Logistic"),
     "calibrated": (lambda X, y: CalibratedClassifierCV(inner, cv=2), "fits LogisticRegression"),

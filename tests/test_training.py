@@ -9,9 +9,10 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import resize
 
 from imbemotion import CNNClassifier, make_faces
-from imbemotion._training import BalancedRows, Unfreezing, epoch_shares, first_epoch, views
+from imbemotion.callbacks import Unfreezing, first_epoch
 from imbemotion.classifier import CNN_PRESETS
 from imbemotion.losses import LOSSES, Target, batch_loss
+from imbemotion.training import BalancedRows, epoch_shares, views
 
 
 @pytest.fixture(scope="module")

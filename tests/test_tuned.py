@@ -29,16 +29,16 @@ from sklearn.preprocessing import MinMaxScaler
 from imbemotion import (
     CNNClassifier,
     DataWarning,
-    FlattenImages,
     ImageArray,
+    ImageFlattener,
     ImageLoader,
-    RandomSampler,
+    RandomResampler,
     TunedOffsetClassifierCV,
-    macro_f1_scorer,
+    groups_from_filenames,
     make_faces,
-    name_groups,
+    make_macro_f1_scorer,
 )
-from imbemotion.splitting import parent_groups
+from imbemotion.leaks import parent_groups
 
 NAMES = np.array(["neutral", "happy", "fear"])
 
@@ -282,7 +282,10 @@ def test_it_can_be_searched_over(skewed):
 
 def classifier_of_faces():
     return make_pipeline(
-        ImageLoader(size=8), RandomSampler(random_state=0), FlattenImages(), LogisticRegression()
+        ImageLoader(size=8),
+        RandomResampler(random_state=0),
+        ImageFlattener(),
+        LogisticRegression(),
     )
 
 
@@ -309,8 +312,8 @@ def test_a_network_can_be_inside(faces):
 
 
 def test_copies_on_both_sides_of_a_fold_warn(faces):
-    X, y = RandomSampler(random_state=0).fit_resample(*faces)
-    pipe = make_pipeline(FlattenImages(), GaussianNB())
+    X, y = RandomResampler(random_state=0).fit_resample(*faces)
+    pipe = make_pipeline(ImageFlattener(), GaussianNB())
     model = TunedOffsetClassifierCV(pipe, cv=3, random_state=0)
     with pytest.warns(DataWarning, match=r"images of a test fold are copies .* sampler inside"):
         model.fit(X, y)
@@ -321,10 +324,10 @@ def test_copies_on_both_sides_of_a_fold_warn(faces):
 def test_offsets_help_on_real_faces_of_new_persons(data_folder):
     data = np.load(data_folder / "facial_expressions_64.npz")
     X = data["images"].reshape(-1, 16, 4, 16, 4).mean(axis=(2, 4)).reshape(-1, 256)
-    y, persons = np.char.lower(data["labels"]), name_groups(data["files"])
+    y, persons = np.char.lower(data["labels"]), groups_from_filenames(data["files"])
     train, test = next(GroupKFold(3).split(X, y, persons))
     pipe = make_pipeline(MinMaxScaler(), LogisticRegression(C=0.1, max_iter=500))
-    model = TunedOffsetClassifierCV(pipe, scoring=macro_f1_scorer(y), cv=3, random_state=0)
+    model = TunedOffsetClassifierCV(pipe, scoring=make_macro_f1_scorer(y), cv=3, random_state=0)
     model.fit(X[train], y[train], groups=persons[train])
     before, after = (macro_f1(y[test], m.predict(X[test])) for m in (model.estimator_, model))
     assert after > before + 0.02

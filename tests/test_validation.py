@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imbemotion import AugmentationSampler, RandomSampler, analyze_distribution
-from imbemotion._validation import check_labels, holds_paths, looks_like_images, shorten
+from imbemotion import AugmentationSampler, RandomResampler, analyze_distribution
+from imbemotion._base.validation import check_labels, holds_paths, looks_like_images, shorten
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_numbers_among_texts_do_not_become_texts(container):
     with pytest.raises(ValueError, match="text and others mixed"):
         check_labels(container([1, "a", "b"]))
     with pytest.raises(ValueError, match="text and others mixed"):
-        RandomSampler().fit_resample(np.eye(3), container(["a", "b", 1]))
+        RandomResampler().fit_resample(np.eye(3), container(["a", "b", 1]))
 
 
 @pytest.mark.filterwarnings("ignore:A column-vector y")

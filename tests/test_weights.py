@@ -15,7 +15,7 @@ from torchvision import models
 from torchvision.models import VisionTransformer
 
 from imbemotion import CNNClassifier, PretrainedCNN
-from imbemotion.networks import _backbones, _weights
+from imbemotion.networks import _backbones, _checkpoints
 
 NAME = "squeezenet1_1"  # the fastest to build
 TIMM_NAME = "timm/test_resnet"
@@ -130,7 +130,7 @@ def test_a_header_of_any_length_is_one_of_safetensors(tmp_path):
         save_file({"a" * (n + 1): torch.ones(1)}, tmp_path / "weights")
         if (tmp_path / "weights").read_bytes()[0] == 0x80:  # as a pickle starts
             break
-    assert list(_weights.read_state(tmp_path / "weights")) == ["a" * (n + 1)]
+    assert list(_checkpoints.read_state(tmp_path / "weights")) == ["a" * (n + 1)]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_header_of_any_length_is_one_of_safetensors(tmp_path):
 )
 def test_only_files_of_save_lose_the_prefix(names, expected, tmp_path):
     torch.save({name: torch.ones(1) for name in names}, tmp_path / "weights.pt")
-    assert list(_weights.read_state(tmp_path / "weights.pt")) == expected
+    assert list(_checkpoints.read_state(tmp_path / "weights.pt")) == expected
 
 
 def test_weights_of_a_vit_bring_the_size_of_its_images(monkeypatch):

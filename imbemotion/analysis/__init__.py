@@ -1,17 +1,16 @@
 """What the data and the results say: distributions, advice, confidence, scores, statistics."""
 
-from imbemotion.analysis._advice import Advice, advise
-from imbemotion.analysis._confidence import ConfidenceAnalysis, analyze_confidence
+from imbemotion.analysis._advice import Advice, TargetPreview, advise, preview_targets
+from imbemotion.analysis._calibration import ConfidenceAnalysis, analyze_confidence
 from imbemotion.analysis._distribution import Distribution, analyze_distribution
-from imbemotion.analysis._paired import (
+from imbemotion.analysis._statistics import (
     corrected_interval,
     corrected_t_test,
     holm,
     holm_levels,
+    make_macro_f1_scorer,
     probability_of_gain,
 )
-from imbemotion.analysis._preview import TargetPreview, preview_targets
-from imbemotion.analysis._statistics import macro_f1_scorer
 
 __all__ = [
     "Advice",
@@ -25,7 +24,7 @@ __all__ = [
     "corrected_t_test",
     "holm",
     "holm_levels",
-    "macro_f1_scorer",
+    "make_macro_f1_scorer",
     "preview_targets",
     "probability_of_gain",
 ]

@@ -1,5 +1,6 @@
 """How the classes are distributed: counts, ratios, and classes that will make trouble."""
 
+from collections.abc import Mapping
 from math import log
 from numbers import Integral
 
@@ -7,11 +8,44 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_scalar
 
-from imbemotion._targets import class_sizes
-from imbemotion.analysis._labels import find_labels
-from imbemotion.analysis._text import as_key, draw_bar, name_counts, text_width, write_table
+from imbemotion._base.text import as_key, draw_bar, name_counts, text_width, write_table
+from imbemotion._base.validation import check_labels, shorten
+from imbemotion.targets import class_sizes
 
-__all__ = ["Distribution", "analyze_distribution", "count_classes"]
+__all__ = [
+    "Distribution",
+    "analyze_distribution",
+    "count_classes",
+    "find_labels",
+    "sample_labels",
+]
+
+
+def sample_labels(samples, key="emotion"):
+    """Give the labels of samples that are plain dicts."""
+    if not isinstance(samples, list | tuple):
+        raise TypeError(
+            'samples must be a list of dicts such as {"path": ..., "emotion": ...}, got '
+            f'{type(samples).__name__}. Of a data frame, take to_dict("records").'
+        )
+    if not samples:
+        raise ValueError("samples must hold at least one dict, got none. Check what was loaded.")
+    for number, sample in enumerate(samples):
+        if not isinstance(sample, Mapping):
+            raise TypeError(f"samples must hold dicts, got {sample!r} in place {number}.")
+        if key not in sample:
+            raise ValueError(
+                f"Every sample needs a label under {key!r}, got none in place {number}, which "
+                f"holds {shorten(map(repr, sample)) or 'nothing'}. Name another by key=."
+            )
+    return check_labels([sample[key] for sample in samples])
+
+
+def find_labels(y, key="emotion"):
+    """Give checked labels of an array of labels, or of samples that are plain dicts."""
+    is_samples = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], Mapping)
+    return sample_labels(y, key) if is_samples else check_labels(y)
+
 
 _TINY = 10  # images of a class in a test fold
 _BAR, _SHORTEST = 30, 8  # characters of the longest bar
@@ -201,26 +235,7 @@ def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5, key="emoti
 
 
 def count_classes(y, key="emotion"):
-    """Count the samples of every class.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,), or list of dict
-        The labels, or samples that hold them under `key`.
-
-    key : str, default="emotion"
-        Where the label stands in a sample that is a dict.
-
-    Returns
-    -------
-    counts : dict of class to int
-        In the order of the sorted classes, all values plain.
-
-    Raises
-    ------
-    ValueError
-        If there are no labels.
-    """
+    """Count the samples of every class."""
     if np.size(y) == 0:
         raise ValueError("y must hold at least one label, got none. Check what was loaded.")
     counts = class_sizes(find_labels(y, key))

@@ -1,6 +1,6 @@
 """Augmentation: policies of random changes, applied under the seed of each row."""
 
+from imbemotion.augmentation._applying import apply_policy
 from imbemotion.augmentation._augmentation import Augmentation
-from imbemotion.augmentation._policies import apply_policy
 
 __all__ = ["Augmentation", "apply_policy"]

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from imbemotion._files import write_whole
-from imbemotion._validation import (
+from imbemotion._base.files import write_whole
+from imbemotion._base.validation import (
     Interval,
     StrOptions,
     check_pixels,
     validate_parameter_constraints,
 )
 from imbemotion.augmentation._applying import apply_parameters
+from imbemotion.augmentation._geometry import BORDERS, INTERPOLATIONS
 from imbemotion.augmentation._parameters import draw_parameters, in_whole_pixels
-from imbemotion.augmentation._warping import BORDERS, INTERPOLATIONS
 
 __all__ = ["Augmentation"]
 
@@ -273,21 +273,7 @@ class Augmentation(BaseEstimator):
                 )
 
     def __call__(self, images, seeds):
-        """Draw and apply in one step.
-
-        Parameters
-        ----------
-        images : ndarray of uint8 or float of shape (n, height, width[, channels])
-            The images.
-
-        seeds : array-like of int of shape (n,)
-            One per image.
-
-        Returns
-        -------
-        images : ndarray of the same shape and dtype
-            New pictures.
-        """
+        """Draw and apply in one step."""
         return self.apply(images, self.draw(seeds))
 
     def to_json(self, path=None):

@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from imbemotion._draws import uniforms
+from imbemotion._base.random import uniforms
 
 __all__ = ["PARAMETERS", "draw_parameters", "in_whole_pixels", "neutral_parameters"]
 
@@ -43,11 +43,9 @@ def neutral_parameters(seeds):
 
 
 def draw_parameters(policy, seeds):
-    """Draw the parameters of a policy, a pure function of each seed, (n,).
-
-    Every parameter has random numbers of its own, so that changing one limit of a policy
-    leaves what the others draw as it was.
-    """
+    """Draw the parameters of a policy, a pure function of each seed, (n,)."""
+    # Every parameter has random numbers of its own, so that changing one limit of a policy leaves
+    # what the others draw as it was.
     u = uniforms(seeds, 28)
     parameters = neutral_parameters(seeds)
     parameters["flip"] = u[:, 0] < policy.flip

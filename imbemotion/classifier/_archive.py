@@ -2,35 +2,179 @@
 
 import hashlib
 import json
-from pathlib import Path
+import math
+from functools import partial
+from importlib import import_module
+from pathlib import Path, PurePath
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from imbemotion import __version__
-from imbemotion._files import replacing
+from imbemotion._base.files import replacing
+from imbemotion.augmentation import Augmentation
 
-__all__ = ["damaged", "read_archive", "write_archive"]
+__all__ = [
+    "Lost",
+    "NotPlainError",
+    "UnknownClassError",
+    "damaged",
+    "decode",
+    "decode_or_lose",
+    "encode",
+    "encode_or_lose",
+    "read_archive",
+    "write_archive",
+]
+
+_TAG = "$"  # the key that tells a tagged value from a dict
+_AS_THEY_ARE = (bool, int, float, str, type(None))
+_LOST = "lost"  # the tag of a Lost, which stands for a whole value
+_HOMES = ("imbemotion.losses", "imbemotion.networks", "torch.nn", "torch.optim")
+
+
+class NotPlainError(TypeError):
+    """A value that JSON can't hold; the message is its name."""
+
+
+class UnknownClassError(ValueError):
+    """A file names a class that is not known here."""
+
+
+class Lost:
+    """What stands in a file for code, which is never saved."""
+
+    def __init__(self, name):
+        self.name = name
+
+
+def _refuse(value):
+    named = value if hasattr(value, "__qualname__") else type(value)
+    raise NotPlainError(f"{named.__module__}.{named.__qualname__}")
+
+
+def encode(value, otherwise=_refuse):
+    """Turn a value into what JSON can hold."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE and not (kind is float and not math.isfinite(value)):
+        return value
+    if kind is list:
+        return [encode(item, otherwise) for item in value]
+    if kind is dict and all(type(key) is str and key != _TAG for key in value):
+        return {key: encode(item, otherwise) for key, item in value.items()}
+    for tag, (kinds, write, _) in _FORMS.items():
+        if isinstance(value, kinds):
+            return {_TAG: tag, "value": encode(write(value), otherwise)}
+    return otherwise(value)
+
+
+def encode_or_lose(value):
+    """Turn a value into what JSON can hold, or into the name of what it can not hold."""
+    try:
+        return encode(value)
+    except NotPlainError as error:
+        return {_TAG: _LOST, "value": str(error)}
+
+
+def decode(plain):
+    """Turn JSON back into the value."""
+    if isinstance(plain, list):
+        return [decode(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    if _TAG in plain:
+        return _FORMS[plain[_TAG]][2](decode(plain["value"]))
+    return {key: decode(item) for key, item in plain.items()}
+
+
+def decode_or_lose(plain):
+    """Turn JSON back into the value, or into what stands for a lost one."""
+    if isinstance(plain, dict) and plain.get(_TAG) == _LOST:
+        return Lost(plain["value"])
+    return decode(plain)
+
+
+def _array_to_plain(array):
+    if array.dtype.kind not in "biufUO" or (array.dtype.kind == "f" and array.itemsize > 8):
+        raise NotPlainError(f"numpy.ndarray of {array.dtype}")
+    return [array.dtype.str, list(array.shape), array.ravel().tolist()]
+
+
+def _array(plain):
+    dtype, shape, values = plain
+    return np.fromiter(values, dtype=dtype, count=len(values)).reshape(shape)
+
+
+def _class_to_plain(kind):
+    for home in _HOMES:
+        if getattr(import_module(home), kind.__name__, None) is kind:
+            return [home, kind.__name__]
+    return _refuse(kind)
+
+
+def _class(plain):
+    home, name = plain
+    kind = getattr(import_module(home), name, None) if home in _HOMES else None
+    if not (isinstance(kind, type) and issubclass(kind, (torch.nn.Module, torch.optim.Optimizer))):
+        raise UnknownClassError(
+            f"The file names the class {home}.{name}, which is not known here."
+        )
+    return kind
+
+
+def _augmentation_to_plain(policy):
+    return policy.get_params() if type(policy) is Augmentation else _refuse(policy)
+
+
+def _tensor_to_plain(tensor):
+    try:
+        return tensor.detach().cpu().numpy()
+    except (TypeError, RuntimeError) as error:  # NumPy has no such type, or it is sparse
+        raise NotPlainError(f"torch.Tensor of {tensor.dtype}") from error
+
+
+def _random_state_to_plain(generator):
+    state = generator.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":  # whose state only a generator of its kind takes
+        raise NotPlainError(f"numpy.random.RandomState of {state['bit_generator']}")
+    return state
+
+
+def _random_state(state):
+    generator = np.random.RandomState()
+    generator.set_state(state)
+    return generator
+
+
+# tag: the types, then from the value to something simpler, and back; scalars before floats.
+# Older versions do not know a new tag, so it comes with a new _VERSION of the archive.
+_FORMS = {
+    "scalar": (np.generic, np.asarray, lambda array: array[()]),
+    "float": (float, repr, float),  # infinite or NaN
+    "tuple": (tuple, list, tuple),
+    "dict": (dict, lambda items: [list(pair) for pair in items.items()], dict),
+    "array": (np.ndarray, _array_to_plain, _array),
+    "tensor": (torch.Tensor, _tensor_to_plain, torch.as_tensor),
+    "path": (PurePath, str, Path),
+    "augmentation": (Augmentation, _augmentation_to_plain, lambda limits: Augmentation(**limits)),
+    "random_state": (np.random.RandomState, _random_state_to_plain, _random_state),
+    "class": (type, _class_to_plain, _class),
+    "partial": (
+        partial,
+        lambda call: [call.func, list(call.args), call.keywords],
+        lambda parts: partial(parts[0], *parts[1], **parts[2]),
+    ),
+}
+
 
 _FORMAT = "imbemotion.CNNClassifier"
 _VERSION = 1
 
 
 def write_archive(path, tensors, content):
-    """Write tensors and JSON into one file, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    tensors : dict of str to Tensor
-        Contiguous tensors on the CPU that share no memory.
-
-    content : dict
-        What JSON can hold.
-    """
+    """Write tensors and JSON into one file, whole or not at all."""
     metadata = {
         "format": _FORMAT,
         "format_version": str(_VERSION),
@@ -43,29 +187,7 @@ def write_archive(path, tensors, content):
 
 
 def read_archive(path):
-    """Read a file of ``write_archive`` and prove that it is whole.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-
-    Returns
-    -------
-    tensors : dict of str to Tensor
-        As they were written.
-
-    content : dict
-        As it was written.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-
-    ValueError
-        If it is another kind of file, damaged, or of a later format.
-    """
+    """Read a file of ``write_archive`` and prove that it is whole."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}. Correct the path.")
@@ -107,18 +229,7 @@ def _check_format(path, metadata):
 
 
 def damaged(path):
-    """Say that a file is damaged.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    sentence : str
-        And what to do.
-    """
+    """Say that a file is damaged."""
     return (
         f"{path} is damaged: what it holds is not what was saved. "
         "Take another copy of it, or save the classifier again."

@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
-from imbemotion._validation import fit_context
+from imbemotion._base.validation import fit_context
 from imbemotion.classifier._fitting import fit, partial_fit
 from imbemotion.classifier._parameters import CONSTRAINTS
 from imbemotion.classifier._prediction import PredictionMixin

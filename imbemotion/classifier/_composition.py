@@ -1,20 +1,184 @@
 """From the parameters of a classifier to the skorch net that trains them."""
 
+from copy import copy
 from dataclasses import dataclass
-from inspect import signature
+from functools import partial
+from inspect import Parameter, signature
 
 import numpy as np
 import torch
+from skorch.callbacks import GradientNormClipping, LRScheduler
 
-from imbemotion._training import BalancedRows, FixedSplit, first_epoch, pick_precision
-from imbemotion._validation import shorten
-from imbemotion.classifier._callbacks import make_callbacks
-from imbemotion.classifier._losses import loss_settings
-from imbemotion.classifier._modules import find_module, module_settings, without_weights
+from imbemotion._base.validation import shorten
+from imbemotion.callbacks import (
+    DeferredWeights,
+    ProgressBar,
+    Unfreezing,
+    WeightAveraging,
+    first_epoch,
+    scoring,
+    stopping,
+)
+from imbemotion.classifier._training_loss import loss_settings
 from imbemotion.images import ImageArray
-from imbemotion.net import ImageNeuralNetClassifier
+from imbemotion.networks import PretrainedCNN, find_network
+from imbemotion.networks._cnns import _Network
+from imbemotion.training import (
+    BalancedRows,
+    FixedSplit,
+    ImageNeuralNetClassifier,
+    input_scale,
+    pick_precision,
+)
 
-__all__ = ["OPTIMIZERS", "Task", "compose_net"]
+__all__ = [
+    "LR_SCHEDULES",
+    "OPTIMIZERS",
+    "Task",
+    "compose_net",
+    "find_module",
+    "make_callbacks",
+    "module_settings",
+    "without_weights",
+]
+
+
+def _step(classifier, n_steps):
+    third = max(1, -(-classifier.max_epochs // 3))
+    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="epoch")
+
+
+def _cosine(classifier, n_steps):
+    return LRScheduler("CosineAnnealingLR", T_max=n_steps, step_every="batch")
+
+
+def _one_cycle(classifier, n_steps):
+    rates = [classifier.lr]
+    if classifier.backbone_lr is not None or classifier.backbone_weight_decay is not None:
+        backbone_lr = classifier.lr if classifier.backbone_lr is None else classifier.backbone_lr
+        rates = [backbone_lr, classifier.lr]  # in the order of the optimizer's groups
+    return LRScheduler(
+        torch.optim.lr_scheduler.OneCycleLR,
+        step_every="batch",
+        max_lr=rates if len(rates) > 1 else rates[0],
+        total_steps=n_steps,
+        cycle_momentum=False,  # not every optimizer has one
+    )
+
+
+LR_SCHEDULES = {"step": _step, "cosine": _cosine, "onecycle": _one_cycle}
+
+
+def make_callbacks(classifier, task):
+    """Make the callbacks in the order in which they have to run; those of the user come last."""
+    callbacks, n_epochs = [], classifier.max_epochs
+    if classifier.weight_averaging:
+        callbacks.append(("weight_averaging", WeightAveraging(classifier.weight_averaging)))
+    if len(task.valid):
+        callbacks.append(("valid_macro_f1", scoring()))
+    if classifier.verbose:
+        callbacks.append(("progress", ProgressBar(n_epochs)))  # it shows the last epoch, too
+    if len(task.valid):
+        first = _first_full_epoch(classifier)
+        early = stopping(classifier.patience, first, verbose=classifier.verbose)
+        callbacks.append(("early_stopping", early))
+    if classifier.gradient_clipping is not None:
+        clipping = GradientNormClipping(classifier.gradient_clipping)
+        callbacks.append(("gradient_clipping", clipping))
+    if classifier.lr_schedule is not None:
+        n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
+        schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
+        callbacks.append(("lr_schedule", schedule))
+    if classifier.weight_from and _is_weighted(classifier):
+        first = first_epoch(classifier.weight_from, n_epochs)
+        callbacks.append(("deferred_weights", DeferredWeights(first)))
+    if classifier.freezing is not None:
+        callbacks.append(("unfreezing", Unfreezing(classifier.freezing, n_epochs)))
+    return callbacks + [_copied(callback) for callback in classifier.callbacks or []]
+
+
+def _is_weighted(classifier):
+    return classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
+
+
+def _first_full_epoch(classifier):
+    """Find the epoch, from 0, in which all that was deferred has begun."""
+    starts = [classifier.weight_from] if _is_weighted(classifier) else []
+    starts += [classifier.sampling_from] if classifier.batch_sampling is not None else []
+    epochs = [first_epoch(start, classifier.max_epochs) for start in starts]
+    return max((epoch for epoch in epochs if epoch < classifier.max_epochs), default=0)
+
+
+def _copied(callback):
+    """Copy a callback, into which skorch writes; what it collects in is the user's own."""
+    if isinstance(callback, tuple):
+        return callback[0], copy(callback[1])
+    return copy(callback)
+
+
+def without_weights(module):
+    """Give the setting that spares a network of ours its pretrained weights."""
+    kind = _class(module)
+    takes = issubclass(kind, _Network) and "weights" in signature(kind).parameters
+    return {"module__weights": None} if takes else {}
+
+
+def _class(module):
+    """Give the class of a network, or ``object`` where a function makes it."""
+    module = find_module(module)
+    while isinstance(module, partial):
+        module = module.func
+    return module if isinstance(module, type) else object
+
+
+def _normalizes(module):
+    """Whether a network normalises pixels itself, and can be told not to."""
+    kind = _class(module)
+    if not issubclass(kind, PretrainedCNN):
+        return False
+    parameters = signature(kind).parameters
+    hands_on = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
+    return hands_on or "normalize" in parameters
+
+
+def find_module(module):
+    """Give the class or function of a network."""
+    if isinstance(module, torch.nn.Module):
+        raise TypeError(
+            "module must be a name, a class or a function that makes a network, got an instance "
+            f"of {type(module).__name__}. Give the class, and its settings as module_params."
+        )
+    return find_network(module) if isinstance(module, str) else module
+
+
+def _checked(classifier):
+    """Check the names in ``module_params``."""
+    params = classifier.module_params or {}
+    known = signature(find_module(classifier.module)).parameters
+    unknown = [name for name in params if name not in known]
+    if unknown and not any(p.kind is Parameter.VAR_KEYWORD for p in known.values()):
+        own = [name for name in known if name not in ("n_classes", "channels")]
+        raise ValueError(
+            f"module_params gives the network {shorten(unknown)}, but module="
+            f"{classifier.module!r} takes {shorten(own) or 'no settings'}."
+        )
+    return params
+
+
+def module_settings(classifier, task):
+    """Find the settings of the net that belong to the network and its input."""
+    X = task.X
+    mean, scale = task.input_scale or input_scale(X[task.train])
+    params = {
+        "n_classes": len(classifier.classes_),
+        "channels": X.shape[3] if X.ndim == 4 else 1,
+    }
+    if X.dtype != np.uint8 and _normalizes(classifier.module):
+        params["normalize"] = False  # floats are standardised already
+    params |= _checked(classifier)
+    settings = {f"module__{name}": value for name, value in params.items()}
+    return {**settings, "input_mean": mean, "input_scale": scale}
+
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 _BACKBONE = "features.*"  # names of the weights of a network's part "features"
@@ -23,62 +187,20 @@ _FREE = ("module__", "input_")  # of the settings made here, what net_params may
 
 @dataclass
 class Task:
-    """What a net is to be trained on.
+    """What a net is to be trained on."""
 
-    Parameters
-    ----------
-    X : ImageArray of shape (n_samples, height, width[, channels])
-        All images.
-
-    y : ndarray of int of shape (n_samples,)
-        Their encoded labels.
-
-    sample_weight : ndarray of float32 of shape (n_samples,) or None
-        Their weights.
-
-    train, valid : ndarray of int
-        Rows for training, and for validation, which may be none.
-
-    device : str
-        Where to train.
-
-    seed : int
-        Of weights, batches, dropout and augmentation.
-
-    input_scale : tuple or None
-        What to subtract from pixels and divide them by; None measures it.
-    """
-
-    X: ImageArray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    train: np.ndarray
-    valid: np.ndarray
-    device: str
-    seed: int
-    input_scale: tuple | None = None
+    X: ImageArray  # (n_samples, height, width[, channels]) all images
+    y: np.ndarray  # (n_samples,) their encoded labels
+    sample_weight: np.ndarray | None  # (n_samples,) their weights
+    train: np.ndarray  # rows for training, and for validation, which may be none
+    valid: np.ndarray  # rows for training, and for validation, which may be none
+    device: str  # where to train
+    seed: int  # of weights, batches, dropout and augmentation
+    input_scale: tuple | None = None  # what to subtract from pixels and divide them by
 
 
 def compose_net(classifier, task, *, fresh=True):
-    """Compose an unfitted net.
-
-    Parameters
-    ----------
-    classifier : CNNClassifier
-        Its parameters, ``classes_`` and ``class_counts_`` are used.
-
-    task : Task
-        What is to be trained on.
-
-    fresh : bool, default=True
-        Whether its weights are new. False spares networks of ours their pretrained weights,
-        which those of another net replace.
-
-    Returns
-    -------
-    net : ImageNeuralNetClassifier
-        To be fitted on the images and the encoded labels.
-    """
+    """Compose an unfitted net."""
     settings = {
         **module_settings(classifier, task),
         **loss_settings(classifier, weighted=task.sample_weight is not None),

@@ -2,13 +2,11 @@
 
 from numbers import Integral, Real
 
-from imbemotion._training._epochs import BATCH_SAMPLING
-from imbemotion._training._views import VIEWS
-from imbemotion._validation import HasMethods, Interval, StrOptions
-from imbemotion.classifier._composition import OPTIMIZERS
-from imbemotion.classifier._schedules import LR_SCHEDULES
+from imbemotion._base.validation import HasMethods, Interval, StrOptions
+from imbemotion.classifier._composition import LR_SCHEDULES, OPTIMIZERS
 from imbemotion.losses import LOSSES
-from imbemotion.losses._weights import CLASS_WEIGHTS
+from imbemotion.losses._objective import CLASS_WEIGHTS
+from imbemotion.training._rows import BATCH_SAMPLING, VIEWS
 
 __all__ = ["CNN_PRESETS", "CONSTRAINTS"]
 

@@ -1,13 +1,90 @@
 """What a fitted classifier gives: probabilities, labels, features and its history."""
 
+from copy import deepcopy
+
+import numpy as np
 import pandas as pd
+import torch
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
+from torch.autograd.functional import jacobian
 
-from imbemotion._training import limited_threads
-from imbemotion.classifier._head import linear_head
-from imbemotion.classifier._input import check_images
+from imbemotion.classifier._fitting import check_images
+from imbemotion.training import limited_threads
 
-__all__ = ["PredictionMixin"]
+__all__ = [
+    "PredictionMixin",
+    "linear_head",
+]
+
+_AT_REST = (nn.Dropout, nn.Identity)  # in prediction they hand on what they are given
+_TOLERANCE = 1e-3  # of logits, relative to the largest: float32 through a whole network
+
+
+def linear_head(net, image_shape):
+    """Give weights and bias by which a network makes logits of its features."""
+    network = net.module_
+    name, head = type(network).__name__, getattr(network, "head", None)
+    if not callable(getattr(network, "features", None)) or not isinstance(head, nn.Module):
+        raise AttributeError(
+            "head_coef_ and head_intercept_ take networks that consist of features and head, "
+            f"got {name}. Take module='residual_cnn', or name the parts of the network so."
+        )
+    layers = list(_layers(head))
+    wrong = [layer for layer in layers if not _is_affine(layer)]
+    if wrong or not any(type(layer) is nn.Linear for layer in layers):
+        raise AttributeError(
+            "head_coef_ and head_intercept_ take networks whose head is linear, got the head of "
+            f"{name}, which holds {_named(wrong) or 'no linear layer'}. Take "
+            "module='residual_cnn', or a pretrained network with module_params={'hidden': None}."
+        )
+    coef, intercept = _fold(head, layers)
+    _check_logits(net, image_shape, coef, intercept)
+    return coef, intercept
+
+
+def _layers(head):
+    """Give the layers in the order in which they run."""
+    if type(head) is not nn.Sequential:
+        yield head
+        return
+    for layer in head:
+        yield from _layers(layer)
+
+
+def _is_affine(layer):
+    """Tell whether a layer is affine in prediction, and known not to be anything else."""
+    if type(layer) is nn.BatchNorm1d:
+        return layer.running_mean is not None
+    return type(layer) in (nn.Linear, *_AT_REST)
+
+
+def _named(layers):
+    return ", ".join(dict.fromkeys(type(layer).__name__ for layer in layers))
+
+
+def _fold(head, layers):
+    """Make one layer of all: what they give for zeros, and how it changes with the features."""
+    first = next(layer for layer in layers if not isinstance(layer, _AT_REST))
+    n_features = first.in_features if isinstance(first, nn.Linear) else first.num_features
+    head = deepcopy(head).cpu().double().eval()
+    zeros = torch.zeros(1, n_features, dtype=torch.float64)
+    coef = jacobian(lambda features: head(features)[0], zeros)[:, 0]  # (n_classes, n_features)
+    return coef.contiguous().numpy(), head(zeros)[0].detach().numpy()
+
+
+def _check_logits(net, image_shape, coef, intercept):
+    """Compare with the network on two images, for it may do more than features and head."""
+    noise = np.random.default_rng(0).uniform(size=(2, *image_shape))
+    images = np.float32(net.input_mean + np.multiply(net.input_scale, noise))
+    expected = net.transform(images) @ coef.T + intercept
+    with torch.no_grad():  # transform has set the mode of prediction
+        logits = net.infer(torch.as_tensor(images)).cpu().numpy()
+    if np.abs(logits - expected).max() > _TOLERANCE * max(1.0, np.abs(expected).max()):
+        raise AttributeError(
+            "head_coef_ and head_intercept_ take networks whose logits are those of the head, "
+            f"got {type(net.module_).__name__}, which does more than head(features(images))."
+        )
 
 
 class PredictionMixin:

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from imbemotion._training import pick_device, seeded
-from imbemotion._validation import DataWarning, shorten
-from imbemotion.classifier._archive import damaged
-from imbemotion.classifier._composition import Task, compose_net
-from imbemotion.classifier._plain import (
+from imbemotion._base.validation import DataWarning, shorten
+from imbemotion.classifier._archive import (
     Lost,
     NotPlainError,
     UnknownClassError,
+    damaged,
     decode,
     decode_or_lose,
     encode,
     encode_or_lose,
 )
+from imbemotion.classifier._composition import Task, compose_net
+from imbemotion.training import pick_device, seeded
 
 __all__ = ["FITTED_ATTRIBUTES", "describe", "rebuild"]
 
@@ -64,28 +64,7 @@ _NETWORK, _HISTORY = "network.", "history"
 
 
 def describe(classifier):
-    """Turn a fitted classifier into tensors and JSON.
-
-    Parameters
-    ----------
-    classifier : CNNClassifier
-        Fitted.
-
-    Returns
-    -------
-    tensors : dict of str to Tensor
-        The state of the network, and the history as the bytes of a JSON text, which has no
-        largest size there.
-
-    content : dict
-        Parameters, fitted attributes and the scale of the pixels.
-
-    Raises
-    ------
-    ValueError
-        If the network or a fitted attribute holds something that is neither tensor nor JSON,
-        or the parameters are of another network.
-    """
+    """Turn a fitted classifier into tensors and JSON."""
     net = classifier.net_
     _check_unchanged(classifier)
     tensors = {_NETWORK + name: value for name, value in _state(net.module_).items()}
@@ -147,32 +126,7 @@ def _attributes(classifier):
 
 
 def rebuild(kind, path, tensors, content, given):
-    """Make a fitted classifier of tensors and JSON.
-
-    Parameters
-    ----------
-    kind : type
-        CNNClassifier or a subclass.
-
-    path : Path
-        Where they come from, for messages.
-
-    tensors, content : dict
-        From :func:`describe`.
-
-    given : dict
-        Parameters that take the place of saved ones.
-
-    Returns
-    -------
-    classifier : CNNClassifier
-        Fitted.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is needed or unknown, or the network is another one.
-    """
+    """Make a fitted classifier of tensors and JSON."""
     saved, attributes, scale, history = _read(path, tensors, content)
     saved.update(given)
     lost = {name: value.name for name, value in saved.items() if isinstance(value, Lost)}
@@ -260,38 +214,7 @@ class _Blank:
 
 
 def rebuild_net(classifier, path, state, scale, device, lost=()):
-    """Compose the net of a classifier again, with its weights, in evaluation mode.
-
-    Parameters
-    ----------
-    classifier : CNNClassifier
-        With parameters and fitted attributes, except ``net_``.
-
-    path : Path
-        Where the weights come from, for messages.
-
-    state : dict of str to Tensor
-        State of the network.
-
-    scale : tuple of float or ndarray
-        ``input_mean`` and ``input_scale``.
-
-    device : str
-        Where to put it.
-
-    lost : container of str, default=()
-        Parameters that are not what they were in training.
-
-    Returns
-    -------
-    net : ImageNeuralNetClassifier
-        Initialised, without callbacks, validation, augmentation or drawn batches.
-
-    Raises
-    ------
-    ValueError
-        If the network has other parts or shapes than the state.
-    """
+    """Compose the net of a classifier again, with its weights, in evaluation mode."""
     with seeded(0, device):
         net = _compose(classifier, scale, device, lost).initialize()
     net.classes_inferred_ = np.arange(len(classifier.classes_))

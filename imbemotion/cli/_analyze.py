@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from imbemotion._files import replacing, write_whole
+from imbemotion._base.files import replacing, write_whole
 from imbemotion.cli._app import app
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console, print_list
 from imbemotion.cli._options import (
@@ -56,10 +56,8 @@ def analyze(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Count your classes, and say what that means for training.
-
-    Reads no image, only names and labels.
-    """
+    """Count your classes, and say what that means for training."""
+    # Reads no image, only names and labels.
     from imbemotion.analysis import advise, analyze_distribution
 
     with errors_in_one_sentence(debug):

@@ -107,10 +107,8 @@ def balance(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Show what balancing does to your classes, or write the lists.
-
-    With --out the images are split, training is balanced, and lists of all are written.
-    """
+    """Show what balancing does to your classes, or write the lists."""
+    # With --out the images are split, training is balanced, and lists of all are written.
     from imbemotion.cli._balancing import Plan
     from imbemotion.cli._parts import check_shares
     from imbemotion.cli._rebalance import rebalance, show

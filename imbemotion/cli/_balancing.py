@@ -7,7 +7,7 @@ import numpy as np
 
 from imbemotion.cli._parts import NAMES
 from imbemotion.images import ImageArray
-from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomSampler
+from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomResampler
 from imbemotion.samples import WEIGHTED, weigh
 
 __all__ = ["Part", "Plan", "balance_parts", "balance_whole", "number_rows"]
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     before: np.ndarray  # rows, (n_before,)
     rows: np.ndarray  # rows, or the first parents of what is made, (n,)
     partners: np.ndarray  # second parents, -1 for none, (n,)
-    made: np.ndarray  # whether a row is a new picture, (n,)
+    is_synthetic: np.ndarray  # whether a row is a new picture, (n,)
     images: Any = None  # ImageArray of length n, where pictures are made
     weights: np.ndarray | None = None  # (n,)
 
@@ -60,21 +60,7 @@ class Part(NamedTuple):
 
 
 def balance_whole(y, plan):
-    """Balance all rows, in row numbers only.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    plan : Plan
-        What was asked for; the method does not matter for the numbers.
-
-    Returns
-    -------
-    parts : dict of str to Part
-        One, called "samples".
-    """
+    """Balance all rows, in row numbers only."""
     rows = np.arange(len(y))
     if plan.strategy == WEIGHTED:
         return {"samples": _unchanged(rows, weigh(y))}
@@ -83,24 +69,7 @@ def balance_whole(y, plan):
 
 
 def balance_parts(data, split, plan):
-    """Balance training, or all parts.
-
-    Parameters
-    ----------
-    data : Bunch
-        The source, with pixels where pictures are made of them.
-
-    split : Split
-        The parts.
-
-    plan : Plan
-        What was asked for.
-
-    Returns
-    -------
-    parts : dict of str to Part
-        "train", "val" and "test".
-    """
+    """Balance training, or all parts."""
     rows = {name: getattr(split, part) for name, part in NAMES.items()}
     if plan.strategy == WEIGHTED:
         weights = {"train": weigh(data.target[split.train])}
@@ -111,25 +80,14 @@ def balance_parts(data, split, plan):
 
 
 def number_rows(X):
-    """Make every picture its own original, whose number is that of its row.
-
-    Parameters
-    ----------
-    X : ImageArray of shape (n, height, width[, channels])
-        The pictures.
-
-    Returns
-    -------
-    images : ImageArray of shape (n, height, width[, channels])
-        The same.
-    """
+    """Make every picture its own original, whose number is that of its row."""
     parents = np.stack([np.arange(len(X)), np.full(len(X), -1)], axis=1)
-    return ImageArray(X, parents=parents, made=np.zeros(len(X), dtype=bool))
+    return ImageArray(X, parents=parents, is_synthetic=np.zeros(len(X), dtype=bool))
 
 
 def _make_sampler(plan):
     kinds = {
-        "repeat": RandomSampler,
+        "repeat": RandomResampler,
         "augment": AugmentationSampler,
         "smote": ImageSMOTE,
         "adasyn": ImageADASYN,
@@ -146,4 +104,4 @@ def _after(before, X):
     """Tell what the rows of a resampled part are: row numbers, or pictures with parents."""
     if isinstance(X, np.ndarray):
         return _unchanged(X[:, 0], None)._replace(before=before)
-    return Part(before, X.parents[:, 0], X.parents[:, 1], X.made, X)
+    return Part(before, X.parents[:, 0], X.parents[:, 1], X.is_synthetic, X)

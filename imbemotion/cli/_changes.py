@@ -4,31 +4,14 @@ from collections import Counter
 
 from rich.markup import escape
 
-from imbemotion.analysis._text import signed
+from imbemotion._base.text import signed
 from imbemotion.cli._console import make_table
 
 __all__ = ["change_lines", "change_table"]
 
 
 def change_table(counts, arrow, weights=None):
-    """Lay out a row per class: how many there are before and after, in every part.
-
-    Parameters
-    ----------
-    counts : dict of str to tuple of (dict, dict)
-        By part, the rows of every class before and after.
-
-    arrow : str
-        What stands between the two.
-
-    weights : dict of str to float, default=None
-        The weight of every class, where there are weights.
-
-    Returns
-    -------
-    table : rich.table.Table
-        To be printed.
-    """
+    """Lay out a row per class: how many there are before and after, in every part."""
     table = make_table("\nSamples by class")
     table.add_column("class")
     for name in (*counts, *(["weight"] if weights else [])):
@@ -46,21 +29,7 @@ def change_table(counts, arrow, weights=None):
 
 
 def change_lines(counts, arrow):
-    """Say how many samples every part and all together have, before and after.
-
-    Parameters
-    ----------
-    counts : dict of str to tuple of (dict, dict)
-        By part, the rows of every class before and after.
-
-    arrow : str
-        What stands between the two.
-
-    Returns
-    -------
-    lines : list of str
-        A line per part, then the total.
-    """
+    """Say how many samples every part and all together have, before and after."""
     if len(counts) > 1:
         both = (map(Counter, side) for side in zip(*counts.values(), strict=True))
         counts = {**counts, "Total": tuple(sum(side, Counter()) for side in both)}

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imbemotion._files import write_whole
+from imbemotion._base.files import write_whole
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
@@ -138,10 +138,8 @@ def compare(
     out: Out = None,
     debug: Debug = False,
 ):
-    """Compare balancing strategies by training on your images.
-
-    All are trained and tested on the same folds, and judged by macro-F1.
-    """
+    """Compare balancing strategies by training on your images."""
+    # All are trained and tested on the same folds, and judged by macro-F1.
     from imbemotion.config import resolve_config
 
     with errors_in_one_sentence(debug):
@@ -219,16 +217,7 @@ def _command():
 
 
 def compare_and_show(config, data=None):
-    """Compare strategies as the settings say, and print what came of it.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    data : Images, default=None
-        The images; None loads what the settings name.
-    """
+    """Compare strategies as the settings say, and print what came of it."""
     from imbemotion.comparison import named_strategies
     from imbemotion.config import build_pipeline, build_policy, load_data
 

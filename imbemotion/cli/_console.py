@@ -67,27 +67,7 @@ def show_json(found):
 
 
 def check_out(path, option="--out", suffixes=()):
-    """Refuse a file that could not be written, before all the work.
-
-    Parameters
-    ----------
-    path : Path or None
-        The file; None is fine.
-
-    option : str, default="--out"
-        The option that names it.
-
-    suffixes : tuple of str, default=()
-        What it may end in; empty for anything.
-
-    Raises
-    ------
-    BadParameter
-        If it is a folder, or ends in something else.
-
-    FileNotFoundError
-        If its folder does not exist.
-    """
+    """Refuse a file that could not be written, before all the work."""
     if path is None:
         return
     if path.is_dir():
@@ -101,11 +81,9 @@ def check_out(path, option="--out", suffixes=()):
 
 @contextmanager
 def errors_in_one_sentence(debug):
-    """Say errors and what was noticed in the data in a sentence each.
-
-    Failures end with status 1, Ctrl-C with 130; misuse goes on to the program (status 2).
-    """
-    from imbemotion._validation import DataWarning
+    """Say errors and what was noticed in the data in a sentence each."""
+    # Failures end with status 1, Ctrl-C with 130; misuse goes on to the program (status 2).
+    from imbemotion._base.validation import DataWarning
 
     console = make_console(stderr=True)
 

@@ -116,18 +116,7 @@ Track = Annotated[Tracker | None, typer.Option("--track", help="Track every fit 
 
 
 def check_model(name):
-    """Refuse a misspelt network as misuse.
-
-    Parameters
-    ----------
-    name : str
-        As of ``--model``.
-
-    Raises
-    ------
-    BadParameter
-        If there is no such network.
-    """
+    """Refuse a misspelt network as misuse."""
     from imbemotion.networks import find_network
 
     try:
@@ -137,18 +126,7 @@ def check_model(name):
 
 
 def given(**settings):
-    """Give those settings of the training that a command line names.
-
-    Parameters
-    ----------
-    **settings : dict
-        By their names in the section ``training``; None is what was not named.
-
-    Returns
-    -------
-    settings : dict
-        The others.
-    """
+    """Give those settings of the training that a command line names."""
     return {
         name: str(value) if isinstance(value, StrEnum) else value
         for name, value in settings.items()

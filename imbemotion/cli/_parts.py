@@ -20,23 +20,7 @@ _SHARES = {"--train-ratio": 0.7, "--val-ratio": 0.15, "--test-ratio": 0.15}
 
 
 def check_shares(*shares):
-    """Check the shares of train, val and test; those that are None have their defaults.
-
-    Parameters
-    ----------
-    *shares : float or None
-        The three shares.
-
-    Returns
-    -------
-    shares : dict of str to float
-        As :func:`imbemotion.stratified_split` takes them.
-
-    Raises
-    ------
-    BadParameter
-        If they are no shares or do not add up to 1.
-    """
+    """Check the shares of train, val and test; those that are None have their defaults."""
     from imbemotion.splitting._split import check_ratios
 
     given = zip(_SHARES.items(), shares, strict=True)
@@ -49,35 +33,7 @@ def check_shares(*shares):
 
 
 def load_list(source, additional, group_by, *, content=False, **settings):
-    """Load sources, their pixels only where they are needed.
-
-    Parameters
-    ----------
-    source : list of str
-        The sources.
-
-    additional : list of str or None
-        Further ones.
-
-    group_by : list of str or None
-        What is to be kept together: name, groups, duplicates, or the name of a column.
-
-    content : bool, default=False
-        Whether pixels are needed whatever ``group_by`` says.
-
-    **settings : object
-        For the loaders.
-
-    Returns
-    -------
-    data : Bunch
-        As ``load_source`` gives it.
-
-    Raises
-    ------
-    BadParameter
-        If ``group_by`` names several columns, or one of sources that have none.
-    """
+    """Load sources, their pixels only where they are needed."""
     from imbemotion.config._images import GROUPINGS
 
     columns = [name for name in group_by or () if name not in GROUPINGS]
@@ -99,33 +55,7 @@ def load_list(source, additional, group_by, *, content=False, **settings):
 
 
 def split_list(data, group_by, shares, *, stratify, seed):
-    """Split what was loaded, and keep together what was asked for.
-
-    Parameters
-    ----------
-    data : Bunch
-        As of :func:`load_list`.
-
-    group_by : list of str or None
-        What to keep together.
-
-    shares : dict of str to float
-        The shares of the parts.
-
-    stratify : bool
-        Whether every class is split by itself.
-
-    seed : int
-        Draws the rows.
-
-    Returns
-    -------
-    split : Split
-        The parts.
-
-    groups : ndarray of shape (n_samples,) or None
-        What was kept together.
-    """
+    """Split what was loaded, and keep together what was asked for."""
     from imbemotion.config._images import GROUPINGS, find_groups
     from imbemotion.splitting import stratified_split
 
@@ -138,21 +68,7 @@ def split_list(data, group_by, shares, *, stratify, seed):
 
 
 def count_parts(y, split):
-    """Count the rows of every class in every part.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    split : Split
-        The parts of them.
-
-    Returns
-    -------
-    counts : dict of dict
-        By "train", "val" and "test", then by class.
-    """
+    """Count the rows of every class in every part."""
     classes = np.unique(y).tolist()
     return {
         name: {str(label): int((y[getattr(split, part)] == label).sum()) for label in classes}

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from imbemotion._files import write_whole
+from imbemotion._base.files import write_whole
 from imbemotion.cli._app import app
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
 from imbemotion.cli._options import Debug, Errors, HowBad

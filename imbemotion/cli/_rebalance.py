@@ -10,7 +10,7 @@ from imbemotion.cli._console import arrow, make_console, show_json
 from imbemotion.cli._parts import load_list, split_list
 from imbemotion.cli._sources import name_sources
 from imbemotion.cli._writing import write_folder
-from imbemotion.config._leaks import find_leaks, has_files
+from imbemotion.leaks.copies import find_leaks, has_files
 
 __all__ = ["Found", "rebalance", "show"]
 
@@ -30,33 +30,7 @@ class Found(NamedTuple):
 
 
 def rebalance(source, additional, loading, plan, out, *, in_parts):
-    """Balance sources, and write what came of it if there is a folder.
-
-    Parameters
-    ----------
-    source : list of str
-        The sources.
-
-    additional : list of str or None
-        Further ones.
-
-    loading : dict
-        Settings for the loaders.
-
-    plan : Plan
-        What was asked for.
-
-    out : Path or None
-        Where to write; None writes nothing.
-
-    in_parts : bool
-        Whether the source is split first.
-
-    Returns
-    -------
-    found : Found
-        For :func:`show`.
-    """
+    """Balance sources, and write what came of it if there is a folder."""
     data, from_files = _load((source, additional, plan.group_by), loading, out, plan.method)
     if in_parts:
         return _balance_parts(data, plan, name_sources(source, additional), out, from_files)
@@ -86,7 +60,7 @@ def _balance_parts(data, plan, sources, out, from_files):
     if out is None:  # then no pixels are needed
         return Found(data.target, balance_parts(data, split, plan._replace(method="repeat")))
     parts = balance_parts(data, split, plan)
-    n_written = sum(int(part.made.sum()) for part in parts.values())
+    n_written = sum(int(part.is_synthetic.sum()) for part in parts.values())
     n_written += 0 if from_files else len(data.target)
     about = {"sources": sources, **plan.about(), "n_images_written": n_written}
     if n_written:
@@ -123,22 +97,7 @@ def _weights(parts, y):
 
 
 def show(found, plan, out, *, as_json):
-    """Print what was found.
-
-    Parameters
-    ----------
-    found : Found
-        What was found.
-
-    plan : Plan
-        What was asked for.
-
-    out : Path or None
-        Where it was written.
-
-    as_json : bool
-        Whether as JSON alone.
-    """
+    """Print what was found."""
     if as_json:
         _print_json(found, plan, out)
     else:

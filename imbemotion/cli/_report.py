@@ -21,10 +21,8 @@ def report(
     ] = None,
     debug: Debug = False,
 ):
-    """Make one page of a comparison, to read in a browser.
-
-    The comparison may be finished or not.
-    """
+    """Make one page of a comparison, to read in a browser."""
+    # The comparison may be finished or not.
     from imbemotion.report import write_report
 
     with errors_in_one_sentence(debug):

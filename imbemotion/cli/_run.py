@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imbemotion._files import write_whole
+from imbemotion._base.files import write_whole
 from imbemotion.cli._app import app
 from imbemotion.cli._compare import compare_and_show
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console

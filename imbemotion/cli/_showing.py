@@ -12,25 +12,7 @@ __all__ = ["progress_bar", "show_data", "watched_epochs"]
 
 
 def show_data(name, X, y, groups=None, console=None):
-    """Print how many images there are of what.
-
-    Parameters
-    ----------
-    name : str
-        What the images are called.
-
-    X : array-like of shape (n_samples, height, width[, channels])
-        The images.
-
-    y : ndarray of shape (n_samples,)
-        Their labels.
-
-    groups : ndarray of shape (n_samples,), default=None
-        What must stay together.
-
-    console : rich.console.Console, default=None
-        Where to print; None means the terminal.
-    """
+    """Print how many images there are of what."""
     counts = Counter(y.tolist()).most_common()
     n_groups = "" if groups is None else f", {len(set(groups))} groups"
     print_ = (console or make_console()).print
@@ -44,21 +26,7 @@ def show_data(name, X, y, groups=None, console=None):
 
 @contextmanager
 def progress_bar(total, what):
-    """Show a bar on a terminal, elsewhere a line per step.
-
-    Parameters
-    ----------
-    total : int
-        Number of steps.
-
-    what : str
-        What is shown before the first step.
-
-    Yields
-    ------
-    advance : callable
-        Takes the number of a step, from 1, and a line about it.
-    """
+    """Show a bar on a terminal, elsewhere a line per step."""
     console = make_console(stderr=True)
     columns = [TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()]
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
@@ -74,21 +42,7 @@ def progress_bar(total, what):
 
 @contextmanager
 def watched_epochs(n_epochs):
-    """Show every epoch; Ctrl-C ends the training after the present one, twice at once.
-
-    Parameters
-    ----------
-    n_epochs : int
-        How many are planned.
-
-    Yields
-    ------
-    on_epoch : callable
-        Takes the figures of an epoch; True asks for the end of the training.
-
-    stopped : list
-        Not empty once Ctrl-C was pressed.
-    """
+    """Show every epoch; Ctrl-C ends the training after the present one, twice at once."""
     stopped, before = [], signal.getsignal(signal.SIGINT)
 
     def stop(number, frame):

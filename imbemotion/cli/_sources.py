@@ -16,25 +16,7 @@ __all__ = [
 
 
 def data_settings(source, additional=None, **options):
-    """Give what was named on the command line as settings.
-
-    Parameters
-    ----------
-    source : list of str
-        The sources that stand alone.
-
-    additional : list of str, default=None
-        Further ones by ``--additional``.
-
-    **options : object
-        Further keys of the section ``data``; paths and choices become text, and None stands
-        for the default.
-
-    Returns
-    -------
-    settings : dict
-        For ``resolve_config``.
-    """
+    """Give what was named on the command line as settings."""
     first, *others = name_sources(source, additional)
     settings = {name: _plain(value) for name, value in options.items() if value is not None}
     return {"source": first, "additional": others, **settings}
@@ -54,36 +36,7 @@ def _plain(value):
 
 
 def load_sources(source, additional=None, **settings):
-    """Load all sources that were named, as one.
-
-    Parameters
-    ----------
-    source : list of str
-        The words that stand alone: one source, or several.
-
-    additional : list of str, default=None
-        Further ones by ``--additional``. Of ``A --additional B C`` the shell gives C without
-        the option; all are joined, so that it does not matter.
-
-    **settings : object
-        For :func:`imbemotion.load_source`.
-
-    Returns
-    -------
-    bunch : Bunch
-        As ``load_source`` gives it.
-
-    Raises
-    ------
-    BadParameter
-        If ``label_pattern`` is none.
-
-    FileNotFoundError
-        If a source does not exist.
-
-    ValueError
-        If one can't be used.
-    """
+    """Load all sources that were named, as one."""
     from imbemotion.datasets import load_source
 
     try:
@@ -101,27 +54,7 @@ def name_sources(source, additional=None):
 
 
 def next_command(command, sources, columns, advice=()):
-    """Write a command for the same data.
-
-    Parameters
-    ----------
-    command : str
-        Its name.
-
-    sources : list of str
-        What the data come from.
-
-    columns : dict of str to object
-        The options that say how to read them, by name; those that change nothing are left out.
-
-    advice : list of Advice, default=()
-        What was advised, the strategy first, which the command is to compare.
-
-    Returns
-    -------
-    text : str
-        To be copied.
-    """
+    """Write a command for the same data."""
     words = [command, *sources]
     for name, value in columns.items():
         words += [] if value in (None, "raise") else [f"--{name.replace('_', '-')}", str(value)]
@@ -131,26 +64,7 @@ def next_command(command, sources, columns, advice=()):
 
 
 def expected_classes(text, y):
-    """Give the classes that ``--labels`` names, as they are written in the data.
-
-    Parameters
-    ----------
-    text : str or None
-        Names with commas.
-
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    Returns
-    -------
-    labels : list or None
-        A class of ``y`` that is the same but for case and spaces, else the name as it is.
-
-    Raises
-    ------
-    BadParameter
-        If it names no class.
-    """
+    """Give the classes that ``--labels`` names, as they are written in the data."""
     if text is None:
         return None
     names = split_names(text)

@@ -56,7 +56,7 @@ def split(
 ):
     """Split your images into training, validation and test."""
     from imbemotion.cli._parts import check_shares, count_parts, load_list, split_list
-    from imbemotion.config._leaks import find_leaks
+    from imbemotion.leaks.copies import find_leaks
 
     with errors_in_one_sentence(debug):
         shares = check_shares(train_ratio, val_ratio, test_ratio)

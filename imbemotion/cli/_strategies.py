@@ -56,10 +56,8 @@ def strategies(
     as_json: AsJson = False,
     debug: Debug = False,
 ):
-    """Show side by side what strategies would make of your classes.
-
-    Nothing is trained or written, and no image is read.
-    """
+    """Show side by side what strategies would make of your classes."""
+    # Nothing is trained or written, and no image is read.
     from imbemotion.analysis import advise, preview_targets
 
     with errors_in_one_sentence(debug):

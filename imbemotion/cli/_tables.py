@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 from rich.markup import escape
 
-from imbemotion._validation import shorten
+from imbemotion._base.validation import shorten
 from imbemotion.cli._console import make_table
 
 __all__ = ["class_table", "conclusion", "metrics_table", "summary_table"]
@@ -14,24 +14,7 @@ _JUDGED = ("better", "worse", "not distinguishable")
 
 
 def summary_table(summary, n_folds, scoring):
-    """Lay out a row per strategy: score, gain, verdict and cost.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        As ``Comparison.summary()`` gives it.
-
-    n_folds : int
-        Test folds of every strategy.
-
-    scoring : str
-        What the scores are.
-
-    Returns
-    -------
-    table : rich.table.Table
-        To be printed.
-    """
+    """Lay out a row per strategy: score, gain, verdict and cost."""
     name = "Macro-F1" if scoring == "macro-F1" else scoring
     table = make_table(f"\n{name} over {n_folds} test folds; gains and verdicts hold all together")
     has_external, has_memory = summary[["external", "peak_memory"]].notna().any()
@@ -69,21 +52,7 @@ def _spread(std):
 
 
 def class_table(per_class, y):
-    """Lay out F1 of every class, the largest class first.
-
-    Parameters
-    ----------
-    per_class : DataFrame of shape (n_strategies, n_classes)
-        As ``Comparison.per_class()`` gives it.
-
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    Returns
-    -------
-    table : rich.table.Table
-        To be printed.
-    """
+    """Lay out F1 of every class, the largest class first."""
     table = make_table("\nF1 of every class")
     table.add_column("class")
     table.add_column("images", justify="right")
@@ -96,21 +65,7 @@ def class_table(per_class, y):
 
 
 def metrics_table(record, classes):
-    """Lay out precision, recall and F1 of every class, the largest class first.
-
-    Parameters
-    ----------
-    record : dict
-        Of a fit.
-
-    classes : ndarray of shape (n_classes,)
-        The classes, in the order of the figures.
-
-    Returns
-    -------
-    table : rich.table.Table
-        To be printed.
-    """
+    """Lay out precision, recall and F1 of every class, the largest class first."""
     table = make_table("\nEvery class, on the test images")
     table.add_column("class")
     for name in ("images", "precision", "recall", "F1"):
@@ -123,18 +78,7 @@ def metrics_table(record, classes):
 
 
 def conclusion(summary):
-    """Say in up to three sentences what can be told apart; nothing where nothing was judged.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        As ``Comparison.summary()`` gives it.
-
-    Returns
-    -------
-    text : str
-        A line each.
-    """
+    """Say in up to three sentences what can be told apart; nothing where nothing was judged."""
     if not summary["verdict"].isin(_JUDGED).any():
         return ""
     baseline = summary.index[0]

@@ -208,19 +208,7 @@ def _balancing(sampler):
 
 
 def train_and_show(config, *, force=False, as_json=False):
-    """Train as the settings say, and print what came of it.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    force : bool, default=False
-        Whether an earlier training in the folder is replaced.
-
-    as_json : bool, default=False
-        Whether the scores are printed as JSON, and nothing else.
-    """
+    """Train as the settings say, and print what came of it."""
     from imbemotion.config import build_pipeline, check_unused, load_data, train_model
 
     build_pipeline(config)  # what makes no sense is said before anything is loaded

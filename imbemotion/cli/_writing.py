@@ -21,24 +21,7 @@ _OURS = {*_LISTS, *(f"stats{end}.json" for end in _SUFFIXES), _PICTURES, _SPLIT}
 
 
 def check_folder(folder, force):
-    """Refuse a folder whose content would be lost.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to write.
-
-    force : bool
-        Whether files that were written there before may be replaced.
-
-    Raises
-    ------
-    NotADirectoryError
-        If it is a file.
-
-    FileExistsError
-        If it holds anything; with ``force``, files of our names that are not ours.
-    """
+    """Refuse a folder whose content would be lost."""
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out {folder} is a file. Name a folder to write to.")
     if not folder.exists() or not any(folder.iterdir()):
@@ -66,43 +49,10 @@ def _owned(folder):
 
 
 def write_folder(folder, data, split, parts, *, about, balanced, groups, from_files):
-    """Write lists, statistics and pictures; all of them are made before any is put in place.
-
-    ``train.csv``, ``val.csv`` and ``test.csv`` hold the parts to work with. Of every part that
-    was balanced there is a copy (``train_balanced.csv``) and what it was before
-    (``train_natural.csv``).
-
-    Parameters
-    ----------
-    folder : Path
-        Where to write.
-
-    data : Bunch
-        The source.
-
-    split : Split
-        The parts of it.
-
-    parts : dict of str to Part
-        The parts, balanced.
-
-    about : dict
-        How it was made, for the statistics.
-
-    balanced : list of str
-        The names of the parts that were balanced.
-
-    groups : ndarray of shape (n_samples,) or None
-        What was kept together, a column of the lists.
-
-    from_files : bool
-        Whether originals are referred to by their paths; otherwise they are written, too.
-
-    Returns
-    -------
-    files : list of str
-        What was written, by name.
-    """
+    """Write lists, statistics and pictures; all of them are made before any is put in place."""
+    # ``train.csv``, ``val.csv`` and ``test.csv`` hold the parts to work with. Of every part that
+    # was balanced there is a copy (``train_balanced.csv``) and what it was before
+    # (``train_natural.csv``).
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -128,8 +78,12 @@ def _stats_names():
 
 def _write_pictures(building, folder, data, parts, from_files):
     """Write what has no file yet; give the paths of all originals, and of made ones by part."""
-    made = {name: part.images[part.made] for name, part in parts.items() if part.made.any()}
-    labels = [data.target[parts[name].rows[parts[name].made]] for name in made]
+    made = {
+        name: part.images[part.is_synthetic]
+        for name, part in parts.items()
+        if part.is_synthetic.any()
+    }
+    labels = [data.target[parts[name].rows[parts[name].is_synthetic]] for name in made]
     pictures = list(made.values())
     if not from_files:
         pictures, labels = [number_rows(data.data), *pictures], [data.target, *labels]
@@ -154,13 +108,13 @@ def _tables(y, parts, originals, made, groups):
     for name, part in parts.items():
         natural = {"path": originals[part.before], "label": y[part.before]}
         paths = originals[part.rows].astype(object)
-        paths[part.made] = made.get(name, [])
+        paths[part.is_synthetic] = made.get(name, [])
         after = {"path": paths, "label": y[part.rows]}
         if part.weights is not None:
             after["weight"] = part.weights
         if makes:
-            after["made"] = part.made.astype(int)
-            after["parent"] = np.where(part.made, originals[part.rows], "")
+            after["made"] = part.is_synthetic.astype(int)
+            after["parent"] = np.where(part.is_synthetic, originals[part.rows], "")
             after["partner"] = np.where(part.partners >= 0, originals[part.partners], "")
         if groups is not None:
             natural["group"], after["group"] = groups[part.before], groups[part.rows]

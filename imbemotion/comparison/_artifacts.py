@@ -8,36 +8,104 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from imbemotion._validation import DataWarning, safe_indexing
+from imbemotion._base.validation import DataWarning, safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
-from imbemotion.comparison._describing import describe
-from imbemotion.comparison._parts import class_counts_after, find_sampler, last_step
-from imbemotion.comparison._versions import versions
+from imbemotion.comparison._description import describe, versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
-from imbemotion.plots._style import write_plainly
+from imbemotion.plots.style import write_plainly
+from imbemotion.samplers._base import BaseImageSampler
 
-__all__ = ["make_files", "to_json", "to_png"]
+__all__ = [
+    "class_counts_after",
+    "find_sampler",
+    "last_step",
+    "make_files",
+    "n_resampled",
+    "to_json",
+    "to_png",
+    "training_facts",
+]
+
+
+def last_step(model):
+    """Give the classifier at the end of pipelines and inside wrappers that refit one."""
+    while True:
+        if hasattr(model, "steps"):
+            model = model.steps[-1][1]
+        elif hasattr(model, "estimator_"):
+            model = model.estimator_
+        else:
+            return model
+
+
+def find_sampler(model):
+    """Give the last sampler of a pipeline and the steps before it; None where there is none."""
+    pipeline, places = _find_samplers(model)
+    return (pipeline.steps[places[-1]][1], pipeline[: places[-1]]) if places else None
+
+
+def _find_samplers(model):
+    """Give the pipeline, which may be inside wrappers, and the places of its samplers."""
+    while not hasattr(model, "steps") and hasattr(model, "estimator_"):
+        model = model.estimator_
+    steps = getattr(model, "steps", [])
+    return model, [place for place, (_, step) in enumerate(steps) if hasattr(step, "fit_resample")]
+
+
+def n_resampled(model, n_train):
+    """Count the rows that came out of the last sampler; NaN where it does not tell."""
+    found = find_sampler(model)
+    if found is None:
+        return n_train
+    rows = getattr(found[0], "sample_indices_", None)
+    if rows is not None:
+        return len(rows)
+    counts = getattr(last_step(model), "class_counts_", None)
+    return np.nan if counts is None else int(np.sum(counts))
+
+
+def class_counts_after(model, y_train, classes):
+    """Count the rows of every class that the classifier was trained on; None if unknown."""
+    # Rows made by a sampler are of the class of their parent.
+    pipeline, places = _find_samplers(model)
+    samplers = [pipeline.steps[place][1] for place in places]
+    if samplers and isinstance(samplers[-1], BaseImageSampler):
+        return _in_order(classes, samplers[-1].sampling_strategy_)
+    rows = np.arange(len(y_train))
+    for sampler in samplers:  # each takes rows of what the one before it gave
+        taken = getattr(sampler, "sample_indices_", None)
+        if taken is None or np.min(taken, initial=0) < 0:
+            return _count_in_last_step(model, classes)
+        rows = rows[taken]
+    return np.array([(y_train[rows] == label).sum() for label in classes])
+
+
+def _count_in_last_step(model, classes):
+    final = last_step(model)
+    if not hasattr(final, "class_counts_"):
+        return None
+    counts = zip(final.classes_.tolist(), final.class_counts_.tolist(), strict=True)
+    return _in_order(classes, dict(counts))
+
+
+def _in_order(classes, counts):
+    return np.array([counts.get(label, 0) for label in classes.tolist()])
+
+
+def training_facts(model):
+    """Give how many epochs were trained, and of which one the weights were kept."""
+    final = last_step(model)
+    history = getattr(final, "history_", None)
+    facts = {"n_epochs": getattr(final, "n_iter_", np.nan), "best_epoch": np.nan}
+    if history is not None and "best" in history:
+        facts["best_epoch"] = int(history["best"].argmax()) + 1
+    if not np.isscalar(facts["n_epochs"]):  # some estimators count per class
+        facts["n_epochs"] = np.nan
+    return facts
 
 
 def make_files(fitted, record, settings, data, job):
-    """Make what is kept of a fit; a file that can't be made is left out and said.
-
-    Parameters
-    ----------
-    fitted : Fitted
-        The model and its predictions.
-
-    record : dict
-        Scores of the fit.
-
-    settings, data, job : Settings, Data, Job
-        What was asked for.
-
-    Returns
-    -------
-    files : dict of str to bytes
-        Content by name.
-    """
+    """Make what is kept of a fit; a file that can't be made is left out and said."""
     model, classes, y_test = fitted.model, settings.classes, fitted.y_test
     y_train = data.y[job.fold.train]
     p = _attempt("probabilities", lambda: _probabilities(model, data, job, classes))
@@ -85,18 +153,7 @@ def _probabilities(model, data, job, classes):
 
 
 def to_json(value):
-    """Write JSON that any program reads: NaN is null, arrays are lists, labels as they are.
-
-    Parameters
-    ----------
-    value : object
-        Nested dicts and lists.
-
-    Returns
-    -------
-    content : bytes
-        UTF-8, with a line end.
-    """
+    """Write JSON that any program reads: NaN is null, arrays are lists, labels as they are."""
     return (json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -276,18 +333,7 @@ def _pass_through(steps, X, y):
 
 
 def to_png(figure):
-    """Draw a figure, and close it.
-
-    Parameters
-    ----------
-    figure : matplotlib Figure
-        The figure.
-
-    Returns
-    -------
-    content : bytes
-        A PNG file.
-    """
+    """Draw a figure, and close it."""
     import matplotlib.pyplot as plt
 
     content = io.BytesIO()

@@ -8,18 +8,16 @@ from numbers import Integral
 import numpy as np
 from sklearn import get_config
 
-from imbemotion._validation import DataWarning
-from imbemotion.comparison._checking import check_data, check_scorer, check_strategies
-from imbemotion.comparison._copies import warn_of_known
-from imbemotion.comparison._describing import custom_code, describe
-from imbemotion.comparison._fitting import Job, Settings
+from imbemotion._base.validation import DataWarning
+from imbemotion.comparison._description import custom_code, describe
+from imbemotion.comparison._fold_fit import Job, Settings
 from imbemotion.comparison._folds import make_folds, root_seed
 from imbemotion.comparison._result import Comparison
-from imbemotion.comparison._running import Runner, threads_per_fit
-from imbemotion.comparison._settings import describe_comparison
-from imbemotion.comparison._store import Store
-from imbemotion.comparison._storing import run_fits
-from imbemotion.comparison._tracking import check_tracking
+from imbemotion.comparison._store import Store, describe_comparison, run_fits
+from imbemotion.comparison._strategies import check_data, check_scorer, check_strategies
+from imbemotion.comparison._workers import Runner, threads_per_fit
+from imbemotion.leaks.copies import warn_of_known
+from imbemotion.tracking import check_tracking
 
 __all__ = ["compare_strategies"]
 
@@ -137,11 +135,11 @@ def compare_strategies(
     >>> import numpy as np
     >>> from imblearn.pipeline import Pipeline
     >>> from sklearn.dummy import DummyClassifier
-    >>> from imbemotion import RandomSampler
+    >>> from imbemotion import RandomResampler
     >>> X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
     >>> y = np.repeat(["joy", "fear"], [30, 10])
     >>> pipe = Pipeline([("balance", "passthrough"), ("model", DummyClassifier())])
-    >>> hybrid = RandomSampler(sampling_strategy="hybrid")
+    >>> hybrid = RandomResampler(sampling_strategy="hybrid")
     >>> comparison = compare_strategies(
     ...     pipe, X, y, {"none": {}, "hybrid": {"balance": hybrid}}, cv=2, random_state=0
     ... )

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
-from imbemotion._validation import DataWarning, check_random_state, shorten
-from imbemotion.comparison._copies import warn_of_copies
+from imbemotion._base.validation import DataWarning, check_random_state, shorten
+from imbemotion.leaks.copies import warn_of_copies
 
 __all__ = ["Fold", "make_folds", "root_seed", "seeded"]
 
@@ -25,10 +25,8 @@ class Fold(NamedTuple):
 
 
 def make_folds(cv, X, y, groups, n_repeats, root):
-    """Lay out all folds of all repeats.
-
-    Seeds are derived from the root seed, repeat and fold, never from the order of running.
-    """
+    """Lay out all folds of all repeats."""
+    # Seeds are derived from the root seed, repeat and fold, never from the order of running.
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
     drawn_anew = isinstance(cv, Integral)

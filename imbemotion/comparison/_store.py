@@ -2,20 +2,143 @@
 
 import io
 import json
+import re
 import shutil
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
+from time import sleep
 from uuid import uuid4
 
+import joblib
 import numpy as np
 from filelock import FileLock, Timeout
 
-from imbemotion._files import write_whole
-from imbemotion._validation import shorten
-from imbemotion.comparison._artifacts import to_json
+from imbemotion._base.files import write_whole
+from imbemotion._base.validation import shorten
+from imbemotion.comparison._artifacts import last_step, to_json
+from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison._folds import Fold
-from imbemotion.comparison._naming import free_folder
 
-__all__ = ["Store"]
+__all__ = [
+    "Store",
+    "describe_comparison",
+    "fit_folder",
+    "free_folder",
+    "run_fits",
+    "strategy_folders",
+]
+
+
+def strategy_folders(models):
+    """Name a folder for every strategy: ``{model}_balance_{technique}_{loss}``."""
+    # The technique is the strategy's name without the loss at its end.
+    folders, taken = {}, set()
+    for name, model in models.items():
+        final = _final(model)
+        loss = getattr(final, "loss", None)
+        loss = loss if isinstance(loss, str) else ""
+        technique = name.removesuffix(loss).strip("_+ ") or "none"
+        parts = [_network(final), "balance"]
+        folders[name] = free_folder("_".join(parts + [technique] + [loss] * bool(loss)), taken)
+        taken.add(folders[name])
+    return folders
+
+
+def free_folder(wanted, taken):
+    """Give a name for a folder that no other one has."""
+    taken = {other.casefold() for other in taken}
+    folder, number = _safe(wanted), 1
+    while folder.casefold() in taken:
+        number += 1
+        folder = f"{_safe(wanted)}_{number}"
+    return folder
+
+
+def fit_folder(strategy_folder, fold):
+    """Name the folder of a fit."""
+    return f"{strategy_folder}/fold_{fold.number}_seed_{fold.repeat}"
+
+
+def _final(model):
+    """Give the classifier in an unfitted model, inside wrappers too."""
+    model = last_step(model)
+    return _final(model.estimator) if hasattr(model, "estimator") else model
+
+
+def _network(classifier):
+    network = getattr(classifier, "module", None)
+    if isinstance(network, str):
+        return network
+    name = (
+        type(classifier).__name__ if network is None else getattr(network, "__name__", "network")
+    )
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _safe(name):
+    """Keep what every file system takes."""
+    return re.sub(r"[^\w.+-]+", "_", name).encode()[:120].decode(errors="ignore")
+
+
+_PAUSE = 0.5  # seconds between looks at what other processes have done
+
+
+def run_fits(runner, store, jobs, settings):
+    """Run the fits that are not in the folder yet and give all records."""
+    # Fits that another process has claimed are left to it; if it dies, they are done here. Fits
+    # that failed before are tried again.
+    if store is None:
+        yield from (record for record, _ in runner.run(jobs))
+        return
+    folders = {name: described["folder"] for name, described in settings["strategies"].items()}
+    waiting = {fit_folder(folders[job.strategy], job.fold): job for job in jobs}
+    while waiting:
+        yield from _take_finished(store, waiting)
+        before = len(waiting)
+        yield from _run_free(runner, store, waiting)
+        if waiting and len(waiting) == before:
+            sleep(_PAUSE)
+
+
+def _take_finished(store, waiting):
+    for name in list(waiting):
+        record = store.load(name)
+        if record is not None and record["error"] is None:
+            del waiting[name]
+            yield record
+
+
+def _run_free(runner, store, waiting):
+    """Run what no other process has claimed; what is done leaves ``waiting``."""
+    locks = {}
+
+    def claim():
+        for name, job in list(waiting.items()):
+            lock = store.claim(name)
+            if lock is None:
+                continue
+            found = store.load(name)
+            if found is None or found["error"] is not None:
+                locks[job.strategy, job.fold.repeat, job.fold.number] = name, lock
+                yield job
+            else:  # done by another process since we looked
+                lock.release()
+
+    try:
+        with closing(runner.run(claim())) as done:
+            for record, files in done:
+                name, lock = locks.pop((record["strategy"], record["repeat"], record["fold"]))
+                store.save(name, record, files)
+                lock.release()
+                del waiting[name]
+                yield record
+    finally:
+        for _, lock in locks.values():
+            lock.release()
+
 
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
@@ -27,47 +150,18 @@ _LISTS = ("f1", "precision", "recall", "share", "true_share")
 
 
 class Store:
-    """Results on disk.
+    """Results on disk."""
 
-    A fit is written into a folder of another name that is then renamed, so that it is there
-    whole or not at all. A lock per fit keeps processes from doing the same work; the system
-    releases it when a process dies.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Where everything is written; it is made if need be.
-    """
+    # A fit is written into a folder of another name that is then renamed, so that it is there
+    # whole or not at all. A lock per fit keeps processes from doing the same work; the system
+    # releases it when a process dies.
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self._locks = self.folder / ".locks"
 
     def start(self, settings, folds):
-        """Write down what is compared, or check that it is what was compared before.
-
-        Parameters
-        ----------
-        settings : dict
-            With ``strategies``, a dict from names to descriptions, and what must not change
-            from start to start.
-
-        folds : list of Fold
-            All folds, as they come out now.
-
-        Returns
-        -------
-        settings : dict
-            As :meth:`read_settings` gives them from now on.
-
-        folds : list of Fold
-            As they were at the first start.
-
-        Raises
-        ------
-        ValueError
-            If something differs from the first start; it is named.
-        """
+        """Write down what is compared, or check that it is what was compared before."""
         self._locks.mkdir(parents=True, exist_ok=True)
         with FileLock(self._locks / "settings.lock"):
             before = self.read_settings()
@@ -82,13 +176,7 @@ class Store:
             return self.read_settings(), _unpack(self.folder / _FOLDS)
 
     def read_settings(self):
-        """Give the settings of the first start, None where there was none.
-
-        Raises
-        ------
-        ValueError
-            If the file can't be read.
-        """
+        """Give the settings of the first start, None where there was none."""
         path = self.folder / _SETTINGS
         try:
             return json.loads(path.read_text("utf-8"))
@@ -98,18 +186,7 @@ class Store:
             raise ValueError(f"{path} can't be read as JSON: {error}") from error
 
     def claim(self, name):
-        """Reserve a fit for this process, and clear away what a killed one left of it.
-
-        Parameters
-        ----------
-        name : str
-            Folder of the fit, ``STRATEGY/fold_i_seed_j``.
-
-        Returns
-        -------
-        lock : FileLock or None
-            To be released; None if another process is at it.
-        """
+        """Reserve a fit for this process, and clear away what a killed one left of it."""
         path = self._locks / f"{name.replace('/', '__')}.lock"
         lock = FileLock(path, thread_local=False)
         try:
@@ -122,19 +199,7 @@ class Store:
         return lock
 
     def save(self, name, record, files):
-        """Write a fit, whole or not at all; one that failed before is replaced.
-
-        Parameters
-        ----------
-        name : str
-            Folder of the fit; the process has claimed it.
-
-        record : dict
-            What :meth:`load` gives.
-
-        files : dict of str to bytes
-            Content by path below the folder.
-        """
+        """Write a fit, whole or not at all; one that failed before is replaced."""
         target = self.folder / name
         fresh, old = (target.with_name(f".{target.name}.{uuid4().hex}") for _ in range(2))
         try:
@@ -149,18 +214,7 @@ class Store:
                 shutil.rmtree(rest, ignore_errors=True)
 
     def load(self, name):
-        """Give the record of a fit, None if there is none.
-
-        Parameters
-        ----------
-        name : str
-            Folder of the fit.
-
-        Returns
-        -------
-        record : dict or None
-            With arrays and NaN where it had them.
-        """
+        """Give the record of a fit, None if there is none."""
         try:
             record = json.loads((self.folder / name / _SUMMARY).read_text("utf-8"))
         except (FileNotFoundError, ValueError):  # cut off when the power was, even in a letter
@@ -173,34 +227,14 @@ class Store:
         return record
 
     def load_all(self, settings):
-        """Give the records of all fits there are.
-
-        Parameters
-        ----------
-        settings : dict
-            What :meth:`read_settings` gives.
-
-        Returns
-        -------
-        records : list of dict
-            Strategy by strategy.
-        """
+        """Give the records of all fits there are."""
         folders = [self.folder / given["folder"] for given in settings["strategies"].values()]
         fits = [path for folder in folders for path in sorted(folder.glob("fold_*"))]
         records = [self.load(path.relative_to(self.folder)) for path in fits]
         return [record for record in records if record is not None]
 
     def write(self, name, content):
-        """Write a file of the whole comparison at once.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-
-        content : bytes
-            What it holds.
-        """
+        """Write a file of the whole comparison at once."""
         write_whole(self.folder / name, content)
 
 
@@ -265,3 +299,79 @@ def _differences(before, now, name):
 def _short(value):
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def describe_comparison(estimator, strategies, models, data, groups, *, cv, folds, **others):
+    """Describe everything that results depend on."""
+    folders = strategy_folders(models)
+    return {
+        "format": 1,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "strategies": {
+            name: {"folder": folders[name], "parameters": describe(parameters)}
+            for name, parameters in strategies.items()
+        },
+        "estimator": describe(estimator),
+        "data": _describe_data(data, groups),
+        "classes": np.unique(data.y),
+        "cv": _describe_cv(cv, folds),
+        "splitter": _describe_splitter(cv),
+        "redrawn": isinstance(cv, Integral),
+        "n_folds": len({fold.number for fold in folds}),
+        "n_repeats": len({fold.repeat for fold in folds}),
+        "precision": _precision(models.values()),
+        "versions": versions(),
+        **others,
+    }
+
+
+def _describe_data(data, groups):
+    X, y, external, _ = data
+    shape = getattr(X, "shape", (len(y),))
+    return {
+        "n_samples": len(y),
+        "shape": list(shape[1:]),
+        "dtype": str(getattr(X, "dtype", type(X).__name__)),
+        "counts": {str(label): n for label, n in Counter(y.tolist()).items()},
+        "n_groups": None if groups is None else len(set(groups.tolist())),
+        "images": fingerprint(X),
+        "labels": fingerprint(y, files=False),
+        "groups": fingerprint(groups, files=False),
+        "external_test": None if external is None else _fingerprints(*external),
+    }
+
+
+def _fingerprints(X, y):
+    return [fingerprint(X), fingerprint(y, files=False)]
+
+
+def _describe_cv(cv, folds):
+    """Describe a number or a splitter by itself, other folds by their content."""
+    if isinstance(cv, Integral):
+        return int(cv)
+    if hasattr(cv, "get_n_splits"):
+        return without_address(repr(cv))
+    return joblib.hash([(fold.train, fold.test) for fold in folds])
+
+
+def _describe_splitter(cv):
+    """Describe what a splitter holds, of which its repr may be silent; None for other folds."""
+    # Generators change as they are drawn from; the folds of the first start are kept anyhow.
+    if isinstance(cv, Integral) or not hasattr(cv, "get_n_splits"):
+        return None
+    if not hasattr(cv, "__dict__"):
+        return describe(cv)
+    drawn = np.random.RandomState | np.random.Generator
+    held = {name: value for name, value in vars(cv).items() if not isinstance(value, drawn)}
+    return describe(type(cv)) | {"holds": describe(held)}
+
+
+def _precision(models):
+    """Give in what and on what networks compute here; None where there are none."""
+    values = [value for model in models for value in model.get_params(deep=True).values()]
+    if not any(type(v).__module__.startswith("imbemotion.classifier") for v in (*models, *values)):
+        return None
+    from imbemotion.training import pick_device, pick_precision
+
+    device = pick_device("auto")
+    return f"{pick_precision('auto', device)} on {device}"

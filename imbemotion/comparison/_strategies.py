@@ -1,21 +1,41 @@
-"""Named strategies, and sets of them, for a pipeline with the steps ``balance`` and ``cnn``."""
+"""What a comparison is asked to compare, checked before anything is fitted."""
 
 from collections import Counter
 from difflib import get_close_matches
 from functools import partial
 
-from imbemotion._validation import shorten
+import numpy as np
+import pandas as pd
+from imblearn.pipeline import Pipeline as ImblearnPipeline
+from sklearn.metrics import check_scoring
+
+from imbemotion._base.validation import (
+    check_consistent_length,
+    check_labels,
+    column_or_1d,
+    keep_kinds,
+    shorten,
+)
 from imbemotion.augmentation import Augmentation
-from imbemotion.loading import FlattenImages
+from imbemotion.comparison._description import without_address
+from imbemotion.comparison._fold_fit import Data, apply_strategy
+from imbemotion.loading import ImageFlattener
 from imbemotion.samplers import (
     AugmentationSampler,
     ImageADASYN,
     ImageSMOTE,
-    RandomSampler,
+    RandomResampler,
     at_least,
 )
 
-__all__ = ["SETS", "named_strategies", "strategy_names"]
+__all__ = [
+    "SETS",
+    "check_data",
+    "check_scorer",
+    "check_strategies",
+    "named_strategies",
+    "strategy_names",
+]
 
 _BASELINE = "none"
 _USUAL = ("none", "oversample", "undersample", "hybrid", "class_weight", "focal")
@@ -71,7 +91,7 @@ def named_strategies(names=None, augmentation=None):
     Notes
     -----
     ``none`` leaves the pipeline as it is. In the step ``balance``: ``oversample``,
-    ``undersample`` and ``hybrid`` (random, see ``RandomSampler``); ``augmentation``, ``smote``
+    ``undersample`` and ``hybrid`` (random, see ``RandomResampler``); ``augmentation``, ``smote``
     and ``adasyn``, which bring every class to the largest with new images, the last two with
     neighbours found in images of 32 x 32. In the step ``cnn``: ``class_weight`` (balanced
     weights), ``focal`` (gamma 2), ``balanced_softmax``, ``logit_adjusted``,
@@ -128,7 +148,7 @@ def _known(policy):
 
 def _resampling(policy):
     random = {
-        name: {"balance": RandomSampler(sampling_strategy=name)}
+        name: {"balance": RandomResampler(sampling_strategy=name)}
         for name in ("oversample", "undersample", "hybrid")
     }
     augmentation = {"balance": AugmentationSampler(augmentation=policy)}
@@ -173,12 +193,12 @@ def _study_of_expressions(policy):
     weights = {"cnn__class_weight": "balanced"}
     augmented = partial(AugmentationSampler, augmentation=policy)
     more = {"balance": augmented(sampling_strategy=_plus_3000)}
-    nearest = make_pipeline(FlattenImages(), KNeighborsClassifier(n_neighbors=101))
+    nearest = make_pipeline(ImageFlattener(), KNeighborsClassifier(n_neighbors=101))
     return {
         "small_cnn": small,
         "deep_cnn": deep,
         "knn": {"cnn": nearest},
-        "deep_cnn_300": deep | {"balance": RandomSampler(sampling_strategy=300)},
+        "deep_cnn_300": deep | {"balance": RandomResampler(sampling_strategy=300)},
         "deep_cnn_at_least_3000": deep | {"balance": augmented(sampling_strategy=at_least(3000))},
         "deep_cnn_plus_3000": deep | more,
         "deep_cnn_class_weight": deep | weights,
@@ -210,3 +230,114 @@ def _with_tuned_offsets(pipeline):
     from imbemotion.postprocessing import TunedOffsetClassifierCV
 
     return TunedOffsetClassifierCV(pipeline, cv=3)
+
+
+def check_strategies(estimator, strategies):
+    """Look up names, and apply every strategy once."""
+    if isinstance(strategies, str | list | tuple) and strategies:
+        names, strategies = strategies, named_strategies(strategies)
+        _check_steps(estimator, names, strategies)
+    if not isinstance(strategies, dict) or not strategies:
+        raise ValueError(
+            "strategies must be a dict from names to parameters, for example "
+            "{'none': {}, 'focal': {'cnn__loss': 'focal'}}, or names such as 's4', "
+            f"got {strategies!r}."
+        )
+    return strategies, {name: _apply(estimator, name, given) for name, given in strategies.items()}
+
+
+def _apply(estimator, name, parameters):
+    """Apply a strategy; say which one it was where that fails."""
+    if not isinstance(name, str):
+        raise ValueError(f"Names of strategies must be strings, got {name!r}.")
+    if not (parameters is None or isinstance(parameters, dict) or callable(parameters)):
+        raise TypeError(
+            f"Strategy {name!r} must be a dict of parameters, or a function that makes an "
+            f"estimator of the given one, got {parameters!r}."
+        )
+    try:
+        model = apply_strategy(estimator, parameters)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise ValueError(f"Strategy {name!r} does not fit the estimator: {text}") from error
+    _check_samplers(name, model)
+    return model
+
+
+def _check_samplers(name, model):
+    """Refuse a sampler in scikit-learn's own pipeline, which would refuse it in every fit."""
+    steps = [step for _, step in getattr(model, "steps", [])]
+    if isinstance(model, ImblearnPipeline) or not any(hasattr(s, "fit_resample") for s in steps):
+        return
+    raise ValueError(
+        f"Strategy {name!r} puts a sampler into {type(model).__module__}.{type(model).__name__}, "
+        "which takes none. Use imblearn.pipeline.Pipeline."
+    )
+
+
+def _check_steps(estimator, names, strategies):
+    """Refuse names of strategies that set steps which the estimator lacks."""
+    settings = [given for given in strategies.values() if isinstance(given, dict)]
+    needed = sorted({key.split("__")[0] for given in settings for key in given})
+    steps = [name for name, _ in getattr(estimator, "steps", [])]
+    if not set(needed) <= set(steps):
+        given = f"the steps {shorten(steps)}" if steps else type(estimator).__name__
+        raise ValueError(
+            f"The strategies {names!r} are for an imblearn Pipeline with the steps "
+            f"{' and '.join(needed)}, got {given}. Name the steps so, or give a dict of "
+            "strategies."
+        )
+
+
+def check_data(X, y, groups, external_test):
+    """Check data against one another."""
+    y = check_labels(y)
+    groups = None if groups is None else _check_groups(groups)
+    check_consistent_length(X, y, groups)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        found = f"one class: {classes[0]}" if len(classes) else "no rows"
+        raise ValueError(f"y must hold two classes or more, got {found}.")
+    if external_test is not None:
+        external_test = _check_external(external_test, classes)
+    return Data(X, y, external_test), groups
+
+
+def _check_groups(groups):
+    groups = column_or_1d(keep_kinds(groups))
+    missing = pd.isna(groups)
+    if missing.any():
+        raise ValueError(
+            f"Every row needs a group, got {missing.sum()} that are None or NaN, the first in row "
+            f"{missing.argmax()}. Give such rows groups of their own."
+        )
+    return groups
+
+
+def _check_external(external_test, classes):
+    if not isinstance(external_test, list | tuple) or len(external_test) != 2:
+        raise ValueError(
+            f"external_test must be a pair (X, y), got {type(external_test).__name__}."
+        )
+    X, y = external_test
+    y = check_labels(y)
+    check_consistent_length(X, y)
+    if not len(y):
+        raise ValueError("The external test set must hold at least one row, got none.")
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"The external test set has classes that the data lack: {shorten(unknown)}. Known "
+            f"are {shorten(classes)}. Rename them or leave them out."
+        )
+    return X, y
+
+
+def check_scorer(estimator, scoring):
+    """Make a scorer and give its name."""
+    if scoring is None:
+        return None, "macro-F1"
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", str(scoring))
+    return check_scoring(estimator, scoring=scoring), without_address(name)

@@ -4,12 +4,12 @@ from imblearn.pipeline import Pipeline
 
 from imbemotion.augmentation import Augmentation
 from imbemotion.config._images import holds_midi
-from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomSampler
+from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomResampler
 
 __all__ = ["build_pipeline", "build_policy", "name_of_run"]
 
 _SAMPLERS = {
-    "repeat": RandomSampler,
+    "repeat": RandomResampler,
     "augment": AugmentationSampler,
     "smote": ImageSMOTE,
     "adasyn": ImageADASYN,
@@ -17,23 +17,7 @@ _SAMPLERS = {
 
 
 def build_pipeline(config):
-    """Make the pipeline of the steps ``balance`` and ``cnn``.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    Returns
-    -------
-    pipeline : imblearn.pipeline.Pipeline
-        Unfitted; its seeds are not set.
-
-    Raises
-    ------
-    ValueError
-        If the network is unknown, or a setting is none of its own, or of the augmentation's.
-    """
+    """Make the pipeline of the steps ``balance`` and ``cnn``."""
     return Pipeline([("balance", _sampler(config)), ("cnn", _classifier(config))])
 
 
@@ -49,23 +33,7 @@ def name_of_run(config):
 
 
 def build_policy(config):
-    """Make what may be done to an image; without a preset, what suits faces, or piano rolls.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    Returns
-    -------
-    policy : Augmentation
-        The policy.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset or setting.
-    """
+    """Make what may be done to an image; without a preset, what suits faces, or piano rolls."""
     settings = config["augmentation"]
     usual = "roll" if holds_midi(config["data"]) else "emotion"
     policy = Augmentation.preset(settings["preset"] or usual)

@@ -54,8 +54,8 @@ class DataConfig:
         That file.
 
     group_by : {"none", "name", "groups"}, default="none"
-        What is kept together in one part: nothing, persons as :func:`name_groups` reads them
-        from file names, or groups that the source holds.
+        What is kept together in one part: nothing, persons as
+        :func:`groups_from_filenames` reads them from file names, or groups that the source holds.
 
     Raises
     ------

@@ -16,23 +16,7 @@ DATA_CONFIG = (*_PLACES, *_OTHERS)
 
 
 def from_data_config(given):
-    """Put the keys of a ``DataConfig`` where they belong; its own defaults hold then.
-
-    Parameters
-    ----------
-    given : dict
-        What a file holds.
-
-    Returns
-    -------
-    given : dict
-        The same, in the words of the schema.
-
-    Raises
-    ------
-    ValueError
-        If something is given in both ways, or a value is none of ``DataConfig``.
-    """
+    """Put the keys of a ``DataConfig`` where they belong; its own defaults hold then."""
     data = given.get("data")
     if not isinstance(data, dict) or not data.keys() & set(DATA_CONFIG):
         return given

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imbemotion._validation import DataWarning, shorten
+from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.datasets import load_source
-from imbemotion.datasets._kinds import MIDI_FOLDER, find_kind
-from imbemotion.datasets._source import check_different, join_bunches
-from imbemotion.splitting import duplicate_groups, join_groups, name_groups
+from imbemotion.datasets._source import MIDI_FOLDER, check_different, find_kind, join_bunches
+from imbemotion.leaks import duplicate_groups, groups_from_filenames, join_groups
 
 __all__ = ["GROUPINGS", "Images", "find_groups", "holds_midi", "load_data"]
 
@@ -28,24 +27,7 @@ class Images(NamedTuple):
 
 
 def load_data(config):
-    """Load what the section ``data`` names.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    Returns
-    -------
-    images : Images
-        With the groups that ``split.group_by`` asks for; rows of the sources ``valid`` and
-        ``test`` come last.
-
-    Raises
-    ------
-    ValueError
-        If no source is named, or it can't be used.
-    """
+    """Load what the section ``data`` names."""
     settings = dict(config["data"])
     names = {part: settings.pop(part) for part in ("source", "valid", "test")}
     if names["source"] is None:
@@ -69,18 +51,7 @@ def _join(first, names, settings):
 
 
 def holds_midi(settings):
-    """Tell whether a source is a folder of MIDI files.
-
-    Parameters
-    ----------
-    settings : dict
-        The section ``data``.
-
-    Returns
-    -------
-    holds_midi : bool
-        False also where no source is named, or none is there.
-    """
+    """Tell whether a source is a folder of MIDI files."""
     try:
         return find_kind(str(settings["source"]), settings["label_pattern"]).name == MIDI_FOLDER
     except (FileNotFoundError, ValueError):  # what loads it says so
@@ -88,27 +59,7 @@ def holds_midi(settings):
 
 
 def find_groups(bunch, group_by):
-    """Find what must stay together.
-
-    Parameters
-    ----------
-    bunch : Bunch
-        With ``data``, ``filenames`` and ``groups``.
-
-    group_by : list of str
-        ``"name"``, ``"groups"`` and ``"duplicates"``; images that have any of these in common
-        are one group.
-
-    Returns
-    -------
-    groups : ndarray of shape (n_samples,) or None
-        The groups; None where nothing was asked for.
-
-    Raises
-    ------
-    ValueError
-        If a name is none of these, or the source does not tell.
-    """
+    """Find what must stay together."""
     unknown = [name for name in group_by if name not in GROUPINGS]
     if unknown:
         raise ValueError(f"group_by takes {shorten(GROUPINGS)}, got {shorten(unknown)}.")
@@ -128,7 +79,7 @@ def _find_groups(bunch, kind):
             f"Grouping by {kind} needs {column}, and the source holds none. Leave it out, or "
             "add them to the source (an array files or groups in an .npz)."
         )
-    groups = name_groups(wanted) if kind == "name" else wanted
+    groups = groups_from_filenames(wanted) if kind == "name" else wanted
     if len(set(groups)) == len(groups):
         warnings.warn(
             f"Every image is a group of its own, so grouping by {kind} keeps nothing together; "

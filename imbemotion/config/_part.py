@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from imbemotion._targets import class_sizes
 from imbemotion.config._images import find_groups
 from imbemotion.config._source import read_source
 from imbemotion.config._splitting import find_split
 from imbemotion.samples import balance_samples
+from imbemotion.targets import class_sizes
 
 __all__ = ["DataPart", "load_split"]
 
@@ -18,29 +18,12 @@ _PARTS = {"train": "train", "val": "valid", "test": "test"}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DataPart:
-    """One part of a data set; a sequence of its samples, which data loaders of PyTorch take.
+    """One part of a data set; a sequence of its samples, which data loaders of PyTorch take."""
 
-    It is recommended to use :func:`load_split`.
-
-    Parameters
-    ----------
-    samples : list of dict of length n
-        With ``"path"``, ``"emotion"`` and, where the strategy is ``"weighted"``, ``"weight"``.
-
-    X : ndarray of str of shape (n,) or ImageArray of shape (n, height, width[, channels])
-        The paths, for an ``ImageLoader``; images where the source holds no files.
-
-    Examples
-    --------
-    >>> part = DataPart([{"path": "a.png", "emotion": "joy"}], np.array(["a.png"]))
-    >>> part
-    DataPart(n_samples=1, counts={'joy': 1})
-    >>> part[0]
-    {'path': 'a.png', 'emotion': 'joy'}
-    """
+    # It is recommended to use :func:`load_split`.
 
     samples: list
-    X: Any
+    X: Any  # (n,) the paths, for an ``ImageLoader``
 
     @property
     def y(self):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from imbemotion._validation import shorten
+from imbemotion._base.validation import shorten
 from imbemotion.config._reading import read_config, resolve_config
 from imbemotion.config._training import CONFIG, MODEL, SPLIT
 from imbemotion.datasets._folder import files_in, picture_suffixes
-from imbemotion.datasets._midi import MIDI_SUFFIXES
+from imbemotion.datasets._midi_folder import MIDI_SUFFIXES
 from imbemotion.loading import load_images
 from imbemotion.midi import load_rolls
 
@@ -16,36 +16,7 @@ __all__ = ["find_files", "predict_images"]
 
 
 def predict_images(model, paths, errors="raise"):
-    """Predict the classes of image files with a model that ``train_model`` wrote.
-
-    Parameters
-    ----------
-    model : str or Path
-        Folder of a training, or a file of ``CNNClassifier.save``.
-
-    paths : list of Path
-        Images, or MIDI files, and folders of them.
-
-    errors : {"raise", "skip"}, default="raise"
-        Whether unreadable files are an error or are left out.
-
-    Returns
-    -------
-    table : DataFrame
-        A row per image with ``file``, ``predicted``, ``confidence``, and a probability
-        ``p_CLASS`` for every class.
-
-    skipped : list of (str, str)
-        Name and reason of every image that is left out.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such model or image.
-
-    UnreadableImagesError
-        If an image can't be read and ``errors`` is "raise", or none can.
-    """
+    """Predict the classes of image files with a model that ``train_model`` wrote."""
     from imbemotion.classifier import CNNClassifier
 
     file = _find_model(Path(model))
@@ -104,26 +75,7 @@ def _pictures_in(folder):
 
 
 def find_files(paths):
-    """List images, and those in folders.
-
-    Parameters
-    ----------
-    paths : list of Path
-        Files and folders.
-
-    Returns
-    -------
-    files : list of Path
-        In the order given, those of a folder by name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If one is not there.
-
-    ValueError
-        If a folder holds no images.
-    """
+    """List images, and those in folders."""
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise FileNotFoundError(f"These images do not exist: {shorten(missing)}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from imbemotion._validation import shorten, validate_parameter_constraints
+from imbemotion._base.validation import shorten, validate_parameter_constraints
 from imbemotion.config._dialect import DATA_CONFIG, from_data_config
 from imbemotion.config._schema import SCHEMA, TOP
 from imbemotion.config._unused import refuse_unused
@@ -35,26 +35,7 @@ _Loader.add_implicit_resolver(
 
 
 def read_config(path):
-    """Read a configuration.
-
-    Parameters
-    ----------
-    path : str or Path
-        A YAML file. Paths in it are relative to the folder that the program runs in.
-
-    Returns
-    -------
-    config : dict of dict
-        Every key of the schema, section by section.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-
-    ValueError
-        If it is no YAML, has keys that are unknown, or values that make no sense.
-    """
+    """Read a configuration."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -70,34 +51,7 @@ def read_config(path):
 
 
 def resolve_config(given):
-    """Check settings and fill in all others.
-
-    Parameters
-    ----------
-    given : dict of dict or None
-        Some of the schema's keys, section by section; in ``data`` also those of
-        ``DataConfig``.
-
-    Returns
-    -------
-    config : dict of dict
-        Every key. ``comparison`` is None where it was not given.
-
-    Raises
-    ------
-    ValueError
-        If a key is unknown, or a value makes no sense.
-
-    Examples
-    --------
-    >>> config = resolve_config({"data": {"source": "faces"}, "training": {"preset": "s4"}})
-    >>> config["training"]["lr"], config["split"]["train"]
-    (0.0005, 0.7)
-    >>> resolve_config({"training": {"epochs": 3}})
-    Traceback (most recent call last):
-    ...
-    ValueError: training.epochs is unknown. Did you mean training.max_epochs?
-    """
+    """Check settings and fill in all others."""
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise ValueError(f"A configuration must hold sections with keys, got {given!r}.")

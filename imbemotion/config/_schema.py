@@ -3,8 +3,8 @@
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from imbemotion._targets import STRATEGY_NAMES
-from imbemotion._validation import Interval, StrOptions
+from imbemotion._base.validation import Interval, StrOptions
+from imbemotion.targets import STRATEGY_NAMES
 
 __all__ = ["SCHEMA", "SECTIONS", "TOP", "Key"]
 

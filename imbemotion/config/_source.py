@@ -18,24 +18,7 @@ class _Source(NamedTuple):
 
 
 def read_source(path):
-    """Read a source; the pixels only where it holds no files.
-
-    Parameters
-    ----------
-    path : str or Path
-        The source.
-
-    Returns
-    -------
-    source : tuple
-        With ``X`` (paths, or grey images of an archive), ``y``, and ``filenames`` and
-        ``groups``, which may be None.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it does not exist.
-    """
+    """Read a source; the pixels only where it holds no files."""
     data = load_source(path, load_content=False)
     names = data.filenames
     is_list = names is not None and all(map(os.path.isfile, names))

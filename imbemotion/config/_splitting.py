@@ -6,46 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from imbemotion._validation import DataWarning, shorten
-from imbemotion.samplers import RandomSampler
+from imbemotion._base.validation import DataWarning, shorten
+from imbemotion.samplers import RandomResampler
 from imbemotion.splitting import Split, stratified_split
 
 __all__ = ["find_split", "make_split", "rows_of_parts"]
 
 
 def find_split(file, data, *, groups, shares, stratify, seed):
-    """Read a split that was kept, or draw one and keep it.
-
-    Parameters
-    ----------
-    file : str, Path or None
-        Where it is kept; None keeps none.
-
-    data : object
-        With ``y`` and ``filenames``.
-
-    groups : ndarray of shape (n_samples,) or None
-        What may not be torn apart.
-
-    shares : list of float of length 3
-        Of training, validation and test.
-
-    stratify : bool
-        Whether every class is split by itself.
-
-    seed : int
-        Draws it.
-
-    Returns
-    -------
-    split : Split
-        Rows of the three parts.
-
-    Raises
-    ------
-    ValueError
-        If the file holds a split of other data, or one that was made otherwise.
-    """
+    """Read a split that was kept, or draw one and keep it."""
     train, valid, test = shares
     made = {"shares": [Fraction(str(share)) for share in shares], "seed": int(seed),
             "stratified": stratify}  # fmt: skip
@@ -104,26 +73,7 @@ def _plain(value):
 
 
 def make_split(config, data):
-    """Make the split that the settings ask for, or read the one that was kept.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    data : Images
-        With ``y``, ``filenames`` and ``groups``.
-
-    Returns
-    -------
-    split : Split
-        Rows of the three parts.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to test on, or a kept split is another one.
-    """
+    """Make the split that the settings ask for, or read the one that was kept."""
     wanted = config["split"]
     shares = {name: Fraction(str(wanted[name])) for name in ("train", "valid", "test")}
     if not shares["test"] and config["data"]["test"] is None:
@@ -169,28 +119,11 @@ def _split_the_rest(data, shares, made):
 
 
 def rows_of_parts(config, split, y):
-    """Give the rows of validation and test, which settings may ask to be balanced as well.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    split : Split
-        The natural parts.
-
-    y : ndarray of shape (n_samples,)
-        All labels.
-
-    Returns
-    -------
-    valid, test : ndarray of int
-        Rows; repeated or left out where the parts are balanced.
-    """
+    """Give the rows of validation and test, which settings may ask to be balanced as well."""
     balancing = config["balancing"]
     if balancing["balance_splits"] == "train" or balancing["strategy"] is None:
         return split.valid, split.test
-    sampler = RandomSampler(sampling_strategy=balancing["strategy"], random_state=config["seed"])
+    sampler = RandomResampler(sampling_strategy=balancing["strategy"], random_state=config["seed"])
     rows = np.arange(len(y)).reshape(-1, 1)
     _, _, valid, _, test, _ = split.resample(sampler, rows, y, balance="all")
     return np.ravel(valid), np.ravel(test)

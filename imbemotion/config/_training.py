@@ -5,16 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from imbemotion._files import write_whole
+from imbemotion._base.files import write_whole
 from imbemotion.comparison._artifacts import to_json, to_png
-from imbemotion.comparison._fitting import Data, Job, Settings, fit_tracked, keep, new_record
+from imbemotion.comparison._fold_fit import Data, Job, Settings, fit_tracked, keep, new_record
 from imbemotion.comparison._folds import Fold, seeded
-from imbemotion.comparison._tracking import check_tracking
 from imbemotion.config._building import build_pipeline, name_of_run
-from imbemotion.config._leaks import find_leaks
 from imbemotion.config._splitting import make_split, rows_of_parts
 from imbemotion.config._writing import write_config
+from imbemotion.leaks.copies import find_leaks
 from imbemotion.plots import TrainingCurveDisplay
+from imbemotion.tracking import check_tracking
 
 __all__ = ["CONFIG", "MODEL", "SPLIT", "Trained", "check_unused", "train_model"]
 
@@ -39,24 +39,7 @@ class Trained(NamedTuple):
 
 
 def check_unused(folder, force=False):
-    """Refuse a folder that holds the results of another run.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to write.
-
-    force : bool, default=False
-        Whether those of another training may be replaced.
-
-    Raises
-    ------
-    NotADirectoryError
-        If it is, or lies in, a file.
-
-    FileExistsError
-        If it holds a comparison, or a training that may not be replaced.
-    """
+    """Refuse a folder that holds the results of another run."""
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f"{place} is a file. Name a folder to write to.")
@@ -80,33 +63,7 @@ def _clear(folder):
 
 
 def train_model(config, data, folder, on_epoch=None):
-    """Train a model, score it on images it has not seen, and write all of it into a folder.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    data : Images
-        The images, their labels, and what must stay together.
-
-    folder : Path
-        It is made, with what lies above it. What an earlier training wrote there is replaced.
-
-    on_epoch : callable, default=None
-        Called with the figures (dict) of every epoch; where it returns True, training ends
-        and what was learned so far is used.
-
-    Returns
-    -------
-    trained : Trained
-        The model and its scores.
-
-    Raises
-    ------
-    ValueError
-        If settings make no sense for the data.
-    """
+    """Train a model, score it on images it has not seen, and write all of it into a folder."""
     pipeline = seeded(build_pipeline(config), config["seed"])
     track = config["tracking"]["tool"]
     check_tracking(track, folder)
@@ -142,6 +99,6 @@ def train_model(config, data, folder, on_epoch=None):
 def _told(pipeline, on_epoch):
     if on_epoch is None:
         return pipeline
-    from imbemotion._training import Epochs
+    from imbemotion.callbacks import Epochs
 
     return pipeline.set_params(cnn__callbacks=[("told", Epochs(on_epoch))])

@@ -10,21 +10,7 @@ _NO_POLICY = (
 
 
 def refuse_unused(config, usual):
-    """Refuse settings that are not at their defaults, and would change nothing.
-
-    Parameters
-    ----------
-    config : dict of dict
-        All settings.
-
-    usual : dict of dict
-        The defaults; presets are among them.
-
-    Raises
-    ------
-    ValueError
-        If there is such a setting.
-    """
+    """Refuse settings that are not at their defaults, and would change nothing."""
     for section, key, why in _unused(config):
         value = config[section][key]
         if value != usual[section][key]:

@@ -4,7 +4,7 @@ import textwrap
 
 import yaml
 
-from imbemotion._files import write_whole
+from imbemotion._base.files import write_whole
 from imbemotion.config._schema import SCHEMA, SECTIONS, TOP
 
 __all__ = ["example_config", "write_config"]
@@ -14,18 +14,7 @@ _EXAMPLE = {("data", "source"): "./faces"}
 
 
 def example_config():
-    """Write an example: every key with its default, and a line on what it is for.
-
-    Returns
-    -------
-    text : str
-        YAML. Read again, it is the configuration of all defaults, for the folder ``faces``.
-
-    Examples
-    --------
-    >>> print(example_config().splitlines()[7])
-    data:
-    """
+    """Write an example: every key with its default, and a line on what it is for."""
     lines = [
         "# All settings, at their defaults. Delete what you leave as it is.",
         "# `imbemotion run FILE` does what this file says. Paths start from where it is run.",
@@ -56,15 +45,6 @@ def _inline(value):
 
 
 def write_config(config, path):
-    """Write a configuration, so that it can be read again.
-
-    Parameters
-    ----------
-    config : dict of dict
-        As ``resolve_config`` gives it.
-
-    path : Path
-        The file; it is replaced.
-    """
+    """Write a configuration, so that it can be read again."""
     kept = {name: value for name, value in config.items() if value is not None}
     write_whole(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True).encode())

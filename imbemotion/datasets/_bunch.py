@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion._validation import DataWarning, shorten
+from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.loading import UnreadableImagesError, load_images
-from imbemotion.loading._errors import ABSENT
+from imbemotion.loading.decoding import ABSENT
 
 __all__ = [
     "Listing",
@@ -133,40 +133,7 @@ def make_bunch(
     listing, *, labels, errors, return_X_y, load_content=True, has_files=True, read=load_images,
     **loading,
 ):  # fmt: skip
-    """Check labels, read the images and put everything together.
-
-    Parameters
-    ----------
-    listing : Listing
-        The images and their labels.
-
-    labels : list or None
-        The expected class names; None means any.
-
-    errors : {"raise", "skip"}
-        What to do with images that can't be used.
-
-    return_X_y : bool
-        Whether to give data and target only.
-
-    load_content : bool, default=True
-        Whether to read the images. Otherwise `data` are their names, and of paths only those
-        that do not exist are found.
-
-    has_files : bool, default=True
-        Whether the names in the listing are those of files.
-
-    read : callable, default=load_images
-        Gives images and failures of what the listing holds.
-
-    **loading : dict
-        Passed on to `read`.
-
-    Returns
-    -------
-    bunch : Bunch or tuple
-        What the loaders return.
-    """
+    """Check labels, read the images and put everything together."""
     if labels is not None:
         labels = _as_written(labels, listing.labels)
         listing = _check_known(listing, labels, errors)

@@ -1,12 +1,13 @@
 """Images in one sub-folder per class."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from imbemotion._validation import shorten
+from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import (
     Listing,
     check_expected,
@@ -15,18 +16,54 @@ from imbemotion.datasets._bunch import (
     warn,
     warn_of_lookalikes,
 )
-from imbemotion.datasets._patterns import check_pattern, read_names
 from imbemotion.images import ImageArray
 from imbemotion.images._manifest import MANIFEST, read_manifest
-from imbemotion.splitting import join_groups, parent_groups
+from imbemotion.leaks import join_groups, parent_groups
 
 __all__ = [
+    "check_pattern",
     "class_folders",
     "files_in",
     "list_by_names",
     "load_image_folder",
     "picture_suffixes",
+    "read_names",
 ]
+
+
+def check_pattern(pattern):
+    """Check a regular expression that finds the label in a path."""
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ValueError(
+            f"label_pattern must be a regular expression, got {pattern!r}: {error}."
+        ) from error
+    if not compiled.groups:
+        raise ValueError(
+            "label_pattern must mark the label by brackets, such as '(?P<label>[a-z]+)_', "
+            f"got {pattern!r}."
+        )
+    return compiled
+
+
+def read_names(pattern, names):
+    """Find label and group in every name."""
+    label = "label" if "label" in pattern.groupindex else 1
+    found = [pattern.search(name) for name in names]
+    labels = [(match and match[label]) or "" for match in found]
+    reasons = {
+        row: f"does not match the pattern {pattern.pattern}"
+        for row, text in enumerate(labels)
+        if not text
+    }
+    groups = None
+    if "group" in pattern.groupindex:
+        groups = np.array(
+            [(match and match["group"]) or name for match, name in zip(found, names, strict=True)]
+        )
+    return np.array(labels), groups, reasons
+
 
 _SPLITS = {"train", "test", "val", "valid", "validation"}
 _LAYOUT = "Expected a sub-folder of images per class, such as {folder}/happy/1.png."
@@ -139,7 +176,7 @@ def load_image_folder(
     if origins is not None:
         parents, made = origins
         if load_content:
-            bunch.data = ImageArray(bunch.data, parents=parents, made=made)
+            bunch.data = ImageArray(bunch.data, parents=parents, is_synthetic=made)
         bunch.groups = _join(bunch.groups, parent_groups(parents))
     return (bunch.data, bunch.target) if return_X_y else bunch
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from imbemotion._validation import check_pixels
+from imbemotion._base.validation import check_pixels
 from imbemotion.images._content import (
     Content,
     Root,
@@ -14,8 +14,8 @@ from imbemotion.images._content import (
     merge_parents,
     pack,
 )
+from imbemotion.images._manifest import write_array, write_pictures
 from imbemotion.images._recipes import Recipes, render
-from imbemotion.images._storage import write_array, write_pictures
 
 __all__ = ["ImageArray", "with_pixels"]
 
@@ -40,7 +40,7 @@ class ImageArray(NDArrayOperatorsMixin):
         Where the images come from: numbers of original images, -1 for unknown. None means
         that every image is an original.
 
-    made : array-like of bool of shape (n_samples,), default=None
+    is_synthetic : array-like of bool of shape (n_samples,), default=None
         Which images are new pictures rather than originals or copies of them. None means
         none of them.
 
@@ -62,7 +62,7 @@ class ImageArray(NDArrayOperatorsMixin):
         Rows of the first source that every picture was made of; -1 is unknown or none.
         Wider than 2 only where interpolated pictures were interpolated again.
 
-    made : ndarray of bool of shape (n,)
+    is_synthetic : ndarray of bool of shape (n,)
         Whether a row is a new picture and no copy of an original.
 
     Raises
@@ -94,11 +94,11 @@ class ImageArray(NDArrayOperatorsMixin):
     1.0
     """
 
-    def __init__(self, images, *, parents=None, made=None):
+    def __init__(self, images, *, parents=None, is_synthetic=None):
         source = images if isinstance(images, ImageArray) else check_pixels(images)
         lineage = None
-        if parents is not None or made is not None:
-            lineage = check_lineage(len(source), parents, made)
+        if parents is not None or is_synthetic is not None:
+            lineage = check_lineage(len(source), parents, is_synthetic)
         root = source._content.root if isinstance(source, ImageArray) else Root()
         self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage, root))
 
@@ -150,10 +150,11 @@ class ImageArray(NDArrayOperatorsMixin):
         return merge_parents(known[row], of_partner)
 
     @property
-    def made(self):
+    def is_synthetic(self):
         """Whether each row is a new picture and no copy of an original, (n,)."""
         recipes, source_made = self._content.recipes, lineage_of(self._content)[1]
-        return recipes.made if source_made is None else recipes.made | source_made[recipes.rows]
+        synthetic = recipes.is_synthetic
+        return synthetic if source_made is None else synthetic | source_made[recipes.rows]
 
     def __len__(self):
         return len(self._content.recipes.rows)
@@ -166,7 +167,7 @@ class ImageArray(NDArrayOperatorsMixin):
         n_parents = len(np.unique(parents[parents >= 0]))
         return (
             f"ImageArray(shape={self.shape}, dtype={self.dtype}, "
-            f"n_parents={n_parents}, n_made={self.made.sum()})"
+            f"n_parents={n_parents}, n_made={self.is_synthetic.sum()})"
         )
 
     def __getitem__(self, key):
@@ -249,7 +250,7 @@ class ImageArray(NDArrayOperatorsMixin):
             Itself where every row is a row of the source; else the array wrapped as a new
             source. ``parents`` name rows of the first source all the same.
         """
-        return ImageArray(self) if self._content.recipes.made.any() else self
+        return ImageArray(self) if self._content.recipes.is_synthetic.any() else self
 
     def originals(self, numbers):
         """Find originals in the first source, also those that no row shows as they are.
@@ -370,7 +371,7 @@ class ImageArray(NDArrayOperatorsMixin):
 
 def with_pixels(images, pixels):
     """Give images other pixels, also of another size; they stay made of the same originals."""
-    changed = ImageArray(pixels, parents=images.parents, made=images.made)
+    changed = ImageArray(pixels, parents=images.parents, is_synthetic=images.is_synthetic)
     return ImageArray._of(changed._content._replace(root=images._content.root))
 
 

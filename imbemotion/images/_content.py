@@ -57,14 +57,12 @@ def lineage_of(content):
         return content.lineage
     if isinstance(content.source, np.ndarray):
         return None, None
-    return content.source.parents, content.source.made
+    return content.source.parents, content.source.is_synthetic
 
 
 def find_originals(content, numbers):
-    """Find originals by their numbers in the first source, where it is known to hold them.
-
-    Give the content of that source, the rows that were found, and their numbers.
-    """
+    """Find originals by their numbers in the first source, where it is known to hold them."""
+    # Give the content of that source, the rows that were found, and their numbers.
     while content.lineage is None and not isinstance(content.source, np.ndarray):
         content = content.source._content
     size = len(content.source)

@@ -1,15 +1,26 @@
-"""The manifest: a CSV file beside saved pictures that says where each of them comes from."""
+"""Images on the disk: a folder of PNG files with a manifest, or one array file that is mapped."""
 
 import csv
+import os
 import re
+import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from imbemotion._validation import DataWarning, shorten
+from imbemotion._base.files import replacing
+from imbemotion._base.validation import DataWarning, shorten
+from imbemotion.images.blocks import blocks_of
 
-__all__ = ["MANIFEST", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "read_manifest",
+    "write_array",
+    "write_manifest",
+    "write_pictures",
+]
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "label", "parent", "seed", "made")
@@ -18,60 +29,20 @@ _LOOKS_LIKE = re.compile(r"parent|seed")  # columns that others do not have
 
 
 def write_manifest(folder, files, labels, images):
-    """Write one line per picture.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the pictures are.
-
-    files : list of str of length n
-        Their paths in the folder, with slashes.
-
-    labels : array-like of shape (n,)
-        Their classes.
-
-    images : ImageArray of shape (n, height, width[, channels])
-        The pictures. `parent` becomes the rows that one was made of, with spaces between
-        them; `seed` that of its augmentation; `made` is 0 for originals and their copies.
-    """
+    """Write one line per picture."""
     with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(_COLUMNS)
         seeds = images._content.recipes.seeds
         for path, label, parents, seed, made in zip(
-            files, labels, images.parents.tolist(), seeds, images.made, strict=True
+            files, labels, images.parents.tolist(), seeds, images.is_synthetic, strict=True
         ):
             known = " ".join(str(number) for number in parents if number >= 0)
             lines.writerow([path, label, known, seed, int(made)])
 
 
 def read_manifest(folder, paths):
-    """Read where pictures come from.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the manifest is.
-
-    paths : sequence of str of length n
-        The pictures. One that the manifest does not name is an original.
-
-    Returns
-    -------
-    origins : tuple of (ndarray of int of shape (n, n_parents), ndarray of bool of shape (n,))
-        Parents (-1 for none) and whether a picture is made; None where there is no manifest.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing or a line can't be understood.
-
-    Warns
-    -----
-    DataWarning
-        If the manifest does not name a picture.
-    """
+    """Read where pictures come from."""
     lines = _lines(folder / MANIFEST)
     if lines is None:
         return None
@@ -121,3 +92,86 @@ def _origins(lines, path):
                 f"Line {number} of {path} must name parents by numbers and made by 0 or 1, got "
                 f"{line['parent']!r} and {line['made']!r}. Correct it, or remove the file."
             ) from error
+
+
+_UNSAFE_NAMES = {"", MANIFEST}
+
+
+def write_pictures(images, folder, labels=None):
+    """Write every row as a PNG file; the folder appears when all of them are written."""
+    folder = Path(folder)
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"Only uint8 images can be saved as pictures, got dtype {images.dtype}. "
+            "Use to_memmap for float images."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is no empty folder. Choose another one to save to.")
+    names = _file_names(len(images), labels)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write_files(images, [building / name for name in names])
+        if labels is not None:
+            write_manifest(building, names, labels, images)
+        building.chmod(0o755)
+        building.rename(folder)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    return np.array([str(folder / name) for name in names], dtype=object)
+
+
+def _file_names(n_images, labels):
+    digits = max(6, len(str(n_images - 1)))
+    files = [f"{number:0{digits}d}.png" for number in range(n_images)]
+    if labels is None:
+        return files
+    if len(labels) != n_images:
+        raise ValueError(f"Expected one label per image, got {len(labels)} for {n_images} images.")
+    classes = [str(label) for label in labels]
+    for name in set(classes):
+        odd = name.startswith(".") or "/" in name or "\\" in name or not name.isprintable()
+        if odd or name in _UNSAFE_NAMES:
+            raise ValueError(
+                f"Label {name!r} can't be the name of a folder. Rename the class before saving."
+            )
+    return [f"{name}/{file}" for name, file in zip(classes, files, strict=True)]
+
+
+def _write_files(images, paths):
+    from PIL import Image
+
+    for parent in {path.parent for path in paths}:
+        parent.mkdir(exist_ok=True)
+    for place, pixels in blocks_of(images):
+        if pixels.ndim == 4 and pixels.shape[3] == 1:
+            pixels = pixels[..., 0]
+        for picture, path in zip(pixels, paths[place], strict=True):
+            Image.fromarray(picture).save(path)
+
+
+def write_array(images, path):
+    """Write the pixels into a .npy file, whole or not at all, and map it read-only."""
+    path = Path(path)
+    if len(images) == 0:
+        raise ValueError("There is no image to write, got an array without rows.")
+    if path.suffix != ".npy":
+        raise ValueError(f"The file must end in .npy, got {str(path)!r}.")
+    with replacing(path) as building, building.open("wb") as file:
+        _fill(file, images)
+    return np.load(path, mmap_mode="r")
+
+
+def _fill(file, images):
+    header = {
+        "descr": np.lib.format.dtype_to_descr(images.dtype),
+        "fortran_order": False,
+        "shape": images.shape,
+    }
+    np.lib.format.write_array_header_2_0(file, header)
+    n_bytes = images.size * images.dtype.itemsize
+    if hasattr(os, "posix_fallocate"):  # a full disk is an error before anything is written
+        os.posix_fallocate(file.fileno(), file.tell(), n_bytes)
+    for _, pixels in blocks_of(images):
+        np.ascontiguousarray(pixels).tofile(file)

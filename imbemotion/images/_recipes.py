@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imbemotion.augmentation import apply_policy
-from imbemotion.images._blocks import places_of
+from imbemotion.images.blocks import places_of
 
 __all__ = ["CHANGE", "Recipes", "join_recipes", "render"]
 
@@ -59,7 +59,7 @@ class Recipes:
         return np.full_like(self.rows, -1) if self.changes is None else self.changes["partner"]
 
     @property
-    def made(self):
+    def is_synthetic(self):
         """Whether each recipe makes a new picture."""
         if self.changes is None:
             return np.zeros(self.rows.shape, dtype=bool)
@@ -77,7 +77,7 @@ class Recipes:
     def run(self):
         """The slice of the source that the recipes stand for, None where there is none."""
         rows = self.rows
-        if len(rows) == 0 or rows[-1] - rows[0] != len(rows) - 1 or self.made.any():
+        if len(rows) == 0 or rows[-1] - rows[0] != len(rows) - 1 or self.is_synthetic.any():
             return None
         return slice(rows[0], rows[-1] + 1) if (rows[1:] > rows[:-1]).all() else None
 
@@ -99,17 +99,15 @@ def join_recipes(parts, policy_numbers):
 
 
 def render(source, recipes, policies):
-    """Make the pixels of recipes, (n,) -> (n, H, W[, C]).
-
-    Rows that follow one another in an ndarray come back as a read-only view; what may be
-    written to is nobody else's.
-    """
+    """Make the pixels of recipes, (n,) -> (n, H, W[, C])."""
+    # Rows that follow one another in an ndarray come back as a read-only view; what may be written
+    # to is nobody else's.
     run = recipes.run
     if run is not None and isinstance(source, np.ndarray):
         view = np.asarray(source[run])
         view.flags.writeable = False
         return view
-    is_made = recipes.made
+    is_made = recipes.is_synthetic
     if not is_made.any():
         return _take(source, recipes.rows)
     pixels = np.empty((len(recipes.rows), *source.shape[1:]), dtype=source.dtype)
@@ -147,10 +145,8 @@ def _make(source, recipes, policies):
 
 
 def _interpolate(start, end, weights):
-    """Move pixels towards others in float, then round: uint8 arithmetic would wrap around.
-
-    The steps are those of imbalanced-learn on float32 pixels, so that the results are equal.
-    """
+    """Move pixels towards others in float, then round: uint8 arithmetic would wrap around."""
+    # The steps are those of imbalanced-learn on float32 pixels, so that the results are equal.
     start = start.astype(np.float64)
     steps = weights.reshape(-1, *[1] * (start.ndim - 1))
     mixed = (start + steps * (end - start)).astype(np.result_type(end, np.float32))

@@ -2,12 +2,14 @@
 
 from torch import nn
 
-from imbemotion.losses._f1 import SoftF1Loss
-from imbemotion.losses._focal import FocalLoss
-from imbemotion.losses._margin import LDAMLoss
-from imbemotion.losses._objective import Target, batch_loss
-from imbemotion.losses._prior import BalancedSoftmaxLoss, LogitAdjustedLoss
-from imbemotion.losses._weights import class_weights
+from imbemotion.losses._losses import (
+    BalancedSoftmaxLoss,
+    FocalLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    SoftF1Loss,
+)
+from imbemotion.losses._objective import Target, batch_loss, class_weights
 
 __all__ = [
     "BalancedSoftmaxLoss",

@@ -1,14 +1,27 @@
-"""The bytes of a MIDI file become notes: when they sound, how high and how loud."""
+"""Many MIDI files become one array of piano rolls, read by several processes."""
 
 import io
+import os
 from collections import defaultdict, deque
 from itertools import accumulate
+from math import floor
 from operator import itemgetter
 from typing import NamedTuple
 
-from imbemotion.loading._errors import Unreadable
+import numpy as np
+from joblib import Parallel, delayed
 
-__all__ = ["Note", "import_mido", "read_notes"]
+from imbemotion.loading.decoding import Unreadable, read_file, reason_for
+from imbemotion.loading.reading import batches_of
+
+__all__ = [
+    "CROPS",
+    "LOWEST",
+    "Note",
+    "RollReader",
+    "import_mido",
+    "read_notes",
+]
 
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
@@ -38,27 +51,7 @@ def import_mido():
 
 
 def read_notes(data, *, pedal=False):
-    """Read the notes of all tracks and channels, except for those of drums.
-
-    Parameters
-    ----------
-    data : bytes
-        A MIDI file of type 0 or 1.
-
-    pedal : bool, default=False
-        Whether notes sound on while the sustain pedal of their channel is down.
-
-    Returns
-    -------
-    notes : list of Note
-        In the order in which they end. Of several notes that sound on one key, the first that
-        began ends first; what no message ends sounds until the last message of the file.
-
-    Raises
-    ------
-    Unreadable
-        If the file is not MIDI, damaged, or of type 2.
-    """
+    """Read the notes of all tracks and channels, except for those of drums."""
     keyboard, seconds = _Keyboard(pedal), 0.0
     for seconds, track, message in _timed(_parse(data)):
         if message.type in _HANDLERS and message.channel != _DRUMS:
@@ -166,3 +159,84 @@ _HANDLERS = {
     "note_off": _Keyboard.release,
     "control_change": _Keyboard.control,
 }
+
+
+LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
+CROPS = ("start", "middle")
+_ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
+
+
+class RollReader(NamedTuple):
+    """How MIDI files are read; its methods are those of ``PictureReader``."""
+
+    resolution: float  # steps per second
+    height: int
+    width: int
+    crop: str
+    pedal: bool
+    n_jobs: int | None
+
+    def find_shape(self, sources):
+        """Give the shape of a roll, which no file decides about, and no reasons."""
+        return (self.height, self.width), {}
+
+    def decode_into(self, pixels, sources, numbers):
+        """Read the sources of these numbers into their rows; give reasons where they can't."""
+        reader, batches = self._replace(n_jobs=None), batches_of(numbers, self.n_jobs)
+        parts = Parallel(n_jobs=self.n_jobs)(
+            delayed(_read_some)([sources[number] for number in batch], reader) for batch in batches
+        )
+        reasons = {}
+        for batch, results in zip(batches, parts, strict=True):
+            for number, result in zip(batch, results, strict=True):
+                if isinstance(result, str):
+                    reasons[number] = result
+                else:
+                    pixels[number] = result
+        return reasons
+
+    def way(self):
+        """Name what decides about the pixels besides shape and file; and all that made them."""
+        way = f"roll-{float(self.resolution)!r}-{self.crop}{'-pedal' * bool(self.pedal)}"
+        return way, [str(import_mido().version_info)]
+
+    def draw(self, notes):
+        """Draw the roll of some notes, (height, width) of uint8."""
+        lowest = LOWEST[self.height]
+        notes = [note for note in notes if 0 <= note.pitch - lowest < self.height]
+        if not notes:
+            place = "" if self.height == 128 else " within the keys of a piano"
+            raise Unreadable(f"holds no notes{place} (drums do not count)")
+        begin = min(note.start for note in notes)
+        spans = [self._steps(note, begin) for note in notes]
+        first = 0
+        if self.crop == "middle":
+            first = max(0, (max(end for _, end in spans) - self.width) // 2)
+        roll = np.zeros((self.height, self.width), dtype=np.uint8)
+        for note, (start, end) in zip(notes, spans, strict=True):
+            row = self.height - 1 - (note.pitch - lowest)
+            part = roll[row, max(0, start - first) : max(0, end - first)]
+            np.maximum(part, floor(note.velocity * 255 / 127 + 0.5), out=part)
+        return roll
+
+    def _steps(self, note, begin):
+        """Give the first step of a note and the one after its last, to the nearest."""
+        start, end = (
+            floor((seconds - begin) * self.resolution + 0.5 + _ROUNDING)
+            for seconds in (note.start, note.end)
+        )
+        return start, max(end, start + 1)
+
+
+def _read_some(sources, reader):
+    """Give the roll of every source, or the reason why there is none."""
+    return [_read(source, reader) for source in sources]
+
+
+def _read(source, reader):
+    try:
+        if not isinstance(source, str | os.PathLike):
+            raise Unreadable("is not a path")
+        return reader.draw(read_notes(read_file(source), pedal=reader.pedal))
+    except Exception as error:  # mido raises nearly anything on broken files
+        return reason_for(error)

@@ -5,17 +5,15 @@ from os import PathLike
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from imbemotion._validation import (
+from imbemotion._base.validation import (
     Interval,
     StrOptions,
     fit_context,
     validate_parameter_constraints,
 )
-from imbemotion.loading._cache import make_folder
-from imbemotion.loading._items import as_items
-from imbemotion.loading._reading import ERRORS, check_option, read_items
-from imbemotion.midi._notes import import_mido
-from imbemotion.midi._reading import CROPS, LOWEST, RollReader
+from imbemotion.loading.cache import make_folder
+from imbemotion.loading.reading import ERRORS, as_items, check_option, read_items
+from imbemotion.midi._notes import CROPS, LOWEST, RollReader, import_mido
 
 __all__ = ["PianoRoll", "load_rolls"]
 

@@ -2,14 +2,14 @@
 
 from bisect import bisect
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import chain, takewhile
 
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from imbemotion.networks._names import TIMM, check_timm, check_torchvision
-from imbemotion.networks._weights import (
+from imbemotion.networks._checkpoints import (
     download_state,
     is_path,
     load_state,
@@ -17,7 +17,73 @@ from imbemotion.networks._weights import (
     read_state,
 )
 
-__all__ = ["Backbone", "make_backbone", "n_features_of", "smallest_size", "widen"]
+__all__ = [
+    "TIMM",
+    "Backbone",
+    "check_timm",
+    "check_torchvision",
+    "like",
+    "make_backbone",
+    "n_features_of",
+    "smallest_size",
+    "torchvision_names",
+    "widen",
+]
+
+TIMM = "timm/"  # before the names of timm's models
+
+
+def torchvision_names():
+    """Give the names of torchvision's classification models, sorted."""
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def like(name, names):
+    """Say which names are nearest to one that is not known."""
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def check_torchvision(name, others=()):
+    """Refuse what is no classification model of torchvision."""
+    from torchvision import models
+
+    names = torchvision_names()
+    if name in models.list_models() and name not in names:
+        raise ValueError(
+            f"The network must classify images, got {name!r}, which torchvision has for another "
+            f"purpose. Name a classification model, for example {names[-1]!r}."
+        )
+    if name not in names:
+        own = "".join(f"{other!r}, " for other in others)
+        raise ValueError(
+            f"The network must be {own}a classification model of torchvision or 'timm/NAME', "
+            f"got {name!r}.{like(str(name), [*others, *names])}"
+        )
+
+
+def check_timm(name):
+    """Import timm, and refuse what is none of its models."""
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(
+            f"{name!r} needs the package timm, which is not installed. "
+            "Run: python -m pip install 'imbemotion[timm]'"
+        ) from error
+    architecture, _, tag = name.removeprefix(TIMM).partition(".")
+    if not timm.is_model(architecture):
+        near = like(TIMM + architecture, [TIMM + known for known in timm.list_models()])
+        raise ValueError(f"timm has no model of the name that follows {TIMM}, got {name!r}.{near}")
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in tags:
+        raise ValueError(
+            f"The weights of {TIMM}{architecture} must be one of {tags}, got the tag {tag!r}."
+        )
+    return timm
+
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -32,56 +98,16 @@ _PATIENCE = 5  # seconds for an answer of the hub
 
 @dataclass
 class Backbone:
-    """A network without its classifier, and what its weights expect.
+    """A network without its classifier, and what its weights expect."""
 
-    Parameters
-    ----------
-    module : nn.Module
-        From normalised images (n, 3, H, W) to features (n, d).
-
-    mean, std : tuple of float
-        Of the colours, with pixels from 0 to 1.
-
-    size : tuple of int
-        A height and width that it takes.
-    """
-
-    module: nn.Module
-    mean: tuple
-    std: tuple
-    size: tuple = (224, 224)
+    module: nn.Module  # from normalised images (n, 3, H, W) to features (n, d)
+    mean: tuple  # of the colours, with pixels from 0 to 1
+    std: tuple  # of the colours, with pixels from 0 to 1
+    size: tuple = (224, 224)  # a height and width that it takes
 
 
 def make_backbone(name, weights, n_more=0):
-    """Build a network without its classifier.
-
-    Parameters
-    ----------
-    name : str
-        A classification model of torchvision, or ``timm/NAME``.
-
-    weights : str, Path or None
-        A name of weights, a path, or None for random ones.
-
-    n_more : int, default=0
-        How many channels images have after the colours.
-
-    Returns
-    -------
-    backbone : Backbone
-        The network, in the memory of the processor.
-
-    Raises
-    ------
-    ValueError
-        If name or weights are not known, or a file does not fit.
-
-    OSError
-        If there is no such file, or weights can't be downloaded.
-
-    ImportError
-        If timm is needed and missing.
-    """
+    """Build a network without its classifier."""
     build = _from_timm if str(name).startswith(TIMM) else _from_torchvision
     return build(name, weights, n_more)
 
@@ -116,11 +142,9 @@ def _from_torchvision(name, weights, n_more):
 
 
 def _drop_classifier(module):
-    """Take away the classifier and what comes with it, and give its name.
-
-    What normalises the features before its first linear layer stays. Features are averaged
-    over the whole image, where some networks keep a grid of 7 x 7 for huge layers.
-    """
+    """Take away the classifier and what comes with it, and give its name."""
+    # What normalises the features before its first linear layer stays. Features are averaged over
+    # the whole image, where some networks keep a grid of 7 x 7 for huge layers.
     name, classifier = list(module.named_children())[-1]
     layers = list(classifier) if isinstance(classifier, nn.Sequential) else [classifier]
     kept = list(takewhile(lambda layer: not isinstance(layer, nn.Linear | nn.Conv2d), layers))
@@ -187,21 +211,7 @@ def _check_hub(settings):
 
 
 def widen(module, n_more):
-    """Let a network take more channels, which at first have no influence.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Its first convolution is given weights of zero for them.
-
-    n_more : int
-        How many channels come after the colours.
-
-    Raises
-    ------
-    ValueError
-        If the network does not begin with a convolution of the colours.
-    """
+    """Let a network take more channels, which at first have no influence."""
     if not n_more:
         return
     first = next((m for m in module.modules() if isinstance(m, nn.Conv2d)), None)
@@ -216,21 +226,7 @@ def widen(module, n_more):
 
 
 def n_features_of(module, channels, height, width):
-    """Count the features that a network makes of an image, without computing them.
-
-    Parameters
-    ----------
-    module : nn.Module
-        From images to features.
-
-    channels, height, width : int
-        Of the image.
-
-    Returns
-    -------
-    n_features : int
-        0 if it can't take such an image.
-    """
+    """Count the features that a network makes of an image, without computing them."""
     named = chain(module.named_parameters(), module.named_buffers())
     shapes_only = {name: tensor.to("meta") for name, tensor in named}
     images = torch.empty(2, channels, height, width, device="meta")
@@ -242,23 +238,6 @@ def n_features_of(module, channels, height, width):
 
 
 def smallest_size(module, channels, limit):
-    """Find the smallest square images that a network takes.
-
-    Parameters
-    ----------
-    module : nn.Module
-        From images to features.
-
-    channels : int
-        Of the images.
-
-    limit : int
-        A height and width that it takes.
-
-    Returns
-    -------
-    size : int
-        Height and width.
-    """
+    """Find the smallest square images that a network takes."""
     sizes = range(1, limit)
     return 1 + bisect(sizes, 0, key=lambda size: n_features_of(module, channels, size, size))

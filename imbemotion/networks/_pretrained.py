@@ -1,13 +1,26 @@
-"""PretrainedCNN: a published network with weights of ImageNet, and a new head."""
+"""Networks by their names."""
+
+from functools import partial
 
 import torch
 from torch import nn
 
-from imbemotion.networks._backbones import make_backbone, n_features_of, smallest_size
-from imbemotion.networks._base import _Network
-from imbemotion.networks._weights import take_size
+from imbemotion.networks._backbones import (
+    TIMM,
+    check_timm,
+    check_torchvision,
+    make_backbone,
+    n_features_of,
+    smallest_size,
+)
+from imbemotion.networks._checkpoints import take_size
+from imbemotion.networks._cnns import DeepCNN, ResidualCNN, SmallCNN, _Network
 
-__all__ = ["PretrainedCNN"]
+__all__ = [
+    "NETWORKS",
+    "PretrainedCNN",
+    "find_network",
+]
 
 _COLOURS = 3
 
@@ -193,3 +206,52 @@ def _head(n_features, hidden, dropout, n_classes):
         ]
         n_features = hidden
     return nn.Sequential(*layers, nn.Linear(n_features, n_classes))
+
+
+NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN, "residual_cnn": ResidualCNN}
+
+
+def find_network(name):
+    """Find the network of a name.
+
+    Parameters
+    ----------
+    name : str
+        ``"small_cnn"``, ``"deep_cnn"`` or ``"residual_cnn"``; the name of a classification
+        model of ``torchvision.models``; or ``"timm/NAME"``.
+
+    Returns
+    -------
+    network : callable
+        Makes the network when it is given ``n_classes`` and ``channels``. It can be pickled.
+        A model of torchvision or timm is a :class:`PretrainedCNN` of that name, whose
+        weights are downloaded unless ``weights`` says otherwise.
+
+    Raises
+    ------
+    TypeError
+        If name is not a string.
+
+    ValueError
+        If there is no such network.
+
+    ImportError
+        If timm is needed and not installed.
+
+    Examples
+    --------
+    >>> find_network("deep_cnn").__name__
+    'DeepCNN'
+    >>> network = find_network("shufflenet_v2_x1_0")(n_classes=8, channels=3, weights=None)
+    >>> type(network).__name__
+    'PretrainedCNN'
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a network must be a string, got {type(name).__name__}.")
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if name.startswith(TIMM):
+        check_timm(name)
+    else:
+        check_torchvision(name, others=NETWORKS)
+    return partial(PretrainedCNN, name)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion.plots._style import GAIN, LOSS, quieten
+from imbemotion.plots.style import GAIN, LOSS, quieten
 
 __all__ = ["TrainingCurveDisplay"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_scalar
 
-from imbemotion._validation import check_labels
+from imbemotion._base.validation import check_labels
 from imbemotion.images import ImageArray
 
 __all__ = ["ImageGridDisplay"]
@@ -36,7 +36,7 @@ class ImageGridDisplay:
     rows : ndarray of int of shape (n_lines, n_cells)
         Row of the resampled images that every cell shows, -1 where it is empty.
 
-    made : ndarray of bool of shape (n_lines, n_cells)
+    is_synthetic : ndarray of bool of shape (n_lines, n_cells)
         Which cells show new pictures; all others are framed.
 
     labels : list of str of length n_lines
@@ -55,7 +55,7 @@ class ImageGridDisplay:
 
     See Also
     --------
-    ImageArray : Its ``parents`` and ``made`` say what is shown where.
+    ImageArray : Its ``parents`` and ``is_synthetic`` say what is shown where.
 
     Notes
     -----
@@ -76,10 +76,10 @@ class ImageGridDisplay:
     ['sad', '3 original, 6 made']
     """
 
-    def __init__(self, images, *, rows, made, labels):
+    def __init__(self, images, *, rows, is_synthetic, labels):
         self.images = images
         self.rows = rows
-        self.made = made
+        self.is_synthetic = is_synthetic
         self.labels = labels
 
     @classmethod
@@ -159,12 +159,13 @@ class ImageGridDisplay:
         check_scalar(n_rows, "n_rows", Integral, min_val=1)
         check_scalar(n_columns, "n_columns", Integral, min_val=1)
         y = check_labels(y_resampled, n_samples=len(X_resampled))
-        rows, labels = _arrange(X_resampled.parents, X_resampled.made, y, n_rows, n_columns)
+        lineage = X_resampled.parents, X_resampled.is_synthetic
+        rows, labels = _arrange(*lineage, y, n_rows, n_columns)
         shown, places = np.unique(rows[rows >= 0], return_inverse=True)
         images = np.zeros(rows.shape + X_resampled.shape[1:], dtype=X_resampled.dtype)
         images[rows >= 0] = np.asarray(X_resampled[shown])[places]
-        made = X_resampled.made[rows] & (rows >= 0)
-        return cls(images, rows=rows, made=made, labels=labels).plot(ax=ax)
+        made = X_resampled.is_synthetic[rows] & (rows >= 0)
+        return cls(images, rows=rows, is_synthetic=made, labels=labels).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw the pictures.
@@ -185,7 +186,7 @@ class ImageGridDisplay:
         self.ax_ = plt.subplots(layout="none")[1] if new_figure else ax
         self.figure_ = self.ax_.figure
         filled, begins = self.rows >= 0, np.array(self.labels) != _PARTNERS
-        mosaic, tops, lefts = _tile(_to_colours(self.images), filled, self.made, begins)
+        mosaic, tops, lefts = _tile(_to_colours(self.images), filled, self.is_synthetic, begins)
         self.im_ = self.ax_.imshow(mosaic, interpolation="nearest")
         self._write_labels(tops, lefts)
         if new_figure:
@@ -252,10 +253,8 @@ def _group(first, rows):
 
 
 def _to_colours(images):
-    """Bring pixels of any kind to uint8 colours, (..., H, W[, C]) -> (..., H, W, 3).
-
-    One range holds for the whole grid, so that brightness can be compared.
-    """
+    """Bring pixels of any kind to uint8 colours, (..., H, W[, C]) -> (..., H, W, 3)."""
+    # One range holds for the whole grid, so that brightness can be compared.
     if images.ndim == 4:
         images = images[..., np.newaxis]
     images = images[..., :3] if images.shape[-1] > 2 else np.repeat(images[..., :1], 3, axis=-1)
@@ -268,10 +267,8 @@ def _to_colours(images):
 
 
 def _tile(colours, filled, made, begins):
-    """Put cells into one RGBA image; give it and where cells begin, (n_lines,), (n_cells,).
-
-    The first column and every line that ``begins`` something new are set apart.
-    """
+    """Put cells into one RGBA image; give it and where cells begin, (n_lines,), (n_cells,)."""
+    # The first column and every line that ``begins`` something new are set apart.
     n_cells, height, width = colours.shape[1:4]
     size = max(height, width)
     frame, gap = max(1, size // 32), max(3, size // 6)

@@ -18,7 +18,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion._validation import (
+from imbemotion._base.validation import (
     HasMethods,
     Interval,
     StrOptions,
@@ -26,8 +26,8 @@ from imbemotion._validation import (
     fit_context,
     forget_fit,
 )
-from imbemotion.postprocessing._fitting import check_classes, take_names
 from imbemotion.postprocessing._heads import HEADS, fit_named_head
+from imbemotion.postprocessing._held_out import check_classes, take_names
 
 __all__ = ["DecoupledClassifier"]
 
@@ -273,7 +273,7 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
         if len(shape) != 2:
             raise ValueError(
                 f"transform of {type(self.estimator_).__name__} must give features of shape "
-                f"(n_samples, n_features), got shape {shape}. Put FlattenImages behind it."
+                f"(n_samples, n_features), got shape {shape}. Put ImageFlattener behind it."
             )
         return features
 

@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_array
 
-from imbemotion._validation import shorten
+from imbemotion._base.validation import shorten
 
 __all__ = ["HEADS", "LinearHead", "balanced_weights", "fit_named_head", "learn_scales"]
 
@@ -21,19 +21,7 @@ def _dense(features):
 
 
 class LinearHead:
-    """A classifier whose logits are linear in the features.
-
-    Parameters
-    ----------
-    coef : ndarray of shape (n_classes, n_features)
-        Weights.
-
-    intercept : ndarray of shape (n_classes,)
-        What is added.
-
-    classes : ndarray of shape (n_classes,)
-        The labels.
-    """
+    """A classifier whose logits are linear in the features."""
 
     def __init__(self, coef, intercept, classes):
         self.coef_ = coef
@@ -54,41 +42,7 @@ class LinearHead:
 
 
 def fit_named_head(name, features, y, *, estimator, balance, tau):
-    """Learn a head.
-
-    Parameters
-    ----------
-    name : {"crt", "lws", "ncm", "tau_norm"}
-        Which.
-
-    features : array-like of shape (n_samples, n_features)
-        What the estimator makes of the samples.
-
-    y : ndarray of shape (n_samples,)
-        Their labels.
-
-    estimator : estimator
-        Fitted; its own head is scaled by ``"lws"`` and ``"tau_norm"``.
-
-    balance : bool
-        Whether classes are weighted to count alike.
-
-    tau : float
-        Power of the norms for ``"tau_norm"``.
-
-    Returns
-    -------
-    head : classifier
-        Fitted, with ``classes_``, ``predict`` and ``predict_proba``.
-
-    Raises
-    ------
-    TypeError
-        If the estimator's own head is needed and not linear.
-
-    ValueError
-        If it does not fit the features or the labels, or features are NaN or infinite.
-    """
+    """Learn a head."""
     if name == "crt":
         weight = "balanced" if balance else None
         return LogisticRegression(class_weight=weight, max_iter=10_000).fit(features, y)
@@ -102,11 +56,9 @@ def fit_named_head(name, features, y, *, estimator, balance, tau):
 
 
 def _nearest_centroids(features, y):
-    """Give logits that are the negative squared distances from the means of the classes.
-
-    What is the same in all classes is left out: the square of the features, and where the
-    middle of the means lies, whose square could swallow the distances.
-    """
+    """Give logits that are the negative squared distances from the means of the classes."""
+    # What is the same in all classes is left out: the square of the features, and where the middle
+    # of the means lies, whose square could swallow the distances.
     classes = np.unique(y)
     means = np.stack([features[y == label].mean(axis=0) for label in classes])
     middle = means.mean(axis=0)
@@ -169,53 +121,18 @@ def _scale(head, features, y, balance):
 
 
 def balanced_weights(codes):
-    """Weigh rows so that all classes count alike.
-
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_samples,)
-        The classes.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_samples,)
-        They sum to 1.
-
-    Examples
-    --------
-    >>> balanced_weights(np.array([0, 0, 2])).tolist()
-    [0.25, 0.25, 0.5]
-    """
+    """Weigh rows so that all classes count alike."""
     sizes = np.bincount(codes)
     return 1 / (sizes[codes] * np.count_nonzero(sizes))
 
 
 def learn_scales(logits, codes, weights):
-    r"""Find the factor of every class's logit that makes the cross-entropy smallest.
-
-    .. math:: -\sum_i w_i \log \mathrm{softmax}(s \, z_i)_{y_i} + \frac{1}{2n} \|s - 1\|^2
-
-    It is convex in s, and its last term, as small as that of ``LogisticRegression(C=1)``,
-    gives it a smallest value also where all rows are predicted right. No factor is negative:
-    logits of rare classes hardly ever are positive, and with a negative factor the rows that
-    look least like the class would be given to it.
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n_samples, n_classes)
-        The logits z.
-
-    codes : ndarray of int of shape (n_samples,)
-        The classes y, as columns.
-
-    weights : ndarray of shape (n_samples,)
-        Of the rows; they sum to 1.
-
-    Returns
-    -------
-    scales : ndarray of shape (n_classes,)
-        0 or more; 1 for classes without rows.
-    """
+    r"""Find the factor of every class's logit that makes the cross-entropy smallest."""
+    # .. math:: -\sum_i w_i \log \mathrm{softmax}(s \, z_i)_{y_i} + \frac{1}{2n} \|s - 1\|^2
+    # It is convex in s, and its last term, as small as that of ``LogisticRegression(C=1)``, gives
+    # it a smallest value also where all rows are predicted right. No factor is negative: logits of
+    # rare classes hardly ever are positive, and with a negative factor the rows that look least
+    # like the class would be given to it.
     n_classes = logits.shape[1]
     seen = np.isin(np.arange(n_classes), codes)
     found = minimize(

@@ -1,16 +1,52 @@
-"""Probabilities of rows that a classifier was not fitted on, as one table."""
+"""What classifiers share that add offsets to the log-probabilities of another one."""
 
 import warnings
 from collections import Counter
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import clone
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import (
+    GroupShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    check_cv,
+)
+from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted
 
-from imbemotion._validation import DataWarning, check_method_params, safe_indexing, shorten
+from imbemotion._base.validation import DataWarning, check_method_params, safe_indexing, shorten
+from imbemotion.images import ImageArray
+from imbemotion.leaks import parent_groups
 
-__all__ = ["HeldOut", "log_probabilities", "pool", "predict_held_out"]
+__all__ = [
+    "HeldOut",
+    "OffsetClassifierMixin",
+    "check_classes",
+    "log_probabilities",
+    "make_splits",
+    "pool",
+    "predict_held_out",
+    "take_names",
+]
+
+
+def check_classes(y):
+    """Make sure that there is something to tell apart."""
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(f"y must hold at least two classes, not one class, got {classes}.")
+
+
+def take_names(model):
+    """Take over what a fitted ``estimator_`` knows of the columns of X."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(model.estimator_, name):
+            setattr(model, name, getattr(model.estimator_, name))
 
 
 class HeldOut(NamedTuple):
@@ -23,26 +59,7 @@ class HeldOut(NamedTuple):
 
 
 def log_probabilities(estimator, X):
-    """Give logarithms of a classifier's probabilities, (n_samples, n_classes).
-
-    Parameters
-    ----------
-    estimator : classifier
-        With ``predict_proba`` and ``classes_``.
-
-    X : array-like of shape (n_samples, ...)
-        The samples.
-
-    Returns
-    -------
-    log_proba : ndarray of shape (n_samples, n_classes)
-        Of dtype float64; -inf for probability 0.
-
-    Raises
-    ------
-    ValueError
-        If these are no probabilities.
-    """
+    """Give logarithms of a classifier's probabilities, (n_samples, n_classes)."""
     proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     name = type(estimator).__name__
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
@@ -61,37 +78,7 @@ def log_probabilities(estimator, X):
 
 
 def predict_held_out(estimator, X, y, splits, params, n_jobs):
-    """Fit clones on the training rows and predict the test rows.
-
-    Parameters
-    ----------
-    estimator : classifier
-        It is cloned for every split.
-
-    X : array-like of shape (n_samples, ...)
-        The samples.
-
-    y : ndarray of shape (n_samples,)
-        Their labels.
-
-    splits : list of tuple of (ndarray, ndarray)
-        Training and test rows.
-
-    params : dict
-        What else ``fit`` is given; what has n_samples entries is split, too.
-
-    n_jobs : int or None
-        Splits that are fitted at a time.
-
-    Returns
-    -------
-    parts : list of tuple of (ndarray, ndarray, ndarray)
-        For every split the test rows, the classes that the clone knows, and logarithms of
-        its probabilities.
-
-    fitted : classifier or None
-        The clone, where there is a single split.
-    """
+    """Fit clones on the training rows and predict the test rows."""
     results = Parallel(n_jobs=n_jobs)(
         delayed(_fit_and_predict)(clone(estimator), X, y, *split, params, len(splits) == 1)
         for split in splits
@@ -107,26 +94,7 @@ def _fit_and_predict(estimator, X, y, train, test, params, keep):
 
 
 def pool(parts, y):
-    """Put the predictions of all splits into one table.
-
-    Parameters
-    ----------
-    parts : list of tuple of (ndarray, ndarray, ndarray)
-        Test rows, classes and logarithms of probabilities.
-
-    y : ndarray of shape (n_samples,)
-        Labels of all samples.
-
-    Returns
-    -------
-    held_out : HeldOut
-        The table.
-
-    Raises
-    ------
-    ValueError
-        If no classifier knows any label of the rows it predicted.
-    """
+    """Put the predictions of all splits into one table."""
     classes = np.unique(np.concatenate([y, *(known for _, known, _ in parts)]))
     rows = np.concatenate([test for test, _, _ in parts])
     log_proba = np.full((len(rows), len(classes)), -np.inf)
@@ -158,3 +126,154 @@ def _warn_of_unseen(labels, seen, classes):
         DataWarning,
         stacklevel=5,
     )
+
+
+_DEFAULT_FOLDS = 5
+
+
+def make_splits(cv, X, y, params, random_state):
+    """Lay out training and test rows."""
+    groups = params.get("groups")
+    strata = y
+    if cv is None or isinstance(cv, Integral):
+        splitter = _folds(_DEFAULT_FOLDS if cv is None else cv, y, groups, random_state)
+    elif isinstance(cv, Real):
+        kind = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
+        splitter, strata = kind(1, test_size=cv, random_state=random_state), _strata(y)
+    else:
+        splitter = check_cv(cv, y, classifier=True)
+    with warnings.catch_warnings():  # _folds says more
+        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
+        found = list(splitter.split(X, strata, **params))
+    splits = [split for split in found if len(split[1])]
+    if not splits:
+        raise ValueError(
+            f"cv must hold out some rows, got {len(found)} splits, none of them with test rows. "
+            "Give a number of folds, a share of test rows or a splitter."
+        )
+    _warn_of_copies(X, splits)
+    return splits
+
+
+def _strata(y):
+    """Put classes of a single row, which can not be on both sides, to the largest class."""
+    classes, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
+    return np.where(sizes == 1, sizes.argmax(), np.arange(len(classes)))[codes]
+
+
+def _folds(n_folds, y, groups, random_state):
+    sizes = Counter(y.tolist())
+    if not 2 <= n_folds <= max(sizes.values()):
+        raise ValueError(
+            f"cv must be at least 2 folds and at most the size of the largest class "
+            f"({max(sizes.values())}), got {n_folds} with n_samples = {len(y)}."
+        )
+    few = [f"{label} ({n})" for label, n in sorted(sizes.items()) if 1 < n < n_folds]
+    if few:
+        warnings.warn(
+            f"Classes with fewer rows than folds ({n_folds}): {shorten(few)}. Their offsets rest "
+            "on these rows alone; l2 pulls them towards 0.",
+            DataWarning,
+            stacklevel=6,
+        )
+    if groups is None:
+        return StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+    n_groups = len(np.unique(groups))
+    if n_groups < n_folds:
+        raise ValueError(f"{n_folds} folds need at least {n_folds} groups, got {n_groups}.")
+    return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
+
+
+def _warn_of_copies(X, splits):
+    """Warn where a training row and a test row come from one image."""
+    if not isinstance(X, ImageArray):
+        return
+    parents = parent_groups(X.parents)
+    n_shared = max(np.isin(parents[test], parents[train]).sum() for train, test in splits)
+    if n_shared:
+        warnings.warn(
+            f"Up to {n_shared} images of a test fold are copies of training images, or made of "
+            "the same ones, so that offsets are tuned to what the classifier knows by heart. Put "
+            "the sampler inside, TunedOffsetClassifierCV(make_pipeline(sampler, classifier)), or "
+            "pass groups=imbemotion.splitting.parent_groups(X.parents).",
+            DataWarning,
+            stacklevel=6,
+        )
+
+
+class OffsetClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
+    """Predictions of a fitted ``estimator_`` whose log-probabilities are shifted.
+
+    Subclasses name the fitted attribute that holds the offsets, (n_classes,), and may choose
+    among equals by ``_decide``.
+    """
+
+    _offsets: str
+
+    @property
+    def classes_(self):
+        """The labels, (n_classes,)."""
+        return self.estimator_.classes_
+
+    def predict(self, X):
+        """Predict labels, with the offsets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the classifier takes.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The predicted labels.
+        """
+        winners = self._decide(self._shift(X))
+        return self.classes_[winners]
+
+    def predict_proba(self, X):
+        """Give probabilities times the exponential of the offsets, scaled to sum 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the classifier takes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            The largest of a row is that of the predicted label. They are as if the shares of
+            the classes were others; those of the classifier itself are in
+            ``estimator_.predict_proba``.
+        """
+        return softmax(self._shift(X), axis=1)
+
+    def predict_log_proba(self, X):
+        """Give logarithms of ``predict_proba``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Whatever the classifier takes.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            -inf where the classifier gives probability 0.
+        """
+        return log_softmax(self._shift(X), axis=1)
+
+    def _shift(self, X):
+        check_is_fitted(self, self._offsets)
+        return log_probabilities(self.estimator_, X) + getattr(self, self._offsets)
+
+    def _decide(self, log_proba):
+        """Choose columns, the first among equals, (n_samples, n_classes) -> (n_samples,)."""
+        return log_proba.argmax(axis=1)
+
+    def __sklearn_tags__(self):
+        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.input_tags = inner.input_tags
+        if inner.classifier_tags is not None:
+            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
+        return tags

@@ -1,15 +1,124 @@
 """Scores of predictions, along every offset of one class: exact, or on a grid."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    fbeta_score,
+    jaccard_score,
+    precision_score,
+    recall_score,
+)
 
-from imbemotion._validation import check_method_params, safe_indexing
-from imbemotion.postprocessing._ratios import find_ratio
+from imbemotion._base.validation import check_method_params, safe_indexing, scorer_parts
 
-__all__ = ["AnyScore", "RatioScore", "make_score"]
+__all__ = [
+    "AnyScore",
+    "RatioScore",
+    "find_ratio",
+    "make_score",
+]
+
+
+def _f_beta(hits, predicted, actual, beta):
+    return (1 + beta**2) * hits, predicted + beta**2 * actual
+
+
+def _precision(hits, predicted, actual):
+    return hits, predicted
+
+
+def _recall(hits, predicted, actual):
+    return hits, actual
+
+
+def _jaccard(hits, predicted, actual):
+    return hits, predicted + actual - hits
+
+
+_PARTS = {
+    f1_score: partial(_f_beta, beta=1),
+    precision_score: _precision,
+    recall_score: _recall,
+    jaccard_score: _jaccard,
+}
+
+
+class Ratio:
+    r"""A score :math:`\sum_c a_c / \sum_c b_c`, where a class adds what its counts say."""
+
+    def __init__(self, parts, average, counted=None, n_absent=0):
+        self.parts = parts
+        self.average = average
+        self.counted = counted
+        self.n_absent = n_absent
+
+    def terms(self, classes, hits, predicted, actual):
+        """Give what classes with these counts add to the two sums, all of one shape."""
+        numerator, denominator = self.parts(hits, predicted, actual)
+        if self.average != "micro":
+            score = _divide(numerator, denominator)
+            weight = self._weight(predicted, actual)
+            numerator, denominator = score * weight, weight
+        if self.counted is None:
+            return numerator, denominator
+        return numerator * self.counted[classes], denominator * self.counted[classes]
+
+    def _weight(self, predicted, actual):
+        if self.average == "weighted":
+            return actual
+        if self.average == "present":
+            return (actual > 0).astype(float)
+        if self.counted is None:  # scikit-learn averages over what it finds
+            return (predicted + actual > 1e-9).astype(float)  # sums of weights may leave dust
+        return np.ones_like(actual)
+
+    def divide(self, numerator, denominator):
+        """Give the score from the two sums."""
+        absent = self.n_absent if self.average == "macro" else 0
+        return _divide(numerator, denominator + absent)
+
+
+def _divide(numerator, denominator):
+    return np.divide(
+        numerator, denominator, out=np.zeros_like(numerator), where=denominator > 1e-9
+    )
+
+
+def find_ratio(scorer, classes):
+    """Give the ratio that a scorer computes, None where it is none that is known here."""
+    function, settings, sign, _ = scorer_parts(scorer)
+    settings = dict(settings)
+    if settings.pop("zero_division", 0) not in ("warn", 0) or sign != 1:
+        return None
+    if function is accuracy_score and not settings:
+        return Ratio(_recall, "micro")
+    if function is balanced_accuracy_score and not settings:
+        return Ratio(_recall, "present")
+    parts = _PARTS.get(function)
+    if function is fbeta_score and "beta" in settings:
+        parts = partial(_f_beta, beta=settings.pop("beta"))
+    return None if parts is None else _averaged(parts, settings, classes)
+
+
+def _averaged(parts, settings, classes):
+    average, labels = settings.pop("average", "binary"), settings.pop("labels", None)
+    positive = settings.pop("pos_label", 1)
+    if settings or average not in ("binary", "macro", "weighted", "micro"):
+        return None
+    if average == "binary":
+        average, labels = "micro", [positive]
+    if labels is None:
+        return Ratio(parts, average)
+    counted = np.isin(classes, labels).astype(float)
+    return Ratio(parts, average, counted, n_absent=len(set(labels)) - int(counted.sum()))
+
 
 _GRID = np.linspace(-10, 10, 201)  # log-odds; exp(10) is above all usual imbalance ratios
 _COARSE_GRID = np.linspace(-10, 10, 41)  # for drawn rows, as scorers are slow
@@ -28,28 +137,7 @@ class _Given(ClassifierMixin, BaseEstimator):
 
 
 class AnyScore:
-    """What a scorer says of predictions, on a grid of offsets.
-
-    Parameters
-    ----------
-    scorer : callable
-        ``scorer(estimator, X, y, **params)``.
-
-    X : array-like of shape (n_samples, ...)
-        The samples.
-
-    y : ndarray of shape (n_samples,)
-        Their labels.
-
-    classes : ndarray of shape (n_classes,)
-        The classes, in the order of the search.
-
-    params : dict
-        What else the scorer is given.
-
-    grid : ndarray of shape (n_offsets,), default=None
-        The offsets to try, in increasing order; None means 201 from -10 to 10.
-    """
+    """What a scorer says of predictions, on a grid of offsets."""
 
     def __init__(self, scorer, X, y, classes, params, grid=None):
         self.scorer = scorer
@@ -74,27 +162,7 @@ class AnyScore:
             return float(self.scorer(given, self.X, self.y, **self.params))
 
     def along(self, thresholds, rivals, label):
-        """Score offsets of one class.
-
-        Parameters
-        ----------
-        thresholds : ndarray of shape (n_samples,)
-            Offset above which a row is predicted as the class.
-
-        rivals : ndarray of int of shape (n_samples,)
-            What it is predicted as below.
-
-        label : int
-            The class.
-
-        Returns
-        -------
-        offsets : ndarray of shape (n_offsets,)
-            Offsets that were tried, in increasing order.
-
-        scores : ndarray of shape (n_offsets,)
-            Their scores.
-        """
+        """Score offsets of one class."""
         moved = np.sort(thresholds).searchsorted(self.grid, side="left")
         first, same = np.unique(moved, return_index=True, return_inverse=True)[1:]
         scores = [self.of(np.where(thresholds < self.grid[k], label, rivals)) for k in first]
@@ -102,22 +170,7 @@ class AnyScore:
 
 
 class RatioScore:
-    """A score that is a ratio of sums over classes, at every offset where it changes.
-
-    Parameters
-    ----------
-    ratio : Ratio
-        The score.
-
-    y : ndarray of int of shape (n_samples,)
-        Numbers of the labels in the order of the search.
-
-    n_classes : int
-        How many there are.
-
-    weight : ndarray of shape (n_samples,)
-        How much every row counts.
-    """
+    """A score that is a ratio of sums over classes, at every offset where it changes."""
 
     def __init__(self, ratio, y, n_classes, weight):
         self.ratio = ratio
@@ -204,36 +257,7 @@ def _inside(low, high):
 
 
 def make_score(scorer, X, y, codes, classes, params, predicted):
-    """Give the score to search with: exact where the scorer is a ratio that is known.
-
-    Parameters
-    ----------
-    scorer : callable
-        ``scorer(estimator, X, y, **params)``.
-
-    X : array-like of shape (n_samples, ...)
-        The samples.
-
-    y : ndarray of shape (n_samples,)
-        Their labels.
-
-    codes : ndarray of int of shape (n_samples,)
-        Their labels as numbers of classes.
-
-    classes : ndarray of shape (n_classes,)
-        The classes, in the order of the search.
-
-    params : dict
-        What else the scorer is given.
-
-    predicted : ndarray of int of shape (n_samples,)
-        Predictions on which the exact score has to agree with the scorer.
-
-    Returns
-    -------
-    score : RatioScore or AnyScore
-        The score, with ``of(codes)``, ``along(thresholds, rivals, label)`` and ``take(rows)``.
-    """
+    """Give the score to search with: exact where the scorer is a ratio that is known."""
     judged = AnyScore(scorer, X, y, classes, params)
     expected = judged.of(predicted)  # raises what is wrong with the scorer
     ratio = find_ratio(scorer, classes)

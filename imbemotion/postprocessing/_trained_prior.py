@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.frozen import FrozenEstimator
 
-from imbemotion._validation import shorten
+from imbemotion._base.validation import shorten
 
 __all__ = ["Seen", "find_trained_prior", "find_weight", "noting_labels", "share_out"]
 
@@ -44,29 +44,7 @@ class _UnknownPriorError(Exception):
 
 
 def share_out(y, weight, classes):
-    """Compute the shares of classes among labels.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        The labels; all of them among the classes.
-
-    weight : array-like of shape (n_samples,) or None
-        How much every label counts; None means 1.
-
-    classes : ndarray of shape (n_classes,)
-        The classes, in any order.
-
-    Returns
-    -------
-    shares : ndarray of float of shape (n_classes,)
-        They sum to 1.
-
-    Raises
-    ------
-    ValueError
-        If the weights of a class sum to less than 0, or those of all to 0.
-    """
+    """Compute the shares of classes among labels."""
     order, y = np.argsort(classes), np.asarray(y)
     codes = order[np.searchsorted(classes, y, sorter=order)]
     weights = np.broadcast_to(1.0 if weight is None else weight, y.shape)
@@ -81,20 +59,8 @@ def share_out(y, weight, classes):
 
 @contextmanager
 def noting_labels(estimator):
-    """Note what the last step of a pipeline is fitted on, whatever samplers do before it.
-
-    Samplers say in many ways how many rows they gave, and some not at all.
-
-    Parameters
-    ----------
-    estimator : classifier
-        A pipeline, also a nested one, or any other classifier; its ``fit`` runs inside.
-
-    Yields
-    ------
-    seen : list of Seen
-        Empty for a frozen classifier, which ``fit`` does not fit.
-    """
+    """Note what the last step of a pipeline is fitted on, whatever samplers do before it."""
+    # Samplers say in many ways how many rows they gave, and some not at all.
     last, seen = estimator, []
     while hasattr(last, "steps") and not isinstance(last, FrozenEstimator):
         last = last.steps[-1][1]
@@ -109,10 +75,9 @@ def noting_labels(estimator):
 
 
 class _NotingFit:
-    """The ``fit`` of one classifier, which notes what it is given.
+    """The ``fit`` of one classifier, which notes what it is given."""
 
-    A copy or a pickle that the classifier makes of itself meanwhile has its own ``fit`` instead.
-    """
+    # A copy or a pickle that the classifier makes of itself meanwhile has its own ``fit`` instead.
 
     def __init__(self, classifier, seen):
         update_wrapper(self, classifier.fit)
@@ -127,30 +92,7 @@ class _NotingFit:
 
 
 def find_trained_prior(fitted, classes, seen):
-    """Find the class shares that probabilities of a fitted classifier are relative to.
-
-    Parameters
-    ----------
-    fitted : classifier
-        A pipeline, a search, a frozen estimator, or any other classifier.
-
-    classes : ndarray of shape (n_classes,)
-        Its labels.
-
-    seen : list of Seen
-        As of ``noting_labels``.
-
-    Returns
-    -------
-    prior : ndarray of float of shape (n_classes,)
-        They sum to 1. Those of the last step's ``training_prior_`` where it has it, else its
-        labels as they were weighted.
-
-    Raises
-    ------
-    ValueError
-        If they can't be told.
-    """
+    """Find the class shares that probabilities of a fitted classifier are relative to."""
     step = _last_step(fitted)
     last = step.classifier
     if hasattr(last, "training_prior_"):
@@ -171,21 +113,7 @@ def find_trained_prior(fitted, classes, seen):
 
 
 def find_weight(fitted, seen):
-    """Find the weights of rows that reached the last step.
-
-    Parameters
-    ----------
-    fitted : classifier
-        As of ``find_trained_prior``.
-
-    seen : list of Seen
-        As of ``noting_labels``.
-
-    Returns
-    -------
-    weight : array-like of shape (n_samples,) or None
-        None where there were none, or the last step is frozen.
-    """
+    """Find the weights of rows that reached the last step."""
     step, name = _last_step(fitted), "sample_weight"
     if step.frozen or not seen:
         return None

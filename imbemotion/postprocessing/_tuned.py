@@ -13,7 +13,7 @@ from sklearn.utils import Bunch, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion._validation import (
+from imbemotion._base.validation import (
     HasMethods,
     Interval,
     StrOptions,
@@ -24,13 +24,23 @@ from imbemotion._validation import (
     safe_indexing,
     scorer_parts,
 )
-from imbemotion.postprocessing._bagging import bag_offsets, draw_samples
-from imbemotion.postprocessing._fitting import check_classes, take_names
-from imbemotion.postprocessing._folds import make_splits
-from imbemotion.postprocessing._held_out import log_probabilities, pool, predict_held_out
-from imbemotion.postprocessing._offsets import OffsetClassifierMixin
+from imbemotion.postprocessing._held_out import (
+    OffsetClassifierMixin,
+    check_classes,
+    log_probabilities,
+    make_splits,
+    pool,
+    predict_held_out,
+    take_names,
+)
+from imbemotion.postprocessing._offset_search import (
+    bag_offsets,
+    count_reachable,
+    draw_samples,
+    find_offsets,
+    order_classes,
+)
 from imbemotion.postprocessing._scores import RatioScore, make_score
-from imbemotion.postprocessing._search import count_reachable, find_offsets, order_classes
 
 __all__ = ["TunedOffsetClassifierCV"]
 

@@ -1,16 +1,15 @@
 """Samplers for images, in imbalanced-learn's manner."""
 
-from imbemotion._targets import at_least
-from imbemotion.samplers._augmentation import AugmentationSampler
-from imbemotion.samplers._flatten import FlattenSampler
+from imbemotion.samplers._flattening import FlattenSampler
 from imbemotion.samplers._interpolation import ImageADASYN, ImageSMOTE
-from imbemotion.samplers._random import RandomSampler
+from imbemotion.samplers._resampling import AugmentationSampler, RandomResampler
+from imbemotion.targets import at_least
 
 __all__ = [
     "AugmentationSampler",
     "FlattenSampler",
     "ImageADASYN",
     "ImageSMOTE",
-    "RandomSampler",
+    "RandomResampler",
     "at_least",
 ]

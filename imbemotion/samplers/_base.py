@@ -10,8 +10,7 @@ from scipy import sparse
 from sklearn.preprocessing import label_binarize
 from sklearn.utils import check_array
 
-from imbemotion._targets import STRATEGY_NAMES, resolve_targets
-from imbemotion._validation import (
+from imbemotion._base.validation import (
     ArraysTransformer,
     Interval,
     StrOptions,
@@ -26,16 +25,16 @@ from imbemotion._validation import (
 )
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
-from imbemotion.samplers._rounding import round_columns
+from imbemotion.samplers._vectors import round_columns
+from imbemotion.targets import STRATEGY_NAMES, resolve_targets
 
 __all__ = ["BaseImageSampler", "choose_rows", "concatenate", "draw_seeds", "take_rows"]
 
 
 class BaseImageSampler(BaseSampler):
-    """A sampler for images and flat data; subclasses write ``_fit_resample(X, y)``.
+    """A sampler for images and flat data; subclasses write ``_fit_resample(X, y)``."""
 
-    They find the totals per class in ``sampling_strategy_`` and set ``sample_indices_``.
-    """
+    # They find the totals per class in ``sampling_strategy_`` and set ``sample_indices_``.
 
     _parameter_constraints: dict = {
         "sampling_strategy": [
@@ -60,52 +59,13 @@ class BaseImageSampler(BaseSampler):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
-        """Check the data and find how many rows every class would end with.
-
-        Parameters
-        ----------
-        X : array-like of images, paths or shape (n_samples, n_features)
-            The data.
-
-        y : array-like of shape (n_samples,)
-            The labels.
-
-        Returns
-        -------
-        self : object
-            The sampler itself.
-        """
+        """Check the data and find how many rows every class would end with."""
         self._prepare(X, y)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit_resample(self, X, y):
-        """Resample the data.
-
-        Parameters
-        ----------
-        X : ImageArray, array-like of images (n_samples, height, width[, channels]), \
-array-like of paths, or flat data of shape (n_samples, n_features)
-            The data. It is not changed. Files are read in colour and at their own size, which
-            must be one; put ``ImageLoader`` before for others.
-
-        y : array-like of shape (n_samples,)
-            The labels.
-
-        Returns
-        -------
-        X_resampled : ImageArray, or ndarray with ``output="array"``
-            The rows kept, in their order, then the new ones. Flat data keep their type.
-
-        y_resampled : array-like of shape (n_resampled,)
-            Their labels, in the type of y.
-
-        Raises
-        ------
-        ValueError
-            If X and y differ in length, y holds one class only, or ``sampling_strategy``
-            names a class that y does not hold.
-        """
+        """Resample the data."""
         frame = X if hasattr(X, "columns") else None
         X, labels, one_vs_all, originals = self._prepare(X, y)
         X_resampled, y_resampled = self._fit_resample(X, labels)
@@ -118,24 +78,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         return originals.transform(X_resampled, y_resampled)
 
     def target_counts(self, y):
-        """Tell how many rows every class would end with, without resampling.
-
-        Parameters
-        ----------
-        y : array-like of shape (n_samples,)
-            The labels before resampling.
-
-        Returns
-        -------
-        targets : dict of class to int
-            Totals per class.
-
-        Raises
-        ------
-        ValueError
-            If y holds one class only, or ``sampling_strategy`` names a class that y does not
-            hold.
-        """
+        """Tell how many rows every class would end with, without resampling."""
         self._validate_params()
         return self._expect_totals(_as_labels(y)[0])
 
@@ -208,32 +151,7 @@ def draw_seeds(n, random_state):
 
 
 def choose_rows(y, targets, random_state, *, evenly=False):
-    """Choose the rows that stay and the parents of the rows that are added.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    targets : dict of class to int
-        Totals per class.
-
-    random_state : RandomState
-        Draws class by class in the order of ``targets``, as imbalanced-learn's random
-        samplers do, so that an equal seed gives equal rows.
-
-    evenly : bool, default=False
-        Whether parents are drawn in rounds: none a second time before all of its class were
-        used once.
-
-    Returns
-    -------
-    kept : ndarray of int
-        Rows that stay, in increasing order.
-
-    parents : ndarray of int
-        One row per added row, class by class.
-    """
+    """Choose the rows that stay and the parents of the rows that are added."""
     stays, parents = np.ones(len(y), dtype=bool), [np.empty(0, dtype=np.int64)]
     for label, target in targets.items():
         rows = np.flatnonzero(y == label)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_array
 
-from imbemotion._validation import DataWarning, HasMethods, Interval, check_random_state
+from imbemotion._base.validation import DataWarning, HasMethods, Interval, check_random_state
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.samplers._base import (
@@ -18,8 +18,7 @@ from imbemotion.samplers._base import (
     draw_seeds,
     take_rows,
 )
-from imbemotion.samplers._neighbors import feature_space, nearest_others
-from imbemotion.samplers._rounding import interpolate
+from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
 
 __all__ = ["ImageADASYN", "ImageSMOTE"]
 
@@ -112,7 +111,7 @@ class ImageSMOTE(_InterpolationSampler):
         ``FrozenEstimator`` keeps one that is fitted as it is.
 
     sampling_strategy : str, int, float, dict or callable, default="auto"
-        How many rows every class ends with, as in :class:`RandomSampler`.
+        How many rows every class ends with, as in :class:`RandomResampler`.
 
     max_copies : int, default=None
         Most new rows per original. A class then ends with at most
@@ -213,7 +212,7 @@ class ImageADASYN(_InterpolationSampler):
         What distances between images are measured in, as in :class:`ImageSMOTE`.
 
     sampling_strategy : str, int, float, dict or callable, default="auto"
-        How many rows every class ends with, as in :class:`RandomSampler`; reached exactly.
+        How many rows every class ends with, as in :class:`RandomResampler`; reached exactly.
 
     max_copies : int, default=None
         Most new rows per original, on average. A class then ends with at most

@@ -1,22 +1,6 @@
-"""Splits that do not leak: three parts, groups of persons and of pictures, and a leak report."""
+"""Leak-free splits: exact shares of every class, groups that are never split."""
 
-from imbemotion.splitting._duplicates import duplicate_groups
-from imbemotion.splitting._groups import join_groups, name_groups, parent_groups
-from imbemotion.splitting._leaks import leak_report
-from imbemotion.splitting._originals import split_originals
-from imbemotion.splitting._report import LeakReport, Overlap
-from imbemotion.splitting._result import Split
-from imbemotion.splitting._split import stratified_split
+from imbemotion.splitting._split import split_originals, stratified_split
+from imbemotion.splitting._subsets import Split
 
-__all__ = [
-    "LeakReport",
-    "Overlap",
-    "Split",
-    "duplicate_groups",
-    "join_groups",
-    "leak_report",
-    "name_groups",
-    "parent_groups",
-    "split_originals",
-    "stratified_split",
-]
+__all__ = ["Split", "split_originals", "stratified_split"]

@@ -7,13 +7,144 @@ from numbers import Integral
 
 import numpy as np
 
-from imbemotion._targets import class_sizes
-from imbemotion._validation import DataWarning, check_labels, check_random_state, shorten
-from imbemotion.splitting._groups import check_groups
-from imbemotion.splitting._result import PARTS, Split
-from imbemotion.splitting._sharing import share_out
+from imbemotion._base.validation import DataWarning, check_labels, check_random_state, shorten
+from imbemotion.leaks._groups import check_groups
+from imbemotion.leaks.fingerprints import first_twins, pixel_keys
+from imbemotion.splitting._subsets import PARTS, Split
+from imbemotion.targets import class_sizes
 
-__all__ = ["check_ratios", "stratified_split"]
+__all__ = [
+    "check_ratios",
+    "share_out",
+    "split_originals",
+    "stratified_split",
+]
+
+_ROUNDS = 20  # of moving groups, unless nothing moves any more
+
+
+def share_out(counts, shares, random_state):
+    """Give every group to a part."""
+    # The sum of ``(count - target)**2 / target`` over parts and classes, and over the sizes of
+    # parts, is made small: groups that hold much of a class first, each where the sum is least,
+    # then single groups are moved while it falls.
+    counts = np.column_stack([counts, counts.sum(axis=1)])
+    targets = shares[:, None] * counts.sum(axis=0)
+    order = random_state.permutation(len(counts))
+    held_of_all = ((counts[order] / counts.sum(axis=0)) ** 2).sum(axis=1)
+    order = order[np.argsort(-held_of_all, kind="stable")]
+    parts, held = np.full(len(counts), -1), np.zeros_like(targets)
+    for _ in range(_ROUNDS):
+        before = parts.copy()
+        for group in order:
+            if parts[group] >= 0:
+                held[parts[group]] -= counts[group]
+            parts[group] = _cheapest(held, counts[group], targets, parts[group])
+            held[parts[group]] += counts[group]
+        if np.array_equal(before, parts):
+            break
+    return _none_empty(parts, order, len(shares))
+
+
+def _cheapest(held, group, targets, stay):
+    """Find the part where a group adds least to the sum, its old one where that is as good."""
+    costs = (group * (2 * (held - targets) + group) / targets).sum(axis=1)
+    best = costs.argmin()
+    return stay if stay >= 0 and costs[stay] <= costs[best] + 1e-9 else best
+
+
+def _none_empty(parts, order, n_parts):
+    """Move the smallest groups of parts that have several into empty parts."""
+    for part in range(n_parts):
+        if not (parts == part).any():
+            sizes = np.bincount(parts, minlength=n_parts)
+            parts[next(group for group in order[::-1] if sizes[parts[group]] > 1)] = part
+    return parts
+
+
+def split_originals(X, y, fraction, random_state):
+    """Split rows into training and validation with no picture, nor its parents, on both sides.
+
+    Validation takes originals only, one row per parent and a share of the parents of every
+    class: at least one where the class has two. Every other row with a parent in
+    validation, be it a copy or a picture made of it, leaves training too. Originals with
+    the same pixels count as one parent, also where only a picture made of one is left.
+
+    Parameters
+    ----------
+    X : ImageArray of shape (n_samples, height, width[, channels])
+        The images.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    fraction : float
+        Share of every class that validation gets, in (0, 1).
+
+    random_state : RandomState
+        Draws the parents.
+
+    Returns
+    -------
+    train : ndarray of int
+        Rows for training.
+
+    valid : ndarray of int
+        Rows for validation.
+
+    Raises
+    ------
+    ValueError
+        If the parents of a row are unknown, there are no originals, or no class has two.
+    """
+    parents, originals = X.parents, np.flatnonzero(~X.is_synthetic)
+    n_unknown = (parents[:, 0] < 0).sum()
+    if n_unknown:
+        raise ValueError(
+            f"{n_unknown} of {len(X)} rows were made of unknown images, so a "
+            "validation split could hold pictures of training images. Use a sampler of "
+            "imbemotion, which knows the parents, or set validation_fraction=None."
+        )
+    if not len(originals):
+        raise ValueError(
+            f"A validation split takes originals, got none among {len(X)} rows. "
+            "Set validation_fraction=None."
+        )
+    parents, candidates = _merge_twins(X, parents, originals)
+    valid = _stratified_share(candidates, y, fraction, random_state)
+    in_valid = np.isin(parents, parents[valid, 0]).any(axis=1)
+    return np.flatnonzero(~in_valid), valid
+
+
+def _merge_twins(X, parents, originals):
+    """Give originals of the same pixels one parent; also the first row of every parent."""
+    # Originals that are gone count as well, where pictures made of them are still there.
+    present, first = np.unique(parents[originals, 0], return_index=True)
+    rows = originals[first]
+    gone, gone_numbers = X.originals(np.setdiff1d(parents[parents >= 0], present))
+    twins = first_twins([*pixel_keys(X[rows]), *pixel_keys(gone)])
+    numbers = np.concatenate([present, gone_numbers])
+    order = np.argsort(numbers, kind="stable")
+    place = np.searchsorted(numbers, parents, sorter=order).clip(max=len(numbers) - 1)
+    found = order[place]
+    merged = np.where(numbers[found] == parents, numbers[twins[found]], parents)
+    return merged, np.sort(rows[twins[: len(rows)] == np.arange(len(rows))])
+
+
+def _stratified_share(rows, y, fraction, random_state):
+    chosen = []
+    for label in np.unique(y[rows]):
+        of_class = rows[y[rows] == label]
+        n_valid = min(max(1, round(fraction * len(of_class))), len(of_class) - 1)
+        chosen.append(random_state.permutation(of_class)[:n_valid])
+    valid = np.sort(np.concatenate(chosen))
+    if not len(valid):
+        raise ValueError(
+            "A validation split needs a class with two different images, got one image per "
+            "class. Set validation_fraction=None."
+        )
+    return valid
+
 
 _FINEST = 10**9  # floats are taken as the nearest fraction of a denominator up to this
 _ROUNDING = Fraction(1, 10**8)  # as much may lack where shares add up to 1
@@ -45,8 +176,9 @@ def stratified_split(
         rest.
 
     groups : array-like of shape (n_samples,), default=None
-        What may not be torn apart, for example persons by :func:`name_groups` or pictures by
-        :func:`duplicate_groups`; :func:`imbemotion.splitting.join_groups` joins several. The
+        What may not be torn apart, for example persons by
+        :func:`groups_from_filenames` or pictures by :func:`duplicate_groups`;
+        :func:`imbemotion.splitting.join_groups` joins several. The
         shares are then as near as a greedy search finds them: groups one by one, first those
         that hold much of a class, go where sizes and class counts miss their shares least, and
         are then moved for as long as that helps.
@@ -107,23 +239,7 @@ def stratified_split(
 
 
 def check_ratios(ratios):
-    """Give shares as fractions, as exact as they are meant: 0.15000000000000005 is 3/20.
-
-    Parameters
-    ----------
-    ratios : dict of str to float
-        The shares of training, validation and test, by the names that errors use.
-
-    Returns
-    -------
-    exact : dict of str to Fraction
-        The same.
-
-    Raises
-    ------
-    ValueError
-        If one is no share, they do not add up to 1, or the first is 0.
-    """
+    """Give shares as fractions, as exact as they are meant: 0.15000000000000005 is 3/20."""
     exact, (first, *others) = {}, ratios
     for name, ratio in ratios.items():
         try:

@@ -1,0 +1,31 @@
+"""Counter-based random numbers: a pure function of seed and parameter number, vectorised."""
+
+import numpy as np
+
+__all__ = [
+    "normals",
+    "uniforms",
+]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+
+
+def _mix(words):
+    """Scramble 64-bit words so that neighbours have nothing in common (splitmix64)."""
+    for shift, factor in _MIXERS:
+        words = (words ^ (words >> np.uint64(shift))) * np.uint64(factor)
+    return words ^ (words >> np.uint64(31))
+
+
+def uniforms(seeds, n_numbers):
+    """Draw numbers in [0, 1) for every seed."""
+    seeds = _mix(np.asarray(seeds, dtype=np.uint64)[:, None] + _GOLDEN)  # (n, 1)
+    counters = np.arange(1, n_numbers + 1, dtype=np.uint64) * _GOLDEN  # (k,)
+    return (_mix(seeds + counters) >> np.uint64(11)) * 2.0**-53  # (n, k)
+
+
+def normals(seed, shape):
+    """Draw standard normal numbers for one seed."""
+    generator = np.random.Generator(np.random.Philox(key=int(seed)))
+    return generator.standard_normal(shape, dtype=np.float32)

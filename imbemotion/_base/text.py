@@ -1,0 +1,57 @@
+"""Tables of classes as plain text that any terminal and file can hold."""
+
+from unicodedata import combining, east_asian_width
+
+import numpy as np
+
+from imbemotion._base.validation import cut_label, shorten
+
+__all__ = [
+    "as_key",
+    "draw_bar",
+    "name_counts",
+    "signed",
+    "text_width",
+    "write_table",
+]
+
+_BAR = 30  # characters of the longest bar
+
+
+def as_key(label):
+    """Give a label as a plain Python value, which can be a key in JSON."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def signed(number):
+    """Write a difference: ``+75``, ``-75`` or ``0``."""
+    return f"{number:+,}" if number else "0"
+
+
+def draw_bar(count, largest, length=_BAR, mark="#"):
+    """Draw a bar of up to that many characters; what is not nothing has at least one."""
+    return mark * max(round(length * count / largest), count > 0)
+
+
+def name_counts(counts, labels):
+    """Write ``"contempt 9, fear 21"``: classes and their counts, the rarest first."""
+    labels = sorted(labels, key=counts.get)
+    return shorten([f"{cut_label(label)} {counts[label]:,}" for label in labels])
+
+
+def write_table(head, rows):
+    """Write columns under their heads, the first and the last to the left, others to the right."""
+    lines = [[cut_label(first), *rest] for first, *rest in [head, *rows]]
+    widths = [max(map(text_width, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_align(line, widths).rstrip() for line in lines)
+
+
+def _align(line, widths):
+    spaces = [" " * (width - text_width(cell)) for cell, width in zip(line, widths, strict=True)]
+    cells = [space + cell for space, cell in zip(spaces, line, strict=True)]
+    return "  ".join([line[0] + spaces[0], *cells[1:-1], line[-1]])
+
+
+def text_width(text):
+    """Count the columns of a terminal that a text takes: Chinese characters take two."""
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)

@@ -1,0 +1,289 @@
+"""How sure a classifier is, how sure when it is wrong, and whether that can be believed."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from sklearn.utils import check_array, check_scalar
+
+from imbemotion._base.validation import DataWarning, check_labels, column_or_1d, shorten
+
+__all__ = [
+    "ConfidenceAnalysis",
+    "analyze_confidence",
+]
+
+_ROUNDING = 1e-3  # by how much probabilities of low precision may miss a sum of 1
+_NORMAL_95 = norm.ppf(0.975)
+
+
+class ConfidenceAnalysis:
+    """Confidence, the probability of the predicted class, and what it is worth.
+
+    It is made by :func:`analyze_confidence`.
+
+    Parameters
+    ----------
+    predictions : DataFrame of shape (n_samples, 5)
+        One row per sample, with columns ``true``, ``predicted``, ``confidence``, ``correct``
+        and ``true_confidence``, the probability of the true class (0 where it has no column).
+
+    classes : list
+        Classes of the classifier, then those of ``true`` that it does not know.
+
+    n_bins : int, default=15
+        Number of equal parts of [0, 1] in which confidence and accuracy are compared.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of right predictions.
+
+    mean_confidence : float
+        Mean of the confidence.
+
+    overconfidence : float
+        ``mean_confidence - accuracy``; above 0 the classifier promises too much.
+
+    expected_calibration_error : float
+        Mean distance of accuracy and confidence over the bins, weighted by their counts.
+
+    maximum_calibration_error : float
+        The largest distance in a bin, however few samples are in it.
+
+    bins : DataFrame of shape (n_bins, 7)
+        ``low`` (excluded), ``high`` (included), ``count``, means ``confidence`` and
+        ``accuracy``, and the ends ``accuracy_low`` and ``accuracy_high`` of Wilson's 95 %
+        interval for it. NaN where a bin is empty.
+
+    by_correctness : DataFrame of shape (3, 3)
+        ``count``, ``mean`` and ``median`` of the confidence where predictions are "correct",
+        where they are "wrong", and of "all".
+
+    by_class : DataFrame of shape (n_classes, 6)
+        For every true class ``count``, ``accuracy`` (its recall), ``mean`` and ``median`` of
+        the confidence, ``mean_correct`` and ``mean_wrong``. NaN where there are none.
+
+    mistakes : DataFrame of shape (n_mistakes, 5)
+        The wrong predictions, the most confident first; the index is the row of the sample.
+
+    Examples
+    --------
+    >>> probabilities = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]
+    >>> found = analyze_confidence(["joy", "fear", "fear"], probabilities, ["joy", "fear"])
+    >>> found.mistakes[["true", "predicted", "confidence"]]
+         true predicted  confidence
+    row
+    1    fear       joy         0.8
+    """
+
+    def __init__(self, predictions, classes, *, n_bins=15):
+        self.predictions = predictions
+        self.classes = classes
+        self.n_bins = n_bins
+        confidence, correct = predictions["confidence"], predictions["correct"]
+        self.accuracy = float(correct.mean())
+        self.mean_confidence = float(confidence.mean())
+        self.overconfidence = self.mean_confidence - self.accuracy
+        self.bins = _fill_bins(confidence.to_numpy(), correct.to_numpy(), n_bins)
+        gaps = (self.bins["accuracy"] - self.bins["confidence"]).abs()
+        self.expected_calibration_error = float((gaps * self.bins["count"]).sum() / len(correct))
+        self.maximum_calibration_error = float(gaps.max())
+        groups = {"correct": confidence[correct], "wrong": confidence[~correct], "all": confidence}
+        self.by_correctness = pd.DataFrame(
+            {name: _sum_up(part) for name, part in groups.items()}
+        ).T
+        self.by_correctness = self.by_correctness.astype({"count": int})
+        self.by_class = _by_class(predictions, classes)
+        self.mistakes = predictions[~correct].sort_values(
+            "confidence", ascending=False, kind="stable"
+        )
+
+    def to_frame(self):
+        """Give one row per sample, for example to write it by ``to_csv``.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_samples, 5)
+            A copy of ``predictions``; the index is named "row".
+        """
+        return self.predictions.copy()
+
+    def __repr__(self):
+        return (
+            f"ConfidenceAnalysis({len(self.predictions):,} samples, accuracy {self.accuracy:.3f}, "
+            f"mean confidence {self.mean_confidence:.3f}, "
+            f"ECE {self.expected_calibration_error:.3f})"
+        )
+
+
+def analyze_confidence(y_true, probabilities, classes, *, n_bins=15):
+    r"""Analyse how confident a classifier is, by class, right or wrong, and how well calibrated.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        The true labels, of samples that were not trained on.
+
+    probabilities : array-like of shape (n_samples, n_classes)
+        What ``predict_proba`` gives.
+
+    classes : array-like of shape (n_classes,)
+        The class of every column, as in ``classes_``.
+
+    n_bins : int, default=15
+        Number of equal parts of [0, 1] in which confidence and accuracy are compared.
+
+    Returns
+    -------
+    analysis : ConfidenceAnalysis
+        Tables and numbers as attributes; ``to_frame`` gives one row per sample.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, the probabilities of a sample do not sum to 1, or none of the
+        labels is a class.
+
+    Warns
+    -----
+    DataWarning
+        If some labels are no class, as where a training fold lacked one: they count as wrong.
+
+    See Also
+    --------
+    ConfidenceDisplay : Draws it.
+    sklearn.calibration.CalibratedClassifierCV : Calibrates a classifier.
+
+    Notes
+    -----
+    The confidence is the largest probability of a sample, and of equal ones the first class is
+    predicted. With the samples :math:`B_m` of confidence in :math:`(\frac{m-1}{M}, \frac{m}{M}]`,
+    the expected and the maximum calibration error are
+
+    .. math:: ECE = \sum_{m=1}^{M} \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|, \quad
+              MCE = \max_m |acc(B_m) - conf(B_m)|
+
+    Both are 0 for perfect calibration and enough samples; few samples raise them by chance.
+    They say nothing about the probabilities of the other classes.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
+       Networks", ICML 2017.
+
+    .. [2] M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities
+       Using Bayesian Binning", AAAI 2015.
+
+    Examples
+    --------
+    >>> probabilities = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]]
+    >>> y_true = ["joy", "fear", "fear", "fear"]
+    >>> analyze_confidence(y_true, probabilities, ["joy", "fear"])
+    ConfidenceAnalysis(4 samples, accuracy 0.750, mean confidence 0.750, ECE 0.400)
+    """
+    check_scalar(n_bins, "n_bins", Integral, min_val=1)
+    probabilities = check_array(probabilities, dtype=np.float64, input_name="probabilities")
+    y_true = check_labels(y_true, n_samples=None)
+    classes = column_or_1d(classes).tolist()
+    _check_shapes(y_true, probabilities, classes)
+    column_of = {label: column for column, label in enumerate(classes)}
+    columns = np.array([column_of.get(label, -1) for label in y_true.tolist()])
+    unknown = _check_known(columns, y_true, classes)
+    predicted = probabilities.argmax(axis=1)
+    own = np.take_along_axis(probabilities, columns[:, None], axis=1)[:, 0]
+    predictions = pd.DataFrame(
+        {
+            "true": y_true,
+            "predicted": np.array(classes)[predicted],
+            "confidence": np.minimum(probabilities.max(axis=1), 1),
+            "correct": predicted == columns,
+            "true_confidence": np.where(columns < 0, 0, own),
+        }
+    ).rename_axis("row")
+    return ConfidenceAnalysis(predictions, classes + unknown, n_bins=int(n_bins))
+
+
+def _check_shapes(y_true, probabilities, classes):
+    if probabilities.shape != (len(y_true), len(classes)):
+        raise ValueError(
+            f"probabilities must be of shape {(len(y_true), len(classes))} for {len(y_true)} "
+            f"labels and {len(classes)} classes, got {probabilities.shape}."
+        )
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"classes must differ from one another, got {shorten(classes)}.")
+    misses = np.abs(probabilities.sum(axis=1) - 1)
+    if misses.max() > _ROUNDING or probabilities.min() < -_ROUNDING:
+        row = misses.argmax() if misses.max() > _ROUNDING else probabilities.min(axis=1).argmin()
+        raise ValueError(
+            "probabilities must be 0 or more and sum to 1 for every sample, got "
+            f"{shorten(probabilities[row].round(3))} in row {row}. Use predict_proba, no scores."
+        )
+
+
+def _check_known(columns, y_true, classes):
+    """Give the labels that are no class, sorted."""
+    unknown = np.unique(y_true[columns < 0]).tolist()
+    if (columns < 0).all():
+        raise ValueError(
+            f"y_true must hold labels of the classes {shorten(map(repr, classes))}, got "
+            f"{shorten(map(repr, unknown))} only."
+        )
+    if unknown:
+        warnings.warn(
+            f"{(columns < 0).sum()} labels of y_true are no class of the classifier "
+            f"({shorten(map(repr, unknown))}): they count as wrong.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return unknown
+
+
+def _fill_bins(confidence, correct, n_bins):
+    edges = np.linspace(0, 1, n_bins + 1)
+    places = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, None)  # (low, high]
+    counts = np.bincount(places, minlength=n_bins)
+    right = np.bincount(places, correct, minlength=n_bins)
+    filled = np.where(counts, counts, np.nan)
+    low, high = _wilson(right, filled)
+    return pd.DataFrame(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "count": counts,
+            "confidence": np.bincount(places, confidence, minlength=n_bins) / filled,
+            "accuracy": right / filled,
+            "accuracy_low": low,
+            "accuracy_high": high,
+        }
+    )
+
+
+def _wilson(n_right, n):
+    """Give the ends of Wilson's 95 % interval for shares n_right / n."""
+    square = _NORMAL_95**2
+    middle = (n_right + square / 2) / (n + square)
+    half = _NORMAL_95 / (n + square) * np.sqrt(n_right * (n - n_right) / n + square / 4)
+    return middle - half, middle + half
+
+
+def _sum_up(confidence):
+    return {"count": len(confidence), "mean": confidence.mean(), "median": confidence.median()}
+
+
+def _by_class(predictions, classes):
+    rows = {}
+    for label in classes:
+        own = predictions[predictions["true"] == label]
+        confidence, correct = own["confidence"], own["correct"]
+        rows[label] = {
+            **_sum_up(confidence),
+            "accuracy": correct.mean(),
+            "mean_correct": confidence[correct].mean(),
+            "mean_wrong": confidence[~correct].mean(),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").astype({"count": int})
+    names = ["count", "accuracy", "mean", "median", "mean_correct", "mean_wrong"]
+    return table[names].rename_axis("class")

@@ -1,0 +1,325 @@
+"""Where fits run: in this process, in fresh ones, or on the workers of a cluster."""
+
+import atexit
+import os
+import pickle
+import shutil
+import signal
+import socketserver
+import subprocess
+import sys
+import threading
+import warnings
+from collections import OrderedDict
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
+from uuid import uuid4
+
+import cloudpickle
+import joblib
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from imbemotion.comparison._fold_fit import fit_fold, new_record
+
+__all__ = [
+    "CrashedError",
+    "FreshProcesses",
+    "Runner",
+    "threads_per_fit",
+]
+
+_PRELOADED = {  # where the caller has imported the one, a fit will soon import the other
+    "imblearn.pipeline": "imblearn.pipeline",
+    "imbemotion.samplers": "imbemotion.samplers",
+    "imbemotion.classifier": "imbemotion.classifier",
+    "imbemotion.plots": "matplotlib.pyplot",
+    "torch": "torch._dynamo",  # 2 seconds, at the first step of an optimizer
+}
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# The C library of Linux gives large blocks back at once, and every step of a training then gets
+# the memory of its tensors page by page anew; a process that ends with its fit may keep it.
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
+_PATIENCE = 300  # seconds for the server to import what it preloads
+_LONGEST_PATH = 80  # bytes of the path of a folder with a socket in it
+_CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
+
+
+class CrashedError(RuntimeError):
+    """A process ended before it gave a result."""
+
+
+class FreshProcesses:
+    """Make every call in a new process; several threads may call at a time."""
+
+    def __init__(self, n_threads):
+        self.n_threads = n_threads
+        self._folder = TemporaryDirectory(prefix="imbemotion-")
+        self._socket_folder = _folder_of_short_path(self._folder)
+        self._server = self._start() if _CAN_FORK else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def close(self):
+        """End the server and every call that still runs."""
+        if self._server is not None and self._server.poll() is None:
+            os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait()
+        self._folder.cleanup()
+        self._socket_folder.cleanup()
+
+    @property
+    def folder(self):
+        """Room for files of the calls, removed at the end."""
+        return self._folder.name
+
+    def call(self, function, *args):
+        """Call a function in a new process and give what it returns."""
+        request = cloudpickle.dumps((function, args))
+        try:
+            return _opened(self._answer(request))
+        except (EOFError, ConnectionError, TerminatedWorkerError) as error:
+            raise CrashedError(
+                "the process ended before the fit did; for want of memory, perhaps. Fit fewer at "
+                "a time with n_jobs."
+            ) from error
+
+    def _answer(self, request):
+        if self._server is None:
+            with ProcessPoolExecutor(max_workers=1, env=self._environment) as executor:
+                return executor.submit(_answer, request).result()
+        with self._connect() as connection:
+            connection.send_bytes(request)
+            return connection.recv_bytes()
+
+    def _connect(self):
+        end = monotonic() + _PATIENCE
+        while True:
+            try:
+                return Client(self._address, family="AF_UNIX")
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._server.poll() is not None or monotonic() > end:
+                    raise ConnectionError("the server of fresh processes did not start") from None
+                sleep(0.01)
+
+    @property
+    def _environment(self):
+        limits = dict.fromkeys(_THREAD_LIMITS, str(self.n_threads))
+        return {**limits, **_KEEP_MEMORY, "MPLBACKEND": "Agg"}  # nobody watches a window there
+
+    @property
+    def _address(self):
+        return str(Path(self._socket_folder.name) / "server")
+
+    def _start(self):
+        modules = [needed for name, needed in _PRELOADED.items() if name in sys.modules]
+        path = [entry for entry in sys.path if isinstance(entry, str)]
+        folders = [self._folder.name, self._socket_folder.name]
+        code = (
+            f"import sys; sys.path[:] = {path!r}; from {__name__} import serve; "
+            f"serve({self._address!r}, {modules!r}, {os.getpid()}, {folders!r})"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the caller, who then ends all calls
+        )
+
+
+def _folder_of_short_path(folder):
+    """Give a folder that a socket may lie in; systems limit its path to some 100 bytes."""
+    if len(os.fsencode(folder.name)) <= _LONGEST_PATH:
+        return folder
+    return TemporaryDirectory(prefix="imbemotion-", dir="/tmp")
+
+
+def serve(address, modules, caller, folders):
+    """Fork a process for every connection, until the calling process is gone."""
+    for name in modules:
+        with suppress(ImportError):  # then the call will say so
+            import_module(name)
+    warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # BLAS may have threads
+    with _Server(address, _Handler) as server:
+        server.caller, server.folders = caller, folders
+        server.serve_forever(poll_interval=0.2)
+
+
+def _answer(request):
+    """Open a request and make the call; give the packed result or error."""
+    try:
+        function, args = pickle.loads(request)
+        answer = function(*args), None
+    except Exception as error:
+        answer = None, error
+    return cloudpickle.dumps(answer)
+
+
+def _opened(answer):
+    result, error = pickle.loads(answer)
+    if error is not None:
+        raise error
+    return result
+
+
+if _CAN_FORK:
+
+    class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+        max_children = 4096
+        request_queue_size = 128
+
+        def service_actions(self):
+            super().service_actions()
+            if os.getppid() != self.caller:
+                for folder in self.folders:
+                    shutil.rmtree(folder, ignore_errors=True)
+                os.killpg(0, signal.SIGKILL)  # this one and every call
+
+    class _Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            connection = Connection(self.request.detach())
+            connection.send_bytes(_answer(connection.recv_bytes()))
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+_WORKSHOPS, _LOCK = OrderedDict(), threading.Lock()
+_MOST_WORKSHOPS = 4  # of comparisons that use one worker of a cluster at a time
+
+
+class Runner:
+    """Runs fits."""
+
+    def __init__(self, settings, data, *, n_jobs, n_threads, scheduler=None):
+        self.here = n_jobs is None and scheduler is None and settings.folder is None
+        self.settings = settings._replace(in_fresh_process=not self.here)
+        self.data = data
+        self.n_jobs = -1 if scheduler is not None and n_jobs is None else n_jobs
+        self.n_threads = n_threads
+        self.scheduler = scheduler
+
+    def run(self, jobs):
+        """Run fits and give what comes of each as soon as it is done."""
+        if self.here:
+            yield from (fit_fold(self.settings, self.data, job) for job in jobs)
+            return
+        shared = _Shared(self.data, self.n_threads)
+        with _cluster(self.scheduler), shared:
+            parallel = Parallel(
+                n_jobs=self.n_jobs,
+                prefer="threads",  # they wait for processes; a chosen backend comes first
+                return_as="generator_unordered",
+                pre_dispatch="n_jobs",
+                batch_size=1,
+            )
+            found = parallel(delayed(_fit)(self.settings, shared, job) for job in jobs)
+            with _closing_quietly(found):
+                yield from map(tuple, found)  # a map is not closed, and joblib would warn
+
+
+def threads_per_fit(n_jobs, scheduler=None):
+    """Divide the cores among the fits that run at a time."""
+    if scheduler is not None:
+        return 1
+    return max(1, joblib.cpu_count() // effective_n_jobs(n_jobs))
+
+
+@contextmanager
+def _closing_quietly(generator):
+    """Close joblib's generator; that some fits come to nothing then is no news."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* tasks ", UserWarning)
+            generator.close()
+
+
+@contextmanager
+def _cluster(scheduler):
+    """Use the workers of a Dask scheduler, where one is named."""
+    if scheduler is None:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError(
+            "scheduler needs Dask. Install it: pip install 'imbemotion[dask]'."
+        ) from error
+    with Client(scheduler), parallel_config(backend="dask"):
+        yield
+
+
+class _Shared:
+    """Data that travel once to every machine and lie there in a file that processes map."""
+
+    def __init__(self, data, n_threads):
+        self.data, self.n_threads, self.key = data, n_threads, uuid4().hex
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with _LOCK:
+            workshop = _WORKSHOPS.pop(self.key, None)
+        if workshop is not None:
+            workshop.close()
+
+    def __sizeof__(self):
+        """Claim to be large, so that Dask sends the data once instead of with every fit."""
+        return 2**30
+
+    def workshop(self):
+        with _LOCK:
+            if self.key not in _WORKSHOPS:
+                _WORKSHOPS[self.key] = _Workshop(self.data, self.n_threads)
+                while len(_WORKSHOPS) > _MOST_WORKSHOPS:
+                    _WORKSHOPS.popitem(last=False)[1].close()
+            return _WORKSHOPS[self.key]
+
+
+class _Workshop:
+    """A file of data and fresh processes that map it, on one machine."""
+
+    def __init__(self, data, n_threads):
+        self._processes = FreshProcesses(n_threads)
+        self._path = str(Path(self._processes.folder) / "data")
+        try:
+            joblib.dump(data, self._path)
+        except BaseException:  # no room, perhaps
+            self.close()
+            raise
+
+    def fit(self, settings, job):
+        return self._processes.call(_fit_mapped, self._path, settings, job)
+
+    def close(self):
+        self._processes.close()
+
+
+@atexit.register
+def _close_all():
+    for workshop in _WORKSHOPS.values():
+        workshop.close()
+
+
+def _fit(settings, shared, job):
+    """Fit in a fresh process on this machine; a crash is an error of that fit."""
+    try:
+        return shared.workshop().fit(settings, job)
+    except CrashedError as error:
+        return {**new_record(job), "error": f"CrashedError: {error}", "notes": []}, {}
+
+
+def _fit_mapped(path, settings, job):
+    return fit_fold(settings, joblib.load(path, mmap_mode="r"), job)

@@ -1,0 +1,319 @@
+"""Loss functions for skewed classes."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = [
+    "BalancedSoftmaxLoss",
+    "FocalLoss",
+    "LDAMLoss",
+    "LogitAdjustedLoss",
+    "SoftF1Loss",
+    "WeightedLoss",
+    "check_counts",
+]
+
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+class WeightedLoss(nn.Module):
+    """A loss that is one number per image; subclasses hand it to ``_reduce``."""
+
+    def __init__(self, weight, reduction):
+        super().__init__()
+        if reduction not in _REDUCTIONS:
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
+        self.reduction = reduction
+        self.register_buffer("weight", weight)
+
+    def _reduce(self, loss, target):
+        """Weight and reduce unweighted losses, (n,) and (n,) -> scalar, or (n,) unreduced."""
+        weight = torch.ones_like(loss) if self.weight is None else self.weight[target]
+        loss = weight * loss
+        if self.reduction == "mean":
+            return loss.sum() / weight.sum()
+        return loss.sum() if self.reduction == "sum" else loss
+
+
+class FocalLoss(WeightedLoss):
+    r"""Cross-entropy that counts well-classified images less.
+
+    .. math:: \ell_i = -w_{y_i} (1 - p_{i, y_i})^\gamma \log p_{i, y_i}
+
+    where p is the softmax of the logits. The probability is the unweighted one: weights
+    multiply the loss and do not change what counts as well classified.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n_classes,), default=None
+        Weight of every class; None means 1.
+
+    gamma : float, default=2.0
+        How much less well-classified images count. At 0 the loss is weighted cross-entropy.
+
+    reduction : {"mean", "sum", "none"}, default="mean"
+        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+
+    Raises
+    ------
+    ValueError
+        If gamma is negative or the reduction is unknown.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, "Focal Loss for Dense Object
+       Detection", ICCV 2017.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> logits, target = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
+    >>> FocalLoss(gamma=0.0)(logits, target) == nn.CrossEntropyLoss()(logits, target)
+    tensor(True)
+    """
+
+    def __init__(self, weight=None, *, gamma=2.0, reduction="mean"):
+        super().__init__(weight, reduction)
+        if not gamma >= 0:
+            raise ValueError(f"gamma must be 0 or more, got {gamma}.")
+        self.gamma = gamma
+
+    def forward(self, logits, target):
+        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
+        log_p = functional.log_softmax(logits, dim=1)
+        log_p = log_p.gather(1, target[:, None])[:, 0]  # (n,), of the true class
+        # 1 - p without cancellation; its power has no gradient at 0, so stay just above
+        wrong = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
+        return self._reduce(-(wrong**self.gamma) * log_p, target)
+
+
+def check_counts(class_counts):
+    """Give class counts as a float tensor, 1 for a class that training lacks, (n_classes,)."""
+    counts = torch.as_tensor(class_counts).float()
+    if counts.ndim != 1 or len(counts) < 2 or not torch.isfinite(counts).all():
+        raise ValueError(f"class_counts must be numbers per class, got {class_counts}.")
+    if (counts < 0).any() or not counts.any():
+        raise ValueError(f"class_counts must be 0 or more and not all 0, got {class_counts}.")
+    return torch.where(counts > 0, counts, 1.0)
+
+
+class LogitAdjustedLoss(WeightedLoss):
+    r"""Cross-entropy of logits to which the logarithm of the class shares is added.
+
+    .. math:: \ell_i = -w_{y_i} \log
+        \frac{e^{z_{i, y_i} + \tau \log \pi_{y_i}}}{\sum_c e^{z_{i, c} + \tau \log \pi_c}}
+
+    with the logits z and the shares of the classes in training. The network need not learn
+    the shares, so that its own probabilities, without them, treat all classes alike.
+
+    Parameters
+    ----------
+    class_counts : array-like of shape (n_classes,)
+        Training images of every class, or their shares; 0 counts as 1.
+
+    weight : Tensor of shape (n_classes,), default=None
+        Weight of every class; None means 1.
+
+    tau : float, default=1.0
+        How much of the shares is added. At 0 the loss is weighted cross-entropy.
+
+    reduction : {"mean", "sum", "none"}, default="mean"
+        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+
+    Raises
+    ------
+    ValueError
+        If counts are negative or tau is no finite number.
+
+    See Also
+    --------
+    BalancedSoftmaxLoss : The same with tau = 1.
+
+    References
+    ----------
+    .. [1] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar, "Long-tail
+       learning via logit adjustment", ICLR 2021.
+
+    Examples
+    --------
+    >>> logits, target = torch.tensor([[1.0, 1.0]]), torch.tensor([1])
+    >>> LogitAdjustedLoss([3, 1])(logits, target).exp()
+    tensor(4.)
+    """
+
+    def __init__(self, class_counts, weight=None, *, tau=1.0, reduction="mean"):
+        super().__init__(weight, reduction)
+        if not -float("inf") < tau < float("inf"):
+            raise ValueError(f"tau must be a finite number, got {tau}.")
+        counts = check_counts(class_counts)
+        self.register_buffer("adjustment", tau * torch.log(counts / counts.sum()))
+
+    def forward(self, logits, target):
+        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
+        adjusted = logits + self.adjustment
+        return self._reduce(functional.cross_entropy(adjusted, target, reduction="none"), target)
+
+
+class BalancedSoftmaxLoss(LogitAdjustedLoss):
+    r"""Cross-entropy of a softmax in which every class counts by its frequency.
+
+    .. math:: \ell_i = -w_{y_i} \log
+        \frac{n_{y_i} e^{z_{i, y_i}}}{\sum_c n_c e^{z_{i, c}}}
+
+    with the logits z and the training images n of the classes: logit adjustment with
+    tau = 1. With equal counts it is weighted cross-entropy.
+
+    Parameters
+    ----------
+    class_counts : array-like of shape (n_classes,)
+        Training images of every class, or their shares; 0 counts as 1.
+
+    weight : Tensor of shape (n_classes,), default=None
+        Weight of every class; None means 1.
+
+    reduction : {"mean", "sum", "none"}, default="mean"
+        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+
+    Raises
+    ------
+    ValueError
+        If counts are negative.
+
+    See Also
+    --------
+    LogitAdjustedLoss : The same with less or more of it.
+
+    References
+    ----------
+    .. [1] J. Ren, C. Yu, S. Sheng, X. Ma, H. Zhao, S. Yi, H. Li, "Balanced Meta-Softmax for
+       Long-Tailed Visual Recognition", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> logits, target = torch.tensor([[1.0, 1.0]]), torch.tensor([1])
+    >>> BalancedSoftmaxLoss([3, 1])(logits, target).exp()
+    tensor(4.)
+    """
+
+    def __init__(self, class_counts, weight=None, *, reduction="mean"):
+        super().__init__(class_counts, weight, tau=1.0, reduction=reduction)
+
+
+class LDAMLoss(WeightedLoss):
+    r"""Cross-entropy in which the logit of the true class has to win by a margin.
+
+    .. math:: \ell_i = -w_{y_i} \log \frac{e^{s (z_{i, y_i} - \Delta_{y_i})}}
+        {e^{s (z_{i, y_i} - \Delta_{y_i})} + \sum_{c \neq y_i} e^{s z_{i, c}}},
+        \qquad \Delta_c = \Delta_{max} \, (\min_k n_k / n_c)^{1/4}
+
+    with the logits z, the training images n of the classes and the scale s. It is at its
+    best with class weights that start late in training.
+
+    Parameters
+    ----------
+    class_counts : array-like of shape (n_classes,)
+        Training images of every class, or their shares; 0 counts as 1.
+
+    weight : Tensor of shape (n_classes,), default=None
+        Weight of every class; None means 1.
+
+    max_margin : float, default=0.5
+        Margin of the rarest class. At 0 the loss is weighted cross-entropy.
+
+    scale : float, default=1.0
+        The paper scales cosines by 30; logits of an ordinary layer find their own scale.
+
+    reduction : {"mean", "sum", "none"}, default="mean"
+        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+
+    Raises
+    ------
+    ValueError
+        If counts or the margin are negative, or the scale is not positive.
+
+    References
+    ----------
+    .. [1] K. Cao, C. Wei, A. Gaidon, N. Arechiga, T. Ma, "Learning Imbalanced Datasets with
+       Label-Distribution-Aware Margin Loss", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> LDAMLoss([16, 1]).margins
+    tensor([0.2500, 0.5000])
+    """
+
+    def __init__(self, class_counts, weight=None, *, max_margin=0.5, scale=1.0, reduction="mean"):
+        super().__init__(weight, reduction)
+        if not 0 <= max_margin < float("inf"):
+            raise ValueError(f"max_margin must be 0 or more, got {max_margin}.")
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be positive, got {scale}.")
+        counts = check_counts(class_counts)
+        self.scale = scale
+        self.register_buffer("margins", max_margin * (counts.min() / counts) ** 0.25)
+
+    def forward(self, logits, target):
+        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
+        true = functional.one_hot(target, logits.shape[1]).bool()
+        moved = torch.where(true, logits - self.margins, logits)
+        loss = functional.cross_entropy(self.scale * moved, target, reduction="none")
+        return self._reduce(loss, target)
+
+
+class SoftF1Loss(nn.Module):
+    r"""One minus the macro-F1 of a batch, in which probabilities are counted.
+
+    .. math:: \ell = a H + (1 - a) \Bigl(1 - \frac{1}{|B|} \sum_{c \in B}
+        \frac{2 \sum_i p_{i, c} [y_i = c]}{\sum_i p_{i, c} + \sum_i [y_i = c]}\Bigr)
+
+    with the softmax p of the logits, the classes B of the batch and the weighted
+    cross-entropy H. By itself it has hardly any gradient where a class is never predicted,
+    as at the start; the share of cross-entropy trains from there.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (n_classes,), default=None
+        Weight of every class in the cross-entropy; None means 1.
+
+    cross_entropy : float, default=0.5
+        Share a of cross-entropy, from 0 to 1. At 1 the loss is weighted cross-entropy.
+
+    Raises
+    ------
+    ValueError
+        If the share is not from 0 to 1.
+
+    Notes
+    -----
+    Macro-F1 is a score of a whole set; its mean over small batches is another one. Batches
+    should hold several images of every class.
+
+    References
+    ----------
+    .. [1] J. Pastor-Pellicer, F. Zamora-Martinez, S. Espana-Boquera, M. J. Castro-Bleda,
+       "F-Measure as the Error Function to Train Neural Networks", IWANN 2013.
+
+    Examples
+    --------
+    >>> logits = torch.tensor([[50.0, 0.0], [0.0, 50.0], [0.0, 50.0]])
+    >>> SoftF1Loss(cross_entropy=0.0)(logits, torch.tensor([0, 1, 1]))
+    tensor(0.)
+    """
+
+    def __init__(self, weight=None, *, cross_entropy=0.5):
+        super().__init__()
+        if not 0 <= cross_entropy <= 1:
+            raise ValueError(f"cross_entropy must be from 0 to 1, got {cross_entropy}.")
+        self.cross_entropy = cross_entropy
+        self.register_buffer("weight", weight)
+
+    def forward(self, logits, target):
+        """Compute the loss, (n, n_classes) and (n,) -> scalar."""
+        p = torch.softmax(logits, dim=1)
+        true = functional.one_hot(target, logits.shape[1]).to(p.dtype)  # (n, n_classes)
+        f1 = 2 * (p * true).sum(dim=0) / (p + true).sum(dim=0).clamp_min(1e-12)  # (n_classes,)
+        present = true.any(dim=0)
+        soft = 1 - f1[present].mean()
+        entropy = functional.cross_entropy(logits, target, self.weight)
+        return self.cross_entropy * entropy + (1 - self.cross_entropy) * soft

@@ -1,0 +1,277 @@
+"""What a comparison found, in sentences and tables."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from imbemotion._base.validation import shorten
+from imbemotion.plots.style import signed
+
+__all__ = [
+    "Table",
+    "class_tables",
+    "confidence_table",
+    "cost_table",
+    "describe_balance",
+    "describe_comparison",
+    "describe_progress",
+    "describe_tiny_classes",
+    "find_answer",
+    "quote",
+    "resampling_table",
+    "score_table",
+    "strongest",
+]
+
+_TINY = 10  # images of a class in a test fold
+_COMPARED = ["better", "worse", "not distinguishable"]
+_DONE = ["baseline", *_COMPARED, "no baseline"]
+
+
+def quote(names, limit=4):
+    """Write names in quotation marks, with commas: a strategy may be called "none"."""
+    left, right = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
+    return shorten([f"{left}{name}{right}" for name in names], limit)
+
+
+def strongest(summary):
+    """Give the strategy with the highest score beside the baseline; None if there is none."""
+    others = summary.iloc[1:]
+    others = others[others["verdict"].isin(_DONE)]
+    return None if others.empty else others["mean"].idxmax()
+
+
+def find_answer(summary, scoring, n_folds, *, confidence=0.95, complete=True):
+    """Say in one sentence what a comparison shows, and what it doesn't."""
+    baseline, best = summary.iloc[0], strongest(summary)
+    base = quote(summary.index[:1])
+    if not summary["verdict"].isin(_DONE).any():
+        return "No strategy has a result yet, so nothing can be concluded."
+    if baseline["verdict"] not in _DONE:
+        return (
+            f"Nothing can be concluded, as the baseline {base} has no result; the highest "
+            f"{scoring} is {summary.loc[best, 'mean']:.3f}, by {quote([best])}."
+        )
+    folds = f"On {n_folds} folds" if n_folds != 1 else "On a single fold"
+    folds = folds if complete else "So far"
+    if best is None:
+        return (
+            f"{folds}, the baseline {base} reaches {scoring} {baseline['mean']:.3f}; no other "
+            "strategy has a result to compare with it."
+        )
+    if n_folds == 1:
+        return f"{folds}, nothing can be told from chance; compare on several."
+    return f"{folds}, {'; '.join(_findings(summary, base, scoring, confidence))}."
+
+
+def _findings(summary, base, scoring, confidence):
+    """Give the parts of the sentence, the most important one first."""
+    better, worse, same = (
+        summary[summary["verdict"] == verdict].sort_values("gain", ascending=False)
+        for verdict in _COMPARED
+    )
+    if better.empty and worse.empty:
+        line = same.iloc[0]
+        kind = "largest gain" if line["gain"] > 0 else "smallest loss"
+        yield (
+            f"no strategy can be told from {base}: the {kind} is {signed(line['gain'])} "
+            f"{scoring}, of {quote([line.name])}{_interval(line, signed, confidence)}"
+        )
+        return
+    if better.empty:
+        yield f"no strategy is better than {base}"
+    else:
+        line = better.iloc[0]
+        interval = _interval(line, "{:.3f}".format, confidence)
+        yield (
+            f"{quote([line.name])} is better than {base} by {line['gain']:.3f} {scoring}{interval}"
+        )
+    if len(better) > 1:
+        yield f"{quote(better.index[1:])} {_be(better[1:])} better too"
+    if len(worse):
+        yield f"{quote(worse.index[::-1])} {_be(worse)} worse"
+    if len(same):
+        yield "nothing else can be told from chance"
+
+
+def _be(items):
+    return "are" if len(items) > 1 else "is"
+
+
+def _interval(line, write, confidence):
+    if not np.isfinite(line["gain_low"]):
+        return ""
+    ends = f"{write(line['gain_low'])} to {write(line['gain_high'])}"
+    return f" ({confidence:.0%} interval {ends})".replace("%", " %")
+
+
+def describe_progress(summary, fits, n_folds):
+    """Say how far a comparison came and what failed."""
+    sentences, wanted = [], n_folds * len(summary)
+    if len(fits) < wanted:
+        sentences.append(f"{len(fits)} of {wanted} fits are done; all results may still change.")
+    failed = summary[summary["n_failed"] > 0]
+    if len(failed):
+        n = int(failed["n_failed"].sum())
+        some = f"{n} fits" if n > 1 else "One fit"
+        sentences.append(f"{some} failed, of {quote(failed.index)}; the reasons are given below.")
+    return sentences
+
+
+def describe_comparison(settings, n_strategies):
+    """Say on what strategies were compared, and how."""
+    data = settings["data"]
+    size = " x ".join(map(str, data["shape"]))
+    groups = data.get("n_groups")
+    kept = f", kept together in {groups:,} groups" if groups else ""
+    n_folds, n_repeats = settings["n_folds"], settings["n_repeats"]
+    repeated = f", repeated {n_repeats} times" if n_repeats > 1 else ""
+    return (
+        f"{n_strategies} strategies, {n_folds} folds{repeated}; {data['n_samples']:,} images"
+        f"{f' of {size} pixels' if size else ''} in {len(data['counts'])} classes{kept}."
+    )
+
+
+def describe_balance(counts):
+    """Say how uneven the classes are."""
+    largest, smallest = max(counts, key=counts.get), min(counts, key=counts.get)
+    ratio = counts[largest] / counts[smallest]
+    return (
+        f"The largest class, {quote([largest])}, has {counts[largest]:,} images and the "
+        f"smallest, {quote([smallest])}, {counts[smallest]:,}: an imbalance ratio of "
+        f"{ratio:,.1f}:1 (balance ratio {1 / ratio:.3f})."
+    )
+
+
+def describe_tiny_classes(counts, n_folds):
+    """Name the classes of which a test fold holds too few images; None if there are none."""
+    tiny = {label: n for label, n in counts.items() if n < _TINY * n_folds}
+    if not tiny:
+        return None
+    named = shorten([f"{label} ({n})" for label, n in sorted(tiny.items(), key=lambda t: t[1])])
+    return (
+        f"A test fold holds fewer than {_TINY} images of {named}: their F1, and with it the mean "
+        "over the classes, depends much on chance."
+    )
+
+
+_SIGNS = {
+    "better": "\N{BLACK UP-POINTING TRIANGLE}",
+    "worse": "\N{BLACK DOWN-POINTING TRIANGLE}",
+    "not distinguishable": "\N{WHITE CIRCLE}",
+    "baseline": "\N{BLACK SQUARE}",
+}
+_DASH = "\N{EN DASH}"
+
+
+class Table(NamedTuple):
+    """A table: the first cell of every row names it, cells of numbers are set right."""
+
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+    n_text: int = 1  # first columns that hold text
+
+
+def score_table(summary, scoring, margin):
+    """Give one row per strategy: verdict, score and gain."""
+    s = summary.copy()
+    s.loc[s.index[0], ["gain", "gain_low", "gain_high", "p_value", "p_better"]] = np.nan
+    columns = {
+        "verdict": [f"{_SIGNS.get(verdict, '')} {verdict}".strip() for verdict in s["verdict"]],
+        scoring: _write(s["mean"], "{:.3f}".format),
+        "\N{PLUS-MINUS SIGN}": _write(s["std"], "{:.3f}".format),
+        "gain": _write(s["gain"], signed),
+        "from": _write(s["gain_low"], signed),
+        "to": _write(s["gain_high"], signed),
+        "p": _write(s["p_value"], _probability),
+        f"P(gain > {margin})": _write(s["p_better"], _percent),
+        "overfit": _write(s["gap"], signed),
+        "external": _write(s["external"], "{:.3f}".format),
+        "failed": ["" if n == 0 else f"{n:.0f}" for n in s["n_failed"]],
+    }
+    return _lay_out("Scores and gains", summary.index, columns, n_text=2)
+
+
+def cost_table(summary):
+    """Give one row per strategy: what it took, in means of the folds."""
+    columns = {
+        "fit, s": _write(summary["fit_time"], _round),
+        "predict, s": _write(summary["predict_time"], _round),
+        "peak memory, MiB": _write(summary["peak_memory"], "{:,.0f}".format),
+        "training rows": _write(summary["n_resampled"], "{:,.0f}".format),
+        "epochs": _write(summary["n_epochs"], "{:.1f}".format),
+        "best epoch": _write(summary["best_epoch"], "{:.1f}".format),
+    }
+    return _lay_out("Cost, as the mean of the folds", summary.index, columns)
+
+
+def _lay_out(caption, names, columns, n_text=1):
+    """Make a table of columns, without those that hold nothing."""
+    filled = {name: cells for name, cells in columns.items() if set(cells) - {"", _DASH}}
+    rows = [[str(name), *cells] for name, *cells in zip(names, *filled.values(), strict=True)]
+    return Table(caption, ["strategy", *filled], rows, n_text)
+
+
+def class_tables(comparison, order, counts):
+    """Give one row per class: F1 under every strategy, and shares of the predictions."""
+    per_class, shares = comparison.per_class(), comparison.shares()
+    per_class.columns, shares.columns = per_class.columns.map(str), shares.columns.map(str)
+    total, names = sum(counts.values()), [str(name) for name in per_class.index]
+    rows = [
+        [
+            label,
+            f"{counts[label]:,}",
+            _percent(counts[label] / total),
+            *_write(f1, "{:.3f}".format),
+        ]
+        for label, f1 in per_class[order].items()
+    ]
+    said = [[label, *_write(values, _percent)] for label, values in shares[order].items()]
+    return [
+        Table("F1 of every class", ["class", "images", "share", *names], rows),
+        Table("Share of every class among the predictions", ["class", "true", *names], said),
+    ]
+
+
+def resampling_table(resampled, order):
+    """Give the training images per class before and after; None if nothing was resampled."""
+    known = {name: found for name, found in resampled.items() if found}
+    changed = {n: f["after"] for n, f in known.items() if f["after"] and f["after"] != f["before"]}
+    if not changed:
+        return None
+    columns = {"before": next(iter(known.values()))["before"], **changed}
+    rows = [
+        [label, *(f"{counts.get(label, 0):,}" for counts in columns.values())] for label in order
+    ]
+    return Table("Training images of the first fold", ["class", *map(str, columns)], rows)
+
+
+def confidence_table(analyses):
+    """Give one row per strategy: how sure it was, and how often it was right."""
+    rows = []
+    for name, found in analyses.items():
+        means = found.by_correctness["mean"]
+        values = [
+            found.accuracy, found.mean_confidence, means["correct"], means["wrong"],
+            found.expected_calibration_error,
+        ]  # fmt: skip
+        rows.append([str(name), *_write(np.array(values), _percent)])
+    columns = ["strategy", "right", "confidence", "where right", "where wrong", "error (ECE)"]
+    return Table("Confidence over all test folds", columns, rows)
+
+
+def _write(values, write):
+    return [write(value) if np.isfinite(value) else _DASH for value in values]
+
+
+def _percent(share):
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _probability(p):
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _round(seconds):
+    return f"{seconds:.2g}" if seconds < 10 else f"{seconds:,.0f}"

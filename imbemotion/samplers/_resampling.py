@@ -1,0 +1,350 @@
+"""Over-sample by repeated or augmented images, under-sample by dropping."""
+
+from copy import deepcopy
+from numbers import Integral
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_scalar
+
+from imbemotion._base.validation import (
+    HasMethods,
+    check_labels,
+    check_random_state,
+    holds_paths,
+    looks_like_images,
+)
+from imbemotion.augmentation import Augmentation
+from imbemotion.images import ImageArray
+from imbemotion.loading import as_images
+from imbemotion.loading.reading import only_column
+from imbemotion.samplers._base import BaseImageSampler, choose_rows, draw_seeds, take_rows
+
+__all__ = [
+    "AugmentationSampler",
+    "RandomResampler",
+]
+
+
+class RandomResampler(BaseImageSampler):
+    """Repeat images of small classes and drop images of large ones.
+
+    No pixel is copied: the result holds row numbers on the images that were given. Use it
+    inside an imbalanced-learn pipeline, so that only training folds are resampled.
+
+    Parameters
+    ----------
+    sampling_strategy : str, int, float, dict or callable, default="auto"
+        How many rows every class ends with, rounded down to an integer.
+
+        - ``"auto"``, ``"not majority"``, ``"all"``, ``"oversample"``: as many as the largest;
+        - ``"minority"``, ``"not minority"``: the same for the smallest class alone, or for
+          all but the smallest;
+        - ``"undersample"``: as many as the smallest class;
+        - ``"hybrid"``: the median of the class sizes; ``"mean"``: their mean;
+        - ``"sqrt"``: ``round(largest * sqrt(size / largest))``;
+        - an int: so many, for every class;
+        - a float in (0, 1]: at least that share of the largest class;
+        - ``at_least(n)``: at least n;
+        - a dict of totals per class, or a callable from y to such a dict. Classes that it
+          does not name stay as they are.
+
+    max_copies : int, default=None
+        Most copies per original. A class then ends with at most
+        ``originals * (1 + max_copies)`` rows, repeated evenly. None means no limit.
+
+    output : {"images", "array"}, default="images"
+        Whether images come back as an ``ImageArray`` or as an ndarray of pixels.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict of class to int
+        Number of rows that every class ended with.
+
+    sample_indices_ : ndarray of int of shape (n_resampled,)
+        Row of X that every output row comes from.
+
+    image_shape_ : tuple of int
+        Shape of one image. Only where X held images.
+
+    n_features_in_ : int
+        Size of axis 1 of X.
+
+    feature_names_in_ : ndarray of str
+        Names of the columns of X. Only where X was a data frame.
+
+    See Also
+    --------
+    imblearn.over_sampling.RandomOverSampler : The same on flat data, over-sampling only.
+    imblearn.under_sampling.RandomUnderSampler : The same on flat data, under-sampling only.
+
+    Notes
+    -----
+    Rows that stay come first, in their order. With the same integer seed the rows are those
+    that imbalanced-learn's two random samplers draw. Unlike there, ``sampling_strategy_``
+    holds totals, and flat data may be over- and under-sampled in one step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.zeros((225, 8, 8), dtype=np.uint8)
+    >>> y = np.repeat(["joy", "sadness", "anger"], [100, 50, 75])
+    >>> sampler = RandomResampler(sampling_strategy="hybrid", random_state=0)
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> sampler.sampling_strategy_
+    {'anger': 75, 'joy': 75, 'sadness': 75}
+    >>> X_res
+    ImageArray(shape=(225, 8, 8), dtype=uint8, n_parents=200, n_made=0)
+    """
+
+    def _fit_resample(self, X, y):
+        random_state = check_random_state(self.random_state)
+        evenly = self.max_copies is not None  # else a row could get more copies than that
+        kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=evenly)
+        self.sample_indices_ = np.concatenate([kept, parents])
+        return take_rows(X, self.sample_indices_), y[self.sample_indices_]
+
+
+class AugmentationSampler(BaseImageSampler):
+    """Over-sample small classes with augmented images, and drop images of large ones.
+
+    Every new row is a random augmentation of an image of its class, the same whenever it is
+    looked at ("offline"); no pixel is made before. Parents are drawn evenly: none a second
+    time before all of its class were used once. Use it inside an imbalanced-learn pipeline,
+    so that only training folds grow.
+
+    Parameters
+    ----------
+    augmentation : Augmentation or callable, default=None
+        What may be done to an image: a policy, a torchvision v2 transform, or any callable
+        from image to image. None means ``Augmentation()``; give one to search its limits by
+        names such as ``balance__augmentation__rotation``.
+
+    sampling_strategy : str, int, float, dict or callable, default="auto"
+        How many rows every class ends with, as in :class:`RandomResampler`.
+
+    max_copies : int, default=None
+        Most new rows per original. A class then ends with at most
+        ``originals * (1 + max_copies)`` rows. None means no limit.
+
+    output : {"images", "array"}, default="images"
+        Whether to give an ``ImageArray`` or an ndarray of pixels.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws and of the new images.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict of class to int
+        Number of rows that every class ended with.
+
+    sample_indices_ : ndarray of int of shape (n_resampled,)
+        Row of X that every output row comes from.
+
+    image_shape_ : tuple of int
+        Shape of one image.
+
+    n_features_in_ : int
+        Size of axis 1 of X.
+
+    See Also
+    --------
+    RandomResampler : Repeat images as they are.
+    Augmentation : What is done to them.
+
+    Examples
+    --------
+    >>> from imbemotion import make_faces
+    >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
+    >>> X_res, y_res = AugmentationSampler(random_state=0).fit_resample(X, y)
+    >>> X_res
+    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_made=6)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseImageSampler._parameter_constraints,
+        "augmentation": [HasMethods(["draw", "apply"]), callable, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        augmentation=None,
+        sampling_strategy="auto",
+        max_copies=None,
+        output="images",
+        random_state=None,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            max_copies=max_copies,
+            output=output,
+            random_state=random_state,
+        )
+        self.augmentation = augmentation
+
+    def set_params(self, **params):
+        """Set parameters, those of the augmentation by ``augmentation__NAME``.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : object
+            The sampler itself.
+
+        Raises
+        ------
+        ValueError
+            If a limit of the augmentation is set where no augmentation was given.
+        """
+        nested = [name for name in params if name.startswith("augmentation__")]
+        policy = params.get("augmentation", self.augmentation)
+        if nested and not hasattr(policy, "set_params"):
+            raise ValueError(
+                f"{nested[0]} can't be set: augmentation is {policy!r}. Start from "
+                "AugmentationSampler(augmentation=Augmentation())."
+            )
+        return super().set_params(**params)
+
+    def _prepare(self, X, y):
+        self._resampled = None  # what an earlier call made must not be saved in its place
+        column = only_column(X)
+        is_images = looks_like_images(column) or holds_paths(column)
+        return super()._prepare(column if is_images else X, y)
+
+    def _fit_resample(self, X, y):
+        if not isinstance(X, ImageArray):
+            raise ValueError(
+                "AugmentationSampler needs images of shape (n, height, width[, channels]), got "
+                f"flat data of shape {X.shape}. Put it before ImageFlattener."
+            )
+        random_state = check_random_state(self.random_state)
+        kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
+        policy = self._policy()
+        images = X.settled()
+        new = images.augment(parents, policy, draw_seeds(len(parents), random_state))
+        self.sample_indices_ = np.concatenate([kept, parents])
+        X_resampled = np.concatenate([images[kept], new])
+        self._resampled = X_resampled, y[self.sample_indices_]
+        return self._resampled
+
+    def _policy(self):
+        policy = Augmentation() if self.augmentation is None else self.augmentation
+        if isinstance(policy, type):
+            raise ValueError(f"augmentation must be an instance, got the class {policy!r}.")
+        if isinstance(policy, Augmentation):
+            policy.draw([])  # a limit out of its range is said now, not in training
+        return deepcopy(policy)  # later changes must not reach these pictures
+
+    def save(self, folder):
+        """Write the resampled images as PNG files, a folder per class.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where to write. It must be empty or not exist yet, and it appears only when all
+            images are written.
+
+        Returns
+        -------
+        paths : ndarray of str of shape (n_resampled,)
+            The file of every row.
+
+        Raises
+        ------
+        NotFittedError
+            If nothing was resampled by this object; a pickled or cached one has no images.
+
+        FileExistsError
+            If the folder holds anything.
+
+        See Also
+        --------
+        imbemotion.datasets.load_image_folder : Reads the folder, with the parents.
+
+        Notes
+        -----
+        ``manifest.csv`` in the folder names `file`, `label`, `parent`, `seed` and `made` of
+        every image. Parents are numbered as in ``X_resampled.parents``: by rows of X, or
+        where X was resampled already, of the first X. The seed is that of the last
+        augmentation. The object keeps the images that it was given in memory for it.
+        """
+        if getattr(self, "_resampled", None) is None:
+            raise NotFittedError(
+                "This AugmentationSampler has no images to save: it has not resampled any, or "
+                "comes from a pickle or a cache. Call fit_resample on it first."
+            )
+        images, labels = self._resampled
+        return images.save(folder, labels=labels)
+
+    def preview(self, X, y, *, n_originals=8, n_versions=6):
+        """Show what the augmentation does to some images, whatever number is asked for.
+
+        Parameters
+        ----------
+        X : array-like of images (n_samples, height, width[, channels]) or paths
+            The data.
+
+        y : array-like of shape (n_samples,)
+            The labels.
+
+        n_originals : int, default=8
+            How many images to show, drawn from all classes in turn, the rarest first.
+
+        n_versions : int, default=6
+            How many augmentations of each.
+
+        Returns
+        -------
+        images : ImageArray of shape (n_originals * (1 + n_versions), height, width[, channels])
+            The originals, then what is made of the first one, of the second one and so on;
+            for :meth:`ImageGridDisplay.from_resampled`.
+
+        labels : ndarray of shape (n_originals * (1 + n_versions),)
+            Their classes.
+
+        Examples
+        --------
+        >>> from imbemotion import make_faces
+        >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
+        >>> images, labels = AugmentationSampler(random_state=0).preview(X, y, n_originals=4)
+        >>> images.shape, labels[:4].tolist()
+        ((28, 48, 48), ['sad', 'happy', 'sad', 'happy'])
+        """
+        check_scalar(n_originals, "n_originals", Integral, min_val=1)
+        check_scalar(n_versions, "n_versions", Integral, min_val=1)
+        self._validate_params()
+        images = as_images(X).settled()
+        y = check_labels(y, n_samples=len(images))
+        random_state = check_random_state(self.random_state)
+        rows = _draw_in_turn(y, n_originals, random_state)
+        parents = np.repeat(rows, n_versions)
+        seeds = draw_seeds(len(parents), random_state)
+        made = images.augment(parents, self._policy(), seeds)
+        return np.concatenate([images[rows], made]), y[np.concatenate([rows, parents])]
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_resampled"}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _draw_in_turn(y, n_rows, random_state):
+    """Draw rows from all classes in turn, the rarest first, (n_rows,) or fewer."""
+    classes, counts = np.unique(y, return_counts=True)
+    order = classes[np.argsort(counts, kind="stable")]
+    shuffled = [random_state.permutation(np.flatnonzero(y == label)) for label in order]
+    n_turns = min(n_rows, counts.max())
+    turns = [rows[turn : turn + 1] for turn in range(n_turns) for rows in shuffled]
+    return np.concatenate(turns)[:n_rows]

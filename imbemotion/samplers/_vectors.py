@@ -1,0 +1,140 @@
+"""Rows as vectors: their neighbors, and interpolation that never wraps around."""
+
+import re
+from functools import partial
+
+import cv2
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from imbemotion.images import ImageArray
+from imbemotion.images.blocks import blocks_of, places_of
+from imbemotion.loading import ImageFlattener
+
+__all__ = [
+    "feature_space",
+    "interpolate",
+    "is_whole",
+    "nearest_others",
+    "round_columns",
+    "round_to",
+]
+
+
+def interpolate(X, rows, partners, weights):
+    """Move rows towards others."""
+    if isinstance(X, ImageArray):
+        return X.interpolate(rows, partners, weights)
+    if sparse.issparse(X):
+        return _move(X, rows, partners, weights)
+    made = np.empty((len(rows), X.shape[1]), dtype=X.dtype)
+    for place in places_of(len(rows), X.shape[1:]):
+        made[place] = _move(X, rows[place], partners[place], weights[place])
+    return made
+
+
+def _move(X, rows, partners, weights):
+    start, end = X[rows].astype(np.float64), X[partners]
+    steps = weights[:, None]
+    if sparse.issparse(X):
+        moved = (start + (end - start).multiply(steps)).asformat(X.format)
+        moved.data = round_to(moved.data, X.dtype)
+        return moved
+    return round_to(start + steps * (end - start), X.dtype)
+
+
+def round_to(values, dtype):
+    """Give floats in another dtype; for integers and bools the nearest, clipped."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    return (values >= 0.5 if dtype.kind == "b" else values).astype(dtype)
+
+
+def is_whole(dtype):
+    """Tell whether a dtype, of NumPy or pandas, holds integers or bools."""
+    return getattr(dtype, "kind", "O") in "iub"
+
+
+def round_columns(rows, dtypes):
+    """Round columns that become integers again, which pandas would cut off, and bools."""
+    if sparse.issparse(rows):
+        return rows  # of one dtype, in which they were made
+    is_array = isinstance(rows, np.ndarray)
+    found = [rows.dtype] * len(dtypes) if is_array else list(rows.dtypes)
+    whole = [
+        number
+        for number, (was, now) in enumerate(zip(dtypes, found, strict=True))
+        if is_whole(was) and now.kind == "f"
+    ]
+    if not whole:
+        return rows
+    rows = rows.copy()
+    are_bools = np.array([getattr(was, "kind", "O") == "b" for was in dtypes])[whole]
+    if is_array:
+        rows[:, whole] = _nearest(rows[:, whole], are_bools)
+    else:
+        names = rows.columns[whole]
+        rows[names] = _nearest(rows[names].to_numpy(), are_bools)
+    return rows
+
+
+def _nearest(columns, are_bools):
+    """Round as :func:`round_to` does, (n_samples, n_columns) of floats."""
+    return np.where(are_bools, columns >= 0.5, np.rint(columns))
+
+
+_SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
+
+
+def feature_space(features, X, y):
+    """Give the function from rows of X to the features that distances are measured in."""
+    if not isinstance(features, str):
+        inputs = X if _takes_images(features) else ImageFlattener().fit_transform(X)
+        found = clone(features).fit(inputs, y).transform(inputs)
+        return found.__getitem__ if sparse.issparse(found) else np.asarray(found).__getitem__
+    size = _SIZE.fullmatch(features)
+    if features != "pixels" and size is None:
+        raise ValueError(
+            "features must be 'pixels', a size such as '32x32' (height x width) or a "
+            f"transformer, got {features!r}."
+        )
+    if isinstance(X, ImageArray):
+        return partial(_pixels, X, size and (int(size[2]), int(size[1])))
+    if size is not None:
+        raise ValueError(
+            f"features={features!r} shrinks images, but X is flat data of shape {X.shape}. "
+            "Pass images, or features='pixels'."
+        )
+    return X.__getitem__
+
+
+def _takes_images(transformer):
+    first = transformer.steps[0][1] if isinstance(transformer, Pipeline) else transformer
+    return get_tags(first).input_tags.three_d_array
+
+
+def _pixels(images, size, rows):
+    """Give the pixels of rows, shrunk to (width, height) where a size is given, as floats."""
+    if size is None:
+        pixels = np.asarray(images[rows])
+        return pixels.reshape(len(rows), -1).astype(np.result_type(pixels, np.float32), copy=False)
+    return np.concatenate([_shrink(pixels, size) for _, pixels in blocks_of(images, rows)])
+
+
+def _shrink(images, size):
+    shrunk = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+    return np.stack(shrunk).reshape(len(images), -1).astype(np.float32)
+
+
+def nearest_others(features, queries, k):
+    """Find the rows that are nearest to some rows, themselves not counted."""
+    search = NearestNeighbors(n_neighbors=k + 1).fit(features)
+    found = search.kneighbors(features[queries], return_distance=False)
+    dropped = found == queries[:, None]
+    dropped[~dropped.any(axis=1), -1] = True  # a row with twins may not have found itself
+    return found[~dropped].reshape(-1, k)

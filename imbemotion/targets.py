@@ -1,0 +1,189 @@
+"""How many: from a sampling strategy to the number of rows that every class ends with."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from numbers import Integral, Real
+
+import numpy as np
+from imblearn.utils import check_sampling_strategy
+
+from imbemotion._base.validation import shorten
+
+__all__ = [
+    "STRATEGY_NAMES",
+    "at_least",
+    "class_sizes",
+    "expect_totals",
+    "resolve_targets",
+]
+
+# imbalanced-learn's samplers that reach what they are asked for (NearMiss: but for version 3)
+_EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
+
+
+@dataclass(frozen=True)
+class _AtLeast:
+    minimum: int
+
+    def __call__(self, y):
+        return {label: max(n, self.minimum) for label, n in class_sizes(y).items()}
+
+    def __repr__(self):
+        return f"at_least({self.minimum})"
+
+
+def at_least(n):
+    """Raise every class to at least n rows and take none away.
+
+    Parameters
+    ----------
+    n : int
+        The smallest number of rows that a class may end with.
+
+    Returns
+    -------
+    strategy : callable
+        For ``sampling_strategy``; from labels to a dict of totals per class.
+
+    Raises
+    ------
+    ValueError
+        If n is not a positive integer.
+
+    Examples
+    --------
+    >>> at_least(3)
+    at_least(3)
+    >>> at_least(3)(["joy", "joy", "joy", "joy", "fear"])
+    {'fear': 3, 'joy': 4}
+    """
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+        raise ValueError(f"at_least needs a positive integer, got {n!r}.")
+    return _AtLeast(int(n))
+
+
+def class_sizes(y):
+    """Count the rows of every class."""
+    classes, counts = np.unique(y, return_counts=True)
+    return dict(zip(classes.tolist(), counts.tolist(), strict=True))
+
+
+def _to_largest(counts):
+    return dict.fromkeys(counts, max(counts.values()))
+
+
+def _smallest_to_largest(counts):
+    return {**counts, min(counts, key=counts.get): max(counts.values())}
+
+
+def _others_to_largest(counts):
+    smallest = min(counts, key=counts.get)
+    return {**_to_largest(counts), smallest: counts[smallest]}
+
+
+def _to_smallest(counts):
+    return dict.fromkeys(counts, min(counts.values()))
+
+
+def _to_median(counts):
+    return dict.fromkeys(counts, math.floor(np.median(list(counts.values()))))
+
+
+def _to_mean(counts):
+    return dict.fromkeys(counts, sum(counts.values()) // len(counts))
+
+
+def _to_square_root(counts):
+    largest = max(counts.values())
+    return {label: round(largest * math.sqrt(n / largest)) for label, n in counts.items()}
+
+
+_STRATEGIES = {
+    "auto": _to_largest,
+    "not majority": _to_largest,
+    "all": _to_largest,
+    "minority": _smallest_to_largest,
+    "not minority": _others_to_largest,
+    "oversample": _to_largest,
+    "undersample": _to_smallest,
+    "hybrid": _to_median,
+    "mean": _to_mean,
+    "sqrt": _to_square_root,
+}
+STRATEGY_NAMES = set(_STRATEGIES)
+
+
+def resolve_targets(strategy, y, max_copies=None):
+    """Turn a sampling strategy into the total number of rows of every class."""
+    counts = class_sizes(y)
+    if len(counts) < 2:
+        raise ValueError(
+            "The target 'y' needs to have more than 1 class. "
+            f"Got {len(counts)} class instead: {shorten(counts)}."
+        )
+    targets = _totals(strategy, y, counts)
+    if max_copies is None:
+        return targets
+    return {label: min(n, counts[label] * (1 + max_copies)) for label, n in targets.items()}
+
+
+def expect_totals(sampler, y):
+    """Ask a sampler how many rows every class would end with, without resampling."""
+    if hasattr(sampler, "target_counts"):
+        return sampler.target_counts(y)
+    kinds = [kind for kind in type(sampler).__mro__ if kind.__module__.startswith("imblearn.")]
+    if not _EXACT & {kind.__name__ for kind in kinds} or getattr(sampler, "version", 1) == 3:
+        raise ValueError(
+            "Only a sampler whose sampling_strategy settles the counts can tell them beforehand, "
+            f"got {sampler!r}, which finds them by the data. Resample, and count the labels."
+        )
+    counts = class_sizes(y)
+    asked = check_sampling_strategy(sampler.sampling_strategy, y, sampler._sampling_type)
+    if sampler._sampling_type == "over-sampling":  # numbers of new rows there
+        return {label: n + int(asked.get(label, 0)) for label, n in counts.items()}
+    return {label: int(asked.get(label, n)) for label, n in counts.items()}
+
+
+def _totals(strategy, y, counts):
+    if isinstance(strategy, str):
+        return _named(strategy)(counts)
+    if isinstance(strategy, Mapping):
+        return {**counts, **_check_totals(strategy, counts)}
+    if callable(strategy):
+        return {**counts, **_check_totals(strategy(y), counts)}
+    if isinstance(strategy, Integral) and not isinstance(strategy, bool) and strategy >= 1:
+        return dict.fromkeys(counts, int(strategy))
+    if isinstance(strategy, Real) and not isinstance(strategy, Integral) and 0 < strategy <= 1:
+        # Fraction(str()) is exact in decimals: 0.29 of 100 is 29, where floats give 28
+        floor = math.floor(Fraction(str(float(strategy))) * max(counts.values()))
+        return {label: max(n, floor) for label, n in counts.items()}
+    raise ValueError(
+        "sampling_strategy must be a name, a number of rows from 1, a share of the largest "
+        f"class in (0, 1], a dict of totals or a callable, got {strategy!r}."
+    )
+
+
+def _named(name):
+    if name not in _STRATEGIES:
+        raise ValueError(
+            f"sampling_strategy must be one of {', '.join(sorted(_STRATEGIES))}, got {name!r}."
+        )
+    return _STRATEGIES[name]
+
+
+def _check_totals(totals, counts):
+    if not isinstance(totals, Mapping):
+        raise TypeError(f"A callable sampling_strategy must give a dict, got {totals!r}.")
+    unknown = [label for label in totals if label not in counts]
+    if unknown:
+        raise ValueError(
+            f"sampling_strategy names {shorten(map(repr, unknown))}, which y does not hold "
+            f"(it holds {shorten(map(repr, counts))}). at_least(n), a number or a share "
+            "of the largest class work in folds that lack a class."
+        )
+    wrong = {k: n for k, n in totals.items() if not isinstance(n, Integral) or n < 1}
+    if wrong:
+        raise ValueError(f"sampling_strategy needs totals of at least 1 row, got {wrong}.")
+    return {label: int(n) for label, n in totals.items()}

@@ -1,0 +1,240 @@
+"""The rows of an epoch: which, how often, augmented and mixed, fetched as batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.utils.data import Dataset, Sampler, Subset, default_collate, get_worker_info
+
+from imbemotion.augmentation import apply_policy
+from imbemotion.callbacks import first_epoch
+from imbemotion.losses import Target
+
+__all__ = [
+    "BATCH_SAMPLING",
+    "VIEWS",
+    "BalancedRows",
+    "FixedSplit",
+    "ImageDataset",
+    "TrainingImages",
+    "check_views",
+    "collate",
+    "epoch_shares",
+    "input_scale",
+    "views",
+]
+
+_BATCH = 1024
+
+
+def input_scale(X):
+    """Find what to subtract from pixels and divide them by, per channel for floats."""
+    if X.dtype == np.uint8:
+        return 0.0, 255.0
+    channels = X.shape[3] if X.ndim == 4 else 1
+    batches = [X[start : start + _BATCH] for start in range(0, len(X), _BATCH)]
+    pixels = (np.asarray(batch, dtype=np.float64).reshape(-1, channels) for batch in batches)
+    sums = np.array([[p.sum(axis=0), (p**2).sum(axis=0)] for p in pixels]).sum(axis=0)
+    mean, square = sums / (X.size // channels)
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+class ImageDataset(Dataset):
+    """Images and labels that are fetched a batch at a time."""
+
+    def __init__(self, X, y=None):
+        self.X = X
+        self.y = np.zeros(len(X), dtype=np.int64) if y is None else np.asarray(y, dtype=np.int64)
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, row):
+        images, labels = self.__getitems__([row])
+        return images[0], labels[0]
+
+    def __getitems__(self, rows):
+        """Fetch a batch, rows (n,) -> uint8 or float images (n, H, W[, C]), labels (n,)."""
+        rows = np.asarray(rows)
+        images = np.asarray(self.X[rows])
+        if not images.flags.writeable:  # PyTorch wants to own what it is given
+            images = images.copy()
+        return torch.from_numpy(images), torch.from_numpy(self.y[rows])
+
+
+def collate(batch):
+    """Hand on a batch that an ``ImageDataset`` gave whole, and stack what comes singly."""
+    return batch if isinstance(batch, tuple) else default_collate(batch)
+
+
+_ZOOMS = (0, 1, 2, 3)  # 48ths of height and width that are cut off on every side
+VIEWS = {"flip": _ZOOMS[:1], "flip_zoom": _ZOOMS}
+
+
+def check_views(kind):
+    """Refuse what names no views; None stands for none."""
+    if kind not in (None, *VIEWS):
+        raise ValueError(
+            f"test_time_augmentation must be one of {[*VIEWS]} or None, got {kind!r}."
+        )
+
+
+def views(images, kind):
+    """Give views of a batch one after another."""
+    check_views(kind)  # a fitted net may be given another one
+    for zoom in VIEWS[kind]:
+        view = _enlarge(images, zoom / 48)
+        yield view
+        yield view.flip(2)
+
+
+def _enlarge(images, share):
+    """Cut a share off every side and bring the rest back to the size of the images."""
+    height, width = images.shape[1:3]
+    top, left = round(share * height), round(share * width)
+    if not top and not left:
+        return images
+    crops = images[:, top : height - top, left : width - left].float()
+    crops = crops[:, None] if images.ndim == 3 else crops.permute(0, 3, 1, 2)
+    enlarged = functional.interpolate(crops, (height, width), mode="bilinear", align_corners=False)
+    return enlarged[:, 0] if images.ndim == 3 else enlarged.permute(0, 2, 3, 1)
+
+
+def _equal(counts, progress):
+    return counts > 0
+
+
+def _square_root(counts, progress):
+    return np.sqrt(counts)
+
+
+def _progressive(counts, progress):
+    """Move from the natural shares to equal ones (Kang et al., ICLR 2020)."""
+    present = counts > 0
+    return (1 - progress) * counts / counts.sum() + progress * present / present.sum()
+
+
+BATCH_SAMPLING = {"balanced": _equal, "sqrt": _square_root, "progressive": _progressive}
+
+
+def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
+    """Compute the shares that the classes have among the images of an epoch."""
+    first = first_epoch(start, n_epochs)
+    if sampling is None or epoch < first:
+        return counts / counts.sum()
+    progress = (epoch - first) / (n_epochs - 1 - first) if n_epochs - 1 > first else 1.0
+    shares = np.asarray(BATCH_SAMPLING[sampling](counts, min(progress, 1.0)), dtype=float)
+    return shares / shares.sum()
+
+
+class BalancedRows(Sampler):
+    """Rows of every epoch in a random order, with the shares of the classes that are asked for."""
+
+    # An epoch has as many rows as there are. No row is drawn a second time before all of its class
+    # were drawn once.
+
+    def __init__(self, labels, sampling, n_epochs, start, seed):
+        self.labels = labels
+        self.sampling = sampling
+        self.n_epochs = n_epochs
+        self.start = start
+        self._epoch = 0
+        self._generator = np.random.default_rng(seed)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __iter__(self):
+        counts = np.bincount(self.labels)
+        shares = epoch_shares(self.sampling, counts, self._epoch, self.n_epochs, self.start)
+        self._epoch += 1
+        totals = _whole(shares * len(self))
+        drawn = [self._draw(np.flatnonzero(self.labels == c), n) for c, n in enumerate(totals)]
+        return iter(self._generator.permutation(np.concatenate(drawn)).tolist())
+
+    def _draw(self, rows, n_draws):
+        if not n_draws:
+            return rows[:0]
+        rounds = [self._generator.permutation(rows) for _ in range(-(-n_draws // len(rows)))]
+        return np.concatenate(rounds)[:n_draws]
+
+
+def _whole(totals):
+    """Round to whole numbers of the same sum; the largest remainders are rounded up."""
+    whole = np.floor(totals + 1e-9).astype(np.int64)
+    missing = round(totals.sum()) - whole.sum()
+    whole[np.argsort(whole - totals, kind="stable")[:missing]] += 1
+    return whole
+
+
+@dataclass
+class FixedSplit:
+    """The split that was decided beforehand, in the form that skorch asks for."""
+
+    # Only training images are augmented, mixed and weighted.
+
+    train: np.ndarray
+    valid: np.ndarray
+    augmentation: object = None
+    mixup: float = 0.0
+    sample_weight: np.ndarray | None = None
+    seed: int = 0
+
+    def __call__(self, dataset, y=None, groups=None):
+        """Split a dataset into training and validation; None where there is none."""
+        train = TrainingImages(dataset, self) if self._changes() else Subset(dataset, self.train)
+        return train, Subset(dataset, self.valid) if len(self.valid) else None
+
+    def _changes(self):
+        return self.augmentation is not None or self.mixup or self.sample_weight is not None
+
+
+class TrainingImages(Subset):
+    """Training rows of an ``ImageDataset`` that look different every time they are fetched."""
+
+    # What is random comes from generators of its own, so that a policy that changes nothing leaves
+    # the training as it was, bit by bit. Every worker process has others, in every epoch.
+
+    def __init__(self, dataset, split):
+        super().__init__(dataset, split.train)
+        self._split = split
+        self._seed_generators(split.seed)
+
+    def _seed_generators(self, *entropy):
+        children = np.random.SeedSequence(entropy).spawn(2)
+        self._seeds, self._mixing = (np.random.default_rng(child) for child in children)
+        self._worker_seed = entropy[-1]
+
+    def __getitems__(self, rows):
+        """Fetch a batch, (n,) -> images (n, H, W[, C]) and labels (n,) or a list of Target."""
+        worker, split = get_worker_info(), self._split
+        if worker is not None and worker.seed != self._worker_seed:
+            self._seed_generators(split.seed, worker.seed)
+        images, labels = super().__getitems__(rows)
+        images = images.numpy()
+        if split.augmentation is not None:
+            seeds = self._seeds.integers(2**64, size=len(labels), dtype=np.uint64)
+            images = apply_policy(split.augmentation, images, seeds)
+        if not split.mixup and split.sample_weight is None:
+            return torch.from_numpy(images), labels
+        weights = None
+        if split.sample_weight is not None:
+            weights = torch.from_numpy(split.sample_weight[self.indices[rows]])
+        images, targets = self._mix(images, Target(labels, weights))
+        return torch.from_numpy(images), targets
+
+    def _mix(self, images, target):
+        """Mix every image with another one of the batch, all by one share."""
+        if not self._split.mixup:
+            return images, [target]
+        share = np.float32(self._mixing.beta(self._split.mixup, self._split.mixup))
+        order = self._mixing.permutation(len(images))
+        images = images.astype(np.float32)
+        mixed = share * images + (1 - share) * images[order]
+        labels, weights = target.labels, target.weights
+        other = Target(labels[order], None if weights is None else weights[order])
+        return mixed, [
+            target._replace(share=float(share)), other._replace(share=float(1 - share))
+        ]  # fmt: skip
