@@ -7,7 +7,7 @@ import numpy as np
 
 from imbemotion._base.validation import check_random_state, shorten
 from imbemotion.analysis._distribution import sample_labels
-from imbemotion.samplers._base import choose_rows
+from imbemotion.samplers.base import choose_rows
 from imbemotion.splitting import stratified_split
 from imbemotion.targets import STRATEGY_NAMES, resolve_targets
 

@@ -14,9 +14,9 @@ from imbemotion import (
     FlattenSampler,
     RandomResampler,
 )
-from imbemotion.comparison._artifacts import class_counts_after
-from imbemotion.comparison._fold_fit import Data, Job, Settings, fit_fold
-from imbemotion.comparison._folds import Fold
+from imbemotion.comparison.artifacts import class_counts_after
+from imbemotion.comparison.fold_fit import Data, Job, Settings, fit_fold
+from imbemotion.comparison.folds import Fold
 
 Y = np.repeat(["joy", "fear"], [30, 10])
 X = np.random.default_rng(0).integers(256, size=(40, 4, 4), dtype=np.uint8)
@@ -90,7 +90,7 @@ def test_a_picture_that_fails_takes_nothing_else_with_it(monkeypatch):
         raise RuntimeError("no ink")
 
     _, whole = fit_once(("model", DummyClassifier()))
-    monkeypatch.setattr("imbemotion.comparison._artifacts._confusion_matrix", fail)
+    monkeypatch.setattr("imbemotion.comparison.artifacts._confusion_matrix", fail)
     record, files = fit_once(("model", DummyClassifier()))
     (note,) = record["notes"]
     assert "confusion_matrix.png of a fit could not be made" in note

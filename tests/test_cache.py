@@ -23,8 +23,8 @@ from imbemotion.loading import (
     ImageFlattener,
     ImageLoader,
     UnreadableImagesError,
-    _cache,
     load_images,
+    reading,
 )
 
 SIZE = (5, 4)
@@ -341,7 +341,7 @@ def test_a_folder_that_cannot_be_written_serves_what_it_holds(files, cache):
 
 def test_a_full_disk_leaves_no_half_of_a_picture(files, cache, monkeypatch):
     resource = pytest.importorskip("resource")
-    monkeypatch.setattr(_cache, "_CHUNK", 4)
+    monkeypatch.setattr(cache, "_CHUNK", 4)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
     with pytest.warns(CacheWarning, match="too large"):
@@ -374,8 +374,8 @@ def test_a_process_goes_on_where_no_other_one_is_at_work(files, cache, decoded, 
 
     original = reading.PictureReader.decode_into
     monkeypatch.setattr(reading.PictureReader, "decode_into", meanwhile)
-    monkeypatch.setattr(_cache, "_CHUNK", 3)
-    monkeypatch.setattr(_cache.secrets, "randbelow", lambda n_chunks: n_chunks - 1)
+    monkeypatch.setattr(cache, "_CHUNK", 3)
+    monkeypatch.setattr(cache.secrets, "randbelow", lambda n_chunks: n_chunks - 1)
     load(files, cache)
     order = [int(Path(path).stem) for path in decoded]
     assert order == [1, 2, 3, 0, 1, 2, 6, 7, 8, 9, 10, 11, 4, 5]

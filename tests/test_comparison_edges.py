@@ -21,7 +21,7 @@ from imbemotion import (
     make_faces,
 )
 from imbemotion.comparison import Comparison
-from imbemotion.comparison._fold_fit import score_predictions
+from imbemotion.comparison.fold_fit import score_predictions
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 8])
 X = np.random.default_rng(0).normal(size=(40, 3)) + (Y == "joy")[:, None]

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 
 from imbemotion import Augmentation, CNNClassifier, RandomResampler, SmallCNN, make_faces
 from imbemotion.callbacks import ProgressBar
-from imbemotion.comparison._artifacts import training_facts
+from imbemotion.comparison.artifacts import training_facts
 
 
 @pytest.fixture(scope="module")

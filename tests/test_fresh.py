@@ -10,8 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from imbemotion.comparison._fold_fit import peak_memory
+from imbemotion.comparison import _workers
 from imbemotion.comparison._workers import CrashedError, FreshProcesses
+from imbemotion.comparison.fold_fit import peak_memory
 
 HEAVY = """
 import sys, time

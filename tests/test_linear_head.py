@@ -9,7 +9,7 @@ from torch import nn
 
 from imbemotion import CNNClassifier, make_faces
 from imbemotion.classifier._prediction import _fold
-from imbemotion.comparison._fold_fit import peak_memory
+from imbemotion.comparison.fold_fit import peak_memory
 
 NO_HIDDEN = {"module": "shufflenet_v2_x0_5", "module_params": {"weights": None, "hidden": None}}
 LINEAR = [{"module": "small_cnn"}, {"module": "residual_cnn"}, NO_HIDDEN]

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from imbemotion import CNNClassifier, compare_strategies, make_faces
 from imbemotion.cli import app
 from imbemotion.comparison import named_strategies
-from imbemotion.comparison._fold_fit import apply_strategy
 from imbemotion.comparison._strategies import SETS
+from imbemotion.comparison.fold_fit import apply_strategy
 from imbemotion.datasets import load_npz
 from imbemotion.losses import class_weights
 

@@ -270,7 +270,7 @@ def _written_beside(config, out):
 def _load_test(config):
     """Load what every model is scored on as well; None where nothing is named."""
     from imbemotion.config import load_data
-    from imbemotion.datasets._source import check_different
+    from imbemotion.datasets.source import check_different
 
     path = config["comparison"]["test"]
     if path is None:

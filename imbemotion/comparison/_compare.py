@@ -10,12 +10,12 @@ from sklearn import get_config
 
 from imbemotion._base.validation import DataWarning
 from imbemotion.comparison._description import custom_code, describe
-from imbemotion.comparison._fold_fit import Job, Settings
-from imbemotion.comparison._folds import make_folds, root_seed
 from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
 from imbemotion.comparison._strategies import check_data, check_scorer, check_strategies
 from imbemotion.comparison._workers import Runner, threads_per_fit
+from imbemotion.comparison.fold_fit import Job, Settings
+from imbemotion.comparison.folds import make_folds, root_seed
 from imbemotion.leaks.copies import warn_of_known
 from imbemotion.tracking import check_tracking
 

@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 
 from imbemotion._base.files import write_whole
 from imbemotion._base.validation import shorten
-from imbemotion.comparison._artifacts import last_step, to_json
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
-from imbemotion.comparison._folds import Fold
+from imbemotion.comparison.artifacts import last_step, to_json
+from imbemotion.comparison.folds import Fold
 
 __all__ = [
     "Store",

@@ -18,7 +18,7 @@ from imbemotion._base.validation import (
 )
 from imbemotion.augmentation import Augmentation
 from imbemotion.comparison._description import without_address
-from imbemotion.comparison._fold_fit import Data, apply_strategy
+from imbemotion.comparison.fold_fit import Data, apply_strategy
 from imbemotion.loading import ImageFlattener
 from imbemotion.samplers import (
     AugmentationSampler,

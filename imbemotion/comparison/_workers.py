@@ -25,7 +25,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from imbemotion.comparison._fold_fit import fit_fold, new_record
+from imbemotion.comparison.fold_fit import fit_fold, new_record
 
 __all__ = [
     "CrashedError",

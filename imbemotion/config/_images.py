@@ -7,7 +7,7 @@ import numpy as np
 
 from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.datasets import load_source
-from imbemotion.datasets._source import MIDI_FOLDER, check_different, find_kind, join_bunches
+from imbemotion.datasets.source import MIDI_FOLDER, check_different, find_kind, join_bunches
 from imbemotion.leaks import duplicate_groups, groups_from_filenames, join_groups
 
 __all__ = ["GROUPINGS", "Images", "find_groups", "holds_midi", "load_data"]

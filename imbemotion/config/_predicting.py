@@ -7,8 +7,8 @@ import pandas as pd
 from imbemotion._base.validation import shorten
 from imbemotion.config._reading import read_config, resolve_config
 from imbemotion.config._training import CONFIG, MODEL, SPLIT
-from imbemotion.datasets._folder import files_in, picture_suffixes
 from imbemotion.datasets._midi_folder import MIDI_SUFFIXES
+from imbemotion.datasets.folder import files_in, picture_suffixes
 from imbemotion.loading import load_images
 from imbemotion.midi import load_rolls
 

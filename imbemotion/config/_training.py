@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imbemotion._base.files import write_whole
-from imbemotion.comparison._artifacts import to_json, to_png
-from imbemotion.comparison._fold_fit import Data, Job, Settings, fit_tracked, keep, new_record
-from imbemotion.comparison._folds import Fold, seeded
+from imbemotion.comparison.artifacts import to_json, to_png
+from imbemotion.comparison.fold_fit import Data, Job, Settings, fit_tracked, keep, new_record
+from imbemotion.comparison.folds import Fold, seeded
 from imbemotion.config._building import build_pipeline, name_of_run
 from imbemotion.config._splitting import make_split, rows_of_parts
 from imbemotion.config._writing import write_config

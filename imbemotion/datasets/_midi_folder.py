@@ -7,7 +7,7 @@ import numpy as np
 
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import Listing, check_expected, make_bunch, warn
-from imbemotion.datasets._folder import (
+from imbemotion.datasets.folder import (
     check_pattern,
     class_folders,
     files_in,

@@ -14,8 +14,8 @@ from imbemotion.images._content import (
     merge_parents,
     pack,
 )
-from imbemotion.images._manifest import write_array, write_pictures
 from imbemotion.images._recipes import Recipes, render
+from imbemotion.images.manifest import write_array, write_pictures
 
 __all__ = ["ImageArray", "with_pixels"]
 

@@ -11,14 +11,14 @@ from sklearn.utils import check_array
 from imbemotion._base.validation import DataWarning, HasMethods, Interval, check_random_state
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
-from imbemotion.samplers._base import (
+from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
+from imbemotion.samplers.base import (
     BaseImageSampler,
     choose_rows,
     concatenate,
     draw_seeds,
     take_rows,
 )
-from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
 
 __all__ = ["ImageADASYN", "ImageSMOTE"]
 

@@ -18,7 +18,7 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.loading.reading import only_column
-from imbemotion.samplers._base import BaseImageSampler, choose_rows, draw_seeds, take_rows
+from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, take_rows
 
 __all__ = [
     "AugmentationSampler",

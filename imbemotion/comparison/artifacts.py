@@ -13,7 +13,7 @@ from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._description import describe, versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
 from imbemotion.plots.style import write_plainly
-from imbemotion.samplers._base import BaseImageSampler
+from imbemotion.samplers.base import BaseImageSampler
 
 __all__ = [
     "class_counts_after",

@@ -11,7 +11,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from imbemotion._base.validation import DataWarning, check_random_state, shorten
 from imbemotion.leaks.copies import warn_of_copies
 
-__all__ = ["Fold", "make_folds", "root_seed", "seeded"]
+__all__ = [
+    "Fold",
+    "make_folds",
+    "root_seed",
+    "seeded",
+]
 
 
 class Fold(NamedTuple):

@@ -18,8 +18,8 @@ from imbemotion._base.validation import (
     safe_indexing,
     shorten,
 )
-from imbemotion.comparison._artifacts import make_files, n_resampled, training_facts
-from imbemotion.comparison._folds import Fold, seeded
+from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
+from imbemotion.comparison.folds import Fold, seeded
 from imbemotion.tracking import tracked
 
 __all__ = [

@@ -28,7 +28,13 @@ from imbemotion.loading import as_images
 from imbemotion.samplers._vectors import round_columns
 from imbemotion.targets import STRATEGY_NAMES, resolve_targets
 
-__all__ = ["BaseImageSampler", "choose_rows", "concatenate", "draw_seeds", "take_rows"]
+__all__ = [
+    "BaseImageSampler",
+    "choose_rows",
+    "concatenate",
+    "draw_seeds",
+    "take_rows",
+]
 
 
 class BaseImageSampler(BaseSampler):

@@ -17,7 +17,7 @@ from imbemotion.datasets._bunch import (
     warn_of_lookalikes,
 )
 from imbemotion.images import ImageArray
-from imbemotion.images._manifest import MANIFEST, read_manifest
+from imbemotion.images.manifest import MANIFEST, read_manifest
 from imbemotion.leaks import join_groups, parent_groups
 
 __all__ = [

@@ -19,9 +19,9 @@ from imbemotion.datasets._bunch import (
 )
 from imbemotion.datasets._expressions import fetch_facial_expressions, load_legend
 from imbemotion.datasets._faces import make_faces
-from imbemotion.datasets._folder import files_in, load_image_folder, picture_suffixes
 from imbemotion.datasets._lists import SUFFIXES, load_table, read_header
 from imbemotion.datasets._midi_folder import MIDI_SUFFIXES, load_midi_folder
+from imbemotion.datasets.folder import files_in, load_image_folder, picture_suffixes
 
 __all__ = [
     "MIDI_FOLDER",
