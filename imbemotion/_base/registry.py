@@ -43,9 +43,9 @@ class Registry(Mapping):
         self._entries = {name: Entry(*entry) for name, entry in entries.items()}
         self._has_plugins = False
 
-    def register(self, name, target, help):
+    def register(self, name, target, summary):
         """Add a name, or replace what it stands for."""
-        self._entries[name] = Entry(target, help)
+        self._entries[name] = Entry(target, summary)
 
     def unregister(self, name):
         """Remove a name that was registered."""
