@@ -21,8 +21,7 @@ from imbemotion.callbacks import (
 )
 from imbemotion.classifier._training_loss import loss_settings
 from imbemotion.images import ImageArray
-from imbemotion.networks import PretrainedCNN, find_network
-from imbemotion.networks._cnns import _Network
+from imbemotion.networks import FeatureNetwork, PretrainedCNN, find_network
 from imbemotion.training import (
     BalancedRows,
     FixedSplit,
@@ -119,7 +118,7 @@ def _copied(callback):
 def without_weights(module):
     """Give the setting that spares a network of ours its pretrained weights."""
     kind = _class(module)
-    takes = issubclass(kind, _Network) and "weights" in signature(kind).parameters
+    takes = issubclass(kind, FeatureNetwork) and "weights" in signature(kind).parameters
     return {"module__weights": None} if takes else {}
 
 

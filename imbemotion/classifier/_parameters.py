@@ -4,8 +4,7 @@ from numbers import Integral, Real
 
 from imbemotion._base.validation import HasMethods, Interval, StrOptions
 from imbemotion.classifier._composition import LR_SCHEDULES, OPTIMIZERS
-from imbemotion.losses import LOSSES
-from imbemotion.losses._objective import CLASS_WEIGHTS
+from imbemotion.losses import CLASS_WEIGHTS, LOSSES
 from imbemotion.training._rows import BATCH_SAMPLING, VIEWS
 
 __all__ = ["CNN_PRESETS", "CONSTRAINTS"]

@@ -9,6 +9,7 @@ from imbemotion.losses._losses import (
     LogitAdjustedLoss,
     SoftF1Loss,
 )
+from imbemotion.losses._objective import CLASS_WEIGHTS as CLASS_WEIGHTS
 from imbemotion.losses._objective import Target, batch_loss, class_weights
 
 __all__ = [

@@ -13,16 +13,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from imbemotion.networks._checkpoints import load_features
 
-__all__ = [
-    "DeepCNN",
-    "ResidualCNN",
-    "SmallCNN",
-    "_Network",
-]
+__all__ = ["DeepCNN", "FeatureNetwork", "ResidualCNN", "SmallCNN"]
 
 
-class _Network(nn.Module):
-    """A network of `features`, (n, C, H, W) -> (n, d), and a `head`, (n, d) -> logits."""
+class FeatureNetwork(nn.Module):
+    """Base class of networks that consist of features and a head.
+
+    Subclasses set the modules ``features``, (n, C, H, W) -> (n, d), and ``head``, (n, d) ->
+    (n, n_classes), in their constructor, which takes ``n_classes`` and ``channels``. The base
+    class runs one after the other, and freezes layers of the features.
+
+    Examples
+    --------
+    >>> class LinearNetwork(FeatureNetwork):
+    ...     def __init__(self, n_classes, channels=1):
+    ...         super().__init__()
+    ...         self.features = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten())
+    ...         self.head = nn.Linear(16 * channels, n_classes)
+    >>> LinearNetwork(n_classes=8)(torch.zeros(2, 1, 48, 48)).shape
+    torch.Size([2, 8])
+    """
 
     takes_channels_last = True  # images in the order of memory that convolutions are fast on
     _frozen = ()  # modules that stand as in prediction, known before since each step asks
@@ -124,7 +134,7 @@ def _suits_onednn(images):
     )
 
 
-class SmallCNN(_Network):
+class SmallCNN(FeatureNetwork):
     """One convolution, one pooling, ReLU and a linear layer.
 
     The first network of a student study of skewed facial emotions, kept as the simplest
@@ -161,7 +171,7 @@ class SmallCNN(_Network):
         self.to(memory_format=torch.channels_last)  # on which convolutions are faster
 
 
-class DeepCNN(_Network):
+class DeepCNN(FeatureNetwork):
     """Three convolutions, a pooling after each, dropout before and in the head.
 
     The final network of the same study. It takes images of any size.
@@ -211,7 +221,7 @@ class DeepCNN(_Network):
         self.to(memory_format=torch.channels_last)
 
 
-class ResidualCNN(_Network):
+class ResidualCNN(FeatureNetwork):
     """A convolution, then residual blocks that halve the size of the image.
 
     It is made for 32 to 96 pixels, and narrow where the maps are large, so that it can be

@@ -14,7 +14,7 @@ from imbemotion.networks._backbones import (
     smallest_size,
 )
 from imbemotion.networks._checkpoints import take_size
-from imbemotion.networks._cnns import DeepCNN, ResidualCNN, SmallCNN, _Network
+from imbemotion.networks._cnns import DeepCNN, FeatureNetwork, ResidualCNN, SmallCNN
 
 __all__ = [
     "NETWORKS",
@@ -84,7 +84,7 @@ class _PretrainedFeatures(nn.Module):
         ) from error
 
 
-class PretrainedCNN(_Network):
+class PretrainedCNN(FeatureNetwork):
     """A published network with pretrained weights, and a new head with batch normalisation.
 
     Its features, averaged over the image, go into a small head that is learnt. With few
