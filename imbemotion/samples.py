@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from imbemotion._base.validation import check_random_state, shorten
-from imbemotion.analysis._distribution import sample_labels
+from imbemotion.analysis import sample_labels
 from imbemotion.samplers.base import choose_rows
 from imbemotion.splitting import stratified_split
 from imbemotion.targets import STRATEGY_NAMES, resolve_targets

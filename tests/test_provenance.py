@@ -30,11 +30,11 @@ def with_new_rows(X):
     is_synthetic=st.none() | FLAGS,
     rows=st.lists(st.integers(0, 13), max_size=9),
 )
-def test_a_pickle_of_some_rows_keeps_what_they_were_made_of(depth, parents, made, rows):
+def test_a_pickle_of_some_rows_keeps_their_provenance(depth, parents, is_synthetic, rows):
     X = PIXELS
     for _ in range(depth):
         X = ImageArray(X)
-    X = with_new_rows(ImageArray(X, parents=parents, is_synthetic=made))[rows]
+    X = with_new_rows(ImageArray(X, parents=parents, is_synthetic=is_synthetic))[rows]
     for again in (pickle.loads(pickle.dumps(X)), copy.deepcopy(X)):
         np.testing.assert_array_equal(again, X)
         np.testing.assert_array_equal(again.parents, X.parents)
@@ -44,8 +44,9 @@ def test_a_pickle_of_some_rows_keeps_what_they_were_made_of(depth, parents, made
 @given(
     parents=NUMBERS, is_synthetic=FLAGS, rows=st.lists(st.integers(0, 13), min_size=1, max_size=9)
 )
-def test_joining_some_rows_with_other_images_keeps_what_they_were_made_of(parents, made, rows):
-    X = with_new_rows(ImageArray(ImageArray(PIXELS), parents=parents, is_synthetic=made))[rows]
+def test_joined_rows_keep_their_provenance(parents, is_synthetic, rows):
+    X = ImageArray(ImageArray(PIXELS), parents=parents, is_synthetic=is_synthetic)
+    X = with_new_rows(X)[rows]
     joined = np.concatenate([X, ImageArray(PIXELS)])
     np.testing.assert_array_equal(joined.is_synthetic, [*X.is_synthetic, *[False] * 12])
     np.testing.assert_array_equal(joined.parents[: len(X)], X.parents)

@@ -2,7 +2,7 @@
 
 from imbemotion.analysis._advice import Advice, TargetPreview, advise, preview_targets
 from imbemotion.analysis._calibration import ConfidenceAnalysis, analyze_confidence
-from imbemotion.analysis._distribution import Distribution, analyze_distribution
+from imbemotion.analysis._distribution import Distribution, analyze_distribution, sample_labels
 from imbemotion.analysis._statistics import (
     corrected_interval,
     corrected_t_test,
@@ -27,4 +27,5 @@ __all__ = [
     "make_macro_f1_scorer",
     "preview_targets",
     "probability_of_gain",
+    "sample_labels",
 ]

@@ -22,7 +22,34 @@ __all__ = [
 
 
 def sample_labels(samples, key="emotion"):
-    """Give the labels of samples that are plain dicts."""
+    """Return the checked labels of samples that are plain dicts.
+
+    Parameters
+    ----------
+    samples : list of dict
+        Samples that hold their label under `key`.
+
+    key : str, default="emotion"
+        Key of the label in a sample.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Raises
+    ------
+    TypeError
+        If ``samples`` is not a list of dicts.
+
+    ValueError
+        If there are no samples, or one has no label.
+
+    Examples
+    --------
+    >>> sample_labels([{"path": "0.png", "emotion": "joy"}]).tolist()
+    ['joy']
+    """
     if not isinstance(samples, list | tuple):
         raise TypeError(
             'samples must be a list of dicts such as {"path": ..., "emotion": ...}, got '

@@ -17,7 +17,7 @@ from imbemotion.images._content import (
 from imbemotion.images._recipes import Recipes, render
 from imbemotion.images.manifest import write_array, write_pictures
 
-__all__ = ["ImageArray", "with_pixels"]
+__all__ = ["ImageArray"]
 
 _SHAPE_FUNCTIONS = {np.shape, np.ndim, np.size}  # these need no pixels
 
@@ -366,13 +366,23 @@ class ImageArray(NDArrayOperatorsMixin):
         images : ImageArray
             The same pictures, with the same parents, read from the file when needed.
         """
-        return with_pixels(self, write_array(self, path))
+        return self.with_pixels(write_array(self, path))
 
+    def with_pixels(self, pixels):
+        """Return an array of other pixels that keeps the provenance of every row.
 
-def with_pixels(images, pixels):
-    """Give images other pixels, also of another size; they stay made of the same originals."""
-    changed = ImageArray(pixels, parents=images.parents, is_synthetic=images.is_synthetic)
-    return ImageArray._of(changed._content._replace(root=images._content.root))
+        Parameters
+        ----------
+        pixels : ndarray of shape (n, height, width[, channels])
+            One image per row, of any size and dtype.
+
+        Returns
+        -------
+        images : ImageArray
+            The new pixels with the same parents and synthetic rows.
+        """
+        changed = ImageArray(pixels, parents=self.parents, is_synthetic=self.is_synthetic)
+        return ImageArray._of(changed._content._replace(root=self._content.root))
 
 
 def _is_along_rows(parts, axis=0, **others):

@@ -11,7 +11,6 @@ from PIL import Image, ImageFile, features
 
 from imbemotion._base.validation import check_pixels, looks_like_images
 from imbemotion.images import ImageArray
-from imbemotion.images._array import with_pixels
 from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
 
@@ -196,7 +195,7 @@ def _gather(items, pixels, places, numbers, reasons):
     """Put together the rows whose image could be read; `places` are those of the sources."""
     rows = np.flatnonzero(~np.isin(numbers, list(reasons)))
     if isinstance(items, ImageArray):
-        return with_pixels(items[rows], pixels[rows] if reasons else pixels)
+        return items[rows].with_pixels(pixels[rows] if reasons else pixels)
     readable, numbers = np.unique(numbers[rows], return_inverse=True)
     return _images_at(pixels, places[readable])[numbers]
 
