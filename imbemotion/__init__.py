@@ -15,8 +15,8 @@ Where things are, from the ground up:
 - :mod:`imbemotion.plots`: what a person should see;
 - :mod:`imbemotion.comparison`: strategies side by side on paired folds;
 - :mod:`imbemotion.report`: one page that says what a comparison found;
-- :mod:`imbemotion.samples`: plain lists of dicts, balanced and split;
-- :mod:`imbemotion.config`: settings of a data set, and its balanced training part.
+- :mod:`imbemotion.compat`: plain lists of dicts, balanced and split;
+- :mod:`imbemotion.workflow`: settings as one dict or file, and what is done with them.
 
 Public names are imported when they are first used, so that ``import imbemotion`` is light
 and PyTorch is loaded only for what needs it.
@@ -34,7 +34,7 @@ _HOMES = {
     "ClassDistributionDisplay": "plots",
     "ComparisonDisplay": "plots",
     "ConfidenceDisplay": "plots",
-    "DataConfig": "config",
+    "DataConfig": "compat",
     "DataWarning": "_base.validation",
     "DecoupledClassifier": "postprocessing",
     "DeepCNN": "networks",
@@ -63,7 +63,7 @@ _HOMES = {
     "analyze_confidence": "analysis",
     "analyze_distribution": "analysis",
     "at_least": "samplers",
-    "balance_samples": "samples",
+    "balance_samples": "compat",
     "compare_strategies": "comparison",
     "duplicate_groups": "leaks",
     "fetch_facial_expressions": "datasets",
@@ -75,13 +75,13 @@ _HOMES = {
     "load_midi_folder": "datasets",
     "load_npz": "datasets",
     "load_source": "datasets",
-    "load_split": "config",
+    "load_split": "compat",
     "load_table": "datasets",
     "make_macro_f1_scorer": "analysis",
     "make_faces": "datasets",
     "groups_from_filenames": "leaks",
     "preview_targets": "analysis",
-    "split_samples": "samples",
+    "split_samples": "compat",
     "stratified_split": "splitting",
     "write_report": "report",
 }

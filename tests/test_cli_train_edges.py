@@ -14,7 +14,7 @@ from imbemotion import CNNClassifier, ImageArray, make_faces
 from imbemotion.cli import app
 from imbemotion.cli._console import errors_in_one_sentence
 from imbemotion.cli._train import _folder_for
-from imbemotion.config import example_config, resolve_config
+from imbemotion.workflow import example_config, resolve_config
 
 
 def run(*words):

@@ -152,7 +152,7 @@ def test_persons_stay_together(tmp_path):
     assert sum(map(len, persons)) == len(set.union(*persons)) == 15
     assert parts[0].X.shape == (len(parts[0]), 8, 8)
     load_split(replace(config, group_by="none", split_indices_path=tmp_path / "torn.json"))
-    with pytest.raises(ValueError, match="tears groups apart: Person"):
+    with pytest.raises(ValueError, match="divides groups: Person"):
         load_split(replace(config, split_indices_path=tmp_path / "torn.json"))
     assert load_split(replace(config, group_by="none")).samples == parts[0].samples
     config = DataConfig(

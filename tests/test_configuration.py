@@ -7,9 +7,8 @@ import yaml
 
 from imbemotion import CNNClassifier
 from imbemotion.classifier import CNN_PRESETS
-from imbemotion.config._reading import read_config, resolve_config
-from imbemotion.config._schema import SCHEMA, SECTIONS
-from imbemotion.config._writing import example_config, write_config
+from imbemotion.workflow import example_config, read_config, resolve_config, write_config
+from imbemotion.workflow.schema import SCHEMA, SECTIONS
 
 S1 = """
 data:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from imbemotion import Augmentation, ImageArray, stratified_split
 from imbemotion._base.files import replacing, write_whole
 from imbemotion.cli import app
-from imbemotion.config import resolve_config, write_config
+from imbemotion.workflow import resolve_config, write_config
 
 Y = np.repeat(["joy", "fear"], 10)
 

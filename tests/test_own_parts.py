@@ -8,9 +8,8 @@ from sklearn.dummy import DummyClassifier
 
 from imbemotion import DataWarning, ImageArray, ImageLoader, compare_strategies
 from imbemotion.cli._compare import _load_test
-from imbemotion.config import load_data, resolve_config
-from imbemotion.config._splitting import make_split
 from imbemotion.leaks.copies import find_leaks
+from imbemotion.workflow import load_data, make_split, resolve_config
 
 X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
 Y = np.repeat(["happy", "sad"], 20)

@@ -135,7 +135,7 @@ def balance(
 
 def _check_strategy(text, method, balance_splits):
     """Give the strategy as a name or number; what makes no sense is misuse."""
-    from imbemotion.samples import WEIGHTED, check_strategy
+    from imbemotion.compat import WEIGHTED, check_strategy
 
     strategy = text
     for kind in (float, int):

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imbemotion.cli._parts import NAMES
+from imbemotion.compat import WEIGHTED, weigh
 from imbemotion.images import ImageArray
 from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomResampler
-from imbemotion.samples import WEIGHTED, weigh
 
 __all__ = ["Part", "Plan", "balance_parts", "balance_whole", "number_rows"]
 

@@ -140,7 +140,7 @@ def compare(
 ):
     """Compare balancing strategies by training on your images."""
     # All are trained and tested on the same folds, and judged by macro-F1.
-    from imbemotion.config import resolve_config
+    from imbemotion.workflow import resolve_config
 
     with errors_in_one_sentence(debug):
         check_model(model)
@@ -182,9 +182,8 @@ def demo(
     debug: Debug = False,
 ):
     """Compare balancing strategies on drawn faces; needs no data."""
-    from imbemotion.config import resolve_config
-    from imbemotion.config._images import Images
     from imbemotion.datasets import make_faces
+    from imbemotion.workflow import Images, resolve_config
 
     with errors_in_one_sentence(debug):
         check_model(model)
@@ -219,7 +218,7 @@ def _command():
 def compare_and_show(config, data=None):
     """Compare strategies as the settings say, and print what came of it."""
     from imbemotion.comparison import named_strategies
-    from imbemotion.config import build_pipeline, build_policy, load_data
+    from imbemotion.workflow import build_pipeline, build_policy, load_data
 
     comparison, track = config["comparison"], config["tracking"]["tool"]
     out = None if config["out"] is None else Path(config["out"])
@@ -249,8 +248,7 @@ def compare_and_show(config, data=None):
 @contextmanager
 def _written_beside(config, out):
     """Write the settings into the folder, and those that were there if it is refused."""
-    from imbemotion.config import write_config
-    from imbemotion.config._training import CONFIG
+    from imbemotion.workflow import CONFIG, write_config
 
     if out is None:
         yield
@@ -269,8 +267,8 @@ def _written_beside(config, out):
 
 def _load_test(config):
     """Load what every model is scored on as well; None where nothing is named."""
-    from imbemotion.config import load_data
     from imbemotion.datasets.source import check_different
+    from imbemotion.workflow import load_data
 
     path = config["comparison"]["test"]
     if path is None:
@@ -284,7 +282,7 @@ def _load_test(config):
 
 def _check_out(out, track):
     """Refuse what would only fail once all the work is done."""
-    from imbemotion.config._training import MODEL
+    from imbemotion.workflow import MODEL
 
     if out is None and track is not None:
         raise typer.BadParameter("it needs a folder; give --out FOLDER.", param_hint="--track")

@@ -34,7 +34,7 @@ def check_shares(*shares):
 
 def load_list(source, additional, group_by, *, content=False, **settings):
     """Load sources, their pixels only where they are needed."""
-    from imbemotion.config._images import GROUPINGS
+    from imbemotion.leaks.copies import GROUPINGS
 
     columns = [name for name in group_by or () if name not in GROUPINGS]
     if len(columns) > 1 or (columns and "groups" in group_by):
@@ -56,7 +56,7 @@ def load_list(source, additional, group_by, *, content=False, **settings):
 
 def split_list(data, group_by, shares, *, stratify, seed):
     """Split what was loaded, and keep together what was asked for."""
-    from imbemotion.config._images import GROUPINGS, find_groups
+    from imbemotion.leaks.copies import GROUPINGS, find_groups
     from imbemotion.splitting import stratified_split
 
     kinds = [name if name in GROUPINGS else "groups" for name in group_by or ()]

@@ -38,7 +38,7 @@ def predict(
     debug: Debug = False,
 ):
     """Say what a trained model sees in images, and how sure it is."""
-    from imbemotion.config import predict_images
+    from imbemotion.workflow import predict_images
 
     with errors_in_one_sentence(debug):
         check_out(out)

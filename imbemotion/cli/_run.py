@@ -31,7 +31,7 @@ def run(
     debug: Debug = False,
 ):
     """Train, or compare strategies, as a YAML file says."""
-    from imbemotion.config import read_config
+    from imbemotion.workflow import read_config
 
     with errors_in_one_sentence(debug):
         settings = read_config(config)
@@ -50,7 +50,7 @@ def init(
     debug: Debug = False,
 ):
     """Write a file of all settings for run, each with a comment."""
-    from imbemotion.config import example_config
+    from imbemotion.workflow import example_config
 
     with errors_in_one_sentence(debug):
         check_out(path, "PATH")

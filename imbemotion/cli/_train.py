@@ -156,7 +156,7 @@ def train(
     debug: Debug = False,
 ):
     """Train a network on some of your images, and test it on others."""
-    from imbemotion.config import resolve_config
+    from imbemotion.workflow import resolve_config
 
     with errors_in_one_sentence(debug):
         check_model(model)
@@ -209,7 +209,7 @@ def _balancing(sampler):
 
 def train_and_show(config, *, force=False, as_json=False):
     """Train as the settings say, and print what came of it."""
-    from imbemotion.config import build_pipeline, check_unused, load_data, train_model
+    from imbemotion.workflow import build_pipeline, check_unused, load_data, train_model
 
     build_pipeline(config)  # what makes no sense is said before anything is loaded
     if config["out"] is not None:
@@ -235,7 +235,7 @@ def train_and_show(config, *, force=False, as_json=False):
 @contextmanager
 def _folder_for(config):
     """Give the folder that is named, or a new one; a training that fails leaves no empty one."""
-    from imbemotion.config import name_of_run
+    from imbemotion.workflow import name_of_run
 
     if config["out"] is not None:
         yield Path(config["out"])

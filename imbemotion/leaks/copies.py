@@ -8,18 +8,52 @@ from pathlib import Path
 
 import numpy as np
 
-from imbemotion._base.validation import DataWarning, holds_paths, looks_like_images
+from imbemotion._base.validation import DataWarning, holds_paths, looks_like_images, shorten
 from imbemotion.images import ImageArray
-from imbemotion.leaks import groups_from_filenames
+from imbemotion.leaks import duplicate_groups, groups_from_filenames, join_groups
 from imbemotion.leaks.fingerprints import first_twins, pixel_keys
 
 __all__ = [
+    "GROUPINGS",
     "file_keys",
+    "find_groups",
     "find_leaks",
     "has_files",
     "warn_of_copies",
     "warn_of_known",
 ]
+
+GROUPINGS = ("name", "groups", "duplicates")
+
+
+def find_groups(data, group_by):
+    """Return the groups that loaded data are to be split by, or None."""
+    unknown = [name for name in group_by if name not in GROUPINGS]
+    if unknown:
+        raise ValueError(f"group_by must be one of {shorten(GROUPINGS)}, got {shorten(unknown)}.")
+    found = [_find_groups(data, kind) for kind in group_by]
+    return join_groups(*found) if len(found) > 1 else found[0] if found else None
+
+
+def _find_groups(data, kind):
+    if kind == "duplicates":
+        return duplicate_groups(data.data)
+    values = {"name": data.filenames, "groups": data.groups}[kind]
+    if values is None:
+        column = {"name": "file names", "groups": "groups"}[kind]
+        raise ValueError(
+            f"Grouping by {kind} needs {column}, and the source holds none. Leave it out, or "
+            "add them to the source (an array files or groups in an .npz)."
+        )
+    groups = groups_from_filenames(values) if kind == "name" else values
+    if len(set(groups)) == len(groups):
+        warnings.warn(
+            f"Every image is a group of its own, so grouping by {kind} keeps nothing together; "
+            "persons are read from names such as Ann_Lee_0001.jpg.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return groups
 
 
 def file_keys(paths):

@@ -4,6 +4,7 @@ import math
 import warnings
 from fractions import Fraction
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from imbemotion.targets import class_sizes
 
 __all__ = [
     "check_ratios",
+    "find_split",
     "share_out",
     "split_originals",
     "stratified_split",
@@ -307,4 +309,89 @@ def _warn(split, y, in_groups):
         cause = "groups are too few or too large" if in_groups else "classes have too few rows"
         warnings.warn(
             f"{' '.join(texts)} Some {cause} to be shared out.", DataWarning, stacklevel=3
+        )
+
+
+def find_split(path, y, *, shares, stratify=True, groups=None, seed=None, X=None):
+    """Read a split from a file, or draw one and save it there.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        The JSON file. None draws a split and saves nothing.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    shares : dict of str to float
+        Shares of ``"train"``, ``"valid"`` and ``"test"``.
+
+    stratify : bool, default=True
+        Whether every class is split by these shares.
+
+    groups : ndarray of shape (n_samples,), default=None
+        Group labels; a group is never split.
+
+    seed : int, default=None
+        Seed of the split.
+
+    X : array-like, default=None
+        Paths or images, whose digest tells whether the file is of the same data.
+
+    Returns
+    -------
+    split : Split
+        The split.
+
+    Raises
+    ------
+    ValueError
+        If the file holds the split of other data, was drawn with other settings, or splits
+        a group.
+    """
+    if path is None or not Path(path).exists():
+        split = stratified_split(
+            y, **shares, stratify=stratify, groups=groups, random_state=seed
+        )  # fmt: skip
+        if path is not None:
+            split.save(path, X=X)
+        return split
+    try:
+        split = Split.load(path, y, X=X)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error} Or name another file, or remove it.") from error
+    _check_drawn_alike(split, shares, stratify, seed, path)
+    _check_groups_whole(split, groups, path)
+    return split
+
+
+def _check_drawn_alike(split, shares, stratify, seed, path):
+    """Refuse a split that was drawn with other settings; None is unknown."""
+    wanted = {"shares": [Fraction(str(share)) for share in shares.values()], "seed": seed,
+              "stratified": stratify}  # fmt: skip
+    found = {"shares": list(split.ratios.values()), "seed": split.seed,
+             "stratified": split.stratified}  # fmt: skip
+    differ = [name for name, value in found.items() if value not in (None, wanted[name])]
+    if differ:
+        texts = (f"{name} {_plain(found[name])}, not {_plain(wanted[name])}" for name in differ)
+        raise ValueError(
+            f"{path} holds a split that was drawn with other settings: {'; '.join(texts)}. "
+            "Change the settings to these, name another file, or remove it."
+        )
+
+
+def _plain(value):
+    return " / ".join(f"{float(ratio):g}" for ratio in value) if isinstance(value, list) else value
+
+
+def _check_groups_whole(split, groups, path):
+    """Refuse a split that has a group in several subsets."""
+    if groups is None:
+        return
+    parts = [set(groups[rows].tolist()) for rows in split]
+    torn = [group for group in set().union(*parts) if sum(group in part for part in parts) > 1]
+    if torn:
+        raise ValueError(
+            f"{path} holds a split that divides groups: {shorten(sorted(torn), 3)}. Remove "
+            "it, name another file, or do not group."
         )
