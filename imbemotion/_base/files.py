@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are published atomically: complete, or as they were before."""
 
 import os
 from contextlib import contextmanager
@@ -6,49 +6,68 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 __all__ = [
-    "replacing",
-    "write_whole",
+    "folder_beside",
+    "publish_file",
+    "publish_folder",
+    "write_atomically",
 ]
 
 
 @contextmanager
-def replacing(path):
-    """Write a file, and what belongs to it, whole or not at all."""
-    path = _check_place(path)
-    with _folder_beside(path) as folder:
-        building = Path(folder) / path.name
-        building.touch()
-        mode = building.stat().st_mode  # as the user wants new files; safetensors does not ask
+def folder_beside(path):
+    """Open a hidden temporary folder next to a path, on the same file system."""
+    try:
+        place = TemporaryDirectory(prefix=f".{path.name[:40]}-", dir=path.parent)
+    except OSError as error:  # name the path that was asked for, not the temporary one
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    with place as name:
+        yield Path(name)
+
+
+@contextmanager
+def publish_folder(folder, *, replace=False):
+    """Build a folder that appears at its path when the block ends without an error."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder_beside(folder) as place:
+        building = place / "new"
+        building.mkdir()  # unlike the temporary folder, with the permissions of new folders
         yield building
-        # what belongs to it is called NAME.data, and has to be there first
-        for file in sorted(Path(folder).iterdir(), reverse=True):
+        if replace and folder.exists():
+            folder.rename(place / "old")
+        building.rename(folder)  # an error where the folder exists and is not empty
+
+
+@contextmanager
+def publish_file(path):
+    """Build a file, and files named after it, that replace the old ones when the block ends."""
+    path = Path(os.path.realpath(path))
+    _check_place(path)
+    with folder_beside(path) as place:
+        building = place / path.name
+        building.touch()
+        mode = building.stat().st_mode  # as the umask wants it; safetensors does not ask
+        yield building
+        # Companions such as NAME.data sort behind NAME and have to be there first.
+        for file in sorted(place.iterdir(), reverse=True):
             file.chmod(mode)
             os.replace(file, path.parent / file.name)
 
 
 def _check_place(path):
-    path = Path(os.path.realpath(path))
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to save in. Make it before.")
+        raise FileNotFoundError(f"There is no folder {path.parent} to save in. Create it first.")
     if path.is_dir():
         raise IsADirectoryError(f"The path must be that of a file, got the folder {path}.")
     if path.exists() and not path.is_file():
         raise OSError(f"The path must be that of a file, got the device or pipe {path}.")
-    return path
 
 
-def _folder_beside(path):
-    try:
-        return TemporaryDirectory(prefix=".writing-", dir=path.parent)
-    except OSError as error:  # in words of the file that was asked for
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-def write_whole(path, content):
-    """Write a file so that it is there whole or as it was."""
+def write_atomically(path, content):
+    """Write bytes to a file; a device or pipe is written to directly."""
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         path.write_bytes(content)
         return
-    with replacing(path) as building:
+    with publish_file(path) as building:
         building.write_bytes(content)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import (
     Interval,
     StrOptions,
@@ -291,7 +291,7 @@ class Augmentation(BaseEstimator):
         """
         text = json.dumps(self.get_params(), indent=2, default=np.generic.item)
         if path is not None:
-            write_whole(path, f"{text}\n".encode())
+            write_atomically(path, f"{text}\n".encode())
         return text
 
     @classmethod

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from imbemotion import __version__
-from imbemotion._base.files import replacing
+from imbemotion._base.files import publish_file
 from imbemotion.augmentation import Augmentation
 
 __all__ = [
@@ -182,7 +182,7 @@ def write_archive(path, tensors, content):
         "content": json.dumps(content, allow_nan=False),
     }
     metadata["sha256"] = _digest(tensors, metadata)
-    with replacing(path) as building:
+    with publish_file(path) as building:
         save_file(tensors, building, metadata=metadata)
 
 

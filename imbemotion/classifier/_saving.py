@@ -9,7 +9,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion import __version__
-from imbemotion._base.files import replacing
+from imbemotion._base.files import publish_file
 from imbemotion.classifier._archive import read_archive, write_archive
 from imbemotion.classifier._rebuilding import describe, rebuild
 from imbemotion.training import check_views
@@ -49,7 +49,7 @@ def write_onnx(classifier, path):
             f"to_onnx needs the packages {' and '.join(_NEEDED)}, got no {missing[0]}. "
             "Install them: pip install 'imbemotion[onnx]'."
         )
-    with replacing(path) as building:
+    with publish_file(path) as building:
         program = _export(classifier)
         program.model.metadata_props.update(
             classes=json.dumps(classifier.classes_.tolist()),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from imbemotion._base.files import replacing, write_whole
+from imbemotion._base.files import publish_file, write_atomically
 from imbemotion.cli._app import app
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console, print_list
 from imbemotion.cli._options import (
@@ -74,7 +74,7 @@ def analyze(
         sources = name_sources(source, additional)
         text = _as_json(sources, distribution, advice)
         if out is not None:
-            write_whole(out, f"{text}\n".encode())
+            write_atomically(out, f"{text}\n".encode())
         if plot is not None:
             _draw(data.target, distribution["missing"], plot)
         if as_json:
@@ -113,5 +113,5 @@ def _draw(y, missing, path):
 
     classes = [label for label, _ in Counter(y.tolist()).most_common()]
     display = ClassDistributionDisplay.from_labels(y, labels=[*classes, *missing])
-    with replacing(path) as building:
+    with publish_file(path) as building:
         display.figure_.savefig(building, bbox_inches="tight")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
@@ -261,7 +261,7 @@ def _written_beside(config, out):
         yield
     except ValueError:  # the folder is that of another comparison
         if before is not None:
-            write_whole(path, before)
+            write_atomically(path, before)
         raise
 
 

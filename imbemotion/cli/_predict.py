@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion.cli._app import app
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
 from imbemotion.cli._options import Debug, Errors, HowBad
@@ -47,7 +47,7 @@ def predict(
         for name, reason in skipped:
             notes.print(f"Note: {name} was left out: {reason}.", style="yellow", markup=False)
         if out is not None:
-            write_whole(out, table.to_csv(index=False, lineterminator="\n").encode())
+            write_atomically(out, table.to_csv(index=False, lineterminator="\n").encode())
         if as_json:
             _print_lines(table)
         elif out is None:

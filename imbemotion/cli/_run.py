@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion.cli._app import app
 from imbemotion.cli._compare import compare_and_show
 from imbemotion.cli._console import check_out, errors_in_one_sentence, make_console
@@ -56,7 +56,7 @@ def init(
         check_out(path, "PATH")
         if path.exists() and not force:
             raise FileExistsError(f"{path} is there already. Name another file, or add --force.")
-        write_whole(path, example_config().encode())
+        write_atomically(path, example_config().encode())
         make_console().print(
             f"Written: {path}. Name your data in it, then `imbemotion run {path}`.", markup=False
         )

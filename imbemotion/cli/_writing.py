@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from imbemotion._base.files import folder_beside, publish_folder
 from imbemotion.cli._balancing import number_rows
 
 __all__ = ["check_folder", "write_folder"]
@@ -54,8 +53,7 @@ def write_folder(folder, data, split, parts, *, about, balanced, groups, from_fi
     # was balanced there is a copy (``train_balanced.csv``) and what it was before
     # (``train_natural.csv``).
     folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with folder_beside(folder) as building:
         originals, made = _write_pictures(building, folder, data, parts, from_files)
         tables = _tables(data.target, parts, originals, made, groups)
         for name, (natural, after) in tables.items():
@@ -67,8 +65,6 @@ def write_folder(folder, data, split, parts, *, about, balanced, groups, from_fi
         for end in _SUFFIXES:
             _write_stats(building / f"stats{end}.json", about, data.target, parts, end, files)
         _put_in_place(building, folder, files)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return files
 
 
@@ -151,11 +147,10 @@ def _describe(y):
 
 def _put_in_place(building, folder, files):
     """Move what is complete: at once into a new folder, else file by file, statistics last."""
-    building.chmod(0o755)
     if not folder.exists() or not any(folder.iterdir()):
-        if folder.exists():
-            folder.rmdir()
-        building.rename(folder)
+        with publish_folder(folder) as place:
+            for name in files:
+                (building / name).rename(place / name)
         return
     stale = _owned(folder)
     if _PICTURES in stale and (folder / _PICTURES).is_dir():

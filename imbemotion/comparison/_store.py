@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 from time import sleep
-from uuid import uuid4
 
 import joblib
 import numpy as np
 from filelock import FileLock, Timeout
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import publish_folder, write_atomically
 from imbemotion._base.validation import shorten
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
@@ -166,13 +165,13 @@ class Store:
         with FileLock(self._locks / "settings.lock"):
             before = self.read_settings()
             if before is None:
-                write_whole(self.folder / _FOLDS, _pack(folds))
+                write_atomically(self.folder / _FOLDS, _pack(folds))
             else:
                 now = json.loads(to_json(settings))
                 _keep_folders(before["strategies"], now["strategies"])
                 _check_same(self.folder, before, now)
                 settings = {**before, "strategies": before["strategies"] | now["strategies"]}
-            write_whole(self.folder / _SETTINGS, to_json(settings))
+            write_atomically(self.folder / _SETTINGS, to_json(settings))
             return self.read_settings(), _unpack(self.folder / _FOLDS)
 
     def read_settings(self):
@@ -194,24 +193,16 @@ class Store:
         except Timeout:
             return None
         target = self.folder / name
-        for rest in target.parent.glob(f".{target.name}.*"):
+        for rest in target.parent.glob(f".{target.name}-*"):
             shutil.rmtree(rest, ignore_errors=True)
         return lock
 
     def save(self, name, record, files):
         """Write a fit, whole or not at all; one that failed before is replaced."""
-        target = self.folder / name
-        fresh, old = (target.with_name(f".{target.name}.{uuid4().hex}") for _ in range(2))
-        try:
+        with publish_folder(self.folder / name, replace=True) as fresh:
             for path, content in {**files, _SUMMARY: to_json(record)}.items():
                 (fresh / path).parent.mkdir(parents=True, exist_ok=True)
                 (fresh / path).write_bytes(content)
-            if target.exists():
-                target.rename(old)
-            fresh.rename(target)
-        finally:
-            for rest in (fresh, old):
-                shutil.rmtree(rest, ignore_errors=True)
 
     def load(self, name):
         """Give the record of a fit, None if there is none."""
@@ -235,7 +226,7 @@ class Store:
 
     def write(self, name, content):
         """Write a file of the whole comparison at once."""
-        write_whole(self.folder / name, content)
+        write_atomically(self.folder / name, content)
 
 
 def _pack(folds):

@@ -4,11 +4,11 @@ import hashlib
 import tarfile
 import zlib
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from sklearn.datasets import get_data_home
 
+from imbemotion._base.files import publish_folder
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import (
     Listing,
@@ -136,8 +136,7 @@ def load_legend(
     Examples
     --------
     >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from imbemotion.datasets import make_faces
+    >>>     >>> from imbemotion.datasets import make_faces
     >>> from imbemotion.images import ImageArray
     >>> X, y = make_faces({"happy": 2}, random_state=0)
     >>> with TemporaryDirectory() as folder:
@@ -305,17 +304,15 @@ def fetch_facial_expressions(
 
 def _fetch(folder):
     """Download, unpack and check the data beside a folder, which then appears as a whole."""
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}_") as place:
-        archive, unpacked = Path(place, "archive.tar.gz"), Path(place, "unpacked")
-        _download(archive)
-        _unpack(archive, unpacked)
-        found = _digest(unpacked)
-        if found != _DIGEST:
-            raise OSError(
-                f"The files from {_URL} are not those expected: their digest must be {_DIGEST}, "
-                f"got {found}. Try again; or get a copy elsewhere and use load_legend."
-            )
-        _appear(unpacked, folder)
+    try:
+        with publish_folder(folder) as unpacked:
+            archive = unpacked.with_name("archive.tar.gz")
+            _download(archive)
+            _unpack(archive, unpacked)
+            _check_digest(unpacked)
+    except OSError:
+        if not folder.is_dir():  # else another process has been faster
+            raise
 
 
 def _download(archive):
@@ -362,6 +359,15 @@ def _is_wanted(name):
     return name == _LEGEND or name.rpartition("/")[0] == _IMAGES
 
 
+def _check_digest(folder):
+    found = _digest(folder)
+    if found != _DIGEST:
+        raise OSError(
+            f"The files from {_URL} are not those expected: their digest must be {_DIGEST}, "
+            f"got {found}. Try again; or get a copy elsewhere and use load_legend."
+        )
+
+
 def _digest(folder):
     """Give the SHA-256 of the sorted lines of path, tab and SHA-256 of all files."""
     lines = []
@@ -371,12 +377,3 @@ def _digest(folder):
                 content = hashlib.file_digest(file, "sha256").hexdigest()
             lines.append(f"{path.relative_to(folder).as_posix()}\t{content}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
-def _appear(unpacked, folder):
-    """Put the data in place, unless another process has been faster."""
-    try:
-        unpacked.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise

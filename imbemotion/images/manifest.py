@@ -3,14 +3,12 @@
 import csv
 import os
 import re
-import shutil
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-from imbemotion._base.files import replacing
+from imbemotion._base.files import publish_file, publish_folder
 from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.images.blocks import blocks_of
 
@@ -108,17 +106,10 @@ def write_pictures(images, folder, labels=None):
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is no empty folder. Choose another one to save to.")
     names = _file_names(len(images), labels)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with publish_folder(folder) as building:
         _write_files(images, [building / name for name in names])
         if labels is not None:
             write_manifest(building, names, labels, images)
-        building.chmod(0o755)
-        building.rename(folder)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
     return np.array([str(folder / name) for name in names], dtype=object)
 
 
@@ -158,7 +149,7 @@ def write_array(images, path):
         raise ValueError("There is no image to write, got an array without rows.")
     if path.suffix != ".npy":
         raise ValueError(f"The file must end in .npy, got {str(path)!r}.")
-    with replacing(path) as building, building.open("wb") as file:
+    with publish_file(path) as building, building.open("wb") as file:
         _fill(file, images)
     return np.load(path, mmap_mode="r")
 

@@ -8,7 +8,7 @@ import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from imbemotion import __version__
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion.analysis import analyze_confidence
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
@@ -309,7 +309,7 @@ def write_report(folder, path=None):
     run = RunFolder(Path(folder))
     path = run.folder / "report.html" if path is None else Path(path)
     page = _environment().get_template("page.html").render(css=_read("page.css"), **collect(run))
-    write_whole(path, page.encode("utf-8"))
+    write_atomically(path, page.encode("utf-8"))
     return path
 
 

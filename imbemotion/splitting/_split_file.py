@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten
 from imbemotion.leaks.fingerprints import count_labels, digest_data, digest_labels
 
@@ -23,7 +23,7 @@ def write_split(path, content):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format": _FORMAT, **content}, ensure_ascii=False) + "\n"
-    write_whole(path, text.encode())
+    write_atomically(path, text.encode())
 
 
 def read_split(path, parts):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten
 from imbemotion.augmentation import Augmentation
 from imbemotion.comparison.artifacts import to_json, to_png
@@ -200,7 +200,7 @@ def train_model(config, data, folder, on_epoch=None):
     for name, content in files.items():
         path = folder / _VALIDATION.get(name, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        write_atomically(path, content)
     return Trained(classifier, record, settings.classes)
 
 

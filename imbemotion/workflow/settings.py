@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from imbemotion._base.files import write_whole
+from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten, validate_parameter_constraints
 from imbemotion.splitting import check_ratios
 from imbemotion.workflow.schema import SCHEMA, SECTIONS, TOP
@@ -292,4 +292,4 @@ def _inline(value):
 def write_config(config, path):
     """Write a configuration, so that it can be read again."""
     kept = {name: value for name, value in config.items() if value is not None}
-    write_whole(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True).encode())
+    write_atomically(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True).encode())
