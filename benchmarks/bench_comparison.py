@@ -43,7 +43,7 @@ def ours(network, X, y, cv, epochs):
         module=network, max_epochs=epochs, batch_size=_BATCH, precision="float32", n_threads=1
     )
     pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])
-    found = compare_strategies(pipe, X, y, "s4", cv=cv, n_jobs=_JOBS, random_state=0)
+    found = compare_strategies(pipe, X, y, "balancing_study", cv=cv, n_jobs=_JOBS, random_state=0)
     fits = found.fits.groupby("strategy", sort=False)
     return np.array([fit["score"] for _, fit in fits]), fits["fit_time"].mean().to_numpy()
 
@@ -69,7 +69,7 @@ def compare(name, module, X, y, epochs, rounds):
     print(f"{'seconds per fit':24}{'stock':>9}{'ours':>9}{'faster':>9}{'macro-F1':>18}")
     times = {side: np.median([t for _, t in results[side]], axis=0) for side in sides}
     scores = {side: np.mean([s for s, _ in results[side]], axis=(0, 2)) for side in sides}
-    for number, experiment in enumerate(named_strategies("s4")):
+    for number, experiment in enumerate(named_strategies("balancing_study")):
         a, b = times["stock"][number], times["ours"][number]
         f1 = f"{scores['stock'][number]:.3f} {scores['ours'][number]:.3f}"
         print(f"{experiment:24}{a:9.2f}{b:9.2f}{a / b:8.1f}x{f1:>18}")

@@ -154,9 +154,9 @@ def test_settings_that_have_an_effect_are_taken(read, text):
 
 
 def test_a_word_stands_for_a_list_of_one(read):
-    config = read("{split: {group_by: name}, comparison: {strategies: s4}}")
+    config = read("{split: {group_by: name}, comparison: {strategies: long_tail}}")
     assert config["split"]["group_by"] == ["name"]
-    assert config["comparison"]["strategies"] == ["s4"]
+    assert config["comparison"]["strategies"] == ["long_tail"]
 
 
 def test_a_missing_file_is_said_with_the_remedy(tmp_path):

@@ -1,6 +1,8 @@
 """Named strategies and their sets: what they hold, and that every one of them runs."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -9,10 +11,10 @@ from imblearn.pipeline import Pipeline
 from sklearn.naive_bayes import GaussianNB
 from typer.testing import CliRunner
 
-from imbemotion import CNNClassifier, compare_strategies, make_faces
+from imbemotion import CNNClassifier, RandomResampler, compare_strategies, make_faces
+from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
 from imbemotion.cli import app
 from imbemotion.comparison import named_strategies
-from imbemotion.comparison._strategies import SETS
 from imbemotion.comparison.fold_fit import apply_strategy
 from imbemotion.datasets import load_npz
 from imbemotion.losses import class_weights
@@ -44,12 +46,12 @@ def totals(name):
     return applied(name)["balance"].target_counts(Y)
 
 
-def test_s4_holds_the_eight_experiments_in_its_order():
-    assert list(named_strategies("s4")) == EIGHT
+def test_the_balancing_study_has_eight_experiments_in_its_order():
+    assert list(named_strategies("balancing_study")) == EIGHT
 
 
-def test_the_groups_of_s4_hold_1_3_1_1_and_2_experiments_beside_the_baseline():
-    groups = {name: list(named_strategies(f"s4:{name}")) for name in (
+def test_the_groups_of_the_study_have_1_3_1_1_and_2_experiments_and_the_baseline():
+    groups = {name: list(named_strategies(f"balancing_study:{name}")) for name in (
         "baseline", "resampling", "augmentation", "loss_function", "combined"
     )}  # fmt: skip
     assert all(names[0] == "none" for names in groups.values())
@@ -58,12 +60,12 @@ def test_the_groups_of_s4_hold_1_3_1_1_and_2_experiments_beside_the_baseline():
 
 
 @pytest.mark.parametrize("name", ["smote", "adasyn", "smote_focal"])
-def test_s4_looks_for_neighbours_at_32_pixels(name):
+def test_the_balancing_study_searches_neighbors_at_32_pixels(name):
     assert applied(name)["balance"].features == "32x32"
 
 
-def test_s2_holds_the_study_of_expressions():
-    models = {name: applied(name) for name in named_strategies("s2")}
+def test_the_expression_study_has_its_networks_and_nearest_neighbors():
+    models = {name: applied(name) for name in named_strategies("expression_study")}
     assert [m["cnn"].module for n, m in models.items() if n != "knn"] == ["small_cnn"] + 6 * [
         "deep_cnn"
     ]
@@ -72,7 +74,7 @@ def test_s2_holds_the_study_of_expressions():
     assert weighted == ["deep_cnn_class_weight", "deep_cnn_plus_3000_class_weight"]
 
 
-def test_s2_brings_classes_to_300_to_at_least_3000_and_3000_further():
+def test_the_expression_study_resamples_to_300_at_least_3000_and_3000_more():
     assert totals("deep_cnn_300") == dict.fromkeys(STUDIED, 300)
     at_least = totals("deep_cnn_at_least_3000")
     assert at_least == {label: max(n, 3000) for label, n in STUDIED.items()}
@@ -99,23 +101,56 @@ def test_weights_before_and_near_1_after_augmentation_are_those_of_the_study():
     assert after.max() < 1.18
 
 
-def test_modern_and_the_usual_are_what_is_documented():
-    assert list(named_strategies("modern")) == [
+def test_sets_have_the_documented_members():
+    assert list(named_strategies("long_tail")) == [
         "none", "balanced_softmax", "logit_adjusted", "deferred_weights", "mixup", "tuned_offsets",
     ]  # fmt: skip
-    assert list(named_strategies()) == list(named_strategies("usual"))
+    assert list(named_strategies()) == list(named_strategies("basic"))
+
+
+def half(policy):
+    """Return the parameters of a strategy that another package would register."""
+    return {"balance": RandomResampler(sampling_strategy=0.5)}
+
+
+HALVES = ("none", "half")
+
+
+def test_registered_strategies_and_sets_are_found_by_name():
+    STRATEGIES.register("half", f"{__name__}:half", "At least half of the largest class.")
+    STRATEGY_SETS.register("halves", f"{__name__}:HALVES", "A set of another package.")
+    try:
+        assert list(named_strategies("halves")) == ["none", "half"]
+        X, y = np.random.default_rng(0).normal(size=(30, 2)), np.repeat([0, 1], [20, 10])
+        pipe = Pipeline([("balance", "passthrough"), ("model", GaussianNB())])
+        comparison = compare_strategies(pipe, X, y, "halves", cv=2, random_state=0)
+        assert comparison.strategies == ["none", "half"]
+    finally:
+        STRATEGIES.unregister("half")
+        STRATEGY_SETS.unregister("halves")
+
+
+def test_reading_strategies_and_sets_imports_nothing_else():
+    code = """
+import sys
+from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
+assert {name for key in STRATEGY_SETS for name in STRATEGY_SETS.load(key)} <= set(STRATEGIES)
+assert all(entry.help for entry in [*STRATEGIES.values(), *STRATEGY_SETS.values()])
+assert not {"torch", "sklearn", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_sets_join_without_repeats_and_start_with_the_baseline():
-    names = list(named_strategies(["focal", "s4:combined", "modern"]))
+    names = list(named_strategies(["focal", "balancing_study:combined", "long_tail"]))
     assert names[:4] == ["none", "focal", "smote_focal", "augmentation_focal"]
     assert len(names) == len(set(names)) == 9
 
 
-def test_what_comes_afterwards_is_put_around_the_pipeline(tmp_path):
+def test_post_hoc_strategies_wrap_the_pipeline(tmp_path):
     X, y = make_faces({"happy": 40, "sad": 12}, size=12, random_state=0)
     network = pipeline(module="residual_cnn", module_params={"widths": (8, 8)}, max_epochs=1)
-    names = ["afterwards", "lws", "tau_norm"]
+    names = ["post_hoc", "lws", "tau_norm"]
     comparison = compare_strategies(
         network, X, y, names, cv=2, random_state=0, folder=tmp_path / "runs"
     )
@@ -136,10 +171,14 @@ def test_what_comes_afterwards_is_put_around_the_pipeline(tmp_path):
 @pytest.mark.parametrize(
     ("names", "model", "expected"),
     [
-        ("s4", ["scale", "model"], "steps balance and cnn, got the steps scale, model"),
+        (
+            "balancing_study",
+            ["scale", "model"],
+            "steps balance and cnn, got the steps scale, model",
+        ),
         (["none", "focal"], ["balance", "model"], "steps cnn, got the steps balance, model"),
         ("smote", ["cnn"], "steps balance, got the steps cnn"),
-        ("modern", None, "steps cnn, got GaussianNB"),
+        ("long_tail", None, "steps cnn, got GaussianNB"),
     ],
 )
 def test_names_need_a_pipeline_with_their_steps(names, model, expected):
@@ -159,10 +198,12 @@ def test_steps_that_no_strategy_sets_may_be_missing():
     assert comparison.errors() == {}
 
 
-def test_the_networks_of_s2_are_its_own_whatever_the_settings_of_another():
+def test_networks_of_the_expression_study_ignore_settings_of_others():
     settings = {"module": "shufflenet_v2_x1_0", "module_params": {"weights": None}}
     for name in ("small_cnn", "deep_cnn"):
-        network = apply_strategy(pipeline(**settings), named_strategies("s2")[name])["cnn"]
+        network = apply_strategy(pipeline(**settings), named_strategies("expression_study")[name])[
+            "cnn"
+        ]
         assert (network.module, network.module_params) == (name, None)
 
 
@@ -170,7 +211,7 @@ def test_the_networks_of_s2_are_its_own_whatever_the_settings_of_another():
 def test_every_named_strategy_runs():
     counts = {"happy": 180, "sad": 50, "fear": 14}
     X, y = make_faces(counts, size=12, random_state=0)
-    names = [name for name in SETS if ":" not in name]
+    names = [name for name in STRATEGY_SETS if ":" not in name]
     comparison = compare_strategies(pipeline(), X, y, names, cv=2, random_state=0)
     assert comparison.errors() == {}
     assert len(comparison.strategies) == 29
@@ -178,13 +219,20 @@ def test_every_named_strategy_runs():
 
 
 @pytest.mark.slow
-def test_s2_runs_on_the_command_line(tmp_path):
+def test_the_expression_study_runs_on_the_command_line(tmp_path):
     X, y = make_faces({"happy": 180, "sad": 50, "fear": 14}, size=8, random_state=0)
     np.savez(tmp_path / "faces.npz", images=np.asarray(X), labels=y)
-    command = ["compare", str(tmp_path / "faces.npz"), "--strategies", "s2", "--size", "8"]
+    command = [
+        "compare",
+        str(tmp_path / "faces.npz"),
+        "--strategies",
+        "expression_study",
+        "--size",
+        "8",
+    ]
     result = CliRunner().invoke(app, [*command, "--epochs", "1", "--folds", "2", "--jobs", "1"])
     assert result.exit_code == 0, result.output
-    for name in named_strategies("s2"):
+    for name in named_strategies("expression_study"):
         assert name in result.output
 
 

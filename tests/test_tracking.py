@@ -374,8 +374,8 @@ def test_a_comparison_follows_every_fit(tmp_path):
     model = CNNClassifier(module="small_cnn", max_epochs=1)
     pipe = Pipeline([("balance", "passthrough"), ("cnn", model)])
     compare_strategies(
-        pipe, X, y, "s4:loss_function", cv=2, random_state=0, n_jobs=2, folder=tmp_path,
-        track="tensorboard",
+        pipe, X, y, "balancing_study:loss_function", cv=2, random_state=0, n_jobs=2,
+        folder=tmp_path, track="tensorboard",
     )  # fmt: skip
     runs = {path.parent.relative_to(tmp_path / "tracking").as_posix()
             for path in (tmp_path / "tracking").rglob("events.*")}  # fmt: skip

@@ -131,8 +131,68 @@ TRACKERS = Registry("trackers", {
     "wandb": ("imbemotion.tracking:WandbRun", "Weights & Biases."),
     "tensorboard": ("imbemotion.tracking:TensorBoardRun", "TensorBoard event files."),
 })  # fmt: skip
-# Filled in by the rooms' owners: sources of data, strategies and their sets, training presets.
+_STRATEGIES = "imbemotion.comparison._strategies"  # a function per name: policy -> parameters
+STRATEGIES = Registry("strategies", {name: (f"{_STRATEGIES}:{name}", text) for name, text in {
+    "none": "The pipeline as it is: the baseline.",
+    "oversample": "Repeat images of every class up to the largest class.",
+    "undersample": "Drop images of every class down to the smallest class.",
+    "hybrid": "Repeat or drop images to the median class size.",
+    "augmentation": "Augmented images for every class up to the largest.",
+    "smote": "SMOTE up to the largest class.",
+    "adasyn": "ADASYN up to the largest class.",
+    "smote_focal": "SMOTE and focal loss.",
+    "augmentation_focal": "Augmented images and focal loss.",
+    "class_weight": "Balanced class weights in the loss.",
+    "focal": "Focal loss, gamma 2.",
+    "balanced_softmax": "Softmax with the class prior.",
+    "logit_adjusted": "Logits plus the log prior.",
+    "deferred_weights": "Balanced class weights in the last fifth of training.",
+    "mixup": "Mixup, alpha 0.2.",
+    "equal_prior": "Post hoc: class prior of the training data divided out.",
+    "half_prior": "Post hoc: square root of the class prior divided out.",
+    "tuned_offsets": "Post hoc: class offsets tuned on inner folds.",
+    "crt": "Post hoc: head retrained on balanced features.",
+    "crt_smote": "Post hoc: head retrained on features balanced by SMOTE.",
+    "lws": "Post hoc: head with scaled class weights.",
+    "tau_norm": "Post hoc: head weights divided by norm**tau.",
+    "ncm": "Post hoc: nearest class mean.",
+    "small_cnn": "The small network.",
+    "deep_cnn": "The deep network.",
+    "knn": "101 nearest neighbors.",
+    "deep_cnn_300": "The deep network, 300 images per class.",
+    "deep_cnn_at_least_3000": "The deep network, at least 3,000 images per class.",
+    "deep_cnn_plus_3000": "The deep network, 3,000 more images for smaller classes.",
+    "deep_cnn_class_weight": "The deep network with class weights.",
+    "deep_cnn_plus_3000_class_weight": "The deep network, 3,000 more images, class weights.",
+}.items()})  # fmt: skip
+# The targets of sets are tuples of names of strategies.
+_BASIC = ("none", "oversample", "undersample", "hybrid", "class_weight", "focal")
+_RESAMPLING = ("none", "oversample", "smote", "adasyn")
+_AUGMENTED = ("none", "augmentation")
+_LOSS_FUNCTION = ("none", "focal")
+_COMBINED = ("none", "smote_focal", "augmentation_focal")
+_BASELINE = ("none",)
+_BALANCING_STUDY = (*_RESAMPLING, *_AUGMENTED[1:], *_LOSS_FUNCTION[1:], *_COMBINED[1:])
+_LONG_TAIL = (
+    "none", "balanced_softmax", "logit_adjusted", "deferred_weights", "mixup", "tuned_offsets",
+)  # fmt: skip
+_POST_HOC = ("none", "equal_prior", "half_prior", "tuned_offsets", "crt", "crt_smote", "ncm")
+_EXPRESSION_STUDY = (
+    "small_cnn", "deep_cnn", "knn", "deep_cnn_300", "deep_cnn_at_least_3000",
+    "deep_cnn_plus_3000", "deep_cnn_class_weight", "deep_cnn_plus_3000_class_weight",
+)  # fmt: skip
+STRATEGY_SETS = Registry("strategy_sets", {
+    "basic": (f"{__name__}:_BASIC", "Random resampling, class weights and focal loss."),
+    "balancing_study": (f"{__name__}:_BALANCING_STUDY", "Eight experiments of a study."),
+    "balancing_study:baseline": (f"{__name__}:_BASELINE", "Its baseline."),
+    "balancing_study:resampling": (f"{__name__}:_RESAMPLING", "Its samplers."),
+    "balancing_study:augmentation": (f"{__name__}:_AUGMENTED", "Its augmentation."),
+    "balancing_study:loss_function": (f"{__name__}:_LOSS_FUNCTION", "Its loss function."),
+    "balancing_study:combined": (f"{__name__}:_COMBINED", "Samplers with its loss function."),
+    "expression_study": (f"{__name__}:_EXPRESSION_STUDY", "A study of facial expressions."),
+    "long_tail": (f"{__name__}:_LONG_TAIL", "The best supported methods for long tails."),
+    "post_hoc": (f"{__name__}:_POST_HOC", "Methods that adjust a trained network."),
+})  # fmt: skip
+# Filled in by the rooms' owners: sources of data and training presets.
 SOURCES = Registry("sources", {})
-STRATEGIES = Registry("strategies", {})
-STRATEGY_SETS = Registry("strategy_sets", {})
 PRESETS = Registry("presets", {})

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from imbemotion._base.files import write_atomically
+from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
 from imbemotion.cli._app import app
 from imbemotion.cli._console import errors_in_one_sentence, make_console
 from imbemotion.cli._network import (
@@ -56,10 +57,9 @@ _N_THREADS = 1  # of each fit, whatever the number of fits at a time
 
 def _complete(incomplete: str):
     """Complete the last of the names with commas."""
-    from imbemotion.comparison._strategies import strategy_names
-
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in strategy_names() if name.startswith(last)]
+    names = [*STRATEGIES, *STRATEGY_SETS]
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
 def _check_jobs(jobs: int):
@@ -72,13 +72,9 @@ Strategies = Annotated[
     str | None,
     typer.Option(
         autocompletion=_complete,
-        help="Strategies to compare, with commas; the first is the baseline. There are none, "
-        "oversample, undersample, hybrid, class_weight, focal, balanced_softmax, "
-        "logit_adjusted, deferred_weights, mixup; after training tuned_offsets, "
-        "equal_prior, half_prior, crt, crt_smote, lws, tau_norm, ncm; with new images "
-        "augmentation, smote, adasyn, smote_focal, augmentation_focal; and the sets usual, "
-        "modern, afterwards, s2, s4 and its groups, such as s4:resampling.",
-        show_default="usual",
+        help="Strategies to compare, with commas; the first is the baseline. There are "
+        f"{', '.join(STRATEGIES)}; and the sets {', '.join(STRATEGY_SETS)}.",
+        show_default="basic",
     ),
 ]
 Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
@@ -204,7 +200,7 @@ def demo(
 
 def _listed(strategies):
     if strategies is None:
-        return ["usual"]
+        return ["basic"]
     names = split_names(strategies)
     if not names:
         raise typer.BadParameter("name at least one strategy.", param_hint="--strategies")

@@ -6,15 +6,24 @@ from contextlib import closing, contextmanager
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from sklearn import get_config
+from sklearn.metrics import check_scoring
 
-from imbemotion._base.validation import DataWarning
-from imbemotion.comparison._description import custom_code, describe
+from imbemotion._base.validation import (
+    DataWarning,
+    check_consistent_length,
+    check_labels,
+    column_or_1d,
+    keep_kinds,
+    shorten,
+)
+from imbemotion.comparison._description import custom_code, describe, without_address
 from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
-from imbemotion.comparison._strategies import check_data, check_scorer, check_strategies
+from imbemotion.comparison._strategies import check_strategies
 from imbemotion.comparison._workers import Runner, threads_per_fit
-from imbemotion.comparison.fold_fit import Job, Settings
+from imbemotion.comparison.fold_fit import Data, Job, Settings
 from imbemotion.comparison.folds import make_folds, root_seed
 from imbemotion.leaks.copies import warn_of_known
 from imbemotion.tracking import check_tracking
@@ -60,7 +69,8 @@ def compare_strategies(
     strategies : dict of str to dict or callable, str, or list of str
         Name of each strategy, and the parameters that ``estimator.set_params`` is given for
         it, or a function that makes another estimator of a copy. The first one is the
-        baseline. Names alone are those of :func:`named_strategies`, for example ``"s4"``,
+        baseline. Names alone are those of :func:`named_strategies`, for example
+        ``"balancing_study"``,
         for a pipeline with the steps ``balance`` and ``cnn``.
 
     cv : int, splitter or iterable, default=5
@@ -149,8 +159,8 @@ def compare_strategies(
     hybrid  0.200         20.0
     """
     strategies, models = check_strategies(estimator, strategies)
-    data, groups = check_data(X, y, groups, external_test)
-    scorer, scoring_name = check_scorer(estimator, scoring)
+    data, groups = _check_data(X, y, groups, external_test)
+    scorer, scoring_name = _check_scorer(estimator, scoring)
     check_tracking(track, folder)
     store = None if folder is None else Store(folder)
     first = (store and store.read_settings()) or {}
@@ -218,3 +228,57 @@ def _say_what_happened(comparison):
 
 def _warn(text):
     warnings.warn(text, DataWarning, stacklevel=4)
+
+
+def _check_data(X, y, groups, external_test):
+    """Check data against one another."""
+    y = check_labels(y)
+    groups = None if groups is None else _check_groups(groups)
+    check_consistent_length(X, y, groups)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        found = f"one class: {classes[0]}" if len(classes) else "no rows"
+        raise ValueError(f"y must hold two classes or more, got {found}.")
+    if external_test is not None:
+        external_test = _check_external(external_test, classes)
+    return Data(X, y, external_test), groups
+
+
+def _check_groups(groups):
+    groups = column_or_1d(keep_kinds(groups))
+    missing = pd.isna(groups)
+    if missing.any():
+        raise ValueError(
+            f"Every row needs a group, got {missing.sum()} that are None or NaN, the first in row "
+            f"{missing.argmax()}. Give such rows groups of their own."
+        )
+    return groups
+
+
+def _check_external(external_test, classes):
+    if not isinstance(external_test, list | tuple) or len(external_test) != 2:
+        raise ValueError(
+            f"external_test must be a pair (X, y), got {type(external_test).__name__}."
+        )
+    X, y = external_test
+    y = check_labels(y)
+    check_consistent_length(X, y)
+    if not len(y):
+        raise ValueError("The external test set must hold at least one row, got none.")
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(
+            f"The external test set has classes that the data lack: {shorten(unknown)}. Known "
+            f"are {shorten(classes)}. Rename them or leave them out."
+        )
+    return X, y
+
+
+def _check_scorer(estimator, scoring):
+    """Make a scorer and give its name."""
+    if scoring is None:
+        return None, "macro-F1"
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
+    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", str(scoring))
+    return check_scoring(estimator, scoring=scoring), without_address(name)

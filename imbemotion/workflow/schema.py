@@ -141,7 +141,7 @@ SCHEMA = {
         "n_threads": Key(None, (_WHOLE, None), "Threads of PyTorch; null means its own number."),
     },
     "comparison": {
-        "strategies": Key(["usual"], (list,), "Names and sets; the first is the baseline."),
+        "strategies": Key(["basic"], (list,), "Names and sets; the first is the baseline."),
         "folds": Key(5, (Interval(Integral, 2, None, closed="left"),), "Test folds."),
         "repeats": Key(1, (_WHOLE,), "Repeats with other folds and seeds."),
         "jobs": Key(-1, _JOBS, "Fits at a time; -1 uses every core."),
