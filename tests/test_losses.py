@@ -8,14 +8,16 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from imbemotion import (
+from imbemotion import CNNClassifier
+from imbemotion._base.registry import LOSSES
+from imbemotion.losses import (
     BalancedSoftmaxLoss,
     FocalLoss,
     LDAMLoss,
     LogitAdjustedLoss,
     SoftF1Loss,
+    class_weights,
 )
-from imbemotion.losses import class_weights
 
 COUNTS = np.array([50, 3, 20, 7])
 WEIGHT = torch.tensor([0.5, 2.0, 1.0, 0.0])
@@ -35,7 +37,7 @@ def numpy_focal(logits, target, weight, gamma):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0, 3.0])
-def test_focal_is_its_formula(batch, gamma):
+def test_focal_loss_matches_its_formula(batch, gamma):
     logits, target = batch
     loss = FocalLoss(WEIGHT.double(), gamma=gamma, reduction="none")(logits, target)
     expected = numpy_focal(logits.numpy(), target.numpy(), WEIGHT.numpy(), gamma)
@@ -85,7 +87,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize(("loss", "settings", "formula"), FORMULAS.values(), ids=FORMULAS)
-def test_losses_that_know_counts_are_their_formulas(batch, loss, settings, formula):
+def test_losses_with_class_counts_match_their_formulas(batch, loss, settings, formula):
     logits, target = batch
     weight = WEIGHT.double()
     single = loss(COUNTS, reduction="none", **settings).double()(logits, target)
@@ -98,7 +100,7 @@ def test_losses_that_know_counts_are_their_formulas(batch, loss, settings, formu
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
 @pytest.mark.parametrize("classes", [[0, 1, 2, 3], [1, 3]], ids=["all", "some"])
-def test_soft_f1_is_its_formula_over_the_classes_of_the_batch(batch, share, classes):
+def test_soft_f1_matches_its_formula_over_the_classes_of_the_batch(batch, share, classes):
     rows = np.isin(batch[1], classes)
     logits, target = batch[0][rows], batch[1][rows]
     loss = SoftF1Loss(cross_entropy=share)(logits, target)
@@ -118,12 +120,12 @@ def test_soft_f1_is_its_formula_over_the_classes_of_the_batch(batch, share, clas
     ],
     ids=["tau 0", "equal counts", "no margin", "no F1"],
 )
-def test_every_loss_has_cross_entropy_as_its_limit(batch, loss, weight):
+def test_cross_entropy_is_a_limit_of_every_loss(batch, loss, weight):
     torch.testing.assert_close(loss(weight)(*batch), nn.CrossEntropyLoss(weight)(*batch))
 
 
 @pytest.mark.parametrize("loss", [LogitAdjustedLoss, LDAMLoss])
-def test_counts_and_shares_mean_the_same(batch, loss):
+def test_counts_and_shares_give_the_same_loss(batch, loss):
     torch.testing.assert_close(loss(COUNTS)(*batch), loss(COUNTS / COUNTS.sum())(*batch))
 
 
@@ -134,12 +136,12 @@ def test_a_class_that_training_lacks_leaves_the_loss_finite(batch, loss):
 
 @pytest.mark.parametrize("loss", [LogitAdjustedLoss, BalancedSoftmaxLoss, LDAMLoss])
 @pytest.mark.parametrize("counts", [[1, -1], [0, 0], [1, np.nan], [3], 5])
-def test_counts_that_are_none_are_refused(loss, counts):
+def test_invalid_counts_are_refused(loss, counts):
     with pytest.raises(ValueError, match="class_counts must be"):
         loss(counts)
 
 
-LOSSES = [
+INSTANCES = [
     FocalLoss(WEIGHT, gamma=0.0),
     FocalLoss(WEIGHT, gamma=0.5),
     FocalLoss(WEIGHT, gamma=2.0),
@@ -150,7 +152,7 @@ LOSSES = [
 ]
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("loss", INSTANCES, ids=lambda loss: type(loss).__name__)
 def test_losses_have_the_gradients_of_their_formulas(batch, loss):
     logits, target = batch
     loss = deepcopy(loss).double()
@@ -179,7 +181,7 @@ def test_focal_stays_finite_where_the_network_is_certain(gamma):
         (lambda: class_weights("effective", np.arange(2), np.ones(2), beta=1), "beta .* got 1"),
     ],
 )
-def test_wrong_settings_are_one_clear_sentence(make, error):
+def test_invalid_settings_are_refused(make, error):
     with pytest.raises(ValueError, match=error):
         make()
 
@@ -191,8 +193,8 @@ def test_balanced_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
 
-def test_balanced_weights_of_a_skewed_study_come_out():
-    # the 75 % training split of the facial expressions study: "0.3 - 250" in its report
+def test_balanced_weights_reproduce_those_of_a_published_study():
+    # the 75 % training split of a study of facial expressions, whose report says "0.3 - 250"
     counts = np.array([196, 5, 152, 20, 4245, 5167, 212, 270])
     weights = class_weights("balanced", np.arange(8), counts)
     assert (weights.min().round(3), weights.max().round(1)) == (
@@ -210,21 +212,21 @@ def test_effective_weights_are_those_of_the_paper(beta):
 
 
 @pytest.mark.parametrize("name", ["balanced", "sqrt", "effective"])
-def test_weights_by_name_have_a_mean_of_one_over_the_images(name):
+def test_named_weights_have_a_mean_of_one_over_the_images(name):
     counts = np.array([5000, 500, 0, 50])
     weights = class_weights(name, np.arange(4), counts)
     assert (weights * counts).sum() / counts.sum() == pytest.approx(1, rel=1e-6)
     assert (np.diff(weights[[0, 1, 3]]) > 0).all()
 
 
-def test_effective_weights_reach_from_equal_to_balanced():
+def test_effective_weights_range_from_equal_to_balanced():
     counts = np.array([5000, 500, 50])
     np.testing.assert_allclose(class_weights("effective", np.arange(3), counts, beta=0.0), 1)
     nearly = class_weights("effective", np.arange(3), counts, beta=1 - 1e-12)
     np.testing.assert_allclose(nearly, class_weights("balanced", np.arange(3), counts), rtol=1e-5)
 
 
-def test_square_root_weights_are_their_formula():
+def test_square_root_weights_match_their_formula():
     weights = class_weights("sqrt", np.arange(2), np.array([400, 100]))
     assert weights[1] / weights[0] == pytest.approx(2)
 
@@ -234,7 +236,7 @@ def test_a_class_without_images_weighs_nothing():
     np.testing.assert_allclose(weights, [2, 0, 2 / 3], rtol=1e-6)
 
 
-def test_weights_by_label_default_to_one():
+def test_labels_without_a_weight_have_weight_one():
     weights = class_weights({"b": 5}, np.array(["a", "b"]), np.array([1, 1]))
     np.testing.assert_array_equal(weights, [1, 5])
 
@@ -242,11 +244,26 @@ def test_weights_by_label_default_to_one():
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"c": 1}, "names 'c', which y does not hold"),
+        ({"c": 1}, "classes of y .'a', 'b'., got 'c'"),
         ({"a": 0}, "positive numbers"),
         ({"a": "x"}, "positive numbers"),
     ],
 )
-def test_wrong_weights_are_refused(given, error):
+def test_invalid_weights_are_refused(given, error):
     with pytest.raises(ValueError, match=error):
         class_weights(given, np.array(["a", "b"]), np.array([1, 1]))
+
+
+class HalvedLoss(nn.CrossEntropyLoss):
+    """Half the cross-entropy."""
+
+    def forward(self, logits, target):
+        return super().forward(logits, target) / 2
+
+
+def test_a_registered_loss_works_by_name(monkeypatch):
+    monkeypatch.setattr(LOSSES, "_entries", dict(LOSSES))
+    LOSSES.register("halved", f"{__name__}:HalvedLoss", "Half the cross-entropy.")
+    X, y = np.random.default_rng(0).random((12, 8, 8), np.float32), np.repeat(["a", "b"], 6)
+    model = CNNClassifier(module="small_cnn", loss="halved", max_epochs=1, random_state=0)
+    assert isinstance(model.fit(X, y).net_.criterion_, HalvedLoss)

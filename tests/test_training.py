@@ -9,9 +9,10 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import resize
 
 from imbemotion import CNNClassifier, make_faces
+from imbemotion._base.registry import LOSSES
 from imbemotion.callbacks import Unfreezing, first_epoch
 from imbemotion.classifier import CNN_PRESETS
-from imbemotion.losses import LOSSES, Target, batch_loss
+from imbemotion.losses import Target, batch_loss
 from imbemotion.training import BalancedRows, epoch_shares, views
 
 
@@ -205,7 +206,7 @@ def test_smoothed_labels_are_an_expectation_over_drawn_labels(loss):
     logits = torch.randn(5, 3, generator=generator)
     labels, shares = torch.tensor([0, 1, 2, 2, 0]), torch.tensor([0.5, 0.3, 0.2])
     counts = {} if loss in ("cross_entropy", "focal") else {"class_counts": [5, 3, 2]}
-    criterion = LOSSES[loss](**counts, reduction="none")
+    criterion = LOSSES.load(loss)(**counts, reduction="none")
     result = batch_loss(
         criterion, logits, [Target(labels)], label_smoothing=0.2, class_shares=shares
     )
@@ -232,10 +233,10 @@ def test_an_image_of_weight_two_counts_like_two_images(loss, weight):
     counts = {} if loss in ("cross_entropy", "focal") else {"class_counts": [5, 3, 2]}
     weighted = Target(labels, torch.tensor([2.0, 1.0, 0.0, 1.0]))
     result = batch_loss(
-        LOSSES[loss](**counts, weight=weight, reduction="none"), logits, [weighted]
+        LOSSES.load(loss)(**counts, weight=weight, reduction="none"), logits, [weighted]
     )
     rows = [0, 0, 1, 3]
-    expected = LOSSES[loss](**counts, weight=weight)(logits[rows], labels[rows])
+    expected = LOSSES.load(loss)(**counts, weight=weight)(logits[rows], labels[rows])
     torch.testing.assert_close(result, expected)
 
 

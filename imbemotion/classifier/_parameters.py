@@ -2,9 +2,9 @@
 
 from numbers import Integral, Real
 
+from imbemotion._base.registry import LOSSES
 from imbemotion._base.validation import HasMethods, Interval, StrOptions
 from imbemotion.classifier._composition import LR_SCHEDULES, OPTIMIZERS
-from imbemotion.losses import CLASS_WEIGHTS, LOSSES
 from imbemotion.training._rows import BATCH_SAMPLING, VIEWS
 
 __all__ = ["CNN_PRESETS", "CONSTRAINTS"]
@@ -18,9 +18,9 @@ _SHARE = Interval(Real, 0, 1, closed="left")
 CONSTRAINTS = {
     "module": [str, callable],
     "module_params": [dict, None],
-    "loss": [StrOptions(set(LOSSES)), callable],
+    "loss": [StrOptions(LOSSES.keys()), callable],
     "loss_params": [dict, None],
-    "class_weight": [StrOptions(set(CLASS_WEIGHTS)), dict, None],
+    "class_weight": [StrOptions({"balanced", "sqrt", "effective"}), dict, None],
     "weight_from": [_FRACTION],
     "batch_sampling": [StrOptions(set(BATCH_SAMPLING)), None],
     "sampling_from": [_FRACTION],

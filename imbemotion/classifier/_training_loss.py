@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from imbemotion._base.registry import LOSSES
 from imbemotion._base.validation import shorten
 from imbemotion.callbacks import first_epoch
-from imbemotion.losses import LOSSES, class_weights
+from imbemotion.losses import class_weights
 from imbemotion.training import epoch_shares
 
 __all__ = [
@@ -21,7 +22,8 @@ _LEARNED = ("weight", "class_counts")  # settings that come from the training da
 
 def loss_settings(classifier, *, weighted):
     """Find the settings of the net that belong to the loss."""
-    loss = LOSSES.get(classifier.loss, classifier.loss)
+    loss = classifier.loss
+    loss = LOSSES.load(loss) if isinstance(loss, str) else loss
     if isinstance(loss, nn.Module):
         raise TypeError(
             "loss must be a name, a class or a function that makes a loss, got an instance of "

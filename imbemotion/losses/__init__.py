@@ -1,6 +1,4 @@
-"""Losses for skewed classes, and the class weights that go into them."""
-
-from torch import nn
+"""Loss functions for skewed classes, and the class weights that go into them."""
 
 from imbemotion.losses._losses import (
     BalancedSoftmaxLoss,
@@ -9,7 +7,6 @@ from imbemotion.losses._losses import (
     LogitAdjustedLoss,
     SoftF1Loss,
 )
-from imbemotion.losses._objective import CLASS_WEIGHTS as CLASS_WEIGHTS
 from imbemotion.losses._objective import Target, batch_loss, class_weights
 
 __all__ = [
@@ -22,12 +19,3 @@ __all__ = [
     "batch_loss",
     "class_weights",
 ]
-
-LOSSES = {
-    "cross_entropy": nn.CrossEntropyLoss,
-    "focal": FocalLoss,
-    "balanced_softmax": BalancedSoftmaxLoss,
-    "logit_adjusted": LogitAdjustedLoss,
-    "ldam": LDAMLoss,
-    "soft_f1": SoftF1Loss,
-}

@@ -1,59 +1,28 @@
 """Loss functions for skewed classes."""
 
 import torch
-from torch import nn
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = [
-    "BalancedSoftmaxLoss",
-    "FocalLoss",
-    "LDAMLoss",
-    "LogitAdjustedLoss",
-    "SoftF1Loss",
-    "WeightedLoss",
-    "check_counts",
-]
-
-_REDUCTIONS = ("mean", "sum", "none")
+__all__ = ["BalancedSoftmaxLoss", "FocalLoss", "LDAMLoss", "LogitAdjustedLoss", "SoftF1Loss"]
 
 
-class WeightedLoss(nn.Module):
-    """A loss that is one number per image; subclasses hand it to ``_reduce``."""
-
-    def __init__(self, weight, reduction):
-        super().__init__()
-        if reduction not in _REDUCTIONS:
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
-        self.reduction = reduction
-        self.register_buffer("weight", weight)
-
-    def _reduce(self, loss, target):
-        """Weight and reduce unweighted losses, (n,) and (n,) -> scalar, or (n,) unreduced."""
-        weight = torch.ones_like(loss) if self.weight is None else self.weight[target]
-        loss = weight * loss
-        if self.reduction == "mean":
-            return loss.sum() / weight.sum()
-        return loss.sum() if self.reduction == "sum" else loss
-
-
-class FocalLoss(WeightedLoss):
-    r"""Cross-entropy that counts well-classified images less.
+class FocalLoss(nn.CrossEntropyLoss):
+    r"""Cross-entropy that down-weights well-classified images.
 
     .. math:: \ell_i = -w_{y_i} (1 - p_{i, y_i})^\gamma \log p_{i, y_i}
 
-    where p is the softmax of the logits. The probability is the unweighted one: weights
-    multiply the loss and do not change what counts as well classified.
+    where p is the softmax of the logits. Weights multiply the loss; they do not enter p.
 
     Parameters
     ----------
     weight : Tensor of shape (n_classes,), default=None
-        Weight of every class; None means 1.
-
+        Class weights; None means 1.
     gamma : float, default=2.0
-        How much less well-classified images count. At 0 the loss is weighted cross-entropy.
-
+        Strength of the down-weighting; 0 is weighted cross-entropy.
     reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+        As in ``torch.nn.CrossEntropyLoss``.
 
     Raises
     ------
@@ -67,29 +36,36 @@ class FocalLoss(WeightedLoss):
 
     Examples
     --------
-    >>> from torch import nn
     >>> logits, target = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
     >>> FocalLoss(gamma=0.0)(logits, target) == nn.CrossEntropyLoss()(logits, target)
     tensor(True)
     """
 
-    def __init__(self, weight=None, *, gamma=2.0, reduction="mean"):
-        super().__init__(weight, reduction)
+    def __init__(
+        self, weight: Tensor | None = None, *, gamma: float = 2.0, reduction: str = "mean"
+    ):
+        super().__init__(weight, reduction=reduction)
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
         if not gamma >= 0:
             raise ValueError(f"gamma must be 0 or more, got {gamma}.")
         self.gamma = gamma
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
         log_p = functional.log_softmax(logits, dim=1)
         log_p = log_p.gather(1, target[:, None])[:, 0]  # (n,), of the true class
         # 1 - p without cancellation; its power has no gradient at 0, so stay just above
         wrong = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
-        return self._reduce(-(wrong**self.gamma) * log_p, target)
+        weight = torch.ones_like(log_p) if self.weight is None else self.weight[target]
+        loss = -weight * wrong**self.gamma * log_p  # (n,)
+        if self.reduction == "mean":
+            return loss.sum() / weight.sum()  # as torch does: not by the number of images
+        return loss.sum() if self.reduction == "sum" else loss
 
 
-def check_counts(class_counts):
-    """Give class counts as a float tensor, 1 for a class that training lacks, (n_classes,)."""
+def _check_counts(class_counts):
+    """Return class counts as floats, 1 for a class that training lacks, (n_classes,)."""
     counts = torch.as_tensor(class_counts).float()
     if counts.ndim != 1 or len(counts) < 2 or not torch.isfinite(counts).all():
         raise ValueError(f"class_counts must be numbers per class, got {class_counts}.")
@@ -98,33 +74,30 @@ def check_counts(class_counts):
     return torch.where(counts > 0, counts, 1.0)
 
 
-class LogitAdjustedLoss(WeightedLoss):
-    r"""Cross-entropy of logits to which the logarithm of the class shares is added.
+class LogitAdjustedLoss(nn.CrossEntropyLoss):
+    r"""Cross-entropy of logits plus the log class prior.
 
     .. math:: \ell_i = -w_{y_i} \log
         \frac{e^{z_{i, y_i} + \tau \log \pi_{y_i}}}{\sum_c e^{z_{i, c} + \tau \log \pi_c}}
 
-    with the logits z and the shares of the classes in training. The network need not learn
-    the shares, so that its own probabilities, without them, treat all classes alike.
+    with the logits z and the class shares :math:`\pi` in training. The network need not learn
+    the shares, so its own softmax treats all classes equally.
 
     Parameters
     ----------
     class_counts : array-like of shape (n_classes,)
-        Training images of every class, or their shares; 0 counts as 1.
-
+        Training images per class, or class shares; 0 counts as 1.
     weight : Tensor of shape (n_classes,), default=None
-        Weight of every class; None means 1.
-
+        Class weights; None means 1.
     tau : float, default=1.0
-        How much of the shares is added. At 0 the loss is weighted cross-entropy.
-
+        Strength of the adjustment; 0 is weighted cross-entropy.
     reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+        As in ``torch.nn.CrossEntropyLoss``.
 
     Raises
     ------
     ValueError
-        If counts are negative or tau is no finite number.
+        If counts are negative or tau is not finite.
 
     See Also
     --------
@@ -142,38 +115,42 @@ class LogitAdjustedLoss(WeightedLoss):
     tensor(4.)
     """
 
-    def __init__(self, class_counts, weight=None, *, tau=1.0, reduction="mean"):
-        super().__init__(weight, reduction)
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        weight: Tensor | None = None,
+        *,
+        tau: float = 1.0,
+        reduction: str = "mean",
+    ):
+        super().__init__(weight, reduction=reduction)
         if not -float("inf") < tau < float("inf"):
             raise ValueError(f"tau must be a finite number, got {tau}.")
-        counts = check_counts(class_counts)
+        counts = _check_counts(class_counts)
         self.register_buffer("adjustment", tau * torch.log(counts / counts.sum()))
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
-        adjusted = logits + self.adjustment
-        return self._reduce(functional.cross_entropy(adjusted, target, reduction="none"), target)
+        return super().forward(logits + self.adjustment, target)
 
 
 class BalancedSoftmaxLoss(LogitAdjustedLoss):
-    r"""Cross-entropy of a softmax in which every class counts by its frequency.
+    r"""Cross-entropy of a softmax in which classes count by their frequency.
 
     .. math:: \ell_i = -w_{y_i} \log
         \frac{n_{y_i} e^{z_{i, y_i}}}{\sum_c n_c e^{z_{i, c}}}
 
-    with the logits z and the training images n of the classes: logit adjustment with
-    tau = 1. With equal counts it is weighted cross-entropy.
+    with the logits z and the training images n per class: logit adjustment with tau = 1.
+    With equal counts it is weighted cross-entropy.
 
     Parameters
     ----------
     class_counts : array-like of shape (n_classes,)
-        Training images of every class, or their shares; 0 counts as 1.
-
+        Training images per class, or class shares; 0 counts as 1.
     weight : Tensor of shape (n_classes,), default=None
-        Weight of every class; None means 1.
-
+        Class weights; None means 1.
     reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+        As in ``torch.nn.CrossEntropyLoss``.
 
     Raises
     ------
@@ -182,7 +159,7 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
 
     See Also
     --------
-    LogitAdjustedLoss : The same with less or more of it.
+    LogitAdjustedLoss : The same with any strength tau.
 
     References
     ----------
@@ -196,36 +173,35 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
     tensor(4.)
     """
 
-    def __init__(self, class_counts, weight=None, *, reduction="mean"):
+    def __init__(
+        self, class_counts: ArrayLike, weight: Tensor | None = None, *, reduction: str = "mean"
+    ):
         super().__init__(class_counts, weight, tau=1.0, reduction=reduction)
 
 
-class LDAMLoss(WeightedLoss):
-    r"""Cross-entropy in which the logit of the true class has to win by a margin.
+class LDAMLoss(nn.CrossEntropyLoss):
+    r"""Cross-entropy with a margin for the true class, larger for rarer classes.
 
     .. math:: \ell_i = -w_{y_i} \log \frac{e^{s (z_{i, y_i} - \Delta_{y_i})}}
         {e^{s (z_{i, y_i} - \Delta_{y_i})} + \sum_{c \neq y_i} e^{s z_{i, c}}},
         \qquad \Delta_c = \Delta_{max} \, (\min_k n_k / n_c)^{1/4}
 
-    with the logits z, the training images n of the classes and the scale s. It is at its
-    best with class weights that start late in training.
+    with the logits z, the training images n per class and the scale s. It works best with
+    class weights that start late in training.
 
     Parameters
     ----------
     class_counts : array-like of shape (n_classes,)
-        Training images of every class, or their shares; 0 counts as 1.
-
+        Training images per class, or class shares; 0 counts as 1.
     weight : Tensor of shape (n_classes,), default=None
-        Weight of every class; None means 1.
-
+        Class weights; None means 1.
     max_margin : float, default=0.5
-        Margin of the rarest class. At 0 the loss is weighted cross-entropy.
-
+        Margin of the rarest class; 0 is weighted cross-entropy.
     scale : float, default=1.0
-        The paper scales cosines by 30; logits of an ordinary layer find their own scale.
-
+        Factor of the logits. The paper scales cosines by 30; the logits of a linear layer
+        learn their own scale.
     reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``: the mean is divided by the sum of the weights.
+        As in ``torch.nn.CrossEntropyLoss``.
 
     Raises
     ------
@@ -243,51 +219,52 @@ class LDAMLoss(WeightedLoss):
     tensor([0.2500, 0.5000])
     """
 
-    def __init__(self, class_counts, weight=None, *, max_margin=0.5, scale=1.0, reduction="mean"):
-        super().__init__(weight, reduction)
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        weight: Tensor | None = None,
+        *,
+        max_margin: float = 0.5,
+        scale: float = 1.0,
+        reduction: str = "mean",
+    ):
+        super().__init__(weight, reduction=reduction)
         if not 0 <= max_margin < float("inf"):
             raise ValueError(f"max_margin must be 0 or more, got {max_margin}.")
         if not 0 < scale < float("inf"):
             raise ValueError(f"scale must be positive, got {scale}.")
-        counts = check_counts(class_counts)
+        counts = _check_counts(class_counts)
         self.scale = scale
         self.register_buffer("margins", max_margin * (counts.min() / counts) ** 0.25)
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
         true = functional.one_hot(target, logits.shape[1]).bool()
-        moved = torch.where(true, logits - self.margins, logits)
-        loss = functional.cross_entropy(self.scale * moved, target, reduction="none")
-        return self._reduce(loss, target)
+        shifted = torch.where(true, logits - self.margins, logits)
+        return super().forward(self.scale * shifted, target)
 
 
 class SoftF1Loss(nn.Module):
-    r"""One minus the macro-F1 of a batch, in which probabilities are counted.
+    r"""One minus the macro-F1 of a batch, computed from probabilities instead of counts.
 
     .. math:: \ell = a H + (1 - a) \Bigl(1 - \frac{1}{|B|} \sum_{c \in B}
         \frac{2 \sum_i p_{i, c} [y_i = c]}{\sum_i p_{i, c} + \sum_i [y_i = c]}\Bigr)
 
     with the softmax p of the logits, the classes B of the batch and the weighted
-    cross-entropy H. By itself it has hardly any gradient where a class is never predicted,
-    as at the start; the share of cross-entropy trains from there.
+    cross-entropy H, which provides a gradient while a class is never predicted. Batches should
+    contain several images of each class: the mean over batches is not the macro-F1 of a set.
 
     Parameters
     ----------
     weight : Tensor of shape (n_classes,), default=None
-        Weight of every class in the cross-entropy; None means 1.
-
+        Class weights in the cross-entropy; None means 1.
     cross_entropy : float, default=0.5
-        Share a of cross-entropy, from 0 to 1. At 1 the loss is weighted cross-entropy.
+        Share a of the cross-entropy, from 0 to 1; 1 is weighted cross-entropy.
 
     Raises
     ------
     ValueError
         If the share is not from 0 to 1.
-
-    Notes
-    -----
-    Macro-F1 is a score of a whole set; its mean over small batches is another one. Batches
-    should hold several images of every class.
 
     References
     ----------
@@ -301,19 +278,18 @@ class SoftF1Loss(nn.Module):
     tensor(0.)
     """
 
-    def __init__(self, weight=None, *, cross_entropy=0.5):
+    def __init__(self, weight: Tensor | None = None, *, cross_entropy: float = 0.5):
         super().__init__()
         if not 0 <= cross_entropy <= 1:
             raise ValueError(f"cross_entropy must be from 0 to 1, got {cross_entropy}.")
         self.cross_entropy = cross_entropy
         self.register_buffer("weight", weight)
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) -> scalar."""
         p = torch.softmax(logits, dim=1)
         true = functional.one_hot(target, logits.shape[1]).to(p.dtype)  # (n, n_classes)
         f1 = 2 * (p * true).sum(dim=0) / (p + true).sum(dim=0).clamp_min(1e-12)  # (n_classes,)
-        present = true.any(dim=0)
-        soft = 1 - f1[present].mean()
+        soft = 1 - f1[true.any(dim=0)].mean()  # a class without images has no F1
         entropy = functional.cross_entropy(logits, target, self.weight)
         return self.cross_entropy * entropy + (1 - self.cross_entropy) * soft

@@ -1,19 +1,17 @@
-"""The loss of a batch: class weights, and labels that may be weighted, mixed or smoothed."""
+"""Loss of a batch: class weights, and labels that may be weighted, mixed or smoothed."""
 
+from collections.abc import Mapping
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from imbemotion._base.validation import shorten
 
-__all__ = [
-    "CLASS_WEIGHTS",
-    "Target",
-    "batch_loss",
-    "class_weights",
-]
+__all__ = ["Target", "batch_loss", "class_weights"]
 
 
 def _balanced(counts, beta):
@@ -25,44 +23,42 @@ def _square_root(counts, beta):
 
 
 def _effective(counts, beta):
-    """Weigh by the effective number of images, without cancellation for beta near 1."""
+    # expm1, because 1 - beta**count cancels for beta near 1
     return 1 / -np.expm1(counts * np.log(beta)) if beta > 0 else np.ones(len(counts))
 
 
-CLASS_WEIGHTS = {"balanced": _balanced, "sqrt": _square_root, "effective": _effective}
+_CLASS_WEIGHTS = {"balanced": _balanced, "sqrt": _square_root, "effective": _effective}
 
 
-def class_weights(class_weight, classes, counts, *, beta=0.999):
-    """Compute the weight of every class from the sizes of the classes.
+def class_weights(
+    class_weight: str | Mapping | None, classes: NDArray, counts: NDArray, *, beta: float = 0.999
+) -> NDArray | None:
+    """Compute class weights from the class sizes.
 
     Parameters
     ----------
     class_weight : {"balanced", "sqrt", "effective"}, dict or None
         ``"balanced"`` is inversely proportional to the class sizes, as in scikit-learn;
-        ``"sqrt"`` to their square roots; ``"effective"`` to ``1 - beta ** count``, the
-        effective number of images [1]_. A dict gives weights by label, 1 for those it does
-        not name; None is no weights.
-
+        ``"sqrt"`` to their square roots; ``"effective"`` to the effective number of images,
+        ``1 - beta ** count`` [1]_. A dict maps labels to weights; labels that it lacks have
+        weight 1. None means no weights.
     classes : ndarray of shape (n_classes,)
         The labels.
-
     counts : ndarray of int of shape (n_classes,)
-        Images of each class in training; a class without any gets weight 0.
-
+        Training images of each class. A class without images gets weight 0.
     beta : float, default=0.999
-        For ``"effective"``, in [0, 1): 0 weighs all classes alike, nearly 1 as
-        ``"balanced"`` does.
+        For ``"effective"``, in [0, 1): 0 weights all classes equally, values near 1 are close
+        to ``"balanced"``.
 
     Returns
     -------
     weights : ndarray of float32 of shape (n_classes,) or None
-        The weights. Those by name have a mean of 1 over the training images.
+        The weights. Named weights have a mean of 1 over the training images.
 
     Raises
     ------
     ValueError
-        If a name or a class in a dict is unknown, a weight is no positive number, or beta is
-        out of its range.
+        If a name or a label is unknown, a weight is not positive or beta is out of range.
 
     References
     ----------
@@ -77,13 +73,14 @@ def class_weights(class_weight, classes, counts, *, beta=0.999):
     if class_weight is None:
         return None
     if isinstance(class_weight, str):
-        return _by_name(class_weight, counts, beta)
+        return _named_weights(class_weight, counts, beta)
     labels = classes.tolist()
     unknown = [label for label in class_weight if label not in labels]
-    if unknown and any(label not in class_weight for label in labels):  # a fold may lack a class
+    # A fold may lack a class, so unknown labels are an error only where others are missing.
+    if unknown and any(label not in class_weight for label in labels):
         raise ValueError(
-            f"class_weight names {shorten(map(repr, unknown))}, which y does not hold "
-            f"(it holds {shorten(map(repr, labels))})."
+            f"The labels in class_weight must be classes of y ({shorten(map(repr, labels))}), got "
+            f"{shorten(map(repr, unknown))}."
         )
     weights = [class_weight.get(label, 1.0) for label in labels]
     if not all(isinstance(w, Real) and 0 < w < np.inf for w in weights):
@@ -91,82 +88,82 @@ def class_weights(class_weight, classes, counts, *, beta=0.999):
     return np.array(weights, dtype=np.float32)
 
 
-def _by_name(name, counts, beta):
-    if name not in CLASS_WEIGHTS:
-        raise ValueError(f"class_weight must be one of {shorten(CLASS_WEIGHTS)}, got {name!r}.")
+def _named_weights(name, counts, beta):
+    if name not in _CLASS_WEIGHTS:
+        raise ValueError(f"class_weight must be one of {shorten(_CLASS_WEIGHTS)}, got {name!r}.")
     if not 0 <= beta < 1:
         raise ValueError(f"beta must be in [0, 1), got {beta}.")
-    weights = CLASS_WEIGHTS[name](np.maximum(counts, 1), beta)
+    weights = _CLASS_WEIGHTS[name](np.maximum(counts, 1), beta)
     weights = np.where(counts > 0, weights, 0)
     return (weights * (counts.sum() / (weights * counts).sum())).astype(np.float32)
 
 
 class Target(NamedTuple):
-    """What the images of a batch should be taken for, in one part of the loss.
+    """Labels of a batch in one part of its loss; mixed images have two parts.
 
     Parameters
     ----------
     labels : Tensor of int of shape (n,)
         Encoded labels.
-
     weights : Tensor of shape (n,), default=None
-        Weight of every image; None means 1.
-
+        Weight of each image; None means 1.
     share : float, default=1.0
-        Share of this part in the loss; mixed images have two parts.
+        Share of this part in the loss.
     """
 
-    labels: torch.Tensor
-    weights: torch.Tensor | None = None
+    labels: Tensor
+    weights: Tensor | None = None
     share: float = 1.0
 
-    def to(self, device):
-        """Give the same on another device."""
+    def to(self, device: torch.device | str) -> "Target":
+        """Return the target on another device."""
         weights = None if self.weights is None else self.weights.to(device)
         return self._replace(labels=self.labels.to(device), weights=weights)
 
 
-def batch_loss(criterion, logits, targets, *, label_smoothing=0.0, class_shares=None):
+def batch_loss(
+    criterion: nn.Module,
+    logits: Tensor,
+    targets: list[Target],
+    *,
+    label_smoothing: float = 0.0,
+    class_shares: Tensor | None = None,
+) -> Tensor:
     """Compute the loss of a batch.
 
     Parameters
     ----------
     criterion : nn.Module
-        The loss, from logits and labels. With image weights or label smoothing its
-        reduction has to be "none".
-
+        Loss function; with image weights or label smoothing its ``reduction`` must be "none".
     logits : Tensor of shape (n, n_classes)
         Output of the network.
-
     targets : list of Target
         The parts of the loss.
-
     label_smoothing : float, default=0.0
-        Probability with which every label is taken for one drawn from the class shares;
-        the loss is the expectation over such draws.
-
+        Probability of replacing a label by one drawn from the class shares; the loss is the
+        expectation over such draws.
     class_shares : Tensor of shape (n_classes,), default=None
-        Shares of the classes in training.
+        Class shares in training, for label smoothing.
 
     Returns
     -------
     loss : Tensor
         A scalar.
     """
-    losses = [part.share * _part(criterion, logits, part) for part in targets]
+    losses = [part.share * _part_loss(criterion, logits, part) for part in targets]
     if not label_smoothing:
         return sum(losses)
-    smooth = _expected(criterion, logits, targets, class_shares.to(logits))
+    smooth = _expected_loss(criterion, logits, targets, class_shares.to(logits))
     return (1 - label_smoothing) * sum(losses) + label_smoothing * smooth
 
 
-def _part(criterion, logits, target):
+def _part_loss(criterion, logits, target):
     loss = criterion(logits, target.labels)
-    return loss if loss.ndim == 0 else _mean(criterion, loss, target)
+    return loss if loss.ndim == 0 else _weighted_mean(criterion, loss, target)
 
 
-def _mean(criterion, loss, target):
-    """Average what was not reduced, (n,) -> scalar, as a weighted mean of the images."""
+def _weighted_mean(criterion, loss, target):
+    """Average losses that were not reduced, weighted by class and image, (n,) -> scalar."""
     class_weights = getattr(criterion, "weight", None)
     total = torch.ones_like(loss) if class_weights is None else class_weights[target.labels]
     if target.weights is not None:
@@ -174,10 +171,10 @@ def _mean(criterion, loss, target):
     return loss.sum() / total.sum().clamp_min(torch.finfo(loss.dtype).tiny)
 
 
-def _expected(criterion, logits, targets, class_shares):
-    """Average over labels drawn from the class shares, as if each image had every label."""
+def _expected_loss(criterion, logits, targets, class_shares):
+    """Average the losses over labels drawn from the class shares."""
     n, n_classes = logits.shape
-    every = torch.arange(n_classes, device=logits.device)
-    losses = criterion(logits.repeat_interleave(n_classes, dim=0), every.repeat(n))
+    labels = torch.arange(n_classes, device=logits.device)  # each image once with each label
+    losses = criterion(logits.repeat_interleave(n_classes, dim=0), labels.repeat(n))
     drawn = losses.view(n, n_classes) @ class_shares  # (n,)
-    return sum(part.share * _mean(criterion, drawn, part) for part in targets)
+    return sum(part.share * _weighted_mean(criterion, drawn, part) for part in targets)
