@@ -1,6 +1,6 @@
-"""Images as recipes: a balanced set costs memory for rows, not for pixels."""
+"""Images as recipes: a balanced set costs memory for its rows, not for its pixels."""
 
 from imbemotion.images._array import ImageArray
-from imbemotion.images._content import share_originals
+from imbemotion.images._recipes import share_originals
 
 __all__ = ["ImageArray", "share_originals"]

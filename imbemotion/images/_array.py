@@ -1,69 +1,54 @@
 """ImageArray: a read-only array of images that holds recipes instead of pixels."""
 
+from base64 import b64encode
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from PIL import Image
 
 from imbemotion._base.validation import check_pixels
-from imbemotion.images._content import (
-    Content,
-    Root,
-    check_lineage,
-    find_originals,
-    join,
-    lineage_of,
-    merge_parents,
-    pack,
-)
-from imbemotion.images._recipes import Recipes, render
-from imbemotion.images.manifest import write_array, write_pictures
+from imbemotion.images._recipes import Content, Recipes, Root, check_lineage, join
+from imbemotion.images.manifest import write_array, write_images
 
 __all__ = ["ImageArray"]
 
 _SHAPE_FUNCTIONS = {np.shape, np.ndim, np.size}  # these need no pixels
+_N_THUMBNAILS, _THUMBNAIL = 10, (64, 64)
 
 
 class ImageArray(NDArrayOperatorsMixin):
     """Images of one size, held as a source and one small recipe per row.
 
     It behaves like a read-only array of shape ``(n, height, width[, channels])``. Indexing
-    rows gives another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and NumPy
-    functions make the pixels and give an ndarray. Until then a repeated row costs 8 bytes and an
-    interpolated or augmented one 40, and the same row always gives the same picture.
+    rows returns another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and
+    NumPy functions compute the pixels and return an ndarray. Until then a repeated row takes
+    8 bytes and a synthetic one 40, and the same row is always the same image.
 
     Parameters
     ----------
     images : array-like or ImageArray of shape (n_samples, height, width[, channels])
-        The source: an ndarray or ``np.memmap`` of dtype uint8, float32 or float64, which is
-        not copied and must not be changed afterwards. Others are converted.
-
+        The source. An ndarray or ``np.memmap`` of dtype uint8, float32 or float64 is not
+        copied and must not be changed later. Others are converted.
     parents : array-like of int of shape (n_samples,) or (n_samples, n_parents), default=None
-        Where the images come from: numbers of original images, -1 for unknown. None means
+        Numbers of the originals that each image was made from, -1 for unknown. None means
         that every image is an original.
-
     is_synthetic : array-like of bool of shape (n_samples,), default=None
-        Which images are new pictures rather than originals or copies of them. None means
-        none of them.
+        Which images are neither originals nor copies of them. None means no image.
 
     Attributes
     ----------
-    shape : tuple of int
-        ``(n, height, width[, channels])``.
-
-    dtype : dtype
-        The dtype of the source.
-
-    ndim : int
-        3 for grey images, 4 with channels.
-
-    size : int
-        Number of values in all pictures.
-
-    parents : ndarray of int of shape (n, 2)
-        Rows of the first source that every picture was made of; -1 is unknown or none.
-        Wider than 2 only where interpolated pictures were interpolated again.
-
+    shape, dtype, ndim, size : as of an ndarray
+        Those of the array of pixels.
+    parents : ndarray of int of shape (n, n_parents)
+        Rows of the first source that every image was made from, -1 for unknown or none.
+        ``n_parents`` is 2, or more after repeated interpolation.
     is_synthetic : ndarray of bool of shape (n,)
-        Whether a row is a new picture and no copy of an original.
+        Whether a row is neither an original nor a copy of one.
 
     Raises
     ------
@@ -72,7 +57,7 @@ class ImageArray(NDArrayOperatorsMixin):
 
     See Also
     --------
-    ImageLoader : Make an ImageArray of files and images of any size.
+    ImageLoader : Load files and images of any size as an ImageArray.
 
     Notes
     -----
@@ -83,18 +68,22 @@ class ImageArray(NDArrayOperatorsMixin):
     >>> import numpy as np
     >>> X = ImageArray(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
     >>> X[[0, 0, 2]]
-    ImageArray(shape=(3, 2, 2), dtype=uint8, n_parents=2, n_made=0)
+    ImageArray(shape=(3, 2, 2), dtype=uint8, n_parents=2, n_synthetic=0)
     >>> X[[0, 0, 2]].parents
     array([[ 0, -1],
            [ 0, -1],
            [ 2, -1]])
-    >>> X[2].tolist()
-    [[8, 9], [10, 11]]
     >>> float((X / 11).max())
     1.0
     """
 
-    def __init__(self, images, *, parents=None, is_synthetic=None):
+    def __init__(
+        self,
+        images: ArrayLike,
+        *,
+        parents: ArrayLike | None = None,
+        is_synthetic: ArrayLike | None = None,
+    ) -> None:
         source = images if isinstance(images, ImageArray) else check_pixels(images)
         lineage = None
         if parents is not None or is_synthetic is not None:
@@ -113,95 +102,89 @@ class ImageArray(NDArrayOperatorsMixin):
         self._packed = None
 
     def __getstate__(self):
-        packed = self._packed or pack(self._content)
+        packed = self._packed or self._content.pack()
         if not isinstance(self._content.source, np.memmap):  # that stays out of memory
             self._packed = packed  # joblib writes one object once for all of its workers
         return packed
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of the pixels, ``(n, height, width[, channels])``."""
-        return (len(self._content.recipes.rows), *self._content.source.shape[1:])
+        return (len(self), *self._content.source.shape[1:])
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """The dtype of the pixels."""
         return self._content.source.dtype
 
     @property
-    def ndim(self):
-        """Number of dimensions: 3 for grey images, 4 with channels."""
+    def ndim(self) -> int:
+        """Number of dimensions: 3 for gray images, 4 with channels."""
         return self._content.source.ndim
 
     @property
-    def size(self):
-        """Number of values in all pictures."""
+    def size(self) -> int:
+        """Number of values in all images."""
         return int(np.prod(self.shape))
 
     @property
-    def parents(self):
-        """Rows of the first source that every picture was made of, (n, 2) or wider."""
-        recipes = self._content.recipes
-        row, partner = recipes.rows, recipes.partners
-        known = lineage_of(self._content)[0]
-        if known is None:
-            return np.stack([row, partner], axis=1)
-        of_partner = np.where(partner[:, None] >= 0, known[partner], -1)
-        return merge_parents(known[row], of_partner)
+    def parents(self) -> NDArray[np.int64]:
+        """Rows of the first source that every image was made from, (n, 2) or wider."""
+        return self._content.parents
 
     @property
-    def is_synthetic(self):
-        """Whether each row is a new picture and no copy of an original, (n,)."""
-        recipes, source_made = self._content.recipes, lineage_of(self._content)[1]
-        synthetic = recipes.is_synthetic
-        return synthetic if source_made is None else synthetic | source_made[recipes.rows]
+    def is_synthetic(self) -> NDArray[np.bool_]:
+        """Whether each row is neither an original nor a copy of one, (n,)."""
+        return self._content.is_synthetic
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._content.recipes.rows)
 
     def __iter__(self):
         return (self[number] for number in range(len(self)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         parents = self.parents[:, 0]
         n_parents = len(np.unique(parents[parents >= 0]))
         return (
-            f"ImageArray(shape={self.shape}, dtype={self.dtype}, "
-            f"n_parents={n_parents}, n_made={self.is_synthetic.sum()})"
+            f"ImageArray(shape={self.shape}, dtype={self.dtype}, n_parents={n_parents}, "
+            f"n_synthetic={self.is_synthetic.sum()})"
         )
 
-    def __getitem__(self, key):
+    def _repr_html_(self) -> str:
+        images = map(_thumbnail, np.asarray(self[:_N_THUMBNAILS]))
+        return f"<p>{self!r}</p>" + "".join(f'<img src="{image}"> ' for image in images)
+
+    def __getitem__(self, key: Any):
         parts = key if isinstance(key, tuple) else (key,)
         if not parts or parts[0] is Ellipsis or parts[0] is None:
             return np.asarray(self)[key]
         rows, rest = _check_rows(parts[0]), parts[1:]
-        source, recipes, policies = self._content[:3]
         jointly = any(isinstance(part, list | np.ndarray) for part in rest)
         if jointly or (isinstance(rows, np.ndarray) and rows.dtype == bool and rows.ndim > 1):
-            return np.asarray(self)[key]  # arrays along several axes go together
-        recipes = recipes.pick(rows)
-        ndim = recipes.rows.ndim
-        if ndim == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
+            return np.asarray(self)[key]  # NumPy combines arrays along several axes
+        recipes = self._content.recipes[rows]
+        shape = recipes.rows.shape
+        if len(shape) == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
             return ImageArray._of(self._content._replace(recipes=recipes))
-        pixels = render(source, recipes.reshape(-1), policies)
-        pixels = pixels.reshape(recipes.rows.shape + self.shape[1:])
-        return pixels[(*[slice(None)] * ndim, *rest)]
+        pixels = self._content.pixels(recipes.flat())
+        return pixels.reshape(shape + self.shape[1:])[(*[slice(None)] * len(shape), *rest)]
 
-    def __array__(self, dtype=None, copy=None):
-        source, recipes, policies = self._content[:3]
-        stands = isinstance(source, np.ndarray) and recipes.run is not None
-        if copy is False and not (stands and (dtype is None or dtype == self.dtype)):
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray:
+        source, recipes = self._content[:2]
+        is_view = isinstance(source, np.ndarray) and recipes.run is not None
+        if copy is False and not (is_view and (dtype is None or dtype == self.dtype)):
             raise ValueError(
-                "These pixels have to be made: np.asarray can't do it with copy=False."
+                f"Pixels of {self!r} must be computed, got copy=False. Use copy=None."
             )
-        pixels = render(source, recipes, policies)
+        pixels = self._content.pixels()
         if dtype is not None and pixels.dtype != dtype:
             return pixels.astype(dtype)
         return pixels.copy() if copy and not pixels.flags.writeable else pixels
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if any(isinstance(out, ImageArray) for out in kwargs.get("out", ())):
-            raise TypeError("An ImageArray is read-only. Write X = X + 1, for example.")
+            raise TypeError(f"{self!r} is read-only. Write X = X + 1 instead of X += 1.")
         return getattr(ufunc, method)(*_to_pixels(inputs), **_to_pixels(kwargs))
 
     def __array_function__(self, function, types, args, kwargs):
@@ -211,49 +194,49 @@ class ImageArray(NDArrayOperatorsMixin):
             return function(np.broadcast_to(np.uint8(0), self.shape), *args[1:], **kwargs)
         return function(*_to_pixels(args), **_to_pixels(kwargs))
 
-    def astype(self, dtype):
-        """Make the pixels in another dtype.
+    def astype(self, dtype: DTypeLike) -> NDArray:
+        """Return the pixels as a new ndarray of another dtype.
 
         Parameters
         ----------
         dtype : dtype
-            The dtype wanted.
+            The dtype.
 
         Returns
         -------
         pixels : ndarray of shape (n, height, width[, channels])
-            A new array.
+            The converted pixels.
         """
         return np.array(self, dtype=dtype)
 
-    def reshape(self, *shape):
-        """Make the pixels in another shape.
+    def reshape(self, *shape: int) -> NDArray:
+        """Return the pixels as an ndarray of another shape.
 
         Parameters
         ----------
         *shape : int or tuple of int
-            The shape wanted; one entry may be -1.
+            The shape; one entry may be -1.
 
         Returns
         -------
         pixels : ndarray
-            The pixels.
+            The reshaped pixels.
         """
         return np.asarray(self).reshape(*shape)
 
-    def settled(self):
-        """Give an array on whose rows new pictures can be made.
+    def as_source(self) -> "ImageArray":
+        """Return an array whose rows can be augmented and interpolated.
 
         Returns
         -------
         images : ImageArray
-            Itself where every row is a row of the source; else the array wrapped as a new
-            source. ``parents`` name rows of the first source all the same.
+            The array itself if no row is changed, else the array wrapped as a new source.
+            ``parents`` refer to the first source either way.
         """
         return ImageArray(self) if self._content.recipes.is_synthetic.any() else self
 
-    def originals(self, numbers):
-        """Find originals in the first source, also those that no row shows as they are.
+    def originals(self, numbers: ArrayLike) -> tuple["ImageArray", NDArray[np.int64]]:
+        """Find originals in the first source, even those that are not rows of this array.
 
         Parameters
         ----------
@@ -263,80 +246,72 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         images : ImageArray of shape (n_found, height, width[, channels])
-            Those that are still there.
-
+            The originals that are available.
         found : ndarray of int of shape (n_found,)
             Their numbers.
         """
-        content, found = find_originals(self._content, numbers)
+        content, found = self._content.originals(numbers)
         return ImageArray._of(content), found
 
-    def augment(self, rows, policy, seeds):
-        """Take rows as they look when a policy augments them, each under its own seed.
+    def augment(self, rows: ArrayLike, policy: Any, seeds: ArrayLike) -> "ImageArray":
+        """Return augmented rows without computing their pixels yet.
 
         Parameters
         ----------
         rows : array-like of int of shape (n_new,)
-            Rows of this array, one per new picture.
-
+            Row of this array that each new image is made from.
         policy : object with ``draw`` and ``apply``, or callable
-            What is done to an image; see :mod:`imbemotion.augmentation`.
-
+            The augmentation policy; see :mod:`imbemotion.augmentation`.
         seeds : array-like of int of shape (n_new,)
-            The seeds, from 0 to 2**64 - 1.
+            Seed of each new image, from 0 to 2**64 - 1.
 
         Returns
         -------
         images : ImageArray of shape (n_new, height, width[, channels])
-            The new pictures; no pixel is made yet.
+            The new images.
         """
-        content = self.settled()._content
-        recipes = content.recipes.pick(np.asarray(rows, dtype=np.int64))
+        content = self.as_source()._content
+        recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
         recipes = recipes.changed(seed=seeds, policy=len(content.policies))
         policies = (*content.policies, policy)
         return ImageArray._of(content._replace(recipes=recipes, policies=policies))
 
-    def interpolate(self, rows, partners, weights):
-        """Take rows moved towards other rows, pixel by pixel.
+    def interpolate(self, rows: ArrayLike, partners: ArrayLike, weights: ArrayLike) -> "ImageArray":
+        """Return rows moved towards others, ``a + weight * (b - a)``, without computing them yet.
 
-        A new pixel is ``a + weight * (b - a)``, computed in float32 (float64 for float64
-        images) and rounded to the nearest integer for uint8 images.
+        Pixels are computed in float32 (float64 for float64 images), and rounded for uint8.
 
         Parameters
         ----------
         rows : array-like of int of shape (n_new,)
-            Rows of this array, one per new picture.
-
+            Row of this array that each new image is made from.
         partners : array-like of int of shape (n_new,)
-            Rows of this array to move towards.
-
+            Row of this array to move towards.
         weights : array-like of float of shape (n_new,)
             How far to move, from 0 (the row) to 1 (its partner).
 
         Returns
         -------
         images : ImageArray of shape (n_new, height, width[, channels])
-            The new pictures; no pixel is made yet.
+            The new images.
         """
-        content = self.settled()._content
-        recipes = content.recipes.pick(np.asarray(rows, dtype=np.int64))
+        content = self.as_source()._content
+        recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
         towards = content.recipes.rows[np.asarray(partners, dtype=np.int64)]
         recipes = recipes.changed(partner=towards, weight=weights)
         return ImageArray._of(content._replace(recipes=recipes))
 
-    def save(self, folder, labels=None):
-        """Write every picture as a PNG file into a new folder.
+    def save(self, folder: str | Path, labels: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Write every image as a PNG file into a new folder.
 
         Parameters
         ----------
         folder : str or Path
-            Where to write. It must be empty or not exist yet, and it appears only when all
-            pictures are written.
-
+            An empty or new folder. It appears only when all images are written.
         labels : array-like of shape (n,), default=None
-            Class names; each class then has a folder of its own, and ``manifest.csv`` names
-            file, label, parent, seed and made of every row, so that
-            :func:`imbemotion.datasets.load_image_folder` knows the parents again.
+            Class names, one subfolder each. ``manifest.csv`` then lists file, label, parent,
+            seed and synthetic of every row, from which
+            :func:`imbemotion.datasets.load_image_folder` restores the parents.
 
         Returns
         -------
@@ -346,15 +321,14 @@ class ImageArray(NDArrayOperatorsMixin):
         Raises
         ------
         FileExistsError
-            If the folder holds anything.
-
+            If the folder is not empty.
         ValueError
-            If the images are not uint8, or a label can't name a folder.
+            If the images are not uint8, or a label is not a valid folder name.
         """
-        return write_pictures(self, folder, labels)
+        return write_images(self, folder, labels)
 
-    def to_memmap(self, path):
-        """Write the pixels into a ``.npy`` file and continue on a mapping of it.
+    def to_memmap(self, path: str | Path) -> "ImageArray":
+        """Write the pixels to a ``.npy`` file and return an array that maps it.
 
         Parameters
         ----------
@@ -364,11 +338,11 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         images : ImageArray
-            The same pictures, with the same parents, read from the file when needed.
+            The same images and parents, read from the file when needed.
         """
         return self.with_pixels(write_array(self, path))
 
-    def with_pixels(self, pixels):
+    def with_pixels(self, pixels: NDArray) -> "ImageArray":
         """Return an array of other pixels that keeps the provenance of every row.
 
         Parameters
@@ -386,7 +360,7 @@ class ImageArray(NDArrayOperatorsMixin):
 
 
 def _is_along_rows(parts, axis=0, **others):
-    """Tell whether np.concatenate was asked for the rows of ImageArrays and nothing else."""
+    """Return whether np.concatenate joins the rows of ImageArrays and nothing else."""
     return axis == 0 and not others and all(isinstance(part, ImageArray) for part in parts)
 
 
@@ -406,5 +380,18 @@ def _check_rows(rows):
         return rows
     rows = np.asarray(rows)
     if rows.size and rows.dtype.kind not in "biu":
-        raise IndexError(f"Rows are picked by integers, slices or masks, got dtype {rows.dtype}.")
+        raise IndexError(f"Rows must be integers, slices or masks, got dtype {rows.dtype}.")
     return rows if rows.size else rows.astype(np.int64)
+
+
+def _thumbnail(pixels):
+    """Return one image as a small inline PNG."""
+    if pixels.dtype != np.uint8:  # floats are shown between their extremes
+        pixels = np.nan_to_num(pixels, posinf=0, neginf=0)
+        pixels = cv2.normalize(pixels, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    if pixels.ndim == 3 and pixels.shape[2] < 3:
+        pixels = pixels[..., 0]  # gray, without alpha
+    image, file = Image.fromarray(pixels), BytesIO()
+    image.thumbnail(_THUMBNAIL)
+    image.save(file, "PNG")
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
