@@ -147,7 +147,7 @@ def test_the_manifest_names_file_label_parent_and_seed(images, tmp_path):
     X_res, y_res = sampler.fit_resample(images, Y)
     sampler.save(tmp_path / "balanced")
     table = pd.read_csv(tmp_path / "balanced" / "manifest.csv", dtype={"seed": "UInt64"})
-    assert table.columns.tolist() == ["file", "label", "parent", "seed", "made"]
+    assert table.columns.tolist() == ["file", "label", "parent", "seed", "synthetic"]
     assert table.label.tolist() == y_res.tolist()
     assert table.parent.tolist() == sampler.sample_indices_.tolist()
     assert table.seed.isna().tolist() == (~X_res.is_synthetic).tolist()

@@ -1,6 +1,9 @@
 """ImageArray: it behaves like the array of its pixels, and knows where every row comes from."""
 
 import pickle
+import re
+from base64 import b64decode
+from io import BytesIO
 
 import joblib
 import numpy as np
@@ -284,7 +287,7 @@ def test_joining_arrays_of_one_source_keeps_what_is_said_of_their_origin(picture
 
 
 def test_writing_no_rows_is_refused(pictures, tmp_path):
-    with pytest.raises(ValueError, match="no image to write"):
+    with pytest.raises(ValueError, match="At least one image"):
         ImageArray(pictures)[[]].to_memmap(tmp_path / "none.npy")
 
 
@@ -301,7 +304,24 @@ def test_joining_images_of_different_shapes_is_refused(pictures):
 
 def test_repr_tells_shape_parents_and_new_rows(pictures):
     X, _ = with_new_rows(pictures)
-    assert repr(X) == "ImageArray(shape=(16, 6, 5), dtype=uint8, n_parents=12, n_made=4)"
+    assert repr(X) == "ImageArray(shape=(16, 6, 5), dtype=uint8, n_parents=12, n_synthetic=4)"
+
+
+@pytest.mark.parametrize("shape", [(9, 8), (9, 8, 1), (9, 8, 2), (90, 80, 3), (9, 8, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_notebooks_show_the_repr_and_thumbnails_of_the_first_rows(shape, dtype):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, *shape)).astype(dtype)
+    html = ImageArray(pixels)._repr_html_()
+    assert repr(ImageArray(pixels)) in html
+    files = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    sizes = {Image.open(BytesIO(b64decode(file))).size for file in files}
+    assert (len(files), max(map(max, sizes))) == (10, 64 if 90 in shape else 9)
+    assert "http" not in html
+
+
+def test_missing_and_constant_float_pixels_can_be_shown():
+    assert "<img" in ImageArray(np.full((2, 4, 4), np.nan))._repr_html_()
+    assert "<img" not in ImageArray(np.zeros((2, 4, 4)))[[]]._repr_html_()
 
 
 def test_a_pickle_gives_back_pixels_and_parents(pictures):
@@ -368,9 +388,9 @@ def test_saving_leaves_nothing_behind_when_it_fails(pictures, tmp_path):
 def test_saving_refuses_what_would_be_lost_or_overwritten(pictures, tmp_path):
     X = ImageArray(pictures)
     X.save(tmp_path / "out")
-    with pytest.raises(FileExistsError, match="is no empty folder"):
+    with pytest.raises(FileExistsError, match="is not an empty folder"):
         X.save(tmp_path / "out")
-    with pytest.raises(ValueError, match="can't be the name of a folder"):
+    with pytest.raises(ValueError, match="valid folder names"):
         X[:1].save(tmp_path / "other", labels=["a/b"])
     with pytest.raises(ValueError, match="one label per image"):
         X[:2].save(tmp_path / "other", labels=["a"])

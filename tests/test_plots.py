@@ -112,7 +112,7 @@ def test_a_grid_may_mix_augmented_and_interpolated_pictures():
 
 def test_pictures_interpolated_twice_show_all_parents():
     X, _ = interpolated()
-    X = np.concatenate([X, X.settled().interpolate([4], [5], [0.5])])[[0, 1, 2, 7]]
+    X = np.concatenate([X, X.as_source().interpolate([4], [5], [0.5])])[[0, 1, 2, 7]]
     assert X.parents[3].tolist() == [0, 1, 2]
     display = ImageGridDisplay.from_resampled(X, np.zeros(4))
     assert display.rows.tolist() == [[0, 3], [-1, 1], [-1, 2]]

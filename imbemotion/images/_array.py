@@ -276,7 +276,9 @@ class ImageArray(NDArrayOperatorsMixin):
         policies = (*content.policies, policy)
         return ImageArray._of(content._replace(recipes=recipes, policies=policies))
 
-    def interpolate(self, rows: ArrayLike, partners: ArrayLike, weights: ArrayLike) -> "ImageArray":
+    def interpolate(
+        self, rows: ArrayLike, partners: ArrayLike, weights: ArrayLike
+    ) -> "ImageArray":
         """Return rows moved towards others, ``a + weight * (b - a)``, without computing them yet.
 
         Pixels are computed in float32 (float64 for float64 images), and rounded for uint8.

@@ -86,7 +86,7 @@ class ImageLoader(TransformerMixin, BaseEstimator):
     >>> loader = ImageLoader(size=(2, 3), resize="crop")
     >>> X = loader.fit_transform([Image.new("RGB", (9, 9), "white"), np.zeros((5, 4))])
     >>> X
-    ImageArray(shape=(2, 2, 3), dtype=uint8, n_parents=2, n_made=0)
+    ImageArray(shape=(2, 2, 3), dtype=uint8, n_parents=2, n_synthetic=0)
     >>> X[0].tolist()
     [[255, 255, 255], [255, 255, 255]]
     """

@@ -107,7 +107,7 @@ class PianoRoll(TransformerMixin, BaseEstimator):
     ...     song.save(f"{folder}/c.mid")
     ...     X = PianoRoll(resolution=4, width=6).fit_transform([f"{folder}/c.mid"])
     >>> X
-    ImageArray(shape=(1, 88, 6), dtype=uint8, n_parents=1, n_made=0)
+    ImageArray(shape=(1, 88, 6), dtype=uint8, n_parents=1, n_synthetic=0)
     >>> X[0, 48].tolist()  # the middle C, one second long
     [255, 255, 255, 255, 0, 0]
     """

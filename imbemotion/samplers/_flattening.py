@@ -75,7 +75,7 @@ class FlattenSampler(BaseImageSampler):
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
     >>> X_res, y_res = FlattenSampler(NearMiss()).fit_resample(X, y)
     >>> X_res
-    ImageArray(shape=(6, 48, 48), dtype=uint8, n_parents=6, n_made=0)
+    ImageArray(shape=(6, 48, 48), dtype=uint8, n_parents=6, n_synthetic=0)
     """
 
     _parameter_constraints: dict = {

@@ -41,7 +41,7 @@ class _InterpolationSampler(BaseImageSampler):
     }
 
     def _fit_resample(self, X, y):
-        X = X.settled() if isinstance(X, ImageArray) else X
+        X = X.as_source() if isinstance(X, ImageArray) else X
         members = {label: np.flatnonzero(y == label) for label in self.sampling_strategy_}
         stay = {label: min(n, len(members[label])) for label, n in self.sampling_strategy_.items()}
         random_state = check_random_state(self.random_state)
@@ -163,7 +163,7 @@ class ImageSMOTE(_InterpolationSampler):
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
     >>> X_res, y_res = ImageSMOTE(random_state=0).fit_resample(X, y)
     >>> X_res
-    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_made=6)
+    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_synthetic=6)
     """
 
     _parameter_constraints: dict = {
@@ -264,7 +264,7 @@ class ImageADASYN(_InterpolationSampler):
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
     >>> X_res, y_res = ImageADASYN(random_state=0).fit_resample(X, y)
     >>> X_res
-    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_made=6)
+    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_synthetic=6)
     """
 
     _parameter_constraints: dict = {

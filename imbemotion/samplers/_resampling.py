@@ -97,7 +97,7 @@ class RandomResampler(BaseImageSampler):
     >>> sampler.sampling_strategy_
     {'anger': 75, 'joy': 75, 'sadness': 75}
     >>> X_res
-    ImageArray(shape=(225, 8, 8), dtype=uint8, n_parents=200, n_made=0)
+    ImageArray(shape=(225, 8, 8), dtype=uint8, n_parents=200, n_synthetic=0)
     """
 
     def _fit_resample(self, X, y):
@@ -161,7 +161,7 @@ class AugmentationSampler(BaseImageSampler):
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
     >>> X_res, y_res = AugmentationSampler(random_state=0).fit_resample(X, y)
     >>> X_res
-    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_made=6)
+    ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_synthetic=6)
     """
 
     _parameter_constraints: dict = {
@@ -228,7 +228,7 @@ class AugmentationSampler(BaseImageSampler):
         random_state = check_random_state(self.random_state)
         kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
         policy = self._policy()
-        images = X.settled()
+        images = X.as_source()
         new = images.augment(parents, policy, draw_seeds(len(parents), random_state))
         self.sample_indices_ = np.concatenate([kept, parents])
         X_resampled = np.concatenate([images[kept], new])
@@ -321,7 +321,7 @@ class AugmentationSampler(BaseImageSampler):
         check_scalar(n_originals, "n_originals", Integral, min_val=1)
         check_scalar(n_versions, "n_versions", Integral, min_val=1)
         self._validate_params()
-        images = as_images(X).settled()
+        images = as_images(X).as_source()
         y = check_labels(y, n_samples=len(images))
         random_state = check_random_state(self.random_state)
         rows = _draw_in_turn(y, n_originals, random_state)
