@@ -54,7 +54,7 @@ def test_a_training_tells_what_the_model_is_worth(trained):
 
 
 def test_rate_batches_and_device_are_options_and_settings(faces, tmp_path):
-    words = ["--preset", "s4", "--lr", 0.01, "--batch-size", 16, "--device", "cpu"]
+    words = ["--preset", "adam_step", "--lr", 0.01, "--batch-size", 16, "--device", "cpu"]
     result = run("train", faces, *QUICK, *words, "--out", tmp_path / "model")
     assert result.exit_code == 0, result.output
     training = yaml.safe_load((tmp_path / "model/config.yaml").read_text())["training"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from imbemotion import CNNClassifier
-from imbemotion.classifier import CNN_PRESETS
+from imbemotion._base.registry import PRESETS
 from imbemotion.workflow import example_config, read_config, resolve_config, write_config
 from imbemotion.workflow.schema import SCHEMA, SECTIONS
 
@@ -53,7 +53,7 @@ def test_the_example_explains_every_key():
 
 
 def test_what_is_written_is_read_again(read, tmp_path):
-    config = read("seed: 3\ntraining: {preset: s4, max_epochs: 2}\ncomparison: {folds: 3}")
+    config = read("seed: 3\ntraining: {preset: adam_step, max_epochs: 2}\ncomparison: {folds: 3}")
     write_config(config, tmp_path / "again.yaml")
     assert read_config(tmp_path / "again.yaml") == config
 
@@ -70,11 +70,12 @@ def test_defaults_are_those_of_the_classifier():
     assert SCHEMA["loss"]["name"].default == defaults["loss"]
 
 
-@pytest.mark.parametrize("name", sorted(CNN_PRESETS))
+@pytest.mark.parametrize("name", list(PRESETS))
 def test_presets_fill_in_what_is_not_given(name):
     training = resolve_config({"training": {"preset": name, "lr": 0.5}})["training"]
     assert training["lr"] == 0.5
-    assert {k: training[k] for k in CNN_PRESETS[name]} == {**CNN_PRESETS[name], "lr": 0.5}
+    preset = PRESETS.load(name)
+    assert {k: training[k] for k in preset} == {**preset, "lr": 0.5}
 
 
 def test_the_keys_of_data_config_are_understood(read):
@@ -115,8 +116,8 @@ def test_weighted_balancing_is_drawing_by_weight(read):
         ("balancing: {strategy: oversmple}", r"balancing\.strategy .* 'oversmple'"),
         ("data: 3", "data must hold keys and values, got 3"),
         ("[1, 2]", r"must hold sections with keys, got \[1, 2\]"),
-        ("data: {size: 3\n", "is no YAML: while parsing a flow mapping"),
-        ("data:\n  size: 3\n  size: 4", "size stands twice, again in line 3"),
+        ("data: {size: 3\n", "is not valid YAML: while parsing a flow mapping"),
+        ("data:\n  size: 3\n  size: 4", r"duplicate key 'size' \(line 3\)"),
         ("data: {dataset_path: a, source: b}", "data.source is given twice"),
         ("data: {dataset_path: a, train_split: 2}", "train_split"),
         ("split: {train: 0.5}", "train, valid and test must add up to 1, got 0.5"),
@@ -146,7 +147,7 @@ def test_mistakes_are_said_in_one_sentence(read, text, message):
         "training: {patience: 2, validation_fraction: 0.2}",
         "{loss: {weight_from: 0.5}, comparison: {}}",
         "loss: {weight_from: 0.5, parameters: {weight: [1, 2]}}",
-        "training: {preset: s0}",
+        "training: {preset: transfer}",
     ],
 )
 def test_settings_that_have_an_effect_are_taken(read, text):

@@ -377,7 +377,7 @@ def test_a_device_that_is_not_there_is_said_before_training(faces, device):
         quick(device=device).fit(*faces)
 
 
-@pytest.mark.parametrize("name", ["s0", "s4"])
+@pytest.mark.parametrize("name", ["transfer", "adam_step"])
 def test_presets_are_keywords_that_train_pretrained_networks(faces, name):
     X, y = faces
     model = quick(
@@ -386,8 +386,10 @@ def test_presets_are_keywords_that_train_pretrained_networks(faces, name):
         **{**CNN_PRESETS[name], "max_epochs": 1},
     ).fit(X, y)
     groups = model.net_.optimizer_.param_groups
-    assert [group["initial_lr"] for group in groups] == ([2e-5, 1e-3] if name == "s0" else [5e-4])
-    assert type(model.net_.optimizer_).__name__ == ("AdamW" if name == "s0" else "Adam")
+    assert [group["initial_lr"] for group in groups] == (
+        [2e-5, 1e-3] if name == "transfer" else [5e-4]
+    )
+    assert type(model.net_.optimizer_).__name__ == ("AdamW" if name == "transfer" else "Adam")
 
 
 def test_floats_are_standardised_once_for_pretrained_networks(faces):

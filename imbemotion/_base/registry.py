@@ -193,6 +193,10 @@ STRATEGY_SETS = Registry("strategy_sets", {
     "long_tail": (f"{__name__}:_LONG_TAIL", "The best supported methods for long tails."),
     "post_hoc": (f"{__name__}:_POST_HOC", "Methods that adjust a trained network."),
 })  # fmt: skip
-# Filled in by the rooms' owners: sources of data and training presets.
+_PARAMETERS = "imbemotion.classifier._parameters"
+PRESETS = Registry("presets", {
+    "transfer": (f"{_PARAMETERS}:TRANSFER", "AdamW, with low rates for a pretrained backbone."),
+    "adam_step": (f"{_PARAMETERS}:ADAM_STEP", "Adam, with a rate that falls in steps."),
+})  # fmt: skip
+# Filled in by the rooms' owners: sources of data.
 SOURCES = Registry("sources", {})
-PRESETS = Registry("presets", {})

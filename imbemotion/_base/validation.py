@@ -24,6 +24,7 @@ __all__ = [
     "DataWarning",
     "HasMethods",
     "Interval",
+    "RegisteredName",
     "StrOptions",
     "check_consistent_length",
     "check_labels",
@@ -52,6 +53,23 @@ _CLASS_KINDS = "biuU"  # labels of these kinds are classes whatever their values
 
 class DataWarning(UserWarning):
     """Something in the data may surprise: rows left out, classes that are tiny, names merged."""
+
+
+class RegisteredName(StrOptions):
+    """A constraint for names in a registry, read when a parameter is checked."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        super().__init__(set())
+
+    @property
+    def options(self):
+        """Return the names, those registered since the import included."""
+        return set(self.registry)
+
+    @options.setter
+    def options(self, value):
+        pass
 
 
 def shorten(items, limit=10):

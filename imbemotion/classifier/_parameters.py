@@ -51,15 +51,14 @@ CONSTRAINTS = {
     "verbose": ["verbose"],
 }
 
-CNN_PRESETS = {
-    "s0": {
-        "optimizer": "adamw",
-        "backbone_lr": 2e-5,
-        "lr": 1e-3,
-        "backbone_weight_decay": 1e-4,
-        "weight_decay": 1e-3,
-        "lr_schedule": "step",
-        "max_epochs": 30,
-    },
-    "s4": {"optimizer": "adam", "lr": 5e-4, "weight_decay": 1e-4, "lr_schedule": "step"},
+TRANSFER = {
+    "optimizer": "adamw",
+    "backbone_lr": 2e-5,
+    "lr": 1e-3,
+    "backbone_weight_decay": 1e-4,
+    "weight_decay": 1e-3,
+    "lr_schedule": "step",
+    "max_epochs": 30,
 }
+ADAM_STEP = {"optimizer": "adam", "lr": 5e-4, "weight_decay": 1e-4, "lr_schedule": "step"}
+CNN_PRESETS = {"transfer": TRANSFER, "adam_step": ADAM_STEP}

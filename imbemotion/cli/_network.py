@@ -28,8 +28,8 @@ __all__ = [
 class Preset(StrEnum):
     """Settings of the training that have a name."""
 
-    s0 = "s0"
-    s4 = "s4"
+    transfer = "transfer"
+    adam_step = "adam_step"
 
 
 class Policy(StrEnum):

@@ -11,10 +11,11 @@ from imbemotion.workflow.model import (
     predict_images,
     train_model,
 )
-from imbemotion.workflow.settings import (
+from imbemotion.workflow.settings import resolve_config
+from imbemotion.workflow.yaml_file import (
     example_config,
+    parse_overrides,
     read_config,
-    resolve_config,
     write_config,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "load_data",
     "make_split",
     "name_of_run",
+    "parse_overrides",
     "predict_images",
     "read_config",
     "resolve_config",

@@ -23,7 +23,8 @@ from imbemotion.plots import TrainingCurveDisplay
 from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomResampler
 from imbemotion.tracking import check_tracking
 from imbemotion.workflow.data import holds_midi, make_split, rows_of_parts
-from imbemotion.workflow.settings import read_config, resolve_config, write_config
+from imbemotion.workflow.settings import resolve_config
+from imbemotion.workflow.yaml_file import read_config, write_config
 
 __all__ = [
     "CONFIG",

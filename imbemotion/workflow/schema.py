@@ -1,162 +1,193 @@
-"""The schema of a configuration: every key, its default, what it takes, and what it is for."""
+"""The schema of the settings: sections and keys, with defaults, constraints and help."""
 
+import re
+from collections.abc import Collection
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from imbemotion._base.validation import Interval, StrOptions
+from imbemotion._base.registry import AUGMENTATIONS, NETWORKS, PRESETS, SAMPLERS, TRACKERS
+from imbemotion._base.validation import HasMethods, Interval, RegisteredName, StrOptions
+from imbemotion.classifier import CNNClassifier
 from imbemotion.targets import STRATEGY_NAMES
 
-__all__ = ["SCHEMA", "SECTIONS", "TOP", "Key"]
+__all__ = ["CLASSIFIER_KEYS", "MAIN_KEYS", "SCHEMA", "SECTIONS", "TOP", "Key"]
 
 
 class Key(NamedTuple):
-    """One key of a configuration."""
+    """One key of the settings."""
 
     default: Any
-    accepts: tuple  # constraints, as of scikit-learn's parameters
-    help: str  # a line
+    accepts: tuple  # constraints, as those of scikit-learn's parameters
+    help: str  # one line
+    registry: Collection = ()  # of names, where others are accepted as well
+
+    def describe(self):
+        """Return the line of help, with the names that the key accepts now."""
+        options = (c.options for c in self.accepts if isinstance(c, StrOptions))
+        names = ", ".join(sorted(self.registry or set().union(*options)))
+        if "{names}" in self.help or not names:
+            return self.help.replace("{names}", names)
+        return f"{self.help.rstrip('.')}: {names}."
 
 
-_WHOLE = Interval(Integral, 1, None, closed="left")
+_COUNT = Interval(Integral, 1, None, closed="left")
 _FRACTION = Interval(Real, 0, 1, closed="both")
-_SHARE = Interval(Real, 0, 1, closed="left")
-_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _TEXT = (str, None)
-_JOBS = (_WHOLE, Interval(Integral, None, -1, closed="right"))
-
-
-def _one_of(*names):
-    return StrOptions(set(names))
-
+_JOBS = (_COUNT, Interval(Integral, None, -1, closed="right"))
 
 SECTIONS = {
-    "data": "What is learned from.",
-    "split": "Training, validation and test. Validation is for choosing, test for the end.\n"
-    "A comparison draws folds instead; of these keys it heeds group_by only.",
-    "balancing": "How many training images of every class, and how new ones are made.",
-    "augmentation": "What may be done to an image.",
+    "data": "The images and their labels.",
+    "split": "Training, validation and test. Validation selects, test judges.\n"
+    "A comparison draws folds instead; it uses only group_by of this section.",
+    "balancing": "Number of training images per class, and where new ones come from.",
+    "augmentation": "Random changes of images.",
     "model": "The network.",
-    "loss": "What it minimises.",
-    "training": "How it is trained; the keys are those of CNNClassifier.",
-    "comparison": "Strategies side by side on paired folds. A file that has this section "
-    "compares; without it, one model is trained.",
-    "tracking": "Where else networks and scores are written.",
+    "loss": "The loss function.",
+    "training": "The training; keys are parameters of CNNClassifier.",
+    "comparison": "Strategies on paired folds. A file with this section runs a comparison; "
+    "without it, one model is trained.",
+    "tracking": "Experiment tracking.",
 }
+# The key that stands for its section, as in ``loss: focal``.
+MAIN_KEYS = {
+    "data": "source", "balancing": "strategy", "augmentation": "preset", "model": "name",
+    "loss": "name", "training": "preset", "comparison": "strategies", "tracking": "tool",
+}  # fmt: skip
+# Places of parameters of CNNClassifier; all others are keys of the section training.
+_PLACES = {
+    "module": ("model", "name"),
+    "module_params": ("model", "parameters"),
+    "loss": ("loss", "name"),
+    "loss_params": ("loss", "parameters"),
+    "class_weight": ("loss", "class_weight"),
+    "weight_from": ("loss", "weight_from"),
+    "label_smoothing": ("loss", "label_smoothing"),
+    "batch_sampling": ("balancing", "batch_sampling"),
+    "sampling_from": ("balancing", "sampling_from"),
+    "augmentation": ("augmentation", "every_epoch"),
+    "random_state": (None, "seed"),
+}
+# Objects that no file can hold, and what makes no sense for a single fit.
+_NO_SETTINGS = {"callbacks", "net_params", "verbose", "warm_start"}
+_PARAMETERS = signature(CNNClassifier).parameters
+CLASSIFIER_KEYS = {
+    name: _PLACES.get(name, ("training", name)) for name in _PARAMETERS if name not in _NO_SETTINGS
+}
+
+
+def _first_sentence(name):
+    """Return the first sentence about a parameter in the docstring of CNNClassifier."""
+    found = re.search(
+        rf"^    {name} : .*(?:\n\S.*)?\n((?:        .+\n)+)", CNNClassifier.__doc__, re.M
+    )
+    text = " ".join(found[1].split()) if found else ""
+    text = re.sub(r":\w+:|`| \[\d+\]_", "", text)
+    return re.split(r"(?<=\w)[.:;](?: |$)", text)[0].rstrip(".") + "."
+
+
+def _from_classifier(name, text=None, registry=()):
+    """Return the key of a parameter of CNNClassifier; only plain values can be in a file."""
+    constraints = CNNClassifier._parameter_constraints[name]
+    accepts = [c for c in constraints if c is not callable and not isinstance(c, HasMethods)]
+    return Key(_PARAMETERS[name].default, tuple(accepts), text or _first_sentence(name), registry)
+
+
+def _keys_of(section, but=()):
+    """Return the keys of a section that are parameters of CNNClassifier."""
+    return {
+        key: _from_classifier(name)
+        for name, (place, key) in CLASSIFIER_KEYS.items()
+        if place == section and key not in but
+    }
+
 
 SCHEMA = {
     "data": {
-        "source": Key(None, _TEXT, "Folder, CSV, archive or name of a known data set."),
-        "additional": Key([], (list,), "Further sources that are added."),
-        "valid": Key(None, _TEXT, "A source for validation, in place of a share."),
-        "test": Key(None, _TEXT, "A source for the test, in place of a share."),
-        "images": Key(None, _TEXT, "Folder of the images of a table."),
-        "labels": Key(None, (list, None), "Classes that are expected; null means any."),
-        "label_pattern": Key(None, _TEXT, "Regular expression that finds labels in file names."),
-        "image_column": Key(None, _TEXT, "Column of the paths in a table."),
-        "label_column": Key(None, _TEXT, "Column of the labels in a table."),
-        "group_column": Key(None, _TEXT, "Column of the groups in a table."),
-        "size": Key(48, (_WHOLE,), "Height and width in pixels."),
-        "mode": Key("gray", (_one_of("gray", "rgb"),), "gray or rgb."),
+        "source": Key(None, _TEXT, "Folder, list, archive or name of a known data set."),
+        "additional": Key([], (list,), "Further sources to add."),
+        "valid": Key(None, _TEXT, "A separate source for validation, instead of a share."),
+        "test": Key(None, _TEXT, "A separate source for testing, instead of a share."),
+        "images": Key(None, _TEXT, "Folder that the paths in a list are relative to."),
+        "labels": Key(None, (list, None), "Expected classes; null accepts any."),
+        "label_pattern": Key(None, _TEXT, "Regular expression that reads labels from paths."),
+        "image_column": Key(None, _TEXT, "Column of the paths in a list."),
+        "label_column": Key(None, _TEXT, "Column of the labels in a list."),
+        "group_column": Key(None, _TEXT, "Column of the groups in a list."),
+        "size": Key(48, (_COUNT,), "Height and width in pixels."),
+        "mode": Key("gray", (StrOptions({"gray", "rgb"}),), "Color mode."),
         "resize": Key(
-            "stretch", (_one_of("stretch", "crop", "pad"),), "How an image comes to the size."
+            "stretch",
+            (StrOptions({"stretch", "crop", "pad"}),),
+            "How images come to that size.",
         ),
-        "roll": Key(None, (dict, None), "Of MIDI files: {resolution: 8, height: 88, width: 256}."),
-        "errors": Key("raise", (_one_of("raise", "skip"),), "Stop at bad files, or skip them."),
+        "roll": Key(None, (dict, None), "For MIDI: {resolution: 8, height: 88, width: 256}."),
+        "errors": Key("raise", (StrOptions({"raise", "skip"}),), "Unusable files."),
     },
     "split": {
         "train": Key(0.7, (_FRACTION,), "Share of training; the three add up to 1."),
         "valid": Key(0.15, (_FRACTION,), "Share of validation; 0 for none."),
-        "test": Key(0.15, (_FRACTION,), "Share of test."),
+        "test": Key(0.15, (_FRACTION,), "Share of the test."),
         "stratify": Key(True, ("boolean",), "Whether every class is split by these shares."),
-        "group_by": Key([], (list,), "Kept together: name, groups, duplicates; several join."),
-        "file": Key(None, _TEXT, "JSON file to read the split from, or to write it to."),
+        "group_by": Key(
+            [], (list,), "Rows to keep together: name, groups, duplicates, a column."
+        ),
+        "file": Key(None, _TEXT, "JSON file that the split is read from, or saved in."),
     },
     "balancing": {
         "strategy": Key(
             None,
             (StrOptions(STRATEGY_NAMES), _POSITIVE, dict, None),
-            "oversample, undersample, hybrid, mean, sqrt, a number per class, or null.",
+            "{names}, a number per class, a share of the largest, or null.",
         ),
-        "method": Key(
-            "repeat",
-            (_one_of("repeat", "augment", "smote", "adasyn"),),
-            "How new images are made: repeat, augment, smote or adasyn.",
-        ),
-        "max_copies": Key(None, (_WHOLE, None), "At most so many new images per original."),
+        "method": Key("repeat", (RegisteredName(SAMPLERS),), "Sampler of new images."),
+        "max_copies": Key(None, (_COUNT, None), "Maximum number of new images per original."),
         "balance_splits": Key(
-            "train", (_one_of("train", "all"),), "train, or all: validation and test as well."
+            "train",
+            (StrOptions({"train", "all"}),),
+            "Balanced subsets.",
         ),
-        "batch_sampling": Key(
-            None,
-            (_one_of("balanced", "sqrt", "progressive"), None),
-            "Shares of the classes in an epoch: balanced, sqrt or progressive.",
-        ),
-        "sampling_from": Key(0.0, (_FRACTION,), "Fraction of training after which these start."),
+        **_keys_of("balancing"),
     },
     "augmentation": {
         "preset": Key(
             None,
-            _TEXT,
-            "none, light, emotion, strong, leaf, roll; null: emotion, or roll for MIDI.",
+            (RegisteredName(AUGMENTATIONS), None),
+            "{names}; null: emotion, or roll for MIDI.",
         ),
-        "parameters": Key({}, (dict,), "Settings in place of the preset's, as {rotation: 15}."),
-        "every_epoch": Key(
-            False, ("boolean",), "Whether training changes images anew each epoch."
-        ),
+        "parameters": Key({}, (dict,), "Changes of the preset, such as {rotation: 15}."),
+        "every_epoch": Key(False, ("boolean",), "Whether training images change every epoch."),
     },
     "model": {
-        "name": Key("residual_cnn", (str,), "small_cnn, deep_cnn, torchvision's, or timm/NAME."),
-        "weights": Key(None, _TEXT, "File or name of pretrained weights; null: usual; or none."),
-        "parameters": Key({}, (dict,), "Further settings of the network, as {dropout: 0.5}."),
+        "name": _from_classifier(
+            "module", "{names}, a network of torchvision, or timm/NAME.", NETWORKS
+        ),
+        "weights": Key(None, _TEXT, "Pretrained weights: file or name; null: default; or none."),
+        "parameters": Key({}, (dict,), "Further parameters, such as {dropout: 0.5}."),
     },
     "loss": {
-        "name": Key("cross_entropy", (str,), "Also focal, balanced_softmax, logit_adjusted ..."),
-        "parameters": Key({}, (dict,), "Its settings, as {gamma: 2}."),
-        "class_weight": Key(None, (str, dict, None), "balanced, sqrt, effective, or by class."),
-        "weight_from": Key(0.0, (_FRACTION,), "Fraction of training after which weights start."),
-        "label_smoothing": Key(0.0, (_SHARE,), "Share that is given to the other classes."),
+        "name": _from_classifier("loss", "{names}."),
+        "parameters": Key({}, (dict,), "Its parameters, such as {gamma: 2}."),
+        **_keys_of("loss", but=("name", "parameters")),
     },
     "training": {
-        "preset": Key(None, (_one_of("s0", "s4"), None), "Settings of a known study."),
-        "max_epochs": Key(20, (_WHOLE,), "Passes over the training images."),
-        "batch_size": Key(64, (_WHOLE,), "Images at a time."),
-        "validation_fraction": Key(
-            None, (_FRACTION, None), "Share of training to stop early on; null trains to the end."
-        ),
-        "patience": Key(5, (_WHOLE,), "Epochs without gain before validation stops it."),
-        "optimizer": Key("adam", (str,), "adam, adamw, sgd ..."),
-        "lr": Key(0.001, (_POSITIVE,), "Learning rate."),
-        "weight_decay": Key(0.0, (_NOT_NEGATIVE,), "Weight decay."),
-        "backbone_lr": Key(None, (_NOT_NEGATIVE, None), "Learning rate below the head."),
-        "backbone_weight_decay": Key(None, (_NOT_NEGATIVE, None), "Weight decay below the head."),
-        "freezing": Key(None, (str, _FRACTION, None), "backbone, gradual, or a fraction."),
-        "lr_schedule": Key(None, _TEXT, "step, onecycle or cosine."),
-        "gradient_clipping": Key(None, (_POSITIVE, None), "Largest norm of the gradients."),
-        "weight_averaging": Key(0.0, (_SHARE,), "Decay of averaged weights; 0 for none."),
-        "mixup": Key(0.0, (_NOT_NEGATIVE,), "How much pairs of images are mixed; 0 for none."),
-        "test_time_augmentation": Key(None, _TEXT, "flip averages over mirrored images."),
-        "precision": Key("auto", (str,), "auto, float32 or bfloat16."),
-        "device": Key("auto", (str,), "auto, cpu, cuda ..."),
-        "n_threads": Key(None, (_WHOLE, None), "Threads of PyTorch; null means its own number."),
+        "preset": Key(None, (RegisteredName(PRESETS), None), "Parameters of a study."),
+        **_keys_of("training"),
     },
     "comparison": {
         "strategies": Key(["basic"], (list,), "Names and sets; the first is the baseline."),
         "folds": Key(5, (Interval(Integral, 2, None, closed="left"),), "Test folds."),
-        "repeats": Key(1, (_WHOLE,), "Repeats with other folds and seeds."),
+        "repeats": Key(1, (_COUNT,), "Repeats with other folds and seeds."),
         "jobs": Key(-1, _JOBS, "Fits at a time; -1 uses every core."),
-        "scheduler": Key(None, _TEXT, "Address of a Dask scheduler whose workers do the fits."),
-        "test": Key(None, _TEXT, "A source that every model is scored on as well."),
+        "scheduler": Key(None, _TEXT, "Address of a Dask scheduler whose workers run the fits."),
+        "test": Key(None, _TEXT, "An external source that every model is tested on as well."),
     },
     "tracking": {
-        "tool": Key(
-            None,
-            (_one_of("mlflow", "wandb", "tensorboard"), None),
-            "mlflow, wandb or tensorboard.",
-        ),
+        "tool": Key(None, (RegisteredName(TRACKERS), None), "{names}."),
     },
 }
 TOP = {
-    "seed": Key(42, (Interval(Integral, 0, None, closed="left"),), "Of all that is drawn."),
-    "out": Key(None, _TEXT, "Folder to write to; null names one after the settings."),
+    "seed": Key(42, (Interval(Integral, 0, None, closed="left"),), "Seed of everything random."),
+    "out": Key(None, _TEXT, "Output folder; null names one after the settings."),
 }
