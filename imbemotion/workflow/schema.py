@@ -130,9 +130,7 @@ SCHEMA = {
         "valid": Key(0.15, (_FRACTION,), "Share of validation; 0 for none."),
         "test": Key(0.15, (_FRACTION,), "Share of the test."),
         "stratify": Key(True, ("boolean",), "Whether every class is split by these shares."),
-        "group_by": Key(
-            [], (list,), "Rows to keep together: name, groups, duplicates, a column."
-        ),
+        "group_by": Key([], (list,), "Rows to keep together: name, groups, duplicates, a column."),
         "file": Key(None, _TEXT, "JSON file that the split is read from, or saved in."),
     },
     "balancing": {
