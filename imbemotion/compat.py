@@ -12,9 +12,9 @@ import numpy as np
 from imbemotion._base.validation import check_random_state, shorten
 from imbemotion.analysis import sample_labels
 from imbemotion.datasets import load_source
-from imbemotion.leaks.copies import find_groups
+from imbemotion.leaks.groups import find_groups
 from imbemotion.samplers.base import choose_rows
-from imbemotion.splitting import check_ratios, find_split, stratified_split
+from imbemotion.splitting.drawing import check_ratios, find_split, stratified_split
 from imbemotion.targets import STRATEGY_NAMES, class_sizes, resolve_targets
 
 __all__ = ["DataConfig", "DataPart", "balance_samples", "load_split", "split_samples"]

@@ -76,7 +76,7 @@ def test_persons_are_kept_together(faces, tmp_path):
 
 def test_groups_that_keep_nothing_together_are_said(folder):
     result = run("compare", folder, *QUICK, "--group-by", "name")
-    assert "Every image is a group of its own" in result.stderr
+    assert "Every image is a group by itself" in result.stderr
 
 
 def test_the_demo_compares_all_strategies():
@@ -184,7 +184,7 @@ def test_misuse_ends_with_status_two(folder):
 def test_grouping_by_what_is_not_there_is_refused(folder):
     result = run("compare", folder, *QUICK, "--group-by", "groups")
     assert result.exit_code == 1
-    assert "Grouping by groups needs groups, and the source holds none" in result.stderr
+    assert "Grouping by 'groups' needs groups, and the source has none" in result.stderr
 
 
 def test_a_traceback_comes_on_request(tmp_path):

@@ -146,7 +146,7 @@ def test_no_picture_is_decoded(tmp_path):
         (["--val-ratio", "much"], 2, "--val-ratio"),
         (["--seed", "-1"], 2, "--seed"),
         (["--group-by", "song", "--group-by", "mood"], 2, "one column of groups"),
-        (["--group-by", "groups"], 1, "needs groups, and the source holds none"),
+        (["--group-by", "groups"], 1, "needs groups, and the source has none"),
         (["--group-by", "mood"], 2, "name, groups, duplicates or a column of a list, got mood"),
     ],
 )

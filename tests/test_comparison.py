@@ -142,7 +142,7 @@ def test_copies_are_found_among_paths_and_lists_of_images(tmp_path):
         with pytest.warns(DataWarning, match=f"1 of 1 images of a test fold .*{how}"):
             make_folds(cv, data, Y, None, 1, 0)
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*training fold as well")
+        warnings.filterwarnings("error", message=".* are also in its training fold")
         for data in (paths, list(X), [X[0, 1:], *X[1:]]):
             make_folds(cv, data, Y, None, 1, 0)
 

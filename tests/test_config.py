@@ -106,7 +106,7 @@ def test_a_split_of_other_data_is_refused(settings, tmp_path):
     load_split(DataConfig(**settings))
     ImageArray(np.zeros((9, 4, 4), np.uint8)).save(tmp_path / "few", labels=["a", "b", "c"] * 3)
     config = DataConfig(**{**settings, "dataset_path": tmp_path / "few"})
-    with pytest.raises(ValueError, match="made of 225 rows, got 9"):
+    with pytest.raises(ValueError, match="is of 225 rows, got 9"):
         load_split(config)
 
 
@@ -159,7 +159,7 @@ def test_persons_stay_together(tmp_path):
         dataset_path=tmp_path / "faces.npz", save_split_indices=False, group_by="groups"
     )
     with pytest.raises(
-        ValueError, match="Grouping by groups needs groups, and the source holds none"
+        ValueError, match="Grouping by 'groups' needs groups, and the source has none"
     ):
         load_split(config)
 

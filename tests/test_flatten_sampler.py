@@ -124,7 +124,7 @@ def test_the_inner_sampler_is_cloned_and_can_be_searched(images):
 def test_a_validation_split_refuses_pictures_of_unknown_parents(images):
     X_res, y_res = FlattenSampler(SMOTE(random_state=0)).fit_resample(images, Y)
     cnn = CNNClassifier(module="small_cnn", max_epochs=1, n_threads=1, validation_fraction=0.2)
-    with pytest.raises(ValueError, match="19 of 60 rows were made of unknown images"):
+    with pytest.raises(ValueError, match="19 of 60 rows derive from unknown images"):
         cnn.fit(X_res, y_res)
 
 

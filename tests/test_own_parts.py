@@ -60,7 +60,7 @@ def test_pictures_of_an_archive_are_compared_by_their_pixels(tmp_path):
     config = resolve_config({"data": data, "split": {"valid": 0, "train": 0.5, "test": 0.5}})
     data = load_data(config)
     split = make_split(config, data)
-    with pytest.warns(DataWarning, match="4 of 4 rows .* same pictures, pixel by pixel"):
+    with pytest.warns(DataWarning, match="4 of 4 rows .* same images, pixel by pixel"):
         find_leaks(data.y, data.filenames, data.named_groups, split, [], data.X)
 
 
@@ -71,10 +71,10 @@ def compare(X, y, test):
 
 def test_external_images_that_are_known_are_said(tmp_path):
     external = np.concatenate([X[:3], 255 - X[:2]]), Y[:5]
-    with pytest.warns(DataWarning, match="3 of 5 images of external_test stand in X .*pixel by"):
+    with pytest.warns(DataWarning, match="3 of 5 images of external_test .*pixel by"):
         compare(X, Y, external)
     files = ImageArray(X).save(tmp_path / "a")
     others = [*files[:2], *ImageArray(external[0][2:]).save(tmp_path / "b")]
-    with pytest.warns(DataWarning, match="3 of 5 images of external_test stand in X .*file by"):
+    with pytest.warns(DataWarning, match="3 of 5 images of external_test .*file by"):
         compare(files, Y, (others, Y[:5]))
     compare(X, Y, (255 - X, Y))  # says nothing

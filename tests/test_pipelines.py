@@ -172,5 +172,5 @@ def test_validation_shares_no_parent_with_training(files, sampler, kind, tmp_pat
 def test_rows_made_elsewhere_refuse_a_validation_split(files):
     X, y = ImageLoader(size=12).transform(files[0]), files[1]
     cnn = CNNClassifier(module="small_cnn", validation_fraction=0.3)
-    with pytest.raises(ValueError, match=r"made of unknown images.*Use a sampler of imbemotion"):
+    with pytest.raises(ValueError, match=r"derive from unknown images.*Use a sampler"):
         Pipeline([("balance", SAMPLERS[-1]), ("cnn", cnn)]).fit(X, y)

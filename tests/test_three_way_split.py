@@ -22,7 +22,7 @@ from imbemotion import (
 )
 from imbemotion.leaks import join_groups
 from imbemotion.splitting import Split
-from imbemotion.splitting._split import check_ratios
+from imbemotion.splitting.drawing import check_ratios
 
 quiet = pytest.mark.filterwarnings("ignore::imbemotion.DataWarning")
 
@@ -138,7 +138,7 @@ def test_a_share_of_any_float_leaves_the_rest_for_test(train, share):
     ("ratios", "message"),
     [
         ({"train": 0.8}, r"add up to 1, got 0.8 \+ 0.15 \+ 0.15 = 1.1"),
-        ({"train": 0.7, "valid": 0.15, "test": 0.1501}, r"\+ 0.1501 = 1.0001. Give all three"),
+        ({"train": 0.7, "valid": 0.15, "test": 0.1501}, r"\+ 0.1501 = 1.0001. Set all three"),
         ({"train": 0, "valid": 0, "test": 0}, r"add up to 1, got 0 \+ 0 \+ 0 = 0.0"),
         ({"train": -0.1}, "train must be the share of rows, from 0 to 1, got -0.1"),
         ({"valid": float("nan")}, "valid must be the share of rows, from 0 to 1, got nan"),
@@ -192,14 +192,14 @@ def test_groups_of_one_row_are_split_as_if_there_were_none(emotions):
 def test_a_group_too_large_to_share_out_is_warned_of():
     groups = [0] * 30 + [1] * 5 + [2] * 5
     y = np.arange(40) % 2
-    with pytest.warns(DataWarning, match="train holds 30 of 40 rows, wanted 0.5"):
+    with pytest.warns(DataWarning, match="train has 30 of 40 rows, expected 0.5"):
         stratified_split(y, groups=groups, train=0.5, valid=0.25, test=0.25, random_state=0)
 
 
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        (["a"] * 100 + ["b"] * 125, "3 parts need at least 3 groups, got 2"),
+        (["a"] * 100 + ["b"] * 125, "3 subsets need at least 3 groups, got 2"),
         (["a", "b"], r"one group for each of 225 rows, got shape \(2,\)"),
         ([None] * 225, "no group for 225 of 225 rows, the first in row 0"),
     ],
@@ -247,9 +247,9 @@ def test_a_saved_split_comes_back(emotions, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda y: y[1:], "made of 225 rows, got 224"),
+        (lambda y: y[1:], "is of 225 rows, got 224"),
         (lambda y: np.where(y == "joy", "fun", y), r"joy \(then 100 rows, now 0\), fun \(then 0"),
-        (lambda y: y[::-1], "as many of every class, but in another order"),
+        (lambda y: y[::-1], "the same number per class, but in another order"),
     ],
 )
 def test_a_split_of_other_labels_is_refused(emotions, tmp_path, change, message):
@@ -264,7 +264,7 @@ def test_a_changed_picture_is_noticed(pictures, tmp_path):
     Split.load(path, y, X=ImageArray(pictures))
     changed = pictures.copy()
     changed[5, 0, 0] ^= 1
-    with pytest.raises(ValueError, match="made of other pixels, or of the same in another order"):
+    with pytest.raises(ValueError, match="is of other pixels, or of the same in another order"):
         Split.load(path, y, X=changed)
     with pytest.raises(ValueError, match="with a digest of pixels, got files as X"):
         Split.load(path, y, X=["a.png"] * 12)
@@ -276,7 +276,7 @@ def test_files_may_move_together_but_not_change(tmp_path):
     split = stratified_split(y, train=0.5, valid=0.25, test=0.25, random_state=0)
     split.save(path, X=files)
     Split.load(path, y, X=[file.replace("old/place", "/new") for file in files])
-    with pytest.raises(ValueError, match="made of other files"):
+    with pytest.raises(ValueError, match="is of other files"):
         Split.load(path, y, X=[*files[1:], files[0]])
     split.save(path)
     with pytest.raises(ValueError, match="without a digest of the data"):
@@ -286,7 +286,7 @@ def test_files_may_move_together_but_not_change(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"train": [0], "valid": [], "test": []}'])
 def test_other_files_are_no_splits(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
-    with pytest.raises(ValueError, match=r"split\.json is no saved split, or it is damaged"):
+    with pytest.raises(ValueError, match=r"split\.json is not a saved split, or it is damaged"):
         Split.load(tmp_path / "split.json", ["a"])
 
 
@@ -378,7 +378,7 @@ def test_a_class_that_a_part_lacks_is_left_out_of_it_with_a_word():
     y = labels(joy=20, fear=20, contempt=3)
     with pytest.warns(DataWarning, match="valid has no row of contempt"):
         split = stratified_split(y, random_state=0)
-    with pytest.warns(DataWarning, match=r"can't be balanced wholly: it has no row of contempt"):
+    with pytest.warns(DataWarning, match="balanced completely: it has no row of contempt"):
         parts = split.resample(
             RandomResampler(random_state=0), np.arange(43)[:, None], y, balance="all"
         )
@@ -400,7 +400,7 @@ def test_what_can_not_balance_is_refused(emotions, sampler, options, error, mess
 
 def test_other_labels_are_not_balanced(emotions):
     split = stratified_split(emotions, random_state=0)
-    with pytest.raises(ValueError, match="made of other labels"):
+    with pytest.raises(ValueError, match="is of other labels"):
         split.resample(RandomResampler(), np.zeros((225, 1)), emotions[::-1])
-    with pytest.raises(ValueError, match="made of 225 rows, got 5"):
+    with pytest.raises(ValueError, match="is of 225 rows, got 5"):
         split.resample(RandomResampler(), np.zeros((5, 1)), emotions)

@@ -21,7 +21,7 @@ _SHARES = {"--train-ratio": 0.7, "--val-ratio": 0.15, "--test-ratio": 0.15}
 
 def check_shares(*shares):
     """Check the shares of train, val and test; those that are None have their defaults."""
-    from imbemotion.splitting._split import check_ratios
+    from imbemotion.splitting.drawing import check_ratios
 
     given = zip(_SHARES.items(), shares, strict=True)
     named = {name: usual if share is None else share for (name, usual), share in given}
@@ -34,7 +34,7 @@ def check_shares(*shares):
 
 def load_list(source, additional, group_by, *, content=False, **settings):
     """Load sources, their pixels only where they are needed."""
-    from imbemotion.leaks.copies import GROUPINGS
+    from imbemotion.leaks.groups import GROUPINGS
 
     columns = [name for name in group_by or () if name not in GROUPINGS]
     if len(columns) > 1 or (columns and "groups" in group_by):
@@ -56,7 +56,7 @@ def load_list(source, additional, group_by, *, content=False, **settings):
 
 def split_list(data, group_by, shares, *, stratify, seed):
     """Split what was loaded, and keep together what was asked for."""
-    from imbemotion.leaks.copies import GROUPINGS, find_groups
+    from imbemotion.leaks.groups import GROUPINGS, find_groups
     from imbemotion.splitting import stratified_split
 
     kinds = [name if name in GROUPINGS else "groups" for name in group_by or ()]

@@ -1,8 +1,8 @@
 """What belongs together, and what a test set shares with training."""
 
-from imbemotion.leaks._duplicates import duplicate_groups
-from imbemotion.leaks._groups import groups_from_filenames, join_groups, parent_groups
 from imbemotion.leaks._leak_report import LeakReport, Overlap, leak_report
+from imbemotion.leaks.duplicates import duplicate_groups
+from imbemotion.leaks.groups import groups_from_filenames, join_groups, parent_groups
 
 __all__ = [
     "LeakReport",

@@ -1,14 +1,15 @@
 """What a test set shares with training: identical and near-identical images, groups."""
 
+from collections import defaultdict
 from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from imbemotion.images import ImageArray, share_originals
-from imbemotion.leaks._duplicates import Looks, check_images, check_near, near_pairs, pixel_span
-from imbemotion.leaks._groups import check_groups
-from imbemotion.leaks.fingerprints import first_twins, pixel_keys
+from imbemotion.leaks.duplicates import check_images, first_rows, near_pairs, pixel_keys
+from imbemotion.leaks.groups import check_groups
 
 __all__ = [
     "LeakReport",
@@ -24,8 +25,8 @@ class Overlap:
     Parameters
     ----------
     train : ndarray of int of shape (n_links, 2)
-        A row of train, and the number of something that test shows as well. A row or number
-        may stand there more than once.
+        Rows of train and the numbers of what they share with test. Rows and numbers may occur
+        several times.
 
     test : ndarray of int of shape (n_other_links, 2)
         The same of test.
@@ -42,28 +43,28 @@ class Overlap:
     [[0, 2], [4, 2]]
     """
 
-    train: np.ndarray
-    test: np.ndarray
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
     n_test: int
 
     @property
-    def train_rows(self):
-        """Rows of train that share something with test, sorted, ndarray of int."""
+    def train_rows(self) -> NDArray[np.int64]:
+        """Sorted rows of train that share something with test."""
         return np.unique(self.train[:, 0])
 
     @property
-    def test_rows(self):
-        """Rows of test that share something with train, sorted, ndarray of int."""
+    def test_rows(self) -> NDArray[np.int64]:
+        """Sorted rows of test that share something with train."""
         return np.unique(self.test[:, 0])
 
     @property
-    def share(self):
+    def share(self) -> float:
         """Share of the rows of test that is affected, in [0, 1]."""
         return len(self.test_rows) / self.n_test
 
     @property
-    def pairs(self):
-        """All pairs of a row of train and one of test, ndarray of int of shape (n_pairs, 2)."""
+    def pairs(self) -> NDArray[np.int64]:
+        """All pairs of a row of train and a row of test, (n_pairs, 2)."""
         links = (pd.DataFrame(part, columns=["row", "shared"]) for part in (self.train, self.test))
         joined = pd.merge(*links, on="shared")
         return np.unique(joined[["row_x", "row_y"]].to_numpy(dtype=np.int64), axis=0)
@@ -73,6 +74,14 @@ class Overlap:
             f"{len(self.test_rows):,} of {self.n_test:,} test rows ({self.share:.1%}), "
             f"shared with {len(self.train_rows):,} training rows"
         )
+
+
+_WORDS = {
+    "exact": "identical pixels",
+    "near": "near duplicates",
+    "groups": "same group",
+    "parents": "same original",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,19 +94,19 @@ class LeakReport:
         Identical pixels.
 
     near : Overlap or None
-        The same picture, encoded anew or shifted by a pixel, where the pixels differ. None
-        where it was not looked for.
+        Near duplicates, such as the same image encoded again, where the pixels differ. None
+        if they were not searched for.
 
     groups : Overlap or None
-        The same group, for example a person. None where no groups were given.
+        The same group, for example a person. None if no groups were given.
 
     parents : Overlap or None
-        Copies or pictures made of one original, whatever they look like. None where the
-        images of both sets are not known to come from one source.
+        Copies of one original and images derived from it, whatever they look like. None if
+        the images of both sets are not known to come from one source.
 
     See Also
     --------
-    leak_report : Makes one.
+    leak_report : Compute a report.
 
     Examples
     --------
@@ -118,21 +127,21 @@ class LeakReport:
     parents: Overlap | None
 
     @property
-    def test_rows(self):
-        """Rows of test that are affected in any respect, sorted, ndarray of int."""
-        return np.unique(np.concatenate([part.test_rows for part in self._parts().values()]))
+    def test_rows(self) -> NDArray[np.int64]:
+        """Sorted rows of test that are affected in any respect."""
+        return np.unique(np.concatenate([part.test_rows for part in self._overlaps().values()]))
 
     @property
-    def train_rows(self):
-        """Rows of train that are affected in any respect, sorted, ndarray of int."""
-        return np.unique(np.concatenate([part.train_rows for part in self._parts().values()]))
+    def train_rows(self) -> NDArray[np.int64]:
+        """Sorted rows of train that are affected in any respect."""
+        return np.unique(np.concatenate([part.train_rows for part in self._overlaps().values()]))
 
-    def _parts(self):
+    def _overlaps(self):
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: part for name, part in parts.items() if part is not None}
 
-    def summary(self):
-        """Give one row per respect that was looked at.
+    def summary(self) -> pd.DataFrame:
+        """Count the affected rows in every respect that was examined.
 
         Returns
         -------
@@ -142,13 +151,13 @@ class LeakReport:
         """
         lines = {
             name: (len(part.test_rows), part.share, len(part.train_rows))
-            for name, part in self._parts().items()
+            for name, part in self._overlaps().items()
         }
         table = pd.DataFrame(lines, index=["n_test", "share", "n_train"]).T
         return table.astype({"n_test": int, "n_train": int})
 
-    def to_frame(self):
-        """List all pairs; a group of 50 in train and 10 in test has 500 of them.
+    def to_frame(self) -> pd.DataFrame:
+        """List all pairs; a group of 50 rows in train and 10 in test has 500 of them.
 
         Returns
         -------
@@ -157,23 +166,28 @@ class LeakReport:
         """
         frames = [
             pd.DataFrame(part.pairs, columns=["train", "test"]).assign(kind=name)
-            for name, part in self._parts().items()
+            for name, part in self._overlaps().items()
         ]
         return pd.concat(frames, ignore_index=True)[["kind", "train", "test"]]
 
     def __repr__(self):
-        names = {
-            "exact": "identical pixels",
-            "near": "near duplicates",
-            "groups": "same group",
-            "parents": "same original",
-        }
-        lines = [f"  {names[name]}: {part!r}" for name, part in self._parts().items()]
+        lines = [f"  {_WORDS[name]}: {part!r}" for name, part in self._overlaps().items()]
         return "\n".join(["Shared by test and training:", *lines])
 
+    def _repr_html_(self):
+        table = self.summary().rename(index=_WORDS)
+        return table.to_html(formatters={"share": "{:.1%}".format}, border=0)
 
-def leak_report(train, test, *, groups_train=None, groups_test=None, near=True):
-    """Find out what a test set shares with training.
+
+def leak_report(
+    train: ArrayLike | ImageArray,
+    test: ArrayLike | ImageArray,
+    *,
+    groups_train: ArrayLike | None = None,
+    groups_test: ArrayLike | None = None,
+    near: bool = True,
+) -> LeakReport:
+    """Find what a test set shares with training.
 
     Parameters
     ----------
@@ -182,23 +196,23 @@ def leak_report(train, test, *, groups_train=None, groups_test=None, near=True):
 
     test : array-like or ImageArray of shape (n_test, height, width[, channels])
         Images for testing or validation, of the same size. If both are rows of one
-        ``ImageArray``, copies and pictures made of one original are found by their parents.
+        ``ImageArray``, copies and images derived from one original are found by their parents.
 
     groups_train : array-like of shape (n_train,), default=None
-        What may not be on both sides, for example persons by :func:`groups_from_filenames`.
+        Group labels, for example persons by :func:`groups_from_filenames`.
 
     groups_test : array-like of shape (n_test,), default=None
-        The same of test; given both or none.
+        Group labels of test; pass both or neither.
 
     near : bool, default=True
-        Whether near duplicates are sought, as in :func:`duplicate_groups`.
+        Whether to search for near duplicates, as :func:`duplicate_groups` does.
 
     Returns
     -------
     report : LeakReport
-        With ``exact``, ``near``, ``groups`` and ``parents``, each None where it was not looked
-        at, else with ``pairs``, ``share``, ``test_rows`` and ``train_rows``. It prints as a few
-        lines; ``summary()`` and ``to_frame()`` give tables.
+        ``exact``, ``near``, ``groups`` and ``parents``, each with ``pairs``, ``share``,
+        ``test_rows`` and ``train_rows``, or None if it was not examined. It prints as a few
+        lines; ``summary()`` and ``to_frame()`` return tables.
 
     Raises
     ------
@@ -208,7 +222,7 @@ def leak_report(train, test, *, groups_train=None, groups_test=None, near=True):
 
     See Also
     --------
-    duplicate_groups : Groups of rows that show the same picture.
+    duplicate_groups : Groups of rows that show the same image.
     stratified_split : Split by such groups.
 
     Examples
@@ -234,7 +248,7 @@ def leak_report(train, test, *, groups_train=None, groups_test=None, near=True):
         )
     keys = pixel_keys(train), pixel_keys(test)
     return LeakReport(
-        exact=_shared(*(enumerate(part) for part in keys), len(test)),
+        exact=_shared(*map(enumerate, keys), len(test)),
         near=_near(train, test, *keys) if near else None,
         groups=_of_groups(groups_train, groups_test, len(train), len(test)),
         parents=_of_parents(train, test),
@@ -242,14 +256,12 @@ def leak_report(train, test, *, groups_train=None, groups_test=None, near=True):
 
 
 def _shared(train, test, n_test):
-    """Make an Overlap of pairs of a row and what it shows."""
-    train, test = list(train), list(test)
-    common = {key for _, key in train} & {key for _, key in test}
+    """Return the Overlap of two sets of links, pairs of a row and a key."""
+    links = list(train), list(test)
+    common = {key for _, key in links[0]} & {key for _, key in links[1]}
     numbers = {key: number for number, key in enumerate(common)}
-    links = (
-        [(row, numbers[key]) for row, key in part if key in numbers] for part in (train, test)
-    )
-    return Overlap(*(np.array(part, dtype=np.int64).reshape(-1, 2) for part in links), n_test)
+    found = ([(row, numbers[key]) for row, key in part if key in numbers] for part in links)
+    return Overlap(*(np.array(part, dtype=np.int64).reshape(-1, 2) for part in found), n_test)
 
 
 def _of_groups(of_train, of_test, n_train, n_test):
@@ -258,16 +270,16 @@ def _of_groups(of_train, of_test, n_train, n_test):
     if of_train is None or of_test is None:
         missing = "groups_train" if of_train is None else "groups_test"
         raise ValueError(
-            f"Groups are compared where both sets have them, got no {missing}. Give both or none."
+            f"Groups are compared if both sets have them, got no {missing}. Pass both or neither."
         )
-    of_train = check_groups(of_train, n_train, "groups_train")
-    of_test = check_groups(of_test, n_test, "groups_test")
+    of_train = check_groups(of_train, n_train, "groups_train").tolist()
+    of_test = check_groups(of_test, n_test, "groups_test").tolist()
     if isinstance(of_train[0], str) != isinstance(of_test[0], str):
         raise ValueError(
             "groups_train and groups_test must be of one kind to be compared, got "
-            f"{of_train.tolist()[0]!r} and {of_test.tolist()[0]!r}. Make both text, or neither."
+            f"{of_train[0]!r} and {of_test[0]!r}. Convert both to text, or neither."
         )
-    return _shared(enumerate(of_train.tolist()), enumerate(of_test.tolist()), n_test)
+    return _shared(enumerate(of_train), enumerate(of_test), n_test)
 
 
 def _of_parents(train, test):
@@ -284,32 +296,22 @@ def _known_parents(X):
 
 
 def _near(train, test, keys, other_keys):
-    """Compare distinct pictures, and give what is found to all rows that show them."""
-    for X in (train, test):
-        check_near(X)
-    span = pixel_span(train, test)
-    twins = [first_twins(part) for part in (keys, other_keys)]
-    looks = [Looks(X, np.unique(part), span) for X, part in zip((train, test), twins, strict=True)]
+    """Compare distinct images, and assign what is found to all rows that show them."""
+    firsts = first_rows(keys), first_rows(other_keys)
+    distinct = [np.unique(part) for part in firsts]
     pairs = [
         (row, other)
-        for places, others in near_pairs(*looks)
-        for row, other in zip(looks[0].rows[places], looks[1].rows[others], strict=True)
+        for found in near_pairs(train, distinct[0], test, distinct[1])
+        for row, other in zip(*(part.tolist() for part in found), strict=True)
         if keys[row] != other_keys[other]
     ]
-    links = (_of_all_twins(*part) for part in zip(twins, zip(*pairs, strict=True), strict=False))
-    empty = np.zeros((0, 2), dtype=np.int64)
-    return Overlap(*(links if pairs else (empty, empty)), len(test))
+    links = (_links(part, [pair[side] for pair in pairs]) for side, part in enumerate(firsts))
+    return _shared(*links, len(test))
 
 
-def _of_all_twins(firsts, rows):
-    """Give every row that shows a picture, with the numbers of the pairs that it is in."""
-    order = np.argsort(firsts, kind="stable")
-    ends = [np.searchsorted(firsts[order], rows, side=side) for side in ("left", "right")]
-    return np.array(
-        [
-            (row, number)
-            for number, (start, end) in enumerate(zip(*ends, strict=True))
-            for row in order[start:end]
-        ],
-        dtype=np.int64,
-    )
+def _links(firsts, rows):
+    """Yield every row that shows the image of one of `rows`, with that one's place in the list."""
+    showing = defaultdict(list)
+    for row, first in enumerate(firsts.tolist()):
+        showing[first].append(row)
+    return ((row, number) for number, first in enumerate(rows) for row in showing[first])

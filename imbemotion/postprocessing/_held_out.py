@@ -195,7 +195,7 @@ def _warn_of_copies(X, splits):
             f"Up to {n_shared} images of a test fold are copies of training images, or made of "
             "the same ones, so that offsets are tuned to what the classifier knows by heart. Put "
             "the sampler inside, TunedOffsetClassifierCV(make_pipeline(sampler, classifier)), or "
-            "pass groups=imbemotion.splitting.parent_groups(X.parents).",
+            "pass groups=imbemotion.leaks.parent_groups(X.parents).",
             DataWarning,
             stacklevel=6,
         )

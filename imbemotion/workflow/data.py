@@ -9,9 +9,10 @@ import numpy as np
 from imbemotion._base.validation import DataWarning
 from imbemotion.datasets import load_source
 from imbemotion.datasets.source import MIDI_FOLDER, check_different, find_kind, join_bunches
-from imbemotion.leaks.copies import find_groups
+from imbemotion.leaks.groups import find_groups
 from imbemotion.samplers import RandomResampler
-from imbemotion.splitting import Split, find_split
+from imbemotion.splitting import Split
+from imbemotion.splitting.drawing import find_split
 
 __all__ = ["Images", "holds_midi", "load_data", "make_split", "rows_of_parts"]
 
@@ -100,7 +101,7 @@ def _split_the_rest(data, shares, made):
         for name, part in zip(shares, split, strict=True)
     }
     ratios = {name: Fraction(len(part), len(data.y)) for name, part in rows.items()}
-    return Split.of(
+    return Split(
         *rows.values(), y=data.y, ratios=ratios, seed=made["seed"], stratified=made["stratify"]
     )
 

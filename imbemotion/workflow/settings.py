@@ -9,8 +9,8 @@ from imbemotion._base.registry import LOSSES, NETWORKS, PRESETS
 from imbemotion._base.validation import shorten, validate_parameter_constraints
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
-from imbemotion.leaks.copies import GROUPINGS
-from imbemotion.splitting import check_ratios
+from imbemotion.leaks.groups import GROUPINGS
+from imbemotion.splitting.drawing import check_ratios
 from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, TOP
 
 __all__ = ["resolve_config"]

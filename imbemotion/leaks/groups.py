@@ -1,0 +1,181 @@
+"""Groups for folds that do not leak: persons from file names, images from their parents."""
+
+import re
+import warnings
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from imbemotion._base.validation import DataWarning, keep_kinds, shorten
+from imbemotion.leaks.duplicates import duplicate_groups
+
+__all__ = [
+    "GROUPINGS",
+    "check_groups",
+    "find_groups",
+    "groups_from_filenames",
+    "join_groups",
+    "parent_groups",
+]
+
+GROUPINGS = ("name", "groups", "duplicates")
+
+
+def groups_from_filenames(
+    filenames: Iterable[str | PathLike], pattern: str = r"(.+)_\d+"
+) -> NDArray[np.str_]:
+    r"""Read groups, such as the persons in images, from file names.
+
+    Parameters
+    ----------
+    filenames : array-like of str or Path of shape (n_samples,)
+        Names or paths of the files.
+
+    pattern : str, default=r"(.+)_\d+"
+        Regular expression that matches a whole name without folder and suffix; its first group
+        is the person. The default reads names as in Labeled Faces in the Wild,
+        ``George_W_Bush_0001.jpg``, with any number of digits.
+
+    Returns
+    -------
+    groups : ndarray of str of shape (n_samples,)
+        The person; a file whose name does not match is a group by itself, named by its path.
+
+    Raises
+    ------
+    ValueError
+        If the pattern has no group.
+
+    Examples
+    --------
+    >>> groups_from_filenames(["a/Ann_Lee_0001.jpg", "b/Ann_Lee_0002.png", "IMG-17.jpg"]).tolist()
+    ['Ann_Lee', 'Ann_Lee', 'IMG-17.jpg']
+    """
+    person = re.compile(pattern)
+    if not person.groups:
+        raise ValueError(
+            "pattern must contain a group in parentheses that matches the person, such as (.+), "
+            f"got {pattern!r}."
+        )
+    paths = [Path(str(name)) for name in filenames]
+    found = [person.fullmatch(path.stem) for path in paths]
+    return np.array([(m and m[1]) or str(path) for m, path in zip(found, paths, strict=True)])
+
+
+def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
+    """Group images that have a parent in common, directly or through others.
+
+    Parameters
+    ----------
+    parents : ndarray of int of shape (n_samples, n_parents)
+        ``parents`` of an ``ImageArray``; -1 means none. An image without parents is a group by
+        itself.
+
+    Returns
+    -------
+    groups : ndarray of int of shape (n_samples,)
+        Group numbers for grouped folds, which never separate an image from its parents.
+
+    Examples
+    --------
+    >>> parent_groups(np.array([[4, -1], [4, 7], [7, -1], [9, -1], [-1, -1]])).tolist()
+    [0, 0, 0, 1, 2]
+    """
+    rows, places = np.nonzero(parents >= 0)
+    numbers = parents[rows, places]
+    n, size = len(parents), len(parents) + numbers.max(initial=-1) + 1
+    links = sparse.coo_array((np.ones(len(rows)), (rows, n + numbers)), shape=(size, size))
+    groups = connected_components(links, directed=False)[1][:n]
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def join_groups(*groups: ArrayLike) -> NDArray[np.int_]:
+    """Join groupings: rows that are together in any of them stay together.
+
+    Parameters
+    ----------
+    *groups : array-like of shape (n_samples,)
+        For example persons by :func:`groups_from_filenames` and images by ``duplicate_groups``.
+
+    Returns
+    -------
+    joined : ndarray of int of shape (n_samples,)
+        Group numbers for grouped folds, which never split a group of any grouping.
+
+    Raises
+    ------
+    ValueError
+        If there are no groupings, they differ in length, or groups are missing.
+
+    Examples
+    --------
+    >>> join_groups(["Ann", "Ann", "Bo", "Cy"], [0, 1, 1, 2]).tolist()
+    [0, 0, 0, 1]
+    """
+    if not groups:
+        raise ValueError("Expected one grouping or more to join, got none.")
+    numbers, n_numbers = [], 0
+    for number, part in enumerate(groups):
+        part = check_groups(part, len(groups[0]), f"grouping {number}")
+        numbers.append(n_numbers + np.unique(part, return_inverse=True)[1])
+        n_numbers = numbers[-1].max(initial=-1) + 1
+    return parent_groups(np.stack(numbers, axis=1))
+
+
+def check_groups(groups, n_samples, name="groups"):
+    """Check group labels and return them as an array."""
+    groups = np.asarray(keep_kinds(groups))
+    if groups.shape != (n_samples,):
+        raise ValueError(
+            f"{name} must hold one group for each of {n_samples} rows, got shape {groups.shape}."
+        )
+    missing = pd.isna(groups)
+    if missing.any():
+        raise ValueError(
+            f"{name} must have no gaps, got no group for {missing.sum()} of {n_samples} rows, the "
+            f"first in row {missing.argmax()}. Make such rows groups, for example by file name."
+        )
+    if len({isinstance(group, str) for group in groups.tolist()}) > 1:
+        raise ValueError(
+            f"{name} must be of one kind, got text and others mixed, such as "
+            f"{shorten(map(repr, dict.fromkeys(groups.tolist())), 3)}. Convert all to text."
+        )
+    return groups
+
+
+def find_groups(data, group_by):
+    """Return the groups that loaded data are to be split by, or None."""
+    unknown = [name for name in group_by if name not in GROUPINGS]
+    if unknown:
+        raise ValueError(f"group_by must be one of {shorten(GROUPINGS)}, got {shorten(unknown)}.")
+    found = [_groups_by(kind, data) for kind in group_by]
+    return join_groups(*found) if len(found) > 1 else found[0] if found else None
+
+
+def _groups_by(kind, data):
+    if kind == "duplicates":
+        return duplicate_groups(data.data)
+    values, column = {
+        "name": (data.filenames, "file names"),
+        "groups": (data.groups, "groups"),
+    }[kind]
+    if values is None:
+        raise ValueError(
+            f"Grouping by {kind!r} needs {column}, and the source has none. Leave it out, or "
+            "add them to the source (an array files or groups in an .npz)."
+        )
+    groups = groups_from_filenames(values) if kind == "name" else values
+    if len(set(groups)) == len(groups):
+        warnings.warn(
+            f"Every image is a group by itself, so grouping by {kind} keeps nothing together; "
+            "persons are read from names such as Ann_Lee_0001.jpg.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return groups

@@ -1,0 +1,93 @@
+"""A validation split that shares no original, copy or synthetic image with training."""
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import NDArray
+
+from imbemotion.images import ImageArray
+from imbemotion.leaks.duplicates import first_rows, pixel_keys
+
+__all__ = ["split_originals"]
+
+
+def split_originals(
+    X: ImageArray, y: NDArray, fraction: float, random_state: RandomState
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Split rows into training and validation with no image, nor its parents, in both.
+
+    Validation gets originals only, one row per parent and a share of the parents of every
+    class: at least one if the class has two. Every other row with a parent in validation, be
+    it a copy or a synthetic image, is left out of training too. Originals with equal pixels
+    count as one parent, even if only a synthetic image of one is left.
+
+    Parameters
+    ----------
+    X : ImageArray of shape (n_samples, height, width[, channels])
+        The images.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    fraction : float
+        Share of every class for validation, in (0, 1).
+
+    random_state : RandomState
+        Draws the parents.
+
+    Returns
+    -------
+    train, valid : ndarray of int
+        Rows for training and for validation.
+
+    Raises
+    ------
+    ValueError
+        If the parents of a row are unknown, there are no originals, or no class has two.
+    """
+    parents, originals = X.parents, np.flatnonzero(~X.is_synthetic)
+    n_unknown = (parents[:, 0] < 0).sum()
+    if n_unknown:
+        raise ValueError(
+            f"{n_unknown} of {len(X)} rows derive from unknown images, so validation could hold "
+            "versions of training images. Use a sampler of imbemotion, which records the "
+            "parents, or set validation_fraction=None."
+        )
+    if not len(originals):
+        raise ValueError(
+            f"A validation split needs originals, got none among {len(X)} rows. "
+            "Set validation_fraction=None."
+        )
+    parents, candidates = _merge_copies(X, parents, originals)
+    valid = _stratified_share(candidates, y, fraction, random_state)
+    in_valid = np.isin(parents, parents[valid, 0]).any(axis=1)
+    return np.flatnonzero(~in_valid), valid
+
+
+def _merge_copies(X, parents, originals):
+    """Give originals of equal pixels one parent; also return the first row of every parent."""
+    present, first = np.unique(parents[originals, 0], return_index=True)
+    rows = originals[first]
+    # Originals that are gone count as well if synthetic images of them are left.
+    gone, gone_numbers = X.originals(np.setdiff1d(parents[parents >= 0], present))
+    firsts = first_rows([*pixel_keys(X[rows]), *pixel_keys(gone)])
+    numbers = np.concatenate([present, gone_numbers])
+    order = np.argsort(numbers, kind="stable")
+    place = np.searchsorted(numbers, parents, sorter=order).clip(max=len(numbers) - 1)
+    found = order[place]
+    merged = np.where(numbers[found] == parents, numbers[firsts[found]], parents)
+    return merged, np.sort(rows[firsts[: len(rows)] == np.arange(len(rows))])
+
+
+def _stratified_share(rows, y, fraction, random_state):
+    chosen = []
+    for label in np.unique(y[rows]):
+        of_class = rows[y[rows] == label]
+        n_valid = min(max(1, round(fraction * len(of_class))), len(of_class) - 1)
+        chosen.append(random_state.permutation(of_class)[:n_valid])
+    valid = np.sort(np.concatenate(chosen))
+    if not len(valid):
+        raise ValueError(
+            "A validation split needs a class with two different images, got one image for each "
+            f"of {len(chosen)} classes. Set validation_fraction=None."
+        )
+    return valid
