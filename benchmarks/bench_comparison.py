@@ -32,7 +32,7 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from imbemotion import CNNClassifier, compare_strategies
 from imbemotion.comparison import named_strategies
-from imbemotion.networks import NETWORKS
+from imbemotion.networks import find_network
 
 _BATCH, _JOBS, _PROMISED = 128, 2, 3
 
@@ -98,10 +98,8 @@ def main():
     X, y = load_training(args.data)
     if args.images < len(X):
         X, _, y, _ = train_test_split(X, y, train_size=args.images, stratify=y, random_state=0)
-    modules = stock_comparison.NETWORKS if args.module == "tutorial" else NETWORKS
-    walls = [
-        compare(name, modules[name], X, y, args.epochs, args.rounds) for name in args.networks
-    ]
+    find = stock_comparison.NETWORKS.get if args.module == "tutorial" else find_network
+    walls = [compare(name, find(name), X, y, args.epochs, args.rounds) for name in args.networks]
     stock_seconds, our_seconds = np.sum(walls, axis=0)
     print()
     ratio = _print_total("all networks", stock_seconds, our_seconds)

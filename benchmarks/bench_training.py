@@ -34,7 +34,7 @@ from skorch import NeuralNetClassifier
 from torch.nn import functional
 
 from imbemotion import Augmentation, CNNClassifier
-from imbemotion.networks import NETWORKS
+from imbemotion._base.registry import NETWORKS
 
 _BATCH = 128
 
@@ -58,7 +58,7 @@ def contestants(X, y, network):
     """Give the functions to time; each trains a new network for one epoch."""
     images, labels = torch.from_numpy(X[:, None]), torch.from_numpy(y)
     floats = (X[:, None] / 255).astype(np.float32)
-    kind = NETWORKS[network]
+    kind = NETWORKS.load(network)
     settings = {"module": kind, "batch_size": _BATCH, "max_epochs": 1, "precision": "float32"}
     plain = CNNClassifier(**settings, random_state=0)
     augmented = CNNClassifier(**settings, augmentation=Augmentation(), random_state=0)

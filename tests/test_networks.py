@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision import models
 
-from imbemotion import CNNClassifier, DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN
-from imbemotion.networks import find_network
-from imbemotion.networks._pretrained import NETWORKS
+from imbemotion import CNNClassifier
+from imbemotion._base.registry import NETWORKS
+from imbemotion.networks import DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN, find_network
 
 PRETRAINED = partial(PretrainedCNN, "shufflenet_v2_x0_5", weights=None)
-ALL = [*NETWORKS.values(), PRETRAINED]
+ALL = [*map(find_network, NETWORKS), PRETRAINED]
 
 
 def state_of(module):
@@ -27,7 +28,7 @@ def changed(before, module):
 
 
 def train(network, n_steps=3):
-    """Train as skorch does, setting the mode in every step."""
+    """Train as skorch does, with the mode set in every step."""
     torch.manual_seed(0)
     images, labels = torch.rand(6, 1, 16, 16), torch.arange(6) % 3
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.01)
@@ -40,7 +41,7 @@ def train(network, n_steps=3):
 
 @pytest.mark.parametrize("network", [SmallCNN, DeepCNN, ResidualCNN])
 @pytest.mark.parametrize("shape", [(1, 48, 48), (3, 64, 50), (1, 1, 4), (2, 1, 1), (3, 224, 224)])
-def test_logits_come_for_images_of_any_size(network, shape):
+def test_networks_take_images_of_any_size(network, shape):
     logits = network(n_classes=5, channels=shape[0])(torch.zeros(2, *shape))
     assert logits.shape == (2, 5)
 
@@ -54,7 +55,7 @@ def test_networks_have_the_layers_of_the_study(network, n):
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_the_head_makes_logits_of_the_features(make):
+def test_the_head_maps_features_to_logits(make):
     network = make(n_classes=5).eval()
     images = torch.rand(2, 1, 20, 20)
     features = network.features(images)
@@ -91,13 +92,13 @@ def test_without_freezing_everything_learns(make):
 def test_a_share_of_the_layers_can_be_frozen():
     network = PRETRAINED(n_classes=3).set_trainable(0.5)
     before = state_of(network.features.backbone)
-    learnt = changed(before, train(network).features.backbone)
-    frozen = [name for name in before if name not in learnt]
-    assert list(before) == [*frozen, *(name for name in before if name in learnt)]
+    learned = changed(before, train(network).features.backbone)
+    frozen = [name for name in before if name not in learned]
+    assert list(before) == [*frozen, *(name for name in before if name in learned)]
     assert frozen[0] == "conv1.0.weight"
-    assert "conv5.1.running_mean" in learnt
+    assert "conv5.1.running_mean" in learned
     layers = {name.rpartition(".")[0] for name in before}
-    assert len({name.rpartition(".")[0] for name in learnt}) == len(layers) / 2
+    assert len({name.rpartition(".")[0] for name in learned}) == len(layers) / 2
 
 
 @pytest.mark.parametrize(("share", "n"), [(0, 0), (0.01, 1), (0.5, 2), (1, 3)])
@@ -115,16 +116,16 @@ def test_dropout_of_frozen_layers_drops_nothing():
     assert not network.set_trainable(0.5).train().features[1].training
 
 
-def test_what_comes_before_the_first_layer_freezes_with_it():
+def test_modules_before_the_first_layer_freeze_with_it():
     network = ResidualCNN(n_classes=3).set_trainable(0.5)
     before = state_of(network)
-    learnt = changed(before, train(network))
-    assert not any(name.startswith("features.0.") for name in learnt)
-    assert any(name.startswith("features.") for name in learnt)
+    learned = changed(before, train(network))
+    assert not any(name.startswith("features.0.") for name in learned)
+    assert any(name.startswith("features.") for name in learned)
     assert network.set_trainable(1).train().features[0].training
 
 
-def test_layers_that_were_frozen_stay_so_in_copies_and_with_other_weights():
+def test_layers_stay_frozen_in_copies_and_with_other_weights():
     network = PRETRAINED(n_classes=3).set_trainable(0.5).eval()
     copies = [copy.deepcopy(network), pickle.loads(pickle.dumps(network))]
     copies[0].load_state_dict(PRETRAINED(n_classes=3).state_dict())
@@ -143,12 +144,12 @@ def test_layers_can_be_unfrozen_step_by_step():
     assert all(module.training for module in network.modules())
 
 
-def test_freezing_forgets_gradients():
+def test_freezing_removes_gradients():
     network = train(DeepCNN(n_classes=3)).set_trainable(0)
     assert all(parameter.grad is None for parameter in network.features.parameters())
 
 
-def test_the_mode_stays_when_layers_freeze():
+def test_freezing_keeps_the_mode():
     assert not any(m.training for m in DeepCNN(n_classes=3).eval().set_trainable(0.5).modules())
 
 
@@ -178,7 +179,7 @@ def test_networks_are_found_by_name_and_can_be_pickled(name):
         ("", r"\.$"),
     ],
 )
-def test_unknown_names_are_refused_with_near_ones(name, near):
+def test_unknown_names_are_refused_with_similar_ones(name, near):
     with pytest.raises(ValueError, match=f"must be 'small_cnn', .*got '{name}'.*{near}"):
         find_network(name)
 
@@ -187,11 +188,19 @@ def test_unknown_names_are_refused_with_near_ones(name, near):
     "name", ["fasterrcnn_resnet50_fpn", "deeplabv3_resnet50", "r3d_18", "quantized_resnet18"]
 )
 def test_networks_for_other_purposes_are_refused(name):
-    with pytest.raises(ValueError, match=f"must classify images, got '{name}'"):
+    with pytest.raises(ValueError, match=f"a classification model of torchvision .* got '{name}'"):
         find_network(name)
 
 
-def test_names_are_strings():
+def test_a_registered_network_works_by_name(monkeypatch):
+    monkeypatch.setattr(NETWORKS, "_entries", dict(NETWORKS))
+    NETWORKS.register("toy", "torchvision.models:resnet18", "A network of someone else.")
+    assert find_network("toy") is models.resnet18
+    with pytest.raises(ValueError, match=r"'toy', .* got 'toi'\. Did you mean 'toy'"):
+        find_network("toi")
+
+
+def test_names_must_be_strings():
     with pytest.raises(TypeError, match="must be a string, got int"):
         find_network(18)
 
@@ -235,7 +244,7 @@ def test_features_can_start_from_many_forms_of_a_state(change, tmp_path):
 
 @pytest.mark.parametrize("weights", ["", "DEFAULT", 5, True])
 def test_small_networks_have_no_weights_to_download(weights):
-    with pytest.raises(ValueError, match=rf"weights of a ResidualCNN .* got {weights!r}\. There"):
+    with pytest.raises(ValueError, match=rf"of a ResidualCNN .* got {weights!r}\. It has no"):
         ResidualCNN(n_classes=3, weights=weights)
 
 
@@ -246,36 +255,36 @@ def test_small_networks_have_no_weights_to_download(weights):
 )  # fmt: skip
 def test_weights_of_other_channels_are_refused(n, channels, message, tmp_path):
     torch.save(ResidualCNN(n_classes=3, channels=n).state_dict(), tmp_path / "other.pt")
-    with pytest.raises(ValueError, match=f"other.pt is of images {message}"):
+    with pytest.raises(ValueError, match=f"other.pt was trained on images {message}"):
         ResidualCNN(n_classes=3, channels=channels, weights=tmp_path / "other.pt")
 
 
-def test_weights_have_names(tmp_path):
+def test_names_of_weights_must_be_strings(tmp_path):
     torch.save({1: torch.zeros(2)}, tmp_path / "numbers.pt")
-    with pytest.raises(ValueError, match=r"names must be text, but one is 1\."):
+    with pytest.raises(ValueError, match=r"names must be strings, got 1\."):
         ResidualCNN(n_classes=3, weights=tmp_path / "numbers.pt")
 
 
 @pytest.mark.parametrize("depth", [2, np.int64(2), (2, 2), [2, 2]])
-def test_depth_is_that_of_every_stage(depth):
+def test_depth_applies_to_every_stage(depth):
     features = ResidualCNN(n_classes=3, widths=(2, 4, 4), depth=depth).features
     assert sum(type(module).__name__ == "_Block" for module in features) == 4
 
 
 @pytest.mark.parametrize("depth", [(1,), (1, 2, 3)])
-def test_depths_are_as_many_as_stages(depth):
-    with pytest.raises(ValueError, match="one for each of the 2 stages, got"):
+def test_depths_must_match_the_stages(depth):
+    with pytest.raises(ValueError, match=r"one for each of the 2 stages .*got"):
         ResidualCNN(n_classes=3, widths=(2, 4, 4), depth=depth)
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "small.pt"
     torch.save(ResidualCNN(n_classes=5, widths=(4, 8)).state_dict(), path)
-    with pytest.raises(ValueError, match=r"small.pt does not fit the network.*no tensors for"):
+    with pytest.raises(ValueError, match=r"small.pt does not fit the network.*it has no"):
         ResidualCNN(n_classes=5, weights=path)
-    with pytest.raises(ValueError, match=r"of shape \(4, 1, 3, 3\), expected \(2, 1, 3, 3\)"):
+    with pytest.raises(ValueError, match=r"for 1.weight: .*\[4, 1, 3, 3\].*\[2, 1, 3, 3\]"):
         ResidualCNN(n_classes=5, widths=(2, 8), weights=path)
-    with pytest.raises(FileNotFoundError, match="no file of weights at nowhere"):
+    with pytest.raises(FileNotFoundError, match="Weight file not found: nowhere"):
         ResidualCNN(n_classes=5, weights="nowhere")
 
 

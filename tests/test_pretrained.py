@@ -1,4 +1,4 @@
-"""Pretrained networks: their weights arrive, wherever from, and fit images of any channels."""
+"""Pretrained networks: weights from files and downloads, for images of any channels."""
 
 import copy
 import pickle
@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
-from imbemotion import CNNClassifier, PretrainedCNN, find_network
-from imbemotion.networks import _backbones
+from imbemotion import CNNClassifier
+from imbemotion.networks import PretrainedCNN, _checkpoints, _pretrained, find_network
 
 NAME = "squeezenet1_1"  # the fastest to build
 TIMM_NAME = "timm/test_resnet"
@@ -31,7 +31,7 @@ def make(name=NAME, **settings):
 
 
 def headless(original):
-    """Average what the network computes before its classifier."""
+    """Return the network up to its classifier, averaged over the image."""
     return lambda images: original.features(images).mean((2, 3))
 
 
@@ -55,7 +55,7 @@ def images():
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """Give the folder in which PyTorch keeps downloads, and no way to download."""
+    """Return the folder of PyTorch's downloads, and block the network."""
 
     def fail(*args, **kwargs):
         raise URLError("Name or service not known")
@@ -67,15 +67,15 @@ def hub(tmp_path, monkeypatch):
     return folder
 
 
-def normalised(images):
+def normalized(images):
     transform = models.get_model_weights(NAME).DEFAULT.transforms()
     mean, std = torch.tensor([transform.mean, transform.std])[:, :, None, None]
     return (images - mean) / std
 
 
 def expected_features(original, images):
-    """Normalise by the transform that torchvision gives, and leave the classifier out."""
-    return headless(original)(normalised(images))
+    """Normalize as torchvision does, and leave the classifier out."""
+    return headless(original)(normalized(images))
 
 
 # architectures
@@ -86,7 +86,7 @@ def expected_features(original, images):
     ["googlenet", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf", "resnet18",
      "shufflenet_v2_x0_5", "squeezenet1_1"],
 )  # fmt: skip
-def test_features_are_what_the_original_classifies(name, images):
+def test_features_equal_the_input_of_the_original_classifier(name, images):
     network = make(name, channels=3, normalize=False)
     settings = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     whole = models.get_model(name, **settings).eval()
@@ -101,7 +101,7 @@ def test_features_are_what_the_original_classifies(name, images):
     torch.testing.assert_close(network.features(images), pooled)
 
 
-def test_huge_layers_of_old_classifiers_are_left_out():
+def test_large_layers_of_old_classifiers_are_left_out():
     network = make("alexnet")
     assert network.features(torch.zeros(2, 1, 63, 70)).shape == (2, 256)
     assert sum(p.numel() for p in network.parameters()) < 3e6  # 61 million in the original
@@ -114,47 +114,47 @@ def test_only_the_head_drops_features(name):
 
 
 @pytest.mark.parametrize("hidden", [None, 16])
-def test_the_head_normalises_and_ends_in_classes(hidden):
+def test_the_head_normalizes_and_ends_in_logits(hidden):
     head = make(hidden=hidden, dropout=0.5).head
     assert isinstance(head[0], nn.BatchNorm1d)
     assert head[1].p == 0.5
     assert (head[-1].in_features, head[-1].out_features) == (hidden or 512, 3)
 
 
-def test_part_of_the_layers_may_be_frozen_from_the_start():
+def test_layers_can_be_frozen_from_the_start():
     network = make(trainable=0)
     assert not any(parameter.requires_grad for parameter in network.features.parameters())
     assert all(parameter.requires_grad for parameter in network.head.parameters())
 
 
-# channels and normalisation
+# channels and normalization
 
 
-def test_pixels_are_normalised_as_the_weights_expect(original, path, images):
+def test_pixels_are_normalized_as_the_weights_expect(original, path, images):
     features = make(weights=path, channels=3).features(images)
     torch.testing.assert_close(features, expected_features(original, images))
 
 
-def test_googlenet_is_given_what_torchvision_makes_of_normalised_images(images):
+def test_googlenet_is_normalized_as_in_torchvision(images):
     features = make("googlenet", channels=3).features
     features.backbone.transform_input = True
-    expected = features.backbone._transform_input(normalised(images))
+    expected = features.backbone._transform_input(normalized(images))
     torch.testing.assert_close((images - features.mean) / features.std, expected)
 
 
-def test_normalisation_can_be_left_out(original, path, images):
+def test_normalization_can_be_turned_off(original, path, images):
     features = make(weights=path, channels=3, normalize=False).features(images)
     torch.testing.assert_close(features, headless(original)(images))
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-def test_a_grey_image_has_the_features_of_the_same_in_colour(path, images, normalize):
-    grey, colour = (make(weights=path, channels=n, normalize=normalize) for n in (1, 3))
-    expected = colour.features(images[:, :1].repeat(1, 3, 1, 1))
-    torch.testing.assert_close(grey.features(images[:, :1]), expected)
+def test_a_gray_image_has_the_features_of_the_same_image_in_color(path, images, normalize):
+    gray, color = (make(weights=path, channels=n, normalize=normalize) for n in (1, 3))
+    expected = color.features(images[:, :1].repeat(1, 3, 1, 1))
+    torch.testing.assert_close(gray.features(images[:, :1]), expected)
 
 
-def test_weights_summed_over_the_colours_do_the_same_where_means_are_equal(images):
+def test_weights_summed_over_the_colors_are_equivalent_where_means_are_equal(images):
     network = make("shufflenet_v2_x0_5")
     network.features.mean[:], network.features.std[:] = 0.5, 0.25
     summed = copy.deepcopy(network.features.backbone)
@@ -167,12 +167,12 @@ def test_weights_summed_over_the_colours_do_the_same_where_means_are_equal(image
 @pytest.mark.parametrize("n", [1, 3])
 def test_further_channels_have_no_influence_at_first(path, images, n):
     few, more = (make(weights=path, channels=channels) for channels in (n, n + 1))
-    colours = images[:, :n]
-    with_alpha = torch.cat([colours, torch.rand(2, 1, 40, 40)], dim=1)
-    torch.testing.assert_close(more.features(with_alpha), few.features(colours))
+    colors = images[:, :n]
+    with_alpha = torch.cat([colors, torch.rand(2, 1, 40, 40)], dim=1)
+    torch.testing.assert_close(more.features(with_alpha), few.features(colors))
 
 
-def test_further_channels_are_learnt():
+def test_further_channels_are_learned():
     network = make(channels=4, weights=None)
     network.features(torch.rand(2, 4, 40, 40)).sum().backward()
     first = network.features.backbone.features[0]
@@ -182,16 +182,16 @@ def test_further_channels_are_learnt():
 
 def test_further_channels_need_a_convolution_at_the_start():
     with pytest.raises(ValueError, match=r"channels must be 1 or 3 for .*Linear.* got 1 more"):
-        _backbones.widen(nn.Linear(3, 3), 1)
+        _pretrained.widen(nn.Linear(3, 3), 1)
 
 
 @pytest.mark.parametrize("channels", [0, -1])
-def test_there_must_be_a_channel(channels):
+def test_zero_channels_are_refused(channels):
     with pytest.raises(ValueError, match=f"channels must be 1 or more, got {channels}"):
         make(channels=channels)
 
 
-def test_images_of_other_channels_are_refused(images):
+def test_images_with_other_channels_are_refused(images):
     with pytest.raises(ValueError, match=r"\(n, 1, height, width\), got \(2, 3, 40, 40\)"):
         make()(images)
 
@@ -209,18 +209,18 @@ def test_small_images_can_be_trained_on(size):
 @pytest.mark.parametrize(
     ("name", "size", "hint"),
     [
-        ("squeezenet1_1", 16, "the smallest it takes are of 17 x 17"),
+        ("squeezenet1_1", 16, "the smallest size is 17 x 17"),
         ("timm/vit_tiny_patch16_224", 48, "it takes 224 x 224"),
     ],
 )
-def test_images_that_are_too_small_are_refused_with_what_it_takes(name, size, hint):
+def test_images_that_are_too_small_are_refused_with_the_smallest_size(name, size, hint):
     pytest.importorskip("timm")
-    message = f"can't take images of {size} x {size} pixels; {hint}"
+    message = f"cannot take images of {size} x {size} pixels; {hint}"
     with pytest.raises(ValueError, match=message):
         make(name)(torch.zeros(2, 1, size, size))
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_passed_on():
     with pytest.raises(RuntimeError, match=r"type"):
         make()(torch.zeros(2, 1, 48, 48, dtype=torch.complex64))
 
@@ -229,15 +229,15 @@ def test_other_errors_stay_what_they_are():
 
 
 @pytest.mark.parametrize("weights", ["DEFAULT", "IMAGENET1K_V1"])
-def test_weights_that_were_downloaded_are_found(hub, original, images, weights):
+def test_downloaded_weights_are_found(hub, original, images, weights):
     url = models.get_model_weights(NAME).DEFAULT.url
     torch.save(original.state_dict(), hub / url.rpartition("/")[2])
     features = find_network(NAME)(n_classes=3, channels=3, weights=weights).eval().features(images)
     torch.testing.assert_close(features, expected_features(original, images))
 
 
-def test_one_sentence_says_that_there_is_no_network(hub, capsys):
-    message = r"IMAGENET1K_V1 can't be downloaded: Name or service not known\. Check the network"
+def test_a_failed_download_is_one_clear_error(hub, capsys):
+    message = r"IMAGENET1K_V1 cannot be downloaded: Name or service not known\. Check the network"
     with pytest.raises(OSError, match=message):
         make(weights="DEFAULT")
     assert capsys.readouterr().out == ""
@@ -246,13 +246,13 @@ def test_one_sentence_says_that_there_is_no_network(hub, capsys):
 # timm
 
 
-def test_a_sentence_says_how_to_install_timm(monkeypatch):
+def test_a_missing_timm_is_reported_with_its_installation(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ImportError, match=r"pip install 'imbemotion\[timm\]'"):
         find_network(TIMM_NAME)
 
 
-def test_models_of_timm_have_their_own_normalisation(images):
+def test_models_of_timm_have_their_own_normalization(images):
     timm = pytest.importorskip("timm")
     network = make(LITE, channels=3)
     whole = timm.create_model("tf_efficientnet_lite0", num_classes=0).eval()
@@ -264,7 +264,7 @@ def test_models_of_timm_have_their_own_normalisation(images):
     ("name", "message"),
     [
         ("timm/resnet_18", "Did you mean 'timm/resnet"),
-        ("timm/", "no model of the name"),
+        ("timm/", "must be a model of timm"),
         ("timm/resnet18.a9", "one of .*'a1_in1k', .*got the tag 'a9'"),
     ],
 )
@@ -281,20 +281,20 @@ def test_models_of_timm_without_weights_are_refused():
 
 
 @pytest.mark.parametrize("silent", [False, True])
-def test_a_hub_that_can_not_be_reached_is_said_soon(tmp_path, monkeypatch, silent):
+def test_an_unreachable_hub_is_reported_soon(tmp_path, monkeypatch, silent):
     pytest.importorskip("timm")
     from huggingface_hub import constants
 
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
-        if silent:  # it lets others connect, and then says nothing
+        if silent:  # it accepts connections, but never answers
             server.listen()
         endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setattr(constants, "ENDPOINT", endpoint)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-        monkeypatch.setattr(_backbones, "_PATIENCE", 0.1)
+        monkeypatch.setattr(_checkpoints, "_PATIENCE", 0.1)
         start = time.monotonic()
-        with pytest.raises(OSError, match=f"{TIMM_NAME} can't be downloaded: .* None for random"):
+        with pytest.raises(OSError, match=f"{TIMM_NAME} cannot be downloaded: .* None for random"):
             make(TIMM_NAME, weights="DEFAULT")
         assert time.monotonic() - start < 4
 
@@ -311,25 +311,25 @@ def test_a_hub_that_can_not_be_reached_is_said_soon(tmp_path, monkeypatch, silen
     ],
     ids=str,
 )
-def test_only_failed_downloads_are_called_so(error, is_download, monkeypatch):
+def test_only_failed_downloads_are_reported_as_such(error, is_download, monkeypatch):
     timm = pytest.importorskip("timm")
 
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(_backbones, "_check_hub", lambda settings: None)
+    monkeypatch.setattr(_checkpoints, "check_hub", lambda settings: None)
     monkeypatch.setattr(timm, "create_model", fail)
-    expected = (OSError, "can't be downloaded") if is_download else (type(error), str(error))
+    expected = (OSError, "cannot be downloaded") if is_download else (type(error), str(error))
     with pytest.raises(expected[0], match=expected[1]):
         make(TIMM_NAME, weights="DEFAULT")
 
 
-def test_weights_of_timm_that_were_downloaded_are_found(monkeypatch):
+def test_downloaded_weights_of_timm_are_found(monkeypatch):
     timm = pytest.importorskip("timm")
     import huggingface_hub
 
     whole = timm.create_model("test_resnet")
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *args: "kept")
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *args: "cached")
     monkeypatch.setattr(
         timm.models._builder, "load_state_dict_from_hf", lambda *args, **kwargs: whole.state_dict()
     )
@@ -348,13 +348,13 @@ def test_copies_compute_the_same(path, images):
         assert trained == [parameter.requires_grad for parameter in network.parameters()]
 
 
-def test_the_state_holds_everything(path, images):
+def test_the_state_contains_everything(path, images):
     network, other = make(weights=path, channels=3), make(channels=3, normalize=False)
     other.load_state_dict(network.state_dict())
     torch.testing.assert_close(other(images), network(images))
 
 
-# the whole way
+# end to end
 
 
 def test_skorch_sets_the_network_up():
@@ -367,7 +367,7 @@ def test_skorch_sets_the_network_up():
 
 
 @pytest.mark.slow
-def test_real_weights_see_more_in_faces_than_random_ones(data_folder):
+def test_pretrained_weights_beat_random_ones_on_faces(data_folder):
     pytest.importorskip("timm")
     data = np.load(data_folder / "fer2013_48.npz")
     rows = [np.flatnonzero(data["labels"] == label)[:40] for label in ("happy", "surprise")]

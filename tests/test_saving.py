@@ -23,9 +23,9 @@ from imbemotion import (
     SmallCNN,
     make_faces,
 )
+from imbemotion._base.registry import NETWORKS
 from imbemotion.classifier import _archive, _rebuilding
 from imbemotion.classifier._composition import Task, compose_net
-from imbemotion.networks import NETWORKS
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,21 @@
-"""Convolutional networks to train from scratch: images (n, C, H, W) to logits."""
+"""Convolutional networks to train from scratch, and the base class of all networks."""
 
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil
 from numbers import Integral
+from os import PathLike
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from imbemotion.networks._checkpoints import load_features
 
 __all__ = ["DeepCNN", "FeatureNetwork", "ResidualCNN", "SmallCNN"]
+
+_GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
 
 
 class FeatureNetwork(nn.Module):
@@ -34,23 +36,44 @@ class FeatureNetwork(nn.Module):
     torch.Size([2, 8])
     """
 
-    takes_channels_last = True  # images in the order of memory that convolutions are fast on
-    _frozen = ()  # modules that stand as in prediction, known before since each step asks
+    takes_channels_last = True  # the memory format that convolutions are fast on
+    _frozen = ()  # modules kept in eval mode; stored, because each step asks for them
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """Compute the logits, (n, C, H, W) -> (n, n_classes)."""
-        # The statistics of one image mean nothing to batch normalisation, so a training batch of
-        # one, which the last of an epoch may be, is normalised as in prediction.
         images = images.contiguous(memory_format=torch.channels_last)
-        if self.training and len(images) == 1:
-            with _batch_norms_at_rest(self):
-                return self.head(self.features(images))
-        return self.head(self.features(images))
+        # The last training batch may hold one image, whose statistics mean nothing.
+        modules = self.modules() if self.training and len(images) == 1 else ()
+        norms = [m for m in modules if isinstance(m, _BatchNorm) and m.training]
+        try:
+            for norm in norms:
+                norm.training = False
+            return self.head(self.features(images))
+        finally:
+            for norm in norms:
+                norm.training = True
 
-    def set_trainable(self, share):
-        """Freeze the first layers and let the last share of them train, and the head always."""
-        # A frozen layer keeps its parameters and stands as in prediction: batch normalisation does
-        # not gather statistics, dropout drops nothing. It stays so after ``train()``.
+    def set_trainable(self, share: float) -> "FeatureNetwork":
+        """Freeze the first layers of the features; the head always trains.
+
+        Frozen layers keep their parameters and stay in eval mode, also after ``train()``.
+
+        Parameters
+        ----------
+        share : float
+            Share of the layers that train, counted from the last one: from 0 (the head alone)
+            to 1 (the whole network). A layer is a module with parameters of its own.
+
+        Returns
+        -------
+        self : FeatureNetwork
+            The network.
+
+        Raises
+        ------
+        ValueError
+            If share is not from 0 to 1.
+        """
         if not 0 <= share <= 1:
             raise ValueError(f"share must be from 0 (the head alone) to 1 (all), got {share}.")
         layers = [m for m in self.features.modules() if list(m.parameters(recurse=False))]
@@ -59,12 +82,12 @@ class FeatureNetwork(nn.Module):
             for parameter in layer.parameters(recurse=False):
                 parameter.requires_grad = number >= n_frozen
                 if number < n_frozen:
-                    parameter.grad = None  # with which an optimizer would make one more step
+                    parameter.grad = None  # or an optimizer would use it in its next step
         self._frozen = tuple(_frozen_modules(self.features))
         return self.train(self.training)
 
-    def train(self, mode=True):
-        """Set the mode of the network, except that frozen layers stay as in prediction."""
+    def train(self, mode: bool = True) -> "FeatureNetwork":
+        """Set the mode of the network, except for frozen layers, which stay in eval mode."""
         super().train(mode)
         for module in self._frozen:
             module.training = False
@@ -72,34 +95,19 @@ class FeatureNetwork(nn.Module):
 
 
 def _frozen_modules(features):
-    """Find the modules without a parameter that trains."""
-    # One without any parameters does as the layer before it, the first as the one after it.
+    """Yield the modules without trainable parameters."""
+    # A module without parameters follows the layer before it, the first ones the layer after.
     frozen = not next((p.requires_grad for p in features.parameters()), True)
     for module in features.modules():
         trains = {parameter.requires_grad for parameter in module.parameters()}
-        if len(trains) == 1:  # else it has none, or holds the border
+        if len(trains) == 1:  # else it has none, or contains the border
             frozen = not trains.pop()
         if frozen and True not in trains:
             yield module
 
 
-@contextmanager
-def _batch_norms_at_rest(network):
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]
-    for norm in norms:
-        norm.training = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.training = True
-
-
-_GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
-
-
 class _Convolutions(nn.Sequential):
-    """Convolutions and poolings, trained on a processor in the layout that suits oneDNN best."""
+    """Convolutions and poolings, trained in the layout of oneDNN on a CPU."""
 
     def forward(self, images):
         """Compute features, (n, C, H, W) -> (n, d)."""
@@ -110,12 +118,12 @@ class _Convolutions(nn.Sequential):
         for block in blocks:
             images = block(images)
         maps = images.to_dense().flatten(2)  # (n, channels, H * W)
-        return flatten(maps @ _averaging(*images.shape[2:]))
+        return flatten(maps @ _pooling_matrix(*images.shape[2:]))
 
 
 @lru_cache(maxsize=8)
-def _averaging(height, width):
-    """Give the matrix by which AdaptiveAvgPool2d averages maps, (H * W, grid * grid)."""
+def _pooling_matrix(height, width):
+    """Return AdaptiveAvgPool2d as a matrix, (H * W, grid * grid)."""
     # One product is several times faster than the pooling and its gradient.
     rows, columns = (
         functional.adaptive_avg_pool1d(torch.eye(size, dtype=torch.float32), _GRID)
@@ -135,30 +143,26 @@ def _suits_onednn(images):
 
 
 class SmallCNN(FeatureNetwork):
-    """One convolution, one pooling, ReLU and a linear layer.
+    """One convolution, one pooling and a linear layer: the simplest baseline.
 
-    The first network of a student study of skewed facial emotions, kept as the simplest
-    reference. It takes images of any size.
+    The first network of a student study of skewed facial emotions. It takes images of any size.
 
     Parameters
     ----------
     n_classes : int
         Number of logits.
-
     channels : int, default=1
         Channels of the images.
-
     width : int, default=32
         Channels of the convolution.
 
     Examples
     --------
-    >>> import torch
     >>> SmallCNN(n_classes=8)(torch.zeros(2, 1, 48, 48)).shape
     torch.Size([2, 8])
     """
 
-    def __init__(self, n_classes, channels=1, *, width=32):
+    def __init__(self, n_classes: int, channels: int = 1, *, width: int = 32):
         super().__init__()
         self.features = _Convolutions(
             nn.Conv2d(channels, width, 3, padding=1),
@@ -168,11 +172,11 @@ class SmallCNN(FeatureNetwork):
             nn.Flatten(),
         )
         self.head = nn.Linear(width * _GRID**2, n_classes)
-        self.to(memory_format=torch.channels_last)  # on which convolutions are faster
+        self.to(memory_format=torch.channels_last)
 
 
 class DeepCNN(FeatureNetwork):
-    """Three convolutions, a pooling after each, dropout before and in the head.
+    """Three convolutions with pooling, and a head with a hidden layer and dropout.
 
     The final network of the same study. It takes images of any size.
 
@@ -180,34 +184,37 @@ class DeepCNN(FeatureNetwork):
     ----------
     n_classes : int
         Number of logits.
-
     channels : int, default=1
         Channels of the images.
-
     widths : tuple of int, default=(16, 32, 64)
-        Channels of the convolutions, one each.
-
+        Channels of the convolutions.
     hidden : int, default=128
         Units of the hidden layer of the head.
-
     dropout : float, default=0.25
-        Share of the features, and of the hidden units, that is left out in training.
+        Dropout rate of the features and of the hidden units.
 
     Examples
     --------
-    >>> import torch
     >>> DeepCNN(n_classes=8, channels=3)(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 8])
     """
 
-    def __init__(self, n_classes, channels=1, *, widths=(16, 32, 64), hidden=128, dropout=0.25):
+    def __init__(
+        self,
+        n_classes: int,
+        channels: int = 1,
+        *,
+        widths: tuple[int, ...] = (16, 32, 64),
+        hidden: int = 128,
+        dropout: float = 0.25,
+    ):
         super().__init__()
         layers = []
         for width in widths:
             layers += [
                 nn.Conv2d(channels, width, 3, padding=1),
                 nn.MaxPool2d(2, ceil_mode=True),  # ceil: images one pixel high stay so
-                nn.ReLU(),  # the same after the pooling as before it, at a quarter of the work
+                nn.ReLU(),  # same result as before the pooling, at a quarter of the work
             ]
             channels = width
         self.features = _Convolutions(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
@@ -222,63 +229,61 @@ class DeepCNN(FeatureNetwork):
 
 
 class ResidualCNN(FeatureNetwork):
-    """A convolution, then residual blocks that halve the size of the image.
+    """A small residual network for images of 32 to 96 pixels.
 
-    It is made for 32 to 96 pixels, and narrow where the maps are large, so that it can be
-    trained on a processor. It takes images of any size, and of any scale of the pixels.
+    It is narrow where the maps are large, to train on a CPU. It takes images of any size and
+    pixels of any scale.
 
     Parameters
     ----------
     n_classes : int
         Number of logits.
-
     channels : int, default=1
         Channels of the images.
-
     widths : tuple of int, default=(16, 32, 64, 128, 256)
-        Channels of the first convolution, and of the stages after it; each stage halves
-        height and width.
-
+        Channels of the first convolution and of the stages, each of which halves the size.
     depth : int or tuple of int, default=1
-        Residual blocks of each stage.
-
+        Residual blocks per stage.
     dropout : float, default=0.2
-        Share of the features that the head does not see in training.
-
+        Dropout rate of the features.
     weights : str, Path or None, default=None
-        A file to take the features from: one that ``CNNClassifier.save`` wrote, or a state
-        dict. The head starts afresh, for whatever classes. None starts with random ones.
+        File of initial features: one that ``CNNClassifier.save`` wrote, or a state dict. The
+        head, and without a file all weights, are initialized at random.
 
     References
     ----------
     .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
        CVPR 2016.
-
     .. [2] T. He, Z. Zhang, H. Zhang, Z. Zhang, J. Xie, M. Li, "Bag of Tricks for Image
        Classification with Convolutional Neural Networks", CVPR 2019: the averaging shortcut.
 
     Examples
     --------
-    >>> import torch
     >>> ResidualCNN(n_classes=8)(torch.zeros(2, 1, 48, 48)).shape
     torch.Size([2, 8])
     """
 
     def __init__(
         self,
-        n_classes,
-        channels=1,
+        n_classes: int,
+        channels: int = 1,
         *,
-        widths=(16, 32, 64, 128, 256),
-        depth=1,
-        dropout=0.2,
-        weights=None,
+        widths: tuple[int, ...] = (16, 32, 64, 128, 256),
+        depth: int | tuple[int, ...] = 1,
+        dropout: float = 0.2,
+        weights: str | PathLike | None = None,
     ):
         super().__init__()
-        depths = _depths(depth, n_stages=len(widths) - 1)
         stem = nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)
-        normalised = nn.BatchNorm2d(channels, affine=False)  # whatever the scale of the pixels
-        layers = [normalised, stem, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+        normalized = nn.BatchNorm2d(channels, affine=False)  # whatever the scale of the pixels
+        layers = [normalized, stem, nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+        n_stages = len(widths) - 1
+        depths = (depth,) * n_stages if isinstance(depth, Integral) else tuple(depth)
+        if len(depths) != n_stages:
+            raise ValueError(
+                f"depth must be one number, or one for each of the {n_stages} stages (the widths "
+                f"after the first), got {depth}."
+            )
         for (before, width), n_blocks in zip(pairwise(widths), depths, strict=True):
             layers.append(_Block(before, width, stride=2))
             layers += [_Block(width, width) for _ in range(n_blocks - 1)]
@@ -286,17 +291,7 @@ class ResidualCNN(FeatureNetwork):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], n_classes))
         if weights is not None:
             load_features(self, weights)
-        self.to(memory_format=torch.channels_last)  # on which convolutions are faster
-
-
-def _depths(depth, n_stages):
-    depths = (depth,) * n_stages if isinstance(depth, Integral) else tuple(depth)
-    if len(depths) != n_stages:
-        raise ValueError(
-            f"depth must be a number, or one for each of the {n_stages} stages, got {depth}. "
-            "There is a stage for each of the widths after the first."
-        )
-    return depths
+        self.to(memory_format=torch.channels_last)
 
 
 class _Block(nn.Module):
@@ -311,12 +306,12 @@ class _Block(nn.Module):
             nn.Conv2d(width, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width),
         )
-        nn.init.zeros_(self.residual[-1].weight)  # a new block only hands on its input
+        nn.init.zeros_(self.residual[-1].weight)  # a new block is the identity
         shortcut = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
         if before != width:
             shortcut += [nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width)]
         self.shortcut = nn.Sequential(*shortcut)
 
     def forward(self, images):
-        """Add what the convolutions make of the images to the images."""
+        """Add the output of the convolutions to their input."""
         return functional.relu(self.shortcut(images) + self.residual(images), inplace=True)

@@ -1,32 +1,183 @@
-"""Networks by their names."""
+"""Published networks of torchvision and timm, and the search for networks by name."""
 
+from bisect import bisect
+from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
+from itertools import chain, takewhile
+from os import PathLike
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
-from imbemotion.networks._backbones import (
-    TIMM,
-    check_timm,
-    check_torchvision,
-    make_backbone,
-    n_features_of,
-    smallest_size,
-)
-from imbemotion.networks._checkpoints import take_size
-from imbemotion.networks._cnns import DeepCNN, FeatureNetwork, ResidualCNN, SmallCNN
+from imbemotion._base.registry import NETWORKS
+from imbemotion.networks import _checkpoints
+from imbemotion.networks._cnns import FeatureNetwork
 
-__all__ = [
-    "NETWORKS",
-    "PretrainedCNN",
-    "find_network",
-]
+__all__ = ["PretrainedCNN", "find_network", "make_backbone", "n_features_of", "widen"]
 
-_COLOURS = 3
+_N_COLORS = 3
+_TIMM = "timm/"  # prefix of the names of timm's models
+_HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+# Their weights expect pixels from -1 to 1, and have auxiliary classifiers for training.
+_INCEPTIONS = ("googlenet", "inception_v3")
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+
+
+def _suggest(name, known):
+    near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _check_torchvision(name):
+    """Raise unless torchvision has a classification model of this name."""
+    from torchvision import models
+
+    names = models.list_models(module=models)
+    if name not in names:  # which lack those for detection, segmentation or video
+        ours = "".join(f"{known!r}, " for known in NETWORKS)
+        raise ValueError(
+            f"The network must be {ours}a classification model of torchvision or 'timm/NAME', "
+            f"got {name!r}.{_suggest(str(name), [*NETWORKS, *names])}"
+        )
+
+
+def _import_timm(name):
+    """Import timm, and raise unless it has a model of this name."""
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(
+            f"{name!r} needs the package timm, which is not installed. "
+            "Run: python -m pip install 'imbemotion[timm]'"
+        ) from error
+    architecture, _, tag = name.removeprefix(_TIMM).partition(".")
+    if not timm.is_model(architecture):
+        near = _suggest(_TIMM + architecture, [_TIMM + known for known in timm.list_models()])
+        raise ValueError(f"The name after {_TIMM} must be a model of timm, got {name!r}.{near}")
+    tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
+    if tag and tag not in tags:
+        raise ValueError(
+            f"The weights of {_TIMM}{architecture} must be one of {tags}, got the tag {tag!r}."
+        )
+    return timm
+
+
+def make_backbone(name, weights, n_more=0):
+    """Return a network without its classifier; the mean, std and image size of its weights."""
+    build = _from_timm if str(name).startswith(_TIMM) else _from_torchvision
+    return build(name, weights, n_more)  # n_more: channels after RGB
+
+
+def _unknown_weights(name, weights, known):
+    return ValueError(
+        f"weights of {name} must be one of {known}, the path of a file or None, got {weights!r}."
+    )
+
+
+def _from_torchvision(name, weights, n_more):
+    from torchvision import models
+
+    _check_torchvision(name)
+    presets = models.get_model_weights(name)
+    is_name = isinstance(weights, str) and weights in presets.__members__
+    if not is_name and weights is not None and not _checkpoints.is_path(weights):
+        raise _unknown_weights(name, weights, list(presets.__members__))
+    auxiliary = {"aux_logits": False, "init_weights": True} if name in _INCEPTIONS else {}
+    module = models.get_model(name, weights=None, **auxiliary)
+    skip = (f"{_drop_classifier(module)}.", *_AUXILIARY)
+    widen(module, n_more)
+    preset = presets[weights if is_name else "DEFAULT"]
+    if weights is not None:
+        read = _checkpoints.download_state if is_name else _checkpoints.read_state
+        source = preset if is_name else weights
+        _checkpoints.load_state(module, read(source), str(source), skip)
+    transform = preset.transforms()
+    mean, std = _HALVES if name in _INCEPTIONS else (transform.mean, transform.std)
+    side = getattr(module, "image_size", 224)
+    return module, mean, std, (side, side)
+
+
+def _drop_classifier(module):
+    """Remove the classifier and its dropout, and return its name."""
+    # What normalizes the features before its first linear layer stays. Features are averaged over
+    # the whole image, where some networks keep a grid of 7 x 7 for huge layers.
+    name, classifier = list(module.named_children())[-1]
+    layers = list(classifier) if isinstance(classifier, nn.Sequential) else [classifier]
+    kept = list(takewhile(lambda layer: not isinstance(layer, nn.Linear | nn.Conv2d), layers))
+    kept = [layer for layer in kept if not isinstance(layer, nn.Dropout)]
+    if any(isinstance(layer, nn.Conv2d) for layer in layers):
+        kept = [nn.AdaptiveAvgPool2d(1)]
+    setattr(module, name, nn.Sequential(*kept))
+    if isinstance(getattr(module, "dropout", None), nn.Dropout):
+        module.dropout = nn.Identity()  # our head has one
+    if isinstance(getattr(module, "avgpool", None), nn.AdaptiveAvgPool2d):
+        module.avgpool = nn.AdaptiveAvgPool2d(1)
+    return name
+
+
+def _from_timm(name, weights, n_more):
+    timm = _import_timm(name)
+    is_file = _checkpoints.is_path(weights)
+    if weights not in ("DEFAULT", None) and not is_file:
+        raise _unknown_weights(name, weights, ["DEFAULT"])
+    module = _create_timm(timm, name.removeprefix(_TIMM), pretrained=weights == "DEFAULT")
+    widen(module, n_more)
+    settings = module.pretrained_cfg
+    if is_file:
+        classifiers = settings.get("classifier") or ()
+        classifiers = (classifiers,) if isinstance(classifiers, str) else classifiers
+        skip = tuple(f"{classifier}." for classifier in classifiers)
+        _checkpoints.load_state(module, _checkpoints.read_state(weights), str(weights), skip)
+    return module, settings["mean"], settings["std"], settings["input_size"][1:]
+
+
+def _create_timm(timm, name, pretrained):
+    if pretrained and not timm.is_model_pretrained(name):
+        raise ValueError(
+            f"timm has no weights for {name!r}. Set weights to the path of a file, or to None for "
+            "random weights."
+        )
+    try:
+        if pretrained:
+            _checkpoints.check_hub(timm.get_pretrained_cfg(name))
+        return timm.create_model(name, pretrained=pretrained, num_classes=0)
+    except Exception as error:
+        if pretrained and _checkpoints.is_failed_download(error):
+            raise _checkpoints.download_error(f"{_TIMM}{name}", error) from error
+        raise
+
+
+def widen(module, n_more):
+    """Let a network take more channels, which at first have no influence."""
+    if not n_more:
+        return
+    first = next((m for m in module.modules() if isinstance(m, nn.Conv2d)), None)
+    if first is None or first.in_channels != _N_COLORS or first.groups != 1:
+        raise ValueError(
+            f"channels must be 1 or 3 for a network that begins as {type(module).__name__} does, "
+            f"got {n_more} more. Use ImageLoader to convert images to gray or RGB."
+        )
+    new = first.weight.new_zeros(len(first.weight), n_more, *first.kernel_size)
+    first.weight = nn.Parameter(torch.cat([first.weight.detach(), new], dim=1))
+    first.in_channels += n_more
+
+
+def n_features_of(module, channels, height, width):
+    """Count the features of an image without computing them; 0 if the size does not fit."""
+    named = chain(module.named_parameters(), module.named_buffers())
+    shapes_only = {name: tensor.to("meta") for name, tensor in named}
+    images = torch.empty(2, channels, height, width, device="meta")
+    try:
+        with torch.no_grad():
+            return functional_call(module, shapes_only, (images,)).flatten(1).shape[1]
+    except (RuntimeError, ValueError, AssertionError):
+        return 0
 
 
 class _PretrainedFeatures(nn.Module):
-    """Normalise images of any number of channels, and compute the features of a backbone."""
+    """Normalize images of any number of channels, and compute the features of a backbone."""
 
     def __init__(self, name, weights, channels, normalize):
         super().__init__()
@@ -34,22 +185,21 @@ class _PretrainedFeatures(nn.Module):
             raise ValueError(f"channels must be 1 or more, got {channels}.")
         self.name = name
         self.channels = channels
-        self.n_more = channels - (_COLOURS if channels >= _COLOURS else 1)
-        backbone = make_backbone(name, weights, self.n_more)
-        self.backbone = backbone.module
-        mean = torch.tensor(backbone.mean) if normalize else torch.zeros(_COLOURS)
-        std = torch.tensor(backbone.std) if normalize else torch.ones(_COLOURS)
+        self.n_more = channels - (_N_COLORS if channels >= _N_COLORS else 1)
+        self.backbone, mean, std, size = make_backbone(name, weights, self.n_more)
+        mean = torch.tensor(mean) if normalize else torch.zeros(_N_COLORS)
+        std = torch.tensor(std) if normalize else torch.ones(_N_COLORS)
         self.register_buffer("mean", self._per_channel(mean))
         self.register_buffer("std", self._per_channel(std))
-        self.known_size = max(backbone.size)
-        self.n_features = n_features_of(self.backbone, _COLOURS + self.n_more, *backbone.size)
+        self.known_size = max(size)
+        self.n_features = n_features_of(self.backbone, _N_COLORS + self.n_more, *size)
 
     def _per_channel(self, values):
-        """Append the average for the channels after the colours, (3,) -> (3 + n_more, 1, 1)."""
+        """Append the average for the channels after the colors, (3,) -> (3 + n_more, 1, 1)."""
         return torch.cat([values, values.mean().expand(self.n_more)])[:, None, None]
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        take_size(self.backbone, state_dict, f"{prefix}backbone.")
+        _checkpoints.resize_vit(self.backbone, state_dict, f"{prefix}backbone.")
         self.known_size = getattr(self.backbone, "image_size", self.known_size)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
@@ -57,12 +207,14 @@ class _PretrainedFeatures(nn.Module):
         """Compute features, (n, channels, H, W) -> (n, n_features)."""
         if images.shape[1] != self.channels:
             raise ValueError(
-                f"{self.name} was made for images of shape (n, {self.channels}, height, width), "
+                f"{self.name} was built for images of shape (n, {self.channels}, height, width), "
                 f"got {tuple(images.shape)}. Set channels to {images.shape[1]}."
             )
-        colours, more = images.tensor_split([self.channels - self.n_more], dim=1)
-        colours = colours.expand(-1, _COLOURS, -1, -1)  # grey is red, green and blue
-        images = (torch.cat([colours, more], dim=1) - self.mean) / self.std
+        colors, more = images.tensor_split([self.channels - self.n_more], dim=1)
+        # Gray is equal red, green and blue. Weights summed over the colors would not be exact,
+        # because convolutions pad with zeros after the normalization.
+        colors = colors.expand(-1, _N_COLORS, -1, -1)
+        images = (torch.cat([colors, more], dim=1) - self.mean) / self.std
         try:
             features = self.backbone(images.contiguous(memory_format=torch.channels_last))
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -71,56 +223,47 @@ class _PretrainedFeatures(nn.Module):
         return features.flatten(1)
 
     def _check_size(self, images, error):
-        """Say what is wrong where it is the size."""
+        """Raise an error that names the smallest size, if the size is what is wrong."""
         _, channels, height, width = images.shape
         if n_features_of(self.backbone, channels, height, width):
             return
-        size = smallest_size(self.backbone, channels, self.known_size)
+        sizes = range(1, self.known_size)
+        size = 1 + bisect(sizes, 0, key=lambda n: n_features_of(self.backbone, channels, n, n))
         known = size == self.known_size  # then often the only one
-        hint = "it takes" if known else "the smallest it takes are of"
+        hint = "it takes" if known else "the smallest size is"
         raise ValueError(
-            f"{self.name} can't take images of {height} x {width} pixels; {hint} "
-            f"{size} x {size}. Resize them, for example by ImageLoader(size={size})."
+            f"{self.name} cannot take images of {height} x {width} pixels; {hint} {size} x "
+            f"{size}. Resize them, for example with ImageLoader(size={size})."
         ) from error
 
 
 class PretrainedCNN(FeatureNetwork):
-    """A published network with pretrained weights, and a new head with batch normalisation.
+    """A published network with pretrained weights and a new head.
 
-    Its features, averaged over the image, go into a small head that is learnt. With few
-    images let the head learn alone first (``trainable=0``), then more and more layers
+    With few images, train the head alone first (``trainable=0``), then more and more layers
     (:meth:`set_trainable`).
 
     Parameters
     ----------
     name : str, default="shufflenet_v2_x1_0"
-        A classification model of ``torchvision.models``, or ``"timm/NAME"`` with any model
-        of timm, which is installed by ``pip install 'imbemotion[timm]'``. ``"timm/NAME.TAG"``
-        chooses among its weights.
-
+        A classification model of ``torchvision.models``, or ``"timm/NAME"`` or
+        ``"timm/NAME.TAG"``, a model of timm (``pip install 'imbemotion[timm]'``) and its weights.
     n_classes : int
         Number of logits.
-
     channels : int, default=1
-        Channels of the images: 1 grey, 2 grey and another, 3 RGB, 4 RGB and another.
-
+        Channels of the images: 1 gray, 2 gray and another, 3 RGB, 4 RGB and another.
     weights : str, Path or None, default="DEFAULT"
-        ``"DEFAULT"`` or a name among torchvision's weights, which are downloaded on first
-        use; or the path of a state dict of this network, of its backbone or of a whole
-        PretrainedCNN: a .safetensors file, or what ``torch.save`` wrote. Code in a file is
-        not run, and its classifier is not needed. None starts from random weights.
-
+        ``"DEFAULT"`` or a name of torchvision's weights, which are downloaded on first use; or
+        the path of a state dict of this network, of its backbone or of a whole PretrainedCNN: a
+        .safetensors file, or one that ``torch.save`` wrote. Code in a file is never run. None
+        initializes weights at random.
     normalize : bool, default=True
-        Whether pixels come from 0 to 1, as ``CNNClassifier`` hands on those of dtype uint8,
-        and are to be normalised as the weights expect. False takes them as they come, which
-        is for floats that were standardised before.
-
+        Whether to normalize pixels from 0 to 1, as ``CNNClassifier`` passes those of dtype
+        uint8, as the weights expect. False is for floats that are standardized already.
     hidden : int or None, default=128
-        Units of a hidden layer in the head. None has no such layer.
-
+        Units of a hidden layer in the head; None for no such layer.
     dropout : float, default=0.25
-        Share of the features, and of the hidden units, that is left out in training.
-
+        Dropout rate of the features and of the hidden units.
     trainable : float, default=1.0
         Share of the layers that train at first, from 0 (the head alone) to 1 (all).
 
@@ -128,78 +271,59 @@ class PretrainedCNN(FeatureNetwork):
     ----------
     features : nn.Module
         From images to features (n, d); its ``backbone`` is the published network.
-
     head : nn.Module
-        From features to logits.
+        From features to logits, with batch normalization.
 
     Raises
     ------
     ValueError
-        If there is no network of that name, it is not for classification, or the weights
-        are not its own.
-
+        If the name or the weights are unknown, or the weights do not fit the network.
     OSError
-        If the file does not exist, or weights can't be downloaded.
-
+        If the file does not exist, or the download fails.
     ImportError
         If timm is needed and not installed.
 
     Notes
     -----
-    A grey image goes in as red, green and blue alike, each normalised by the mean and
-    deviation of its colour. Where the means are equal, that is the same as summing the
-    weights of the first convolution over the colours; where they differ, as ImageNet's do,
-    no such sum is exact, because convolutions pad with zeros after the normalisation. So the
-    weights stay as they are, and fit grey images and colour ones. Channels after grey or RGB,
-    such as alpha, start with weights of zero and change nothing at first.
-
-    Mean and deviation are those of the weights where torchvision or timm give them, and of
-    the network's default weights for a file. The helpers of GoogLeNet and Inception, which
-    serve training only, are left out.
+    A gray image is used as equal red, green and blue, each normalized for its color. Channels
+    after gray or RGB, such as alpha, start with weights of zero.
 
     Not all networks take images of any size: many need 32 pixels, AlexNet 63 and Inception 75,
-    and ViT and MaxViT take just those that their weights were trained on.
+    and ViT and MaxViT take only the size that their weights were trained on.
 
     Examples
     --------
-    >>> import torch
     >>> network = PretrainedCNN("shufflenet_v2_x0_5", weights=None, n_classes=8, hidden=None)
     >>> network(torch.zeros(2, 1, 48, 48)).shape
     torch.Size([2, 8])
     >>> network.features(torch.zeros(2, 1, 48, 48)).shape
     torch.Size([2, 1024])
-    >>> network.set_trainable(0).head
-    Sequential(
-      (0): BatchNorm1d(1024, eps=1e-05, ...)
-      (1): Dropout(p=0.25, inplace=False)
-      (2): Linear(in_features=1024, out_features=8, bias=True)
-    )
     """
 
     def __init__(
         self,
-        name="shufflenet_v2_x1_0",
+        name: str = "shufflenet_v2_x1_0",
         *,
-        n_classes,
-        channels=1,
-        weights="DEFAULT",
-        normalize=True,
-        hidden=128,
-        dropout=0.25,
-        trainable=1.0,
+        n_classes: int,
+        channels: int = 1,
+        weights: str | PathLike | None = "DEFAULT",
+        normalize: bool = True,
+        hidden: int | None = 128,
+        dropout: float = 0.25,
+        trainable: float = 1.0,
     ):
         super().__init__()
         self.features = _PretrainedFeatures(name, weights, channels, normalize)
-        self.head = _head(self.features.n_features, hidden, dropout, n_classes)
+        self.head = _make_head(self.features.n_features, hidden, dropout, n_classes)
         self.to(memory_format=torch.channels_last)
         self.set_trainable(trainable)
 
 
-def _head(n_features, hidden, dropout, n_classes):
+def _make_head(n_features, hidden, dropout, n_classes):
     layers = [nn.BatchNorm1d(n_features), nn.Dropout(dropout)]
     if hidden is not None:
         layers += [
-            nn.Linear(n_features, hidden, bias=False),  # the normalisation has a bias
+            nn.Linear(n_features, hidden, bias=False),  # the normalization has a bias
             nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
@@ -208,33 +332,27 @@ def _head(n_features, hidden, dropout, n_classes):
     return nn.Sequential(*layers, nn.Linear(n_features, n_classes))
 
 
-NETWORKS = {"small_cnn": SmallCNN, "deep_cnn": DeepCNN, "residual_cnn": ResidualCNN}
-
-
-def find_network(name):
-    """Find the network of a name.
+def find_network(name: str) -> Callable[..., nn.Module]:
+    """Return the network of a name.
 
     Parameters
     ----------
     name : str
-        ``"small_cnn"``, ``"deep_cnn"`` or ``"residual_cnn"``; the name of a classification
-        model of ``torchvision.models``; or ``"timm/NAME"``.
+        A registered name, such as ``"small_cnn"``, ``"deep_cnn"`` or ``"residual_cnn"``; a
+        classification model of ``torchvision.models``; or ``"timm/NAME"``.
 
     Returns
     -------
     network : callable
-        Makes the network when it is given ``n_classes`` and ``channels``. It can be pickled.
-        A model of torchvision or timm is a :class:`PretrainedCNN` of that name, whose
-        weights are downloaded unless ``weights`` says otherwise.
+        Builds the network from ``n_classes`` and ``channels``; can be pickled. Models of
+        torchvision and timm are a :class:`PretrainedCNN`.
 
     Raises
     ------
     TypeError
         If name is not a string.
-
     ValueError
         If there is no such network.
-
     ImportError
         If timm is needed and not installed.
 
@@ -249,9 +367,6 @@ def find_network(name):
     if not isinstance(name, str):
         raise TypeError(f"The name of a network must be a string, got {type(name).__name__}.")
     if name in NETWORKS:
-        return NETWORKS[name]
-    if name.startswith(TIMM):
-        check_timm(name)
-    else:
-        check_torchvision(name, others=NETWORKS)
+        return NETWORKS.load(name)
+    (_import_timm if name.startswith(_TIMM) else _check_torchvision)(name)
     return partial(PretrainedCNN, name)
