@@ -15,10 +15,9 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from imbemotion import Augmentation, ImageArray
-from imbemotion.augmentation import _applying
-from imbemotion.augmentation._applying import apply_parameters
+from imbemotion._base.registry import AUGMENTATIONS
+from imbemotion.augmentation import _operations
 from imbemotion.augmentation._geometry import Warp
-from imbemotion.augmentation._parameters import neutral_parameters
 
 HEIGHT, WIDTH = 40, 52
 STRONG = Augmentation.preset("strong").set_params(gamma=0.3, noise=0.05, blur=1.0)
@@ -38,10 +37,11 @@ def pictures(n, shape=(24, 20, 3)):
 
 def change(image, **values):
     """Apply single parameters, as drawn ones are applied."""
-    parameters = neutral_parameters([0])
+    policy = Augmentation.preset("none").set_params(border="constant")
+    parameters = policy.draw([0])
     for name, value in values.items():
         parameters[name] = value
-    return apply_parameters(image[None], parameters, "constant", "linear")[0]
+    return policy.apply(image[None], parameters)[0]
 
 
 def torchvision(operation, image, *args, **kwargs):
@@ -67,7 +67,7 @@ GEOMETRY = {
     ),
     "shear": ({"shear": (10, 5)}, *affine(shear=(10, 5))),
     "perspective": (
-        {"corners": MOVES / (WIDTH, HEIGHT)},
+        {"perspective": MOVES / (WIDTH, HEIGHT)},
         functional.perspective,
         (CORNERS.tolist(), (CORNERS + MOVES).tolist()),
     ),
@@ -128,7 +128,7 @@ def test_erasing_blackens_one_box_of_its_share():
     shape=st.sampled_from([(12, 10), (9, 9, 1), (12, 10, 3), (12, 10, 4), (120, 100, 3)]),
     policy=st.sampled_from([Augmentation(), STRONG, BLACK, Augmentation.preset("leaf")]),
 )
-def test_a_picture_is_the_same_in_any_batch_and_number_of_threads(seeds, shape, policy):
+def test_an_image_is_the_same_in_any_batch_and_number_of_threads(seeds, shape, policy):
     images = pictures(len(seeds), shape)
     before = images.copy()
     together = policy(images, seeds)
@@ -198,7 +198,17 @@ def test_a_policy_is_an_estimator_as_far_as_parameters_go():
     assert policy.set_params(rotation=5).rotation == 5
 
 
-@pytest.mark.parametrize("name", ["none", "light", "emotion", "strong", "leaf", "roll"])
+def test_a_registered_policy_is_a_preset():
+    AUGMENTATIONS.register("toy", f"{__name__}:STRONG", "A toy.")
+    try:
+        policy = Augmentation.preset("toy")
+    finally:
+        AUGMENTATIONS.unregister("toy")
+    assert policy is not STRONG
+    assert policy.get_params() == STRONG.get_params()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_policies_survive_json(name, tmp_path):
     policy = Augmentation.preset(name)
     text = policy.to_json(tmp_path / "policy.json")
@@ -212,8 +222,8 @@ def test_policies_survive_json(name, tmp_path):
     [
         (lambda: Augmentation(rotation=200).draw([0]), "'rotation' parameter"),
         (lambda: Augmentation(border="wrap").draw([0]), "'border' parameter"),
-        (lambda: Augmentation.preset("wild"), "Presets are none, light"),
-        (lambda: Augmentation.from_json('{"rotate": 5}'), "has no rotate"),
+        (lambda: Augmentation.preset("wild"), "preset must be one of none, light.*got 'wild'"),
+        (lambda: Augmentation.from_json('{"rotate": 5}'), "got rotate"),
         (lambda: Augmentation.from_json('{"hue": 5}'), "'hue' parameter"),
         (lambda: Augmentation(scale=(0.1, 1)).draw([0]), r"pair .*0.0, 1.0\), got \(0.1, 1\)"),
         (lambda: Augmentation(translation=(0.1,)).draw([0]), r"'translation' .* got \(0.1,\)"),
@@ -310,10 +320,10 @@ def test_threads_change_nothing_and_opencv_gets_its_own_back(monkeypatch, shape)
     images, seeds = pictures(50, shape), np.arange(50)
     alone = STRONG(images, seeds)
     before = cv2.getNumThreads()
-    monkeypatch.setattr(_applying, "_n_threads", lambda: 3)
-    monkeypatch.setattr(_applying, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(_operations, "_n_threads", lambda: 3)
+    monkeypatch.setattr(_operations, "_WORTH_A_THREAD", 1)
     np.testing.assert_array_equal(STRONG(images, seeds), alone)
-    monkeypatch.setattr(_applying, "_change", lambda *_: 1 / 0)
+    monkeypatch.setattr(_operations, "_change", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError, match="division"):
         STRONG(images, seeds)
     assert cv2.getNumThreads() == before
@@ -371,14 +381,14 @@ def test_views_of_any_layout_are_augmented_as_their_copies(view, channels, dtype
 @pytest.mark.parametrize("value", ["4,2", "", "many", "1"])
 def test_any_setting_of_threads_is_understood(monkeypatch, value):
     monkeypatch.setenv("OMP_NUM_THREADS", value)
-    assert _applying._n_threads() >= 1
+    assert _operations._n_threads() >= 1
 
 
 def test_a_forked_process_starts_afresh():
     code = """
 import os, threading, numpy as np, cv2
 from imbemotion.augmentation import Augmentation
-from imbemotion.augmentation._geometry import one_opencv_thread
+from imbemotion.augmentation._operations import one_opencv_thread
 cv2.setNumThreads(2)
 inside, leave = threading.Event(), threading.Event()
 def work():

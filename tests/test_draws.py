@@ -1,22 +1,26 @@
-"""Counter-based numbers: uniform, and a function of seed and number alone."""
+"""Counter-based numbers: uniform, and a function of seed and counter alone."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from imbemotion._base.random import normals, uniforms
+from imbemotion._base.random import counters_of, normals, uniforms
+
+SEEDS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20)
 
 
-@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20), st.integers(1, 30))
-def test_a_number_depends_on_its_seed_and_place_alone(seeds, n_numbers):
-    together = uniforms(seeds, n_numbers)
+@given(SEEDS, st.integers(1, 30), st.text(max_size=5))
+def test_a_number_depends_on_its_seed_and_counter_alone(seeds, n_numbers, name):
+    together = uniforms(seeds, counters_of(name, n_numbers))
     for row, seed in enumerate(seeds):
-        np.testing.assert_array_equal(uniforms([seed], 30)[0, :n_numbers], together[row])
+        expected = uniforms([seed], counters_of(name, 30))[0, :n_numbers]
+        np.testing.assert_array_equal(expected, together[row])
 
 
-def test_numbers_are_uniform_along_seeds_and_along_places():
-    u = uniforms(np.arange(20_000), 20)
+def test_numbers_are_uniform_along_seeds_and_along_counters():
+    names = ["rotation", "scale", "a", "b"]
+    u = uniforms(np.arange(20_000), np.concatenate([counters_of(name, 5) for name in names]))
     assert ((u >= 0) & (u < 1)).all()
     for numbers in (u[:, 0], u[:, 19], u[:1000].ravel(), np.diff(u[:, 3]) % 1):
         assert stats.kstest(numbers, "uniform").pvalue > 1e-3

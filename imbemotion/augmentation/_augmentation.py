@@ -1,93 +1,81 @@
-"""Augmentation: one declarative, searchable policy for whole batches of images."""
+"""Augmentation policies: ours, which is declarative and searchable, and any callable."""
 
 import json
+import random
+import sys
+from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
 
 from imbemotion._base.files import write_atomically
+from imbemotion._base.registry import AUGMENTATIONS
 from imbemotion._base.validation import (
-    Interval,
     StrOptions,
     check_pixels,
     validate_parameter_constraints,
 )
-from imbemotion.augmentation._applying import apply_parameters
 from imbemotion.augmentation._geometry import BORDERS, INTERPOLATIONS
-from imbemotion.augmentation._parameters import draw_parameters, in_whole_pixels
+from imbemotion.augmentation._operations import (
+    OPERATIONS,
+    apply_parameters,
+    draw_parameters,
+    in_whole_pixels,
+)
 
-__all__ = ["Augmentation"]
-
-_SHARE = [Interval(Real, 0, 1, closed="both")]
-_LIMIT = [Interval(Real, 0, 1, closed="left")]
-_STRENGTH = [Interval(Real, 0, None, closed="left")]
-_OR_A_PAIR = [tuple, list]
+__all__ = ["Augmentation", "apply_policy"]
 
 
 class Augmentation(BaseEstimator):
-    """What may be done to an image: limits of random changes, all of them gentle by default.
+    """Augmentation policy: limits of random changes, all of them gentle by default.
 
-    All geometry of an image is multiplied into one matrix, so that it is resampled once.
-    Every image is changed under its own seed, and looks the same in any batch. Grids can
-    search it: ``{"balance__augmentation__rotation": [5, 15]}``. The last of two or four channels
-    is alpha: it moves with the image, and takes no brightness, colour or noise.
+    All geometry of an image is multiplied into one matrix, so that it is resampled once. Each
+    image is changed under its own seed and is the same in any batch. Limits can be searched:
+    ``{"balance__augmentation__rotation": [5, 15]}``. The last of two or four channels is
+    alpha: it moves with the image and keeps its values.
 
     Parameters
     ----------
     flip : float, default=0.5
         Probability of mirroring left and right.
-
     rotation : float, default=10.0
-        Most degrees of rotation, either way.
-
+        Largest rotation in degrees, in either direction.
     translation : float or tuple of (float, float), default=0.06
-        Most shift, as a share of height and width; or one limit for each, vertical first.
-
+        Largest shift, as a share of height and width; a pair is (vertical, horizontal).
     scale : float or tuple of (float, float), default=0.1
-        Most change of size: factors from ``1 - scale`` to ``1 + scale``. Two limits, of
-        height and of width, stretch an image: each has a factor of its own.
-
+        Factors from ``1 - scale`` to ``1 + scale``. A pair limits height and width, each
+        with its own factor, and stretches the image.
     shear : float, default=0.0
-        Most degrees of shear along each axis.
-
+        Largest shear along each axis, in degrees.
     perspective : float, default=0.0
-        How far corners move inwards: up to half of it, as a share of width and height.
-
+        Corners move inwards by up to half of this share of width and height.
     brightness : float, default=0.2
-        Most change of brightness: factors from ``1 - brightness`` to ``1 + brightness``.
-
+        Factors from ``1 - brightness`` to ``1 + brightness``.
     contrast : float, default=0.2
-        Most change of contrast around the mean of the image, likewise.
-
+        Factors of the contrast around the mean of the image, likewise.
     gamma : float, default=0.0
-        Most bending of tones: exponents from ``1 / (1 + gamma)`` to ``1 + gamma``.
-
+        Exponents from ``1 / (1 + gamma)`` to ``1 + gamma``.
     saturation : float, default=0.0
-        Most change of saturation, a factor likewise. Grey images have none.
-
+        Factors of the saturation of RGB images, likewise.
     hue : float, default=0.0
-        Most turn of the colours, as a share of the colour circle, at most 0.5.
-
+        Largest turn of the hue, as a share of the color circle, at most 0.5.
     noise : float, default=0.0
-        Most standard deviation of noise, as a share of the whole range of a pixel.
-
+        Largest standard deviation of noise, as a share of the range of a pixel.
     blur : float, default=0.0
-        Most standard deviation of a Gaussian blur, in pixels.
-
+        Largest standard deviation of a Gaussian blur, in pixels.
     erasing : float, default=0.0
-        Probability that a box of 2 to 33 % of the image is made black.
-
+        Probability that a box of 2 to 33 % of the image becomes black.
     border : {"reflect", "replicate", "constant"}, default="reflect"
-        What appears where the image does not reach: itself mirrored, its edge, or black.
-
+        What appears outside of the image: its mirror image, its edge, or black.
     interpolation : {"linear", "cubic", "nearest"}, default="linear"
-        How pixels between pixels are found.
-
+        How pixels are interpolated.
     whole_shifts : bool, default=False
-        Whether shifts are rounded to whole pixels, which keeps rows and columns sharp: those
-        of a piano roll are pitches and steps of time.
+        Whether shifts are rounded to whole pixels, which keeps rows and columns sharp, such
+        as the pitches and time steps of a piano roll.
 
     See Also
     --------
@@ -102,27 +90,12 @@ class Augmentation(BaseEstimator):
     --------
     >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
     >>> policy = Augmentation(rotation=15)
-    >>> policy
-    Augmentation(rotation=15)
     >>> policy(images, seeds=[7, 8]).shape
     (2, 8, 8)
     """
 
     _parameter_constraints: dict = {
-        "flip": _SHARE,
-        "rotation": [Interval(Real, 0, 180, closed="both")],
-        "translation": _SHARE + _OR_A_PAIR,
-        "scale": _LIMIT + _OR_A_PAIR,
-        "shear": [Interval(Real, 0, 90, closed="left")],
-        "perspective": _LIMIT,
-        "brightness": _STRENGTH,
-        "contrast": _STRENGTH,
-        "gamma": _STRENGTH,
-        "saturation": _STRENGTH,
-        "hue": [Interval(Real, 0, 0.5, closed="both")],
-        "noise": _STRENGTH,
-        "blur": _STRENGTH,
-        "erasing": _SHARE,
+        **{name: operation.limits for name, operation in OPERATIONS.items()},
         "border": [StrOptions(set(BORDERS))],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "whole_shifts": ["boolean"],
@@ -131,24 +104,24 @@ class Augmentation(BaseEstimator):
     def __init__(
         self,
         *,
-        flip=0.5,
-        rotation=10.0,
-        translation=0.06,
-        scale=0.1,
-        shear=0.0,
-        perspective=0.0,
-        brightness=0.2,
-        contrast=0.2,
-        gamma=0.0,
-        saturation=0.0,
-        hue=0.0,
-        noise=0.0,
-        blur=0.0,
-        erasing=0.0,
-        border="reflect",
-        interpolation="linear",
-        whole_shifts=False,
-    ):
+        flip: float = 0.5,
+        rotation: float = 10.0,
+        translation: float | tuple[float, float] = 0.06,
+        scale: float | tuple[float, float] = 0.1,
+        shear: float = 0.0,
+        perspective: float = 0.0,
+        brightness: float = 0.2,
+        contrast: float = 0.2,
+        gamma: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
+        noise: float = 0.0,
+        blur: float = 0.0,
+        erasing: float = 0.0,
+        border: str = "reflect",
+        interpolation: str = "linear",
+        whole_shifts: bool = False,
+    ) -> None:
         self.flip = flip
         self.rotation = rotation
         self.translation = translation
@@ -168,18 +141,18 @@ class Augmentation(BaseEstimator):
         self.whole_shifts = whole_shifts
 
     @classmethod
-    def preset(cls, name):
-        """Make a policy by name.
+    def preset(cls, name: str) -> "Augmentation":
+        """Return a copy of a named policy.
 
         Parameters
         ----------
         name : {"none", "light", "emotion", "strong", "leaf", "roll"}
             ``"none"`` changes nothing; ``"light"`` mirrors, turns and brightens a little;
-            ``"emotion"`` is the default, what a face allows; ``"strong"`` adds perspective,
-            erasing, shear and colour; ``"leaf"`` turns objects without an upright any way.
-            ``"roll"`` is for piano rolls: it transposes by whole semitones, up to 4 either
-            way on 88 keys, shifts in time by up to a tenth of the width, changes the tempo by
-            up to 15 % and the velocity by up to 25 %; silence stays black.
+            ``"emotion"`` is the default, for faces; ``"strong"`` adds perspective, erasing,
+            shear and color; ``"leaf"`` turns objects without an upright position any way.
+            ``"roll"`` transposes piano rolls by up to 4 semitones of 88 keys, shifts them by
+            up to a tenth of their width, and changes the tempo by up to 15 % and the
+            velocity by up to 25 %; silence stays black.
 
         Returns
         -------
@@ -189,7 +162,7 @@ class Augmentation(BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such preset.
+            If the name is unknown.
 
         Examples
         --------
@@ -197,12 +170,11 @@ class Augmentation(BaseEstimator):
         Augmentation(brightness=0.1, contrast=0.1, rotation=5, scale=0.05,
                      translation=0.03)
         """
-        if name not in _PRESETS:
-            raise ValueError(f"Presets are {', '.join(_PRESETS)}, got {name!r}.")
-        return cls(**_PRESETS[name])
+        AUGMENTATIONS.expect(name, "The augmentation preset")
+        return clone(AUGMENTATIONS.load(name))
 
-    def draw(self, seeds):
-        """Draw what is done to each image, a pure function of its seed.
+    def draw(self, seeds: ArrayLike) -> NDArray:
+        """Draw the parameters of each image, a pure function of its seed.
 
         Parameters
         ----------
@@ -212,7 +184,7 @@ class Augmentation(BaseEstimator):
         Returns
         -------
         parameters : structured ndarray of shape (n,)
-            What :meth:`apply` takes. ``parameters[["rotation", "scale"]]`` shows some.
+            For :meth:`apply`; ``parameters[["rotation", "scale"]]`` shows some.
 
         Raises
         ------
@@ -222,31 +194,30 @@ class Augmentation(BaseEstimator):
         self._validate_params()
         return draw_parameters(self, np.asarray(seeds, dtype=np.uint64))
 
-    def apply(self, images, parameters):
-        """Change images as drawn.
+    def apply(self, images: NDArray, parameters: NDArray) -> NDArray:
+        """Return augmented images.
 
         Parameters
         ----------
         images : ndarray of uint8 or float of shape (n, height, width[, channels])
-            The images; they are not changed themselves.
-
+            The images.
         parameters : structured ndarray of shape (n,)
             From :meth:`draw`.
 
         Returns
         -------
         images : ndarray of the same shape and dtype
-            New pictures. One that nothing changes is equal bit by bit.
+            New images. One that nothing changes is equal bit by bit.
 
         Raises
         ------
         ValueError
-            If these are no images, or not as many as parameters.
+            If these are not images, or not as many as parameters.
 
         Notes
         -----
-        Black and white of float images are 0 and 1 where all pixels of an image lie between,
-        else 0 and 255 where they lie between, else the extremes of the image.
+        Black and white of a float image are 0 and 1 if all pixels lie between, else 0 and
+        255 if they lie between, else the extremes of the image.
         """
         images = check_pixels(images)
         if len(images) != len(parameters):
@@ -259,12 +230,12 @@ class Augmentation(BaseEstimator):
         return apply_parameters(images, parameters, self.border, self.interpolation)
 
     def _validate_params(self):
-        """Check as scikit-learn does, in half of its time, which small batches feel."""
+        # As in scikit-learn, in half the time, which matters for small batches.
         validate_parameter_constraints(
             self._parameter_constraints, vars(self), caller_name=type(self).__name__
         )
-        for name, (limit, *_) in (("translation", _SHARE), ("scale", _LIMIT)):
-            pair = getattr(self, name)
+        for name in (name for name, operation in OPERATIONS.items() if tuple in operation.limits):
+            limit, pair = OPERATIONS[name].limits[0], getattr(self, name)
             is_pair = not isinstance(pair, Real)
             if is_pair and not (len(pair) == 2 and all(map(limit.is_satisfied_by, pair))):
                 raise ValueError(
@@ -272,22 +243,22 @@ class Augmentation(BaseEstimator):
                     f"each {limit}, got {pair!r}."
                 )
 
-    def __call__(self, images, seeds):
+    def __call__(self, images: NDArray, seeds: ArrayLike) -> NDArray:
         """Draw and apply in one step."""
         return self.apply(images, self.draw(seeds))
 
-    def to_json(self, path=None):
-        """Write the policy as JSON.
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the policy as JSON, and write it to a file if a path is given.
 
         Parameters
         ----------
         path : str or Path, default=None
-            File to write; None writes none.
+            The file.
 
         Returns
         -------
         text : str
-            All limits, by name.
+            All limits by name.
         """
         text = json.dumps(self.get_params(), indent=2, default=np.generic.item)
         if path is not None:
@@ -295,7 +266,7 @@ class Augmentation(BaseEstimator):
         return text
 
     @classmethod
-    def from_json(cls, source):
+    def from_json(cls, source: str | Path) -> "Augmentation":
         """Read a policy from JSON.
 
         Parameters
@@ -306,12 +277,12 @@ class Augmentation(BaseEstimator):
         Returns
         -------
         policy : Augmentation
-            The policy; limits that are not named keep their defaults.
+            The policy; other limits keep their defaults.
 
         Raises
         ------
         ValueError
-            If a name is unknown or the text is no JSON object.
+            If a name is unknown or the text is not a JSON object.
 
         Examples
         --------
@@ -321,37 +292,101 @@ class Augmentation(BaseEstimator):
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
         text = source if is_text else Path(source).read_text(encoding="utf-8")
         limits = json.loads(text)
-        unknown = sorted(set(limits) - set(cls().get_params()))
-        if unknown:
-            raise ValueError(f"An augmentation has no {', '.join(unknown)}.")
-        policy = cls(**{name: _unlisted(value) for name, value in limits.items()})
+        known = cls().get_params()
+        if unknown := sorted(set(limits) - set(known)):
+            raise ValueError(
+                f"Augmentation has the parameters {', '.join(known)}, got {', '.join(unknown)}."
+            )
+        pairs = {name: tuple(v) for name, v in limits.items() if isinstance(v, list)}
+        policy = cls(**{**limits, **pairs})  # JSON has no tuples
         policy._validate_params()
         return policy
 
 
-def _unlisted(value):
-    return tuple(value) if isinstance(value, list) else value  # JSON has no tuples
-
-
-_NOTHING = dict.fromkeys(
-    ("flip", "rotation", "translation", "scale", "brightness", "contrast"), 0.0
+# The presets that the registry names.
+NONE = Augmentation(
+    flip=0.0, rotation=0.0, translation=0.0, scale=0.0, brightness=0.0, contrast=0.0
 )
-_PRESETS = {
-    "none": _NOTHING,
-    "light": {
-        "rotation": 5, "translation": 0.03, "scale": 0.05, "brightness": 0.1, "contrast": 0.1,
-    },
-    "emotion": {},
-    "strong": {
-        "rotation": 25, "translation": 0.1, "scale": 0.2, "shear": 10, "perspective": 0.3,
-        "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.05, "erasing": 0.3,
-    },
-    "leaf": {
-        "rotation": 180, "translation": 0.1, "scale": 0.2, "shear": 5, "brightness": 0.3,
-        "contrast": 0.3, "saturation": 0.2, "hue": 0.02, "blur": 0.5,
-    },
-    "roll": _NOTHING | {
-        "translation": (0.05, 0.1), "scale": (0.0, 0.15), "brightness": 0.25,
-        "border": "constant", "whole_shifts": True,
-    },
-}  # fmt: skip
+LIGHT = Augmentation(rotation=5, translation=0.03, scale=0.05, brightness=0.1, contrast=0.1)
+EMOTION = Augmentation()
+STRONG = Augmentation(
+    rotation=25, translation=0.1, scale=0.2, shear=10, perspective=0.3, brightness=0.4,
+    contrast=0.4, saturation=0.4, hue=0.05, erasing=0.3,
+)  # fmt: skip
+LEAF = Augmentation(
+    rotation=180, translation=0.1, scale=0.2, shear=5, brightness=0.3, contrast=0.3,
+    saturation=0.2, hue=0.02, blur=0.5,
+)  # fmt: skip
+ROLL = clone(NONE).set_params(
+    translation=(0.05, 0.1), scale=(0.0, 0.15), brightness=0.25, border="constant",
+    whole_shifts=True,
+)  # fmt: skip
+
+
+def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDArray:
+    """Augment a batch of images, each under its own seed.
+
+    Parameters
+    ----------
+    policy : object with ``draw`` and ``apply``, or callable
+        The augmentation policy.
+    images : ndarray of shape (n_images, height, width[, channels])
+        The images; they are not changed.
+    seeds : ndarray of shape (n_images,), dtype uint64
+        One seed per image. A new image is a function of image and seed alone.
+
+    Returns
+    -------
+    augmented : ndarray of the same shape and dtype
+        The new images.
+
+    Raises
+    ------
+    ValueError
+        If the policy changes the shape or the dtype of an image.
+    """
+    if hasattr(policy, "draw") and hasattr(policy, "apply"):
+        return _checked(policy, policy.apply(images, policy.draw(seeds)), images)
+    augmented = np.empty_like(images)
+    torch = sys.modules.get("torch")  # a torch policy exists only where torch is loaded
+    is_module = torch is not None and isinstance(policy, torch.nn.Module)
+    with _generators_kept(torch):
+        for number, (image, seed) in enumerate(zip(images, seeds.tolist(), strict=True)):
+            random.seed(seed)
+            np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002
+            if torch is not None:
+                torch.random.default_generator.manual_seed(seed)
+            result = _call_module(policy, image) if is_module else policy(image.copy())
+            augmented[number] = _checked(policy, np.asarray(result), image)
+    return augmented
+
+
+def _call_module(transform, image):
+    from torch import from_numpy
+
+    stacked = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+    result = transform(from_numpy(stacked.copy())).numpy()  # (C, H, W)
+    return result[0] if image.ndim == 2 else result.transpose(1, 2, 0)
+
+
+@contextmanager
+def _generators_kept(torch):
+    """Restore the global generators when the block ends."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    torch_state = None if torch is None else torch.random.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        if torch is not None:
+            torch.random.set_rng_state(torch_state)
+
+
+def _checked(policy, result, original):
+    if result.shape != original.shape or result.dtype != original.dtype:
+        raise ValueError(
+            f"An augmentation must keep shape {original.shape} and dtype {original.dtype}, "
+            f"but {policy!r} returned shape {result.shape} and dtype {result.dtype}."
+        )
+    return result
