@@ -28,7 +28,7 @@ def _sampling_matrices(parameters, height, width):
     bent = parameters["perspective"].any(axis=(1, 2))
     if bent.any():
         moved = _perspectives(parameters["perspective"][bent], size)
-        matrices[bent] = matrices[bent] @ np.linalg.inv(moved)
+        matrices[bent] = matrices[bent] @ _inverse(moved)
     return matrices
 
 
@@ -77,6 +77,16 @@ def _perspectives(moves, size):
     half = np.eye(3)  # torchvision counts corners from pixel edges
     half[:2, 2] = 0.5
     return np.linalg.inv(half) @ matrices @ (np.diag([*(1 / extent), 1]) @ half)
+
+
+def _inverse(matrices):
+    """Invert (n, 3, 3) matrices up to a factor, twice as fast as np.linalg.inv."""
+    a, b, c = matrices.transpose(1, 2, 0)  # rows, (3, n)
+    return np.stack([_cross(b, c), _cross(c, a), _cross(a, b)]).transpose(2, 1, 0)
+
+
+def _cross(a, b):
+    return np.stack([a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)])
 
 
 class Warp:
