@@ -1,13 +1,16 @@
 """Plain lists of samples, balanced and split; a data set as one dataclass of settings."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.class_weight import compute_sample_weight
 
 from imbemotion._base.validation import check_random_state, shorten
 from imbemotion.analysis import sample_labels
@@ -19,49 +22,55 @@ from imbemotion.targets import STRATEGY_NAMES, class_sizes, resolve_targets
 
 __all__ = ["DataConfig", "DataPart", "balance_samples", "load_split", "split_samples"]
 
-
 WEIGHTED = "weighted"
+_GROUPINGS = ("none", "name", "groups")
+_SUBSETS = {"train": "train", "val": "valid", "test": "test"}  # names here: in a Split
 
 
-def balance_samples(samples, strategy="oversample", *, key="emotion", random_state=None):
-    """Balance a list of samples by repeating and dropping, or by giving each a weight.
+def balance_samples(
+    samples: list[dict],
+    strategy: str | int | float | dict | Callable = "oversample",
+    *,
+    key: str = "emotion",
+    random_state: int | np.random.RandomState | None = None,
+) -> list[dict]:
+    """Balance a list of samples by repeating and dropping them, or by weights.
 
     Parameters
     ----------
     samples : list of dict
-        Samples of any content that hold their label under `key`. They are not changed.
+        Samples with their label under `key`. They are not changed.
 
     strategy : str, int, float, dict or callable, default="oversample"
-        How many samples every class ends with, as ``sampling_strategy`` of
-        :class:`RandomResampler`: ``"oversample"`` (as many as the largest class),
-        ``"undersample"`` (the smallest), ``"hybrid"`` (the median), ``"mean"``, ``"sqrt"``,
-        a number, and so on. ``"weighted"`` keeps every sample once and adds a ``"weight"`` to
-        it: ``n_samples / (n_classes * class size)``, 1 on average.
+        Number of samples per class, as ``sampling_strategy`` of :class:`RandomResampler`:
+        ``"oversample"`` (as many as the largest class), ``"undersample"`` (the smallest),
+        ``"hybrid"`` (the median), ``"mean"``, ``"sqrt"``, a number, and so on. ``"weighted"``
+        returns every sample once with a ``"weight"`` of
+        ``n_samples / (n_classes * class size)``, 1 on average.
 
     key : str, default="emotion"
-        Where the label stands in a sample.
+        Key of the label.
 
     random_state : int, RandomState instance or None, default=None
-        Draws who is repeated and who is dropped.
+        Seed of the repeated and dropped samples.
 
     Returns
     -------
     balanced : list of dict
-        Copies of the samples, with all their keys: those that stay, in their order, then those
-        that are repeated.
+        Copies of the samples: those that are kept, in their order, then the repeated ones.
 
     Raises
     ------
     TypeError
-        If samples are no list of dicts.
+        If samples are not a list of dicts.
 
     ValueError
-        If a label is missing, there is one class only, or the strategy is unknown.
+        If a label is missing, there is only one class, or the strategy is unknown.
 
     See Also
     --------
     RandomResampler : Draws the same rows of images, inside a pipeline.
-    split_samples : Split first, and balance the training part only.
+    split_samples : Split first, and balance training only.
 
     Examples
     --------
@@ -74,7 +83,7 @@ def balance_samples(samples, strategy="oversample", *, key="emotion", random_sta
     """
     y = sample_labels(samples, key)
     if isinstance(strategy, str) and strategy == WEIGHTED:
-        weights = weigh(y).tolist()
+        weights = compute_sample_weight("balanced", y).tolist()
         return [{**sample, "weight": w} for sample, w in zip(samples, weights, strict=True)]
     targets = resolve_targets(check_strategy(strategy, "strategy"), y)
     rows = np.concatenate(choose_rows(y, targets, check_random_state(random_state)))
@@ -97,51 +106,44 @@ def check_strategy(strategy, name):
     return strategy
 
 
-def weigh(y):
-    """Weigh samples by the inverse of the size of their class, 1 on average."""
-    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    return (len(y) / (len(counts) * counts))[codes]
-
-
 def split_samples(
-    samples,
+    samples: list[dict],
     *,
-    train=0.7,
-    valid=0.15,
-    test=0.15,
-    key="emotion",
-    stratify=True,
-    groups=None,
-    random_state=None,
-):
+    train: float = 0.7,
+    valid: float = 0.15,
+    test: float = 0.15,
+    key: str = "emotion",
+    stratify: bool = True,
+    groups: str | ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[list[dict], list[dict], list[dict]]:
     """Split a list of samples into training, validation and test.
 
     Parameters
     ----------
     samples : list of dict
-        Samples of any content that hold their label under `key`. They are not changed.
+        Samples with their label under `key`. They are not changed.
 
     train : float, default=0.7
-        Share of training; of n samples of a class it gets ``floor(train * n)``.
+        Share of training: ``floor(train * n)`` of the n samples of a class.
 
     valid : float, default=0.15
-        Share of validation, in the same way.
+        Share of validation, computed in the same way.
 
     test : float, default=0.15
-        Share of test, which gets the rest. The three add up to 1.
+        Share of the test, which gets the rest. The three add up to 1.
 
     key : str, default="emotion"
-        Where the label stands in a sample.
+        Key of the label.
 
     stratify : bool, default=True
-        Whether every class is split by itself.
+        Whether every class is split by these shares.
 
     groups : str or array-like of shape (n_samples,), default=None
-        What may not be torn apart: the key in a sample where it stands, such as "song", or
-        one value per sample.
+        Group labels, or their key in a sample, such as "song"; a group is never split.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the samples.
+        Seed of the split.
 
     Returns
     -------
@@ -151,7 +153,7 @@ def split_samples(
     Raises
     ------
     TypeError
-        If samples are no list of dicts.
+        If samples are not a list of dicts.
 
     ValueError
         If a label or a group is missing, or the shares do not add up to 1.
@@ -159,63 +161,58 @@ def split_samples(
     Warns
     -----
     DataWarning
-        If a part lacks a class, or groups leave it far from its share.
+        If a subset lacks a class, or groups move it far from its share.
 
     See Also
     --------
-    stratified_split : The same of labels, as row numbers that can be saved.
+    stratified_split : Splits labels into row numbers that can be saved.
 
     Examples
     --------
     >>> samples = [{"path": f"{n}.mid", "emotion": "joy"} for n in range(20)]
-    >>> [len(part) for part in split_samples(samples, random_state=0)]
+    >>> [len(subset) for subset in split_samples(samples, random_state=0)]
     [14, 3, 3]
     """
     y = sample_labels(samples, key)
     split = stratified_split(
         y, train=train, valid=valid, test=test, stratify=stratify,
-        groups=_groups(samples, groups), random_state=random_state,
+        groups=_groups_of(samples, groups), random_state=random_state,
     )  # fmt: skip
     return tuple([dict(samples[row]) for row in rows] for rows in split)
 
 
-def _groups(samples, groups):
+def _groups_of(samples, groups):
     if not isinstance(groups, str):
         return groups
     without = [number for number, sample in enumerate(samples) if groups not in sample]
     if without:
         raise ValueError(
             f"groups={groups!r} must be a key of every sample, got {len(without)} without it, "
-            f"the first in place {without[0]}. Add it, or pass one value per sample."
+            f"the first at position {without[0]}. Add it, or pass one value per sample."
         )
     return [sample[groups] for sample in samples]
 
 
-_GROUPINGS = ("none", "name", "groups")
-
-
 @dataclass(kw_only=True)
 class DataConfig:
-    """Where data are, and how they are split and balanced; for :func:`load_split`.
+    """Settings of a data set, its split and its balancing, for :func:`load_split`.
 
-    The values are checked when it is made. Of a dict, as a YAML file gives it, make one by
-    ``DataConfig(**settings)``.
+    Values are checked on construction. ``DataConfig(**settings)`` takes a dict from YAML.
 
     Parameters
     ----------
     dataset_path : str or Path
-        The source: a folder with a folder per class, a folder with a ``legend.csv``, a CSV file
-        or an ``.npz`` archive.
+        A folder with a folder per class, a folder with a ``legend.csv``, a CSV file or an
+        ``.npz`` archive.
 
     balance_emotions : bool, default=True
         Whether training is balanced. Validation and test never are.
 
     balancing_strategy : str, int or float, default="oversample"
-        As ``strategy`` of :func:`balance_samples`: ``"oversample"``, ``"undersample"``,
-        ``"hybrid"``, ``"weighted"``, and so on.
+        The `strategy` of :func:`balance_samples`.
 
     use_stratified_split : bool, default=True
-        Whether every class is split by itself.
+        Whether every class is split by the shares below.
 
     train_split : float, default=0.7
         Share of training.
@@ -224,20 +221,20 @@ class DataConfig:
         Share of validation.
 
     test_split : float, default=0.15
-        Share of test. The three add up to 1.
+        Share of the test. The three add up to 1.
 
     seed : int, default=42
-        Draws the split, and who is repeated or dropped.
+        Seed of the split and of the balancing.
 
     save_split_indices : bool, default=True
-        Whether the split is kept in a file, and read from there the next time.
+        Whether the split is saved, and read the next time.
 
     split_indices_path : str or Path, default="./data/split_indices.json"
-        That file.
+        File of the split.
 
     group_by : {"none", "name", "groups"}, default="none"
-        What is kept together in one part: nothing, persons as
-        :func:`groups_from_filenames` reads them from file names, or groups that the source holds.
+        Rows that are never split: none, those of a person as read from file names by
+        :func:`groups_from_filenames`, or groups of the source.
 
     Raises
     ------
@@ -245,7 +242,7 @@ class DataConfig:
         If a value is of the wrong type.
 
     ValueError
-        If a share, the strategy, the seed or the grouping is none.
+        If a share, the strategy, the seed or the grouping is invalid.
 
     Examples
     --------
@@ -269,63 +266,46 @@ class DataConfig:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
+            is_path = isinstance(value, str | PathLike) and value
             if field.type is bool and not isinstance(value, bool):
                 raise TypeError(f"{field.name} must be true or false, got {value!r}.")
-            if field.name.endswith("_path") and (
-                not isinstance(value, str | PathLike) or not value
-            ):
-                raise TypeError(
-                    f"{field.name} must be the path of a file or folder, got {value!r}."
-                )
+            if field.name.endswith("_path") and not is_path:
+                raise TypeError(f"{field.name} must be a path, got {value!r}.")
         check_strategy(self.balancing_strategy, "balancing_strategy")
         if not isinstance(self.balancing_strategy, str | int | float):
             raise TypeError(
                 "balancing_strategy must be a name such as 'oversample', or a number, got "
                 f"{self.balancing_strategy!r}."
             )
-        check_ratios(self.ratios)
+        check_ratios({f"{name}_split": getattr(self, f"{name}_split") for name in _SUBSETS})
         if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}.")
         if self.group_by not in _GROUPINGS:
             raise ValueError(f"group_by must be one of {_GROUPINGS}, got {self.group_by!r}.")
 
-    @property
-    def ratios(self):
-        """Shares of training, validation and test, by the names of the settings; a dict."""
-        return {name: getattr(self, name) for name in ("train_split", "val_split", "test_split")}
-
-
-class _Source(NamedTuple):
-    data: Any  # paths, (n,), or images
-    y: np.ndarray  # (n,)
-    filenames: np.ndarray | None  # (n,)
-    groups: np.ndarray | None
-
-
-def read_source(path):
-    """Read a source; the pixels only where it holds no files."""
-    data = load_source(path, load_content=False)
-    names = data.filenames
-    is_list = names is not None and all(map(os.path.isfile, names))
-    X = names if is_list else load_source(path, size=None).data
-    return _Source(X, data.target, names, data.groups)
-
-
-_PARTS = {"train": "train", "val": "valid", "test": "test"}
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DataPart:
-    """One part of a data set; a sequence of its samples, which data loaders of PyTorch take."""
+    """One subset of a data set, from :func:`load_split`; a sequence that DataLoader accepts.
 
-    # It is recommended to use :func:`load_split`.
+    Attributes
+    ----------
+    samples : list of dict
+        Samples, with the keys ``"path"`` and ``"emotion"``, and ``"weight"`` if weighted.
 
-    samples: list
-    X: Any  # (n,) the paths, for an ``ImageLoader``
+    X : ndarray of str of shape (n_samples,) or ImageArray
+        Paths for an :class:`ImageLoader`, or images of a source without files.
+
+    y : ndarray of shape (n_samples,)
+        Labels.
+    """
+
+    samples: list[dict]
+    X: Any
 
     @property
-    def y(self):
-        """The labels, ndarray of shape (n,)."""
+    def y(self) -> NDArray:
+        """Labels."""
         return np.array([sample["emotion"] for sample in self.samples])
 
     def __len__(self):
@@ -338,33 +318,32 @@ class DataPart:
         return f"DataPart(n_samples={len(self)}, counts={class_sizes(self.y)})"
 
 
-def load_split(config, split="train"):
+def load_split(config: DataConfig, split: str = "train") -> DataPart:
     """Load training, validation or test as a :class:`DataConfig` describes them.
 
-    The first call draws the split and keeps it in ``config.split_indices_path``, later calls
-    read it there, so that the parts never overlap. Only training is balanced.
+    The first call draws the split and saves it in ``config.split_indices_path``, later calls
+    read it, so that the subsets never overlap. Only training is balanced.
 
     Parameters
     ----------
     config : DataConfig
-        Where the data are, and how they are split and balanced.
+        Settings of the data set, its split and its balancing.
 
     split : {"train", "val", "test"}, default="train"
-        Which part.
+        The subset.
 
     Returns
     -------
     part : DataPart
-        With ``samples``, ``X``, ``y`` and a length.
+        The subset, with ``samples``, ``X``, ``y`` and a length.
 
     Raises
     ------
     TypeError
-        If config is no ``DataConfig``.
+        If config is not a ``DataConfig``.
 
     ValueError
-        If there is no such part, or the file holds the split of other data or one that was
-        made otherwise than ``config`` says.
+        If there is no such subset, or the file holds the split of other data or other settings.
 
     See Also
     --------
@@ -385,13 +364,13 @@ def load_split(config, split="train"):
     (DataPart(n_samples=28, counts={'happy': 14, 'sad': 14}),
      DataPart(n_samples=4, counts={'happy': 3, 'sad': 1}))
     """
-    if not hasattr(config, "split_indices_path"):
+    if not isinstance(config, DataConfig):
         raise TypeError(f"config must be a DataConfig, got {config!r}.")
-    if split not in _PARTS:
-        raise ValueError(f"split must be one of {', '.join(_PARTS)}, got {split!r}.")
-    config = replace(config)  # checks the values once more: they may have been changed
-    source = read_source(config.dataset_path)
-    rows = getattr(_find_split(config, source), _PARTS[split])
+    if split not in _SUBSETS:
+        raise ValueError(f"split must be one of {', '.join(_SUBSETS)}, got {split!r}.")
+    config = replace(config)  # checks the values again: they may have been changed
+    source = _read_source(config.dataset_path)
+    rows = getattr(_find_split(config, source), _SUBSETS[split])
     samples = [_make_sample(source, row) for row in rows.tolist()]
     if split == "train" and config.balance_emotions:
         samples = balance_samples(samples, config.balancing_strategy, random_state=config.seed)
@@ -399,19 +378,27 @@ def load_split(config, split="train"):
     return DataPart(samples, source.data[rows])
 
 
-def _make_sample(source, row):
-    path = f"row {row}" if source.filenames is None else str(source.filenames[row])
-    return {"path": path, "emotion": source.y[row].item(), "row": row}
+def _read_source(path):
+    """Load a source; its pixels only if it has no files."""
+    source = load_source(path, load_content=False)
+    names = source.filenames
+    has_files = names is not None and all(map(os.path.isfile, names))
+    source.data = names if has_files else load_source(path, size=None).data
+    return source
 
 
 def _find_split(config, source):
     return find_split(
-        config.split_indices_path if config.save_split_indices else None, source.y,
-        shares=dict(zip(_PARTS.values(), config.ratios.values(), strict=True)),
-        stratify=config.use_stratified_split, groups=_rows_together(source, config),
-        seed=config.seed, X=source.filenames,
-    )  # fmt: skip
+        config.split_indices_path if config.save_split_indices else None,
+        source.target,
+        shares={part: getattr(config, f"{name}_split") for name, part in _SUBSETS.items()},
+        stratify=config.use_stratified_split,
+        groups=find_groups(source, [] if config.group_by == "none" else [config.group_by]),
+        seed=config.seed,
+        X=source.filenames,
+    )
 
 
-def _rows_together(source, config):
-    return find_groups(source, [] if config.group_by == "none" else [config.group_by])
+def _make_sample(source, row):
+    path = f"row {row}" if source.filenames is None else str(source.filenames[row])
+    return {"path": path, "emotion": source.target[row].item(), "row": row}

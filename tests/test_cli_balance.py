@@ -168,7 +168,7 @@ def test_made_images_are_written_and_know_their_parents(faces, tmp_path, method)
     train, natural = read(out), read(out, "train_natural")
     assert Counter(train["label"]) == {"happy": 28, "sad": 28, "fear": 28}
     made = train[train["made"] == 1]
-    assert "35 images of 16 x 16 are made" in result.stdout
+    assert "35 synthetic images of 16 x 16 are saved" in result.stdout
     assert len(made) == 35
     for line in made.itertuples():
         assert line.path.startswith(f"{out}/images/{line.label}/")
@@ -199,7 +199,7 @@ def test_a_source_without_files_is_written_as_pictures(tmp_path):
     result = run(tmp_path / "faces.npz", "--size", "12", "--out", out)
     assert result.exit_code == 0, result.output
     assert (
-        "The source holds no picture files: all 30 images of 12 x 12 are written" in result.stdout
+        "The source contains no image files: all 30 images of 12 x 12 are saved" in result.stdout
     )
     val = read(out, "val")
     rows = [int(path[-10:-4]) for path in val["path"]]

@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from imbemotion import CNNClassifier, ImageArray, make_faces
 from imbemotion.cli import app
 from imbemotion.cli._console import errors_in_one_sentence
-from imbemotion.cli._train import _folder_for
-from imbemotion.workflow import example_config, resolve_config
+from imbemotion.workflow import claim_folder, example_config, resolve_config
 
 
 def run(*words):
@@ -93,7 +92,7 @@ def test_images_are_brought_to_their_size_as_in_training(archive):
 
 def test_trainings_that_start_together_have_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with _folder_for(resolve_config({})) as first, _folder_for(resolve_config({})) as second:
+    with claim_folder(resolve_config({})) as first, claim_folder(resolve_config({})) as second:
         assert (first.is_dir(), second.is_dir()) == (True, True)
     assert [first.name + "_2", "runs"] == [second.name, second.parent.name]
 

@@ -168,7 +168,7 @@ def test_persons_stay_together(tmp_path):
     ("change", "error", "message"),
     [
         ({"balance_emotions": "yes"}, TypeError, "balance_emotions must be true or false"),
-        ({"dataset_path": None}, TypeError, "dataset_path must be the path .* got None"),
+        ({"dataset_path": None}, TypeError, "dataset_path must be a path, got None"),
         ({"balancing_strategy": "more"}, ValueError, "balancing_strategy must be .* got 'more'"),
         ({"balancing_strategy": 0}, ValueError, "balancing_strategy must be .* got 0"),
         ({"balancing_strategy": None}, TypeError, "balancing_strategy must be a name"),

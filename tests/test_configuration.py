@@ -6,8 +6,14 @@ import pytest
 import yaml
 
 from imbemotion import CNNClassifier
-from imbemotion._base.registry import PRESETS
-from imbemotion.workflow import example_config, read_config, resolve_config, write_config
+from imbemotion._base.registry import LOSSES, PRESETS
+from imbemotion.workflow import (
+    example_config,
+    parse_overrides,
+    read_config,
+    resolve_config,
+    write_config,
+)
 from imbemotion.workflow.schema import SCHEMA, SECTIONS
 
 S1 = """
@@ -120,7 +126,7 @@ def test_weighted_balancing_is_drawing_by_weight(read):
         ("data:\n  size: 3\n  size: 4", r"duplicate key 'size' \(line 3\)"),
         ("data: {dataset_path: a, source: b}", "data.source is given twice"),
         ("data: {dataset_path: a, train_split: 2}", "train_split"),
-        ("split: {train: 0.5}", "train, valid and test must add up to 1, got 0.5"),
+        ("split: {train: 0.5}", "train, split.valid and split.test must add up to 1, got"),
         ("training: {patience: 2}", "training.patience has no effect here, got 2: without"),
         ("balancing: {method: smote}", "balancing.method has no effect .*balancing.strategy"),
         ("balancing: {max_copies: 3}", "balancing.max_copies has no effect"),
@@ -180,3 +186,107 @@ def test_an_empty_file_is_all_defaults(read):
     assert read("") == resolve_config({})
     assert resolve_config({})["comparison"] is None
     assert yaml.safe_load(example_config())["tracking"] == {"tool": None}
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("loss: focal", "loss: {name: focal}"),
+        ("loss: {name: focal, gamma: 3}", "loss: {name: focal, parameters: {gamma: 3}}"),
+        ("model: {name: deep_cnn, dropout: 0.3}",
+         "model: {name: deep_cnn, parameters: {dropout: 0.3}}"),
+        ("{balancing: oversample, tracking: mlflow}",
+         "{balancing: {strategy: oversample}, tracking: {tool: mlflow}}"),
+        ("augmentation: {preset: light, rotation: 9, every_epoch: true}",
+         "augmentation: {preset: light, parameters: {rotation: 9}, every_epoch: true}"),
+        ("training: adam_step", "training: {preset: adam_step}"),
+        ("comparison: {strategies: basic}", "comparison: {strategies: [basic]}"),
+    ],
+)  # fmt: skip
+def test_shorthand_means_the_same_as_the_long_form(read, short, long):
+    assert read(short) == read(long)
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["loss=focal", "loss.gamma=3"], {"loss": {"name": "focal", "gamma": 3}}),
+        (["loss.gamma=3", "loss=focal"], {"loss": {"gamma": 3, "name": "focal"}}),
+        (["training.lr=5e-4", "seed=7"], {"training": {"lr": 0.0005}, "seed": 7}),
+        (["balancing=300", "model=deep_cnn"],
+         {"balancing": {"strategy": 300}, "model": {"name": "deep_cnn"}}),
+        (["data.roll.width=16", "data.roll.height=88"],
+         {"data": {"roll": {"width": 16, "height": 88}}}),
+        (["split.group_by=[name, leaf]", "out="], {"split": {"group_by": ["name", "leaf"]},
+                                                 "out": None}),
+    ],
+)  # fmt: skip
+def test_words_override_settings_in_any_order(words, given):
+    assert parse_overrides(words) == given
+
+
+def test_names_of_parts_and_their_parameters_become_settings():
+    words = ["loss.gamma=3", "augmentation.rotation=15", "loss=focal", "augmentation=light"]
+    config = resolve_config(parse_overrides([*words, "augmentation.every_epoch=true"]))
+    assert config["loss"]["name"] == "focal"
+    assert config["loss"]["parameters"] == {"gamma": 3}
+    assert config["augmentation"]["preset"] == "light"
+    assert config["augmentation"]["parameters"] == {"rotation": 15}
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("loss", "Settings must be KEY=VALUE, such as loss=focal, got 'loss'"),
+        (".lr=3", r"must be KEY=VALUE, .* got '\.lr=3'"),
+        ("loss={name", r"The value of 'loss=\{name' must be valid YAML"),
+        ("lss.gamma=3", r"lss is unknown\. Did you mean loss\?"),
+        ("lr=3", r"lr is unknown\. Did you mean training\.lr\?"),
+        ("training.lrr=3", r"training\.lrr is unknown\. Did you mean training\.lr\?"),
+        ("loss=fcal", r"loss\.name must be a str among .*'focal'.* Got 'fcal'"),
+        ("loss.gama=3", r"loss\.gama is unknown"),
+        ("augmentation.rotatoin=3", r"augmentation\.rotatoin is unknown"),
+    ],
+)
+def test_misspelled_words_are_refused(word, message):
+    with pytest.raises(ValueError, match=message):
+        resolve_config(parse_overrides([word]))
+
+
+def test_words_replace_what_a_file_says(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("seed: 3\nloss: {name: focal, gamma: 2}\nmodel: {parameters: {dropout: 0.3}}")
+    config = read_config(path, parse_overrides(["seed=4", "loss.gamma=3", "model=deep_cnn"]))
+    assert config["seed"] == 4
+    assert config["loss"]["parameters"] == {"gamma": 3}
+    assert config["model"]["parameters"] == {}  # they were those of another network
+    config = read_config(path, parse_overrides(["loss=cross_entropy"]))
+    assert config["loss"]["parameters"] == {}
+
+
+def test_a_column_of_a_list_can_be_named_as_the_grouping(read):
+    config = read("split: {group_by: [leaf, duplicates]}")
+    assert config["data"]["group_column"] == "leaf"
+    assert config["split"]["group_by"] == ["groups", "duplicates"]
+    del config["comparison"]
+    assert resolve_config(config) == {**config, "comparison": None}
+    with pytest.raises(ValueError, match="one column of groups at most, got leaf, tree"):
+        read("split: {group_by: [leaf, tree]}")
+    with pytest.raises(ValueError, match="names the column leaf, .* tree"):
+        read("{data: {group_column: tree}, split: {group_by: leaf}}")
+
+
+def test_a_comparison_trains_each_fit_on_one_thread(read):
+    assert read("comparison: {}")["training"]["n_threads"] == 1
+    assert read("{comparison: {}, training: {n_threads: 2}}")["training"]["n_threads"] == 2
+
+
+def test_registered_names_are_accepted_at_once(read):
+    LOSSES.register("toy", "torch.nn:CrossEntropyLoss", "A toy.")
+    try:
+        assert read("loss: toy")["loss"]["name"] == "toy"
+        assert "soft_f1, toy." in example_config()
+    finally:
+        LOSSES.unregister("toy")
+    with pytest.raises(ValueError, match=r"loss\.name must be a str among .* Got 'toy'"):
+        read("loss: toy")

@@ -34,7 +34,7 @@ def split_of(lists, **split):
 
 
 def test_persons_of_a_test_of_its_own_are_known_again(lists):
-    with pytest.warns(DataWarning, match="Sources of their own share groups with the first"):
+    with pytest.warns(DataWarning, match="Separate sources share groups with the first"):
         data, split = split_of(lists)
     with pytest.warns(DataWarning, match="of groups of the source that are in train"):
         find_leaks(data.y, data.filenames, data.named_groups, split, [])

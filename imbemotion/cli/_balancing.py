@@ -4,9 +4,10 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
 
 from imbemotion.cli._parts import NAMES
-from imbemotion.compat import WEIGHTED, weigh
+from imbemotion.compat import WEIGHTED
 from imbemotion.images import ImageArray
 from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomResampler
 
@@ -63,7 +64,7 @@ def balance_whole(y, plan):
     """Balance all rows, in row numbers only."""
     rows = np.arange(len(y))
     if plan.strategy == WEIGHTED:
-        return {"samples": _unchanged(rows, weigh(y))}
+        return {"samples": _unchanged(rows, compute_sample_weight("balanced", y))}
     X, _ = _make_sampler(plan._replace(method="repeat")).fit_resample(rows[:, None], y)
     return {"samples": _after(rows, X)}
 
@@ -72,7 +73,7 @@ def balance_parts(data, split, plan):
     """Balance training, or all parts."""
     rows = {name: getattr(split, part) for name, part in NAMES.items()}
     if plan.strategy == WEIGHTED:
-        weights = {"train": weigh(data.target[split.train])}
+        weights = {"train": compute_sample_weight("balanced", data.target[split.train])}
         return {name: _unchanged(part, weights.get(name)) for name, part in rows.items()}
     X = np.arange(len(data.target))[:, None] if plan.method == "repeat" else number_rows(data.data)
     resampled = split.resample(_make_sampler(plan), X, data.target, balance=plan.balance)[::2]

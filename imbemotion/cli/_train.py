@@ -2,9 +2,7 @@
 
 import json
 import math
-from contextlib import contextmanager, suppress
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -209,7 +207,13 @@ def _balancing(sampler):
 
 def train_and_show(config, *, force=False, as_json=False):
     """Train as the settings say, and print what came of it."""
-    from imbemotion.workflow import build_pipeline, check_unused, load_data, train_model
+    from imbemotion.workflow import (
+        build_pipeline,
+        check_unused,
+        claim_folder,
+        load_data,
+        train_model,
+    )
 
     build_pipeline(config)  # what makes no sense is said before anything is loaded
     if config["out"] is not None:
@@ -218,7 +222,7 @@ def train_and_show(config, *, force=False, as_json=False):
     console = make_console(stderr=as_json)
     show_data(config["data"]["source"], data.X, data.y, data.groups, console)
     watched = watched_epochs(config["training"]["max_epochs"])
-    with _folder_for(config) as folder, watched as (on_epoch, stopped):
+    with claim_folder(config) as folder, watched as (on_epoch, stopped):
         trained = train_model(config, data, folder, on_epoch)
     if as_json:
         typer.echo(json.dumps(_figures(trained, folder)))
@@ -230,33 +234,6 @@ def train_and_show(config, *, force=False, as_json=False):
             style="yellow",
         )
         raise typer.Exit(130)
-
-
-@contextmanager
-def _folder_for(config):
-    """Give the folder that is named, or a new one; a training that fails leaves no empty one."""
-    from imbemotion.workflow import name_of_run
-
-    if config["out"] is not None:
-        yield Path(config["out"])
-        return
-    folder = _claim_folder(name_of_run(config))
-    try:
-        yield folder
-    except BaseException:
-        with suppress(OSError):  # something was written there already
-            folder.rmdir()
-        raise
-
-
-def _claim_folder(name):
-    """Make a folder that is called after the settings, and that no other training has."""
-    Path("runs").mkdir(exist_ok=True)
-    for number in count(1):
-        folder = Path("runs", name if number == 1 else f"{name}_{number}")
-        with suppress(FileExistsError):
-            folder.mkdir()
-            return folder
 
 
 def _show(trained, folder):

@@ -1,4 +1,4 @@
-"""The images that settings name: their groups, and how they are split."""
+"""The images that settings name: loaded, grouped and split."""
 
 import warnings
 from fractions import Fraction
@@ -10,11 +10,23 @@ from imbemotion._base.validation import DataWarning
 from imbemotion.datasets import load_source
 from imbemotion.datasets.source import MIDI_FOLDER, check_different, find_kind, join_bunches
 from imbemotion.leaks.groups import find_groups
+from imbemotion.leaks.copies import find_leaks
 from imbemotion.samplers import RandomResampler
 from imbemotion.splitting import Split
 from imbemotion.splitting.drawing import find_split
 
-__all__ = ["Images", "holds_midi", "load_data", "make_split", "rows_of_parts"]
+__all__ = [
+    "SUBSETS",
+    "Images",
+    "contains_midi",
+    "count_subsets",
+    "load_data",
+    "make_split",
+    "split_data",
+    "subset_rows",
+]
+
+SUBSETS = {"train": "train", "val": "valid", "test": "test"}  # name in files: name in a Split
 
 
 class Images(NamedTuple):
@@ -23,27 +35,35 @@ class Images(NamedTuple):
     X: Any  # ImageArray, or paths
     y: np.ndarray
     filenames: np.ndarray | None
-    groups: np.ndarray | None  # what must stay together
+    groups: np.ndarray | None  # rows of a group are never split
     named_groups: np.ndarray | None = None  # those that the source holds
-    parts: np.ndarray | None = None  # "valid" and "test" of own sources, else ""; (n_samples,)
+    parts: np.ndarray | None = None  # "valid" and "test" of separate sources, else ""
+
+    def leaks(self, split, group_by):
+        """Warn of what validation and test share with training, and return the texts."""
+        X = self.X if self.X.ndim > 1 else None  # names, where no pixels were loaded
+        return find_leaks(self.y, self.filenames, self.named_groups, split, group_by, X)
 
 
-def load_data(config):
-    """Load what the section ``data`` names."""
+def load_data(config, *, load_content=True):
+    """Load what the section ``data`` names; without content only names and labels."""
     settings = dict(config["data"])
     names = {part: settings.pop(part) for part in ("source", "valid", "test")}
     if names["source"] is None:
         raise ValueError("data.source must name a folder, a file or a data set, got null.")
     check_different([*names.values(), *settings["additional"]])
+    group_by = config["split"]["group_by"]
+    # near-duplicates are found in the content
+    settings["load_content"] = load_content or "duplicates" in group_by
     bunch, parts = load_source(names.pop("source"), **settings), None
     if any(names.values()):
         bunch, parts = _join(bunch, names, settings | {"additional": []})
-    groups = find_groups(bunch, config["split"]["group_by"])
+    groups = find_groups(bunch, group_by)
     return Images(bunch.data, bunch.target, bunch.filenames, groups, bunch.groups, parts)
 
 
 def _join(first, names, settings):
-    """Load the sources of validation and test, and put them behind the first."""
+    """Load the sources of validation and test, and append them to the first."""
     bunches, parts = [first], [np.full(len(first.target), "", dtype="<U5")]
     for part, name in names.items():
         if name is not None:
@@ -52,62 +72,65 @@ def _join(first, names, settings):
     return join_bunches(bunches), np.concatenate(parts)
 
 
-def holds_midi(settings):
-    """Tell whether a source is a folder of MIDI files."""
+def contains_midi(settings):
+    """Return whether the source is a folder of MIDI files."""
     try:
         return find_kind(str(settings["source"]), settings["label_pattern"]).name == MIDI_FOLDER
-    except (FileNotFoundError, ValueError):  # what loads it says so
+    except (FileNotFoundError, ValueError):  # raised again when it is loaded
         return False
 
 
 def make_split(config, data):
-    """Make the split that the settings ask for, or read the one that was kept."""
+    """Draw the split that the settings describe, or read the one that was saved."""
     wanted = config["split"]
-    shares = {name: Fraction(str(wanted[name])) for name in ("train", "valid", "test")}
-    if not shares["test"] and config["data"]["test"] is None:
-        raise ValueError("split.test must be more than 0, got 0: a model is worth what it shows.")
-    made = {"stratify": wanted["stratify"], "seed": config["seed"]}
+    shares = {name: wanted[name] for name in SUBSETS.values()}
+    drawn = {"stratify": wanted["stratify"], "seed": config["seed"]}
     if data.parts is None:
-        shares = {name: wanted[name] for name in shares}
         return find_split(
-            wanted["file"], data.y, shares=shares, groups=data.groups, X=data.filenames, **made
+            wanted["file"], data.y, shares=shares, groups=data.groups, X=data.filenames, **drawn
         )
     if wanted["file"] is not None:
         raise ValueError(
-            f"split.file keeps a split of one source, got {wanted['file']} beside data.valid or "
+            f"split.file holds a split of one source, got {wanted['file']} beside data.valid or "
             "data.test. Leave one of them out."
         )
-    return _split_the_rest(data, shares, made)
+    return _split_rest(data, {name: Fraction(str(share)) for name, share in shares.items()}, drawn)
 
 
-def _split_the_rest(data, shares, made):
-    """Split what no source of its own decides, by the shares that are left."""
+def split_data(config, data):
+    """Split images, and return the split and the texts of its leaks."""
+    split = make_split(config, data)
+    return split, data.leaks(split, config["split"]["group_by"])
+
+
+def _split_rest(data, shares, drawn):
+    """Split the rows that no separate source assigns, by the shares that are left."""
     given = {part: np.flatnonzero(data.parts == part) for part in ("valid", "test")}
     rest = np.flatnonzero(data.parts == "")
     if data.groups is not None and np.isin(data.groups[data.parts != ""], data.groups[rest]).any():
         warnings.warn(
-            "Sources of their own share groups with the first, or with one another: scores are "
-            "not those of new groups. Name one source, and let split.group_by divide it.",
+            "Separate sources share groups with the first, or with one another: scores are not "
+            "those of new groups. Name one source, and let split.group_by divide it.",
             DataWarning,
             stacklevel=3,
         )
     shares = {name: 0 if len(given.get(name, ())) else share for name, share in shares.items()}
     total = sum(shares.values())
+    scaled = {name: share / total for name, share in shares.items()}
     groups = None if data.groups is None else data.groups[rest]
-    scaled = {name: Fraction(share) / total for name, share in shares.items()}
-    split = find_split(None, data.y[rest], shares=scaled, groups=groups, **made)
+    split = find_split(None, data.y[rest], shares=scaled, groups=groups, **drawn)
     rows = {
         name: np.sort(np.append(rest[part], given.get(name, rest[:0])))
         for name, part in zip(shares, split, strict=True)
     }
     ratios = {name: Fraction(len(part), len(data.y)) for name, part in rows.items()}
     return Split(
-        *rows.values(), y=data.y, ratios=ratios, seed=made["seed"], stratified=made["stratify"]
+        *rows.values(), y=data.y, ratios=ratios, seed=drawn["seed"], stratified=drawn["stratify"]
     )
 
 
-def rows_of_parts(config, split, y):
-    """Give the rows of validation and test, which settings may ask to be balanced as well."""
+def subset_rows(config, split, y):
+    """Return the rows of validation and test, balanced as well where settings ask for it."""
     balancing = config["balancing"]
     if balancing["balance_splits"] == "train" or balancing["strategy"] is None:
         return split.valid, split.test
@@ -115,3 +138,12 @@ def rows_of_parts(config, split, y):
     rows = np.arange(len(y)).reshape(-1, 1)
     _, _, valid, _, test, _ = split.resample(sampler, rows, y, balance="all")
     return np.ravel(valid), np.ravel(test)
+
+
+def count_subsets(y, split):
+    """Count the rows per class in every subset, by name and label."""
+    classes = np.unique(y).tolist()
+    return {
+        name: {str(label): int((y[getattr(split, part)] == label).sum()) for label in classes}
+        for name, part in SUBSETS.items()
+    }

@@ -1,6 +1,8 @@
-"""One model: its pipeline, its training, and its predictions."""
+"""Models by settings: pipelines, trainings, comparisons and predictions."""
 
 import shutil
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,122 +12,37 @@ from imblearn.pipeline import Pipeline
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten
-from imbemotion.augmentation import Augmentation
+from imbemotion.comparison import compare_strategies, named_strategies
 from imbemotion.comparison.artifacts import to_json, to_png
 from imbemotion.comparison.fold_fit import Data, Job, Settings, fit_tracked, keep, new_record
 from imbemotion.comparison.folds import Fold, seeded
 from imbemotion.datasets._midi_folder import MIDI_SUFFIXES
 from imbemotion.datasets.folder import files_in, picture_suffixes
-from imbemotion.leaks.copies import find_leaks
+from imbemotion.datasets.source import check_different
 from imbemotion.loading import load_images
 from imbemotion.midi import load_rolls
 from imbemotion.plots import TrainingCurveDisplay
-from imbemotion.samplers import AugmentationSampler, ImageADASYN, ImageSMOTE, RandomResampler
 from imbemotion.tracking import check_tracking
-from imbemotion.workflow.data import holds_midi, make_split, rows_of_parts
+from imbemotion.workflow.balancing import build_policy, build_sampler
+from imbemotion.workflow.data import load_data, split_data, subset_rows
+from imbemotion.workflow.schema import CLASSIFIER_KEYS
 from imbemotion.workflow.settings import resolve_config
 from imbemotion.workflow.yaml_file import read_config, write_config
 
 __all__ = [
     "CONFIG",
     "MODEL",
-    "SPLIT",
     "Trained",
     "build_pipeline",
-    "build_policy",
+    "check_comparison",
     "check_unused",
-    "find_files",
+    "claim_folder",
+    "load_external_test",
     "name_of_run",
     "predict_images",
+    "run_comparison",
     "train_model",
 ]
-
-
-_SAMPLERS = {
-    "repeat": RandomResampler,
-    "augment": AugmentationSampler,
-    "smote": ImageSMOTE,
-    "adasyn": ImageADASYN,
-}
-
-
-def build_pipeline(config):
-    """Make the pipeline of the steps ``balance`` and ``cnn``."""
-    return Pipeline([("balance", _sampler(config)), ("cnn", _classifier(config))])
-
-
-def name_of_run(config):
-    """Name a training by its network, sampler and loss."""
-    balancing = config["balancing"]
-    technique = "none"
-    if balancing["strategy"] is not None:
-        strategy = balancing["strategy"]
-        technique = f"{balancing['method']}_{'own' if isinstance(strategy, dict) else strategy}"
-    network = config["model"]["name"].replace("/", "_")
-    return f"{network}_balance_{technique}_{config['loss']['name']}"
-
-
-def build_policy(config):
-    """Make what may be done to an image; without a preset, what suits faces, or piano rolls."""
-    settings = config["augmentation"]
-    usual = "roll" if holds_midi(config["data"]) else "emotion"
-    policy = Augmentation.preset(settings["preset"] or usual)
-    try:
-        policy.set_params(**settings["parameters"])
-    except ValueError as error:
-        raise ValueError(
-            f"augmentation.parameters must be settings of Augmentation, got "
-            f"{settings['parameters']}: {error}"
-        ) from error
-    return policy
-
-
-def _sampler(config):
-    balancing = config["balancing"]
-    method = balancing["method"]
-    if balancing["strategy"] is None:
-        return "passthrough"
-    settings = {
-        "sampling_strategy": balancing["strategy"],
-        "max_copies": balancing["max_copies"],
-    }
-    if method == "augment":
-        settings["augmentation"] = build_policy(config)
-    elif method != "repeat":
-        settings["features"] = "32x32"
-    return _SAMPLERS[method](**settings)
-
-
-def _classifier(config):
-    from imbemotion.classifier import CNNClassifier
-    from imbemotion.networks import find_network
-
-    model, loss, balancing = config["model"], config["loss"], config["balancing"]
-    find_network(model["name"])
-    training = {name: value for name, value in config["training"].items() if name != "preset"}
-    classifier = CNNClassifier(
-        module=model["name"],
-        module_params=_module_parameters(model) or None,
-        loss=loss["name"],
-        loss_params=loss["parameters"] or None,
-        class_weight=loss["class_weight"],
-        weight_from=loss["weight_from"],
-        label_smoothing=loss["label_smoothing"],
-        batch_sampling=balancing["batch_sampling"],
-        sampling_from=balancing["sampling_from"],
-        augmentation=build_policy(config) if config["augmentation"]["every_epoch"] else None,
-        **training,
-    )
-    classifier._validate_params()
-    return classifier
-
-
-def _module_parameters(model):
-    weights = model["weights"]
-    if weights is None:
-        return model["parameters"]
-    return {"weights": None if weights == "none" else weights, **model["parameters"]}
-
 
 MODEL, CONFIG, SPLIT = "model.safetensors", "config.yaml", "split_indices.json"
 _SUMMARY, _CURVES = "experiment_summary.json", "training_curves.png"
@@ -136,19 +53,58 @@ _FILES = (
     "dataset_statistics.json", "history.csv", "predictions.csv", "test_metrics.csv",
     "validation_metrics.csv",
 )  # fmt: skip
-_VALIDATION = {"external_metrics.csv": "validation_metrics.csv"}
+_VALIDATION = {"external_metrics.csv": "validation_metrics.csv"}  # their names in a training
 
 
 class Trained(NamedTuple):
-    """A model that was trained, and its figures."""
+    """A trained model and its scores."""
 
     classifier: Any  # CNNClassifier
     record: dict  # scores on the test images, and ``external_score`` on validation
     classes: np.ndarray
 
 
+def build_pipeline(config):
+    """Build the pipeline of the steps ``balance`` and ``cnn``."""
+    return Pipeline([("balance", build_sampler(config)), ("cnn", _build_classifier(config))])
+
+
+def _build_classifier(config):
+    from imbemotion.classifier import CNNClassifier
+    from imbemotion.networks import find_network
+
+    find_network(config["model"]["name"])  # raises for unknown names
+    parameters = {
+        name: config[section][key] for name, (section, key) in CLASSIFIER_KEYS.items() if section
+    }
+    parameters["module_params"] = _module_parameters(config["model"]) or None
+    parameters["loss_params"] = parameters["loss_params"] or None
+    every_epoch = config["augmentation"]["every_epoch"]
+    parameters["augmentation"] = build_policy(config) if every_epoch else None
+    classifier = CNNClassifier(**parameters)
+    classifier._validate_params()
+    return classifier
+
+
+def _module_parameters(model):
+    if model["weights"] is None:
+        return model["parameters"]
+    weights = None if model["weights"] == "none" else model["weights"]
+    return {"weights": weights, **model["parameters"]}
+
+
+def name_of_run(config):
+    """Name a training by its network, sampler and loss."""
+    balancing, technique = config["balancing"], "none"
+    if balancing["strategy"] is not None:
+        strategy = balancing["strategy"]
+        technique = f"{balancing['method']}_{'own' if isinstance(strategy, dict) else strategy}"
+    network = config["model"]["name"].replace("/", "_")
+    return f"{network}_balance_{technique}_{config['loss']['name']}"
+
+
 def check_unused(folder, force=False):
-    """Refuse a folder that holds the results of another run."""
+    """Refuse a folder that contains the results of another run."""
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f"{place} is a file. Name a folder to write to.")
@@ -161,8 +117,74 @@ def check_unused(folder, force=False):
         )
 
 
+@contextmanager
+def claim_folder(config):
+    """Yield the folder of a training, or a new one; a failed training leaves no empty one."""
+    if config["out"] is not None:
+        yield Path(config["out"])
+        return
+    folder = _new_folder(name_of_run(config))
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
+        raise
+
+
+def _new_folder(name):
+    """Create a folder named after the settings that no other training has."""
+    Path("runs").mkdir(exist_ok=True)
+    for number in count(1):
+        folder = Path("runs", name if number == 1 else f"{name}_{number}")
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+
+
+def train_model(config, data, folder, on_epoch=None):
+    """Train a model, score it on images it has not seen, and write both into a folder."""
+    if not config["split"]["test"] and config["data"]["test"] is None:
+        raise ValueError("split.test must be more than 0, got 0: a model needs test images.")
+    pipeline = seeded(build_pipeline(config), config["seed"])
+    track = config["tracking"]["tool"]
+    check_tracking(track, folder)
+    split, leaks = split_data(config, data)
+    valid, test = subset_rows(config, split, data.y)
+    folder.mkdir(parents=True, exist_ok=True)
+    validation = (data.X[valid], data.y[valid]) if len(valid) else None
+    images = Data(data.X, data.y, validation, data.filenames)
+    settings = Settings(
+        pipeline, np.unique(data.y), folder=folder, track=track, same_classes=True
+    )  # fmt: skip
+    job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
+    fitted, found = fit_tracked(_reporting(pipeline, on_epoch), settings, images, job)
+    _clear(folder)  # only now, so that a failed training removes nothing
+    write_config(config, folder / CONFIG)
+    split.save(folder / SPLIT, X=data.filenames)
+    classifier = fitted.model["cnn"].set_params(callbacks=None)
+    classifier.save(folder / MODEL)
+    record = new_record(job) | found | {"leaks": leaks}
+    files = keep(fitted, record, settings, images, job)
+    files[_SUMMARY] = to_json(record)
+    files[_CURVES] = to_png(TrainingCurveDisplay.from_estimator(classifier).figure_)
+    for name, content in files.items():
+        path = folder / _VALIDATION.get(name, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    return Trained(classifier, record, settings.classes)
+
+
+def _reporting(pipeline, on_epoch):
+    if on_epoch is None:
+        return pipeline
+    from imbemotion.callbacks import Epochs
+
+    return pipeline.set_params(cnn__callbacks=[("on_epoch", Epochs(on_epoch))])
+
+
 def _clear(folder):
-    """Take away what an earlier training wrote, so that no file of it lies beside new ones."""
+    """Remove the files of an earlier training, so that none of them stays beside new ones."""
     for name in _FILES:
         path = folder / name
         if path.is_dir():
@@ -171,46 +193,74 @@ def _clear(folder):
             path.unlink(missing_ok=True)
 
 
-def train_model(config, data, folder, on_epoch=None):
-    """Train a model, score it on images it has not seen, and write all of it into a folder."""
-    pipeline = seeded(build_pipeline(config), config["seed"])
-    track = config["tracking"]["tool"]
-    check_tracking(track, folder)
-    split = make_split(config, data)
-    kept = config["split"]["group_by"]
-    leaks = find_leaks(data.y, data.filenames, data.named_groups, split, kept, data.X)
-    valid, test = rows_of_parts(config, split, data.y)
-    folder.mkdir(parents=True, exist_ok=True)
-    validation = (data.X[valid], data.y[valid]) if len(valid) else None
-    images = Data(data.X, data.y, validation, data.filenames)
-    settings = Settings(
-        pipeline, np.unique(data.y), folder=folder, track=track, same_classes=True
-    )  # fmt: skip
-    job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
-    fitted, found = fit_tracked(_told(pipeline, on_epoch), settings, images, job)
-    _clear(folder)  # only now: a training that fails takes nothing away
-    write_config(config, folder / CONFIG)
-    split.save(folder / SPLIT, X=data.filenames)
-    classifier = fitted.model["cnn"].set_params(callbacks=None)
-    classifier.save(folder / MODEL)
-    record = new_record(job) | found | {"leaks": leaks}
-    files = keep(fitted, record, settings, images, job)
-    files[_SUMMARY] = to_json(record)
-    curves = TrainingCurveDisplay.from_estimator(classifier)
-    files[_CURVES] = to_png(curves.figure_)
-    for name, content in files.items():
-        path = folder / _VALIDATION.get(name, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    return Trained(classifier, record, settings.classes)
+def check_comparison(config):
+    """Refuse settings of a comparison that would only fail after loading or fitting."""
+    if not config["comparison"]["strategies"]:
+        raise ValueError("comparison.strategies must name at least one strategy, got [].")
+    if config["data"]["valid"] or config["data"]["test"]:
+        raise ValueError(
+            "data.valid and data.test are for one training; a comparison has folds. Leave them "
+            "out, or name comparison.test, which every model is scored on as well."
+        )
+    _strategies(config)
+    build_pipeline(config)
+    if config["out"] is None:
+        return
+    out = Path(config["out"])
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out {out} is a file. Name a folder to write to.")
+    if (out / MODEL).exists():
+        raise FileExistsError(f"--out {out} holds a training. Name another folder.")
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"--out {out}: the folder {out.parent} does not exist.")
 
 
-def _told(pipeline, on_epoch):
-    if on_epoch is None:
-        return pipeline
-    from imbemotion.callbacks import Epochs
+def _strategies(config):
+    return named_strategies(config["comparison"]["strategies"], build_policy(config))
 
-    return pipeline.set_params(cnn__callbacks=[("told", Epochs(on_epoch))])
+
+def load_external_test(config):
+    """Load the source that every model of a comparison is scored on as well, or None."""
+    source, data = config["comparison"]["test"], config["data"]
+    if source is None:
+        return None
+    check_different([data["source"], *data["additional"], source])
+    data = {**data, "source": source, "additional": []}
+    return load_data({**config, "data": data, "split": {"group_by": []}})
+
+
+def run_comparison(config, data, external=None, on_fit=None, command=""):
+    """Compare strategies on images; the settings are written into the output folder."""
+    comparison, section = config["comparison"], config["data"]
+    out = None if config["out"] is None else Path(config["out"])
+    source = ", ".join([section["source"], *section["additional"]])
+    with _settings_in(out, config):
+        return compare_strategies(
+            build_pipeline(config), data.X, data.y, _strategies(config),
+            groups=data.groups, external_test=None if external is None else external[:2],
+            cv=comparison["folds"], n_repeats=comparison["repeats"], random_state=config["seed"],
+            n_jobs=comparison["jobs"], scheduler=comparison["scheduler"], folder=out,
+            track=config["tracking"]["tool"], about={"source": source, "command": command},
+            on_fit=on_fit,
+        )  # fmt: skip
+
+
+@contextmanager
+def _settings_in(folder, config):
+    """Write the settings into a folder, and restore the earlier ones if it is refused."""
+    if folder is None:
+        yield
+        return
+    folder.mkdir(exist_ok=True)
+    path = folder / CONFIG
+    before = path.read_bytes() if path.exists() else None
+    write_config(config, path)
+    try:
+        yield
+    except ValueError:  # the folder is that of another comparison
+        if before is not None:
+            write_atomically(path, before)
+        raise
 
 
 def predict_images(model, paths, errors="raise"):
@@ -219,34 +269,30 @@ def predict_images(model, paths, errors="raise"):
 
     file = _find_model(Path(model))
     classifier = CNNClassifier.load(file)
-    settings = _way_of_loading(file, classifier.image_shape_)
-    files = find_files(paths)
-    images, failures = _read([str(file) for file in files], errors, settings)
-    left_out = {row for row, _, _ in failures}
-    named = [str(file) for row, file in enumerate(files) if row not in left_out]
+    settings = _loading_settings(file, classifier.image_shape_)
+    files = [str(file) for file in _find_files(paths)]
+    images, failures = _read(files, errors, settings)
+    unreadable = {row for row, _, _ in failures}
     probabilities = classifier.predict_proba(images)
-    table = pd.DataFrame(
-        {
-            "file": named,
-            "predicted": classifier.classes_[probabilities.argmax(axis=1)],
-            "confidence": probabilities.max(axis=1),
-        }
-    )
-    columns = [f"p_{label}" for label in classifier.classes_]
-    table = pd.concat([table, pd.DataFrame(probabilities, columns=columns)], axis=1)
+    table = pd.DataFrame({
+        "file": [file for row, file in enumerate(files) if row not in unreadable],
+        "predicted": classifier.classes_[probabilities.argmax(axis=1)],
+        "confidence": probabilities.max(axis=1),
+        **{f"p_{label}": p for label, p in zip(classifier.classes_, probabilities.T, strict=True)},
+    })  # fmt: skip
     return table, [(name, reason) for _, name, reason in failures]
 
 
 def _read(files, errors, settings):
-    """Read images, or rolls where the first file is MIDI; give them and what can't be read."""
+    """Read images, or piano rolls where the first file is MIDI, and list unreadable files."""
     if Path(files[0]).suffix.lower() in MIDI_SUFFIXES:
         return load_rolls(files, errors=errors, **settings["roll"])
-    pictures = {name: settings[name] for name in ("size", "mode", "resize")}
-    return load_images(files, errors=errors, **pictures)
+    loading = {name: settings[name] for name in ("size", "mode", "resize")}
+    return load_images(files, errors=errors, **loading)
 
 
 def _find_model(path):
-    """Give the file of a model, which may be named by its folder."""
+    """Return the file of a model, which may be named by its folder."""
     file = path / MODEL if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
@@ -256,31 +302,29 @@ def _find_model(path):
     return file
 
 
-def _way_of_loading(file, image_shape):
-    """Say how images come to the shape that a model takes, by the settings of its training."""
+def _loading_settings(file, image_shape):
+    """Return the settings that load images as in the training, in the shape of the model."""
     height, width, *channels = image_shape
     settings = file.with_name(CONFIG)
-    is_ours = settings.is_file() and file.with_name(SPLIT).is_file()  # many a config.yaml is not
+    # many a config.yaml is that of another program
+    is_ours = settings.is_file() and file.with_name(SPLIT).is_file()
     data = (read_config(settings) if is_ours else resolve_config({}))["data"]
     mode = "rgb" if channels and channels[0] == 3 else "gray"
     roll = (data["roll"] or {}) | {"height": height, "width": width}
     return {"size": (height, width), "mode": mode, "resize": data["resize"], "roll": roll}
 
 
-def _pictures_in(folder):
-    suffixes = picture_suffixes() | set(MIDI_SUFFIXES)
-    return [path for path in map(Path, files_in(folder)) if path.suffix.lower() in suffixes]
-
-
-def find_files(paths):
+def _find_files(paths):
     """List images, and those in folders."""
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise FileNotFoundError(f"These images do not exist: {shorten(missing)}.")
-    files = []
+    files, suffixes = [], picture_suffixes() | set(MIDI_SUFFIXES)
     for path in paths:
-        found = sorted(_pictures_in(path)) if path.is_dir() else [path]
+        found = [path]
+        if path.is_dir():
+            found = sorted(p for p in map(Path, files_in(path)) if p.suffix.lower() in suffixes)
         if not found:
-            raise ValueError(f"{path} holds no images.")
+            raise ValueError(f"{path} contains no images.")
         files += found
     return files

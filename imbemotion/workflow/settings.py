@@ -13,7 +13,7 @@ from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
 from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, TOP
 
-__all__ = ["resolve_config"]
+__all__ = ["merge_settings", "resolve_config"]
 
 # Keys of compat.DataConfig in a section ``data``, and their places here.
 _PLACES = {
@@ -32,9 +32,6 @@ _N_THREADS = 1  # of each fit of a comparison, so that results do not depend on 
 
 def resolve_config(given):
     """Check settings and fill in all others."""
-    given = {} if given is None else given
-    if not isinstance(given, dict):
-        raise ValueError(f"Settings must hold sections with keys, got {given!r}.")
     given = _expand(_from_data_config(given))
     _refuse_unknown(given)
     config = {name: given.get(name, key.default) for name, key in TOP.items()}
@@ -51,13 +48,51 @@ def resolve_config(given):
         config["comparison"] = None
     elif config["training"]["n_threads"] is None:
         config["training"]["n_threads"] = _N_THREADS
-    check_ratios({name: config["split"][name] for name in ("train", "valid", "test")})
+    check_ratios({f"split.{name}": config["split"][name] for name in ("train", "valid", "test")})
     _refuse_unused(config, defaults)
     return config
 
 
+def merge_settings(given, overrides):
+    """Return settings in which overrides replace keys; both may use shorthand."""
+    given, overrides = _from_data_config(given), _name_keys(overrides)
+    merged = dict(_name_keys(given))
+    for section, values in overrides.items():
+        before = merged.get(section)
+        if isinstance(values, dict) and isinstance(before, dict):
+            before = _without_stale(section, before, values)
+            values = _merge(before, values)
+        merged[section] = values
+    return merged
+
+
+def _without_stale(section, before, values):
+    """Drop parameters that are replaced, or belong to another loss, network or policy."""
+    main = MAIN_KEYS.get(section)
+    if main in values and values[main] != before.get(main, SCHEMA[section][main].default):
+        before = {name: value for name, value in before.items() if name in SCHEMA[section]}
+        return before | ({"parameters": {}} if "parameters" in before else {})
+    parameters = before.get("parameters")
+    if isinstance(parameters, dict):
+        before = before | {"parameters": {k: v for k, v in parameters.items() if k not in values}}
+    return before
+
+
+def _merge(before, values):
+    """Merge nested dicts."""
+    merged = dict(before)
+    for name, value in values.items():
+        held = merged.get(name)
+        are_dicts = isinstance(value, dict) and isinstance(held, dict)
+        merged[name] = _merge(held, value) if are_dicts else value
+    return merged
+
+
 def _from_data_config(given):
     """Move the keys of a ``DataConfig`` to their places; then its own defaults hold."""
+    given = {} if given is None else given
+    if not isinstance(given, dict):
+        raise ValueError(f"Settings must hold sections with keys, got {given!r}.")
     data = given.get("data")
     if not isinstance(data, dict) or not data.keys() & set(_DATA_CONFIG):
         return given
@@ -80,16 +115,24 @@ def _from_data_config(given):
     return {"seed": old["seed"], **result}
 
 
+def _name_keys(given):
+    """Expand ``loss: focal`` into ``loss: {name: focal}``."""
+    return {
+        section: {MAIN_KEYS[section]: values}
+        if section in MAIN_KEYS and isinstance(values, str)
+        else values
+        for section, values in given.items()
+    }
+
+
 def _expand(given):
     """Expand ``loss: focal`` and ``loss: {name: focal, gamma: 3}`` into keys of the schema."""
-    result = {}
-    for section, values in given.items():
-        if section in MAIN_KEYS and isinstance(values, str):
-            values = {MAIN_KEYS[section]: values}
-        if isinstance(values, dict) and "parameters" in SCHEMA.get(section, ()):
-            values = _take_parameters(section, values)
-        result[section] = values
-    return result
+    return {
+        section: _take_parameters(section, values)
+        if isinstance(values, dict) and "parameters" in SCHEMA.get(section, ())
+        else values
+        for section, values in _name_keys(given).items()
+    }
 
 
 def _take_parameters(section, values):
@@ -132,25 +175,30 @@ def _preset(name):
     return deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
 
 
+def _column_of(group_by):
+    """Return the column of a list that is among the groupings, or None."""
+    columns = [name for name in group_by if name not in GROUPINGS]
+    if len(columns) > 1 or (columns and "groups" in group_by):
+        raise ValueError(
+            f"group_by must name one column of groups at most, got {shorten(group_by)}."
+        )
+    return columns[0] if columns else None
+
+
 def _resolve_groups(data, split):
-    """Let ``group_by`` name a column of a list, which becomes the groups of the source."""
-    columns = [name for name in split["group_by"] if name not in GROUPINGS]
-    if not columns:
-        if data["group_column"] and not split["group_by"]:
+    """Make the column that ``group_by`` names the groups of the source."""
+    column, named = _column_of(split["group_by"]), data["group_column"]
+    if column is None:
+        if named and not split["group_by"]:
             split["group_by"] = ["groups"]  # or the column would have no effect
         return
-    if len(columns) > 1 or "groups" in split["group_by"]:
+    if named not in (None, column):
         raise ValueError(
-            "split.group_by must name one column of groups at most, got "
-            f"{shorten(split['group_by'])}."
+            f"split.group_by names the column {column}, and data.group_column {named}. Leave one "
+            "of them out."
         )
-    if data["group_column"] not in (None, *columns):
-        raise ValueError(
-            f"split.group_by names the column {columns[0]}, and data.group_column "
-            f"{data['group_column']}. Leave one of them out."
-        )
-    data["group_column"] = columns[0]
-    split["group_by"] = ["groups" if name in columns else name for name in split["group_by"]]
+    data["group_column"] = column
+    split["group_by"] = ["groups" if name == column else name for name in split["group_by"]]
 
 
 def _check_values(place, values, keys):

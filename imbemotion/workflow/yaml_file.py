@@ -8,7 +8,7 @@ import yaml
 
 from imbemotion._base.files import write_atomically
 from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, SECTIONS, TOP
-from imbemotion.workflow.settings import resolve_config
+from imbemotion.workflow.settings import merge_settings, resolve_config
 
 __all__ = ["example_config", "parse_overrides", "read_config", "write_config"]
 
@@ -35,15 +35,16 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_config(path):
-    """Read, check and complete the settings of a YAML file."""
+def read_config(path, overrides=None):
+    """Read, check and complete the settings of a YAML file; overrides replace its keys."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {path}. `imbemotion init {path}` writes an example."
         )
     try:
-        return resolve_config(yaml.load(path.read_text("utf-8"), _Loader))
+        given = yaml.load(path.read_text("utf-8"), _Loader)
+        return resolve_config(merge_settings(given, overrides or {}))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     except (TypeError, ValueError) as error:
