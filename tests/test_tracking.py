@@ -22,7 +22,8 @@ from sklearn.ensemble import BaggingClassifier
 from skorch.callbacks import EpochScoring
 
 from imbemotion import CNNClassifier, DataWarning, compare_strategies, make_faces, tracking
-from imbemotion.tracking import Names, check_tracking, tracked
+from imbemotion._base.registry import TRACKERS
+from imbemotion.tracking import Names, Run, check_tracking, tracked
 
 TOOLS = ["mlflow", "tensorboard", "wandb"]
 FIGURES = {"macro_f1": 0.5, "f1_s$d": 0.25, "f1_a/b": math.nan, "f1_怒 x": 1.0, "fit_time": 2}
@@ -329,7 +330,7 @@ def test_a_missing_package_is_named_before_anything_runs(tool, monkeypatch):
 
 
 def test_unknown_tools_are_refused():
-    with pytest.raises(ValueError, match="None, mlflow, tensorboard or wandb, got 'sacred'"):
+    with pytest.raises(ValueError, match="one of mlflow, wandb, tensorboard, got 'sacred'"):
         check_tracking("sacred", "runs")
 
 
@@ -391,3 +392,33 @@ def test_tracking_needs_a_folder():
         compare_strategies(
             DummyClassifier(), np.zeros((4, 2)), [0, 0, 1, 1], {"a": {}}, track="mlflow"
         )
+
+
+class Diary(Run):
+    """A tracker that another package would register."""
+
+    def start(self, folder, project, name, group, config):
+        self.path = folder / f"{name.replace('/', '_')}.jsonl"
+
+    def log_figures(self, figures, epoch):
+        with self.path.open("a") as file:
+            file.write(json.dumps([epoch, figures]) + "\n")
+
+    def end(self, status):
+        self.path.with_suffix(".status").write_text(status)
+
+
+def test_a_registered_tracker_follows_epochs_and_fits(tmp_path, images):
+    TRACKERS.register("diary", f"{__name__}:Diary", "A file of lines.")
+    try:
+        check_tracking("diary", tmp_path)
+        with follow("diary", tmp_path) as run:
+            run.watch(classifier()).fit(*images)
+            run.log(FIGURES)
+    finally:
+        TRACKERS.unregister("diary")
+    (path,) = tmp_path.rglob("*.jsonl")
+    epochs, names = zip(*(json.loads(line) for line in path.read_text().splitlines()), strict=True)
+    assert epochs == (1, 2, None)
+    assert set(names[0]) == {"train_loss", "dur"}
+    assert path.with_suffix(".status").read_text() == "FINISHED"
