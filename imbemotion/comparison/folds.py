@@ -6,10 +6,10 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from imbemotion._base.validation import DataWarning, check_random_state, shorten
 from imbemotion.leaks.copies import warn_of_copies
+from imbemotion.splitting import draw_folds
 
 __all__ = [
     "Fold",
@@ -35,12 +35,11 @@ def make_folds(cv, X, y, groups, n_repeats, root):
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
     drawn_anew = isinstance(cv, Integral)
-    fixed = None if drawn_anew else _split(check_cv(cv, y, classifier=True), X, y, groups)
-    folds = []
+    kept = {} if groups is None else {"groups": groups}
+    folds, splits = [], None
     for repeat in range(n_repeats):
-        splits = fixed
-        if drawn_anew:
-            splits = _split(_splitter(cv, y, groups, _derive(root, repeat)), X, y, groups)
+        if splits is None or drawn_anew:
+            splits = draw_folds(cv, X, y, _derive(root, repeat), **kept)
         for number, (train, test) in enumerate(splits):
             seed = _derive(root, repeat, number)
             rows = (_check_rows(part, len(y)) for part in (train, test))
@@ -51,12 +50,6 @@ def make_folds(cv, X, y, groups, n_repeats, root):
     _warn_of_shared_rows(folds)
     warn_of_copies(X, folds)
     return folds
-
-
-def _split(splitter, X, y, groups):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
-        return list(splitter.split(X, y, groups))
 
 
 def _check_rows(rows, n_samples):
@@ -87,19 +80,6 @@ def root_seed(random_state):
 
 def _derive(*numbers):
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 1))
-
-
-def _splitter(cv, y, groups, seed):
-    sizes = Counter(y.tolist())
-    if cv < 2 or cv > max(sizes.values()):
-        raise ValueError(
-            f"cv must be at least 2 folds and at most the size of the largest class "
-            f"({max(sizes.values())}), got {cv}."
-        )
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    if groups is not None and len(set(groups)) < cv:
-        raise ValueError(f"{cv} folds need at least {cv} groups, got {len(set(groups))}.")
-    return kind(cv, shuffle=True, random_state=seed)
 
 
 def _warn_of_tiny_classes(y, folds):

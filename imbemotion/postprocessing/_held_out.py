@@ -8,13 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.model_selection import (
-    GroupShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-    check_cv,
-)
+from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
@@ -22,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from imbemotion._base.validation import DataWarning, check_method_params, safe_indexing, shorten
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
+from imbemotion.splitting import draw_folds
 
 __all__ = [
     "HeldOut",
@@ -132,25 +127,21 @@ _DEFAULT_FOLDS = 5
 
 
 def make_splits(cv, X, y, params, random_state):
-    """Lay out training and test rows."""
-    groups = params.get("groups")
-    strata = y
-    if cv is None or isinstance(cv, Integral):
-        splitter = _folds(_DEFAULT_FOLDS if cv is None else cv, y, groups, random_state)
-    elif isinstance(cv, Real):
-        kind = StratifiedShuffleSplit if groups is None else GroupShuffleSplit
-        splitter, strata = kind(1, test_size=cv, random_state=random_state), _strata(y)
-    else:
-        splitter = check_cv(cv, y, classifier=True)
-    with warnings.catch_warnings():  # _folds says more
-        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
-        found = list(splitter.split(X, strata, **params))
+    """Return training and test rows of each fold, or of one split by a share."""
+    cv, strata = _DEFAULT_FOLDS if cv is None else cv, y
+    is_share = isinstance(cv, Real) and not isinstance(cv, Integral)
+    if is_share:
+        kind = StratifiedShuffleSplit if params.get("groups") is None else GroupShuffleSplit
+        cv, strata = kind(1, test_size=cv, random_state=random_state), _strata(y)
+    found = draw_folds(cv, X, strata, random_state, **params)
     splits = [split for split in found if len(split[1])]
     if not splits:
         raise ValueError(
             f"cv must hold out some rows, got {len(found)} splits, none of them with test rows. "
-            "Give a number of folds, a share of test rows or a splitter."
+            "Pass a number of folds, a share of test rows or a splitter."
         )
+    if isinstance(cv, Integral):
+        _warn_of_small_classes(cv, y)
     _warn_of_copies(X, splits)
     return splits
 
@@ -161,13 +152,8 @@ def _strata(y):
     return np.where(sizes == 1, sizes.argmax(), np.arange(len(classes)))[codes]
 
 
-def _folds(n_folds, y, groups, random_state):
+def _warn_of_small_classes(n_folds, y):
     sizes = Counter(y.tolist())
-    if not 2 <= n_folds <= max(sizes.values()):
-        raise ValueError(
-            f"cv must be at least 2 folds and at most the size of the largest class "
-            f"({max(sizes.values())}), got {n_folds} with n_samples = {len(y)}."
-        )
     few = [f"{label} ({n})" for label, n in sorted(sizes.items()) if 1 < n < n_folds]
     if few:
         warnings.warn(
@@ -176,12 +162,6 @@ def _folds(n_folds, y, groups, random_state):
             DataWarning,
             stacklevel=6,
         )
-    if groups is None:
-        return StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
-    n_groups = len(np.unique(groups))
-    if n_groups < n_folds:
-        raise ValueError(f"{n_folds} folds need at least {n_folds} groups, got {n_groups}.")
-    return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
 
 
 def _warn_of_copies(X, splits):

@@ -1,13 +1,73 @@
-"""A validation split that shares no original, copy or synthetic image with training."""
+"""Rows held out of training: folds, and validation rows that share no original with others."""
+
+import warnings
+from collections import Counter
+from numbers import Integral
 
 import numpy as np
-from numpy.random import RandomState
-from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from imbemotion.images import ImageArray
 from imbemotion.leaks.duplicates import first_rows, pixel_keys
 
-__all__ = ["split_originals"]
+__all__ = [
+    "draw_folds",
+    "split_originals",
+]
+
+
+def draw_folds(cv, X, y, random_state=None, **params):
+    """Return (train, test) rows by a splitter, or a number of stratified folds that keep groups.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable
+        An int means shuffled stratified folds, grouped where ``groups`` are given.
+
+    X : array-like of shape (n_samples, ...)
+        The data.
+
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the rows where cv is an int.
+
+    **params : dict
+        Passed to ``split`` of the splitter, above all ``groups``.
+
+    Returns
+    -------
+    folds : list of tuple
+        Training and test rows of each fold.
+
+    Raises
+    ------
+    ValueError
+        If there are more folds than rows of the largest class, or than groups.
+    """
+    if isinstance(cv, Integral):
+        splitter = _stratified(cv, y, params.get("groups"), random_state)
+    else:
+        splitter = check_cv(cv, y, classifier=True)
+    with warnings.catch_warnings():  # of classes with fewer rows than folds, which callers check
+        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
+        return list(splitter.split(X, y, **params))
+
+
+def _stratified(n_folds, y, groups, random_state):
+    largest = max(Counter(y.tolist()).values())
+    if not 2 <= n_folds <= largest:
+        raise ValueError(
+            f"cv must be at least 2 folds and at most the size of the largest class ({largest}), "
+            f"got {n_folds} with n_samples = {len(y)}."
+        )
+    if groups is None:
+        return StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+    n_groups = len(set(groups))
+    if n_groups < n_folds:
+        raise ValueError(f"{n_folds} folds need at least {n_folds} groups, got {n_groups}.")
+    return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
 
 
 def split_originals(
