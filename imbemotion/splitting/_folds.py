@@ -3,8 +3,11 @@
 import warnings
 from collections import Counter
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from imbemotion.images import ImageArray
@@ -16,7 +19,9 @@ __all__ = [
 ]
 
 
-def draw_folds(cv, X, y, random_state=None, **params):
+def draw_folds(
+    cv: Any, X: ArrayLike, y: NDArray, random_state: Any = None, **params: Any
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Return (train, test) rows by a splitter, or a number of stratified folds that keep groups.
 
     Parameters
