@@ -272,7 +272,7 @@ def test_a_column_of_a_list_can_be_named_as_the_grouping(read):
     assert resolve_config(config) == {**config, "comparison": None}
     with pytest.raises(ValueError, match="one column of groups at most, got leaf, tree"):
         read("split: {group_by: [leaf, tree]}")
-    with pytest.raises(ValueError, match="names the column leaf, .* tree"):
+    with pytest.raises(ValueError, match=r"names the column leaf, .* tree"):
         read("{data: {group_column: tree}, split: {group_by: leaf}}")
 
 
