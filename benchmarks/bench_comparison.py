@@ -40,8 +40,9 @@ _BATCH, _JOBS, _PROMISED = 128, 2, 3
 def ours(network, X, y, cv, epochs):
     """Run all experiments; give macro-F1 (n_experiments, n_folds) and mean times to fit."""
     cnn = CNNClassifier(
-        module=network, max_epochs=epochs, batch_size=_BATCH, precision="float32", n_threads=1
-    )
+        module=network, max_epochs=epochs, batch_size=_BATCH, n_threads=1,
+        net_params={"precision": "float32"},
+    )  # fmt: skip
     pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])
     found = compare_strategies(pipe, X, y, "balancing_study", cv=cv, n_jobs=_JOBS, random_state=0)
     fits = found.fits.groupby("strategy", sort=False)

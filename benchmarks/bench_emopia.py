@@ -27,7 +27,7 @@ NETWORK = {
     "module_params": {"widths": (8, 16, 32, 64, 128)},
     "optimizer": "adamw",
     "lr": 3e-3,
-    "weight_decay": 0.05,
+    "optimizer_params": {"weight_decay": 0.05},
     "lr_schedule": "onecycle",
     "batch_size": 32,
     "n_threads": 1,

@@ -37,10 +37,9 @@ NETWORK = {
     "augmentation": AUGMENTATION,
     "optimizer": "adamw",
     "lr": 1e-3,
-    "weight_decay": 0.05,
+    "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.998},
     "lr_schedule": "onecycle",
-    "weight_averaging": 0.998,
-    "test_time_augmentation": "flip_zoom",
+    "net_params": {"test_time_augmentation": "flip_zoom"},
     "batch_size": 128,
     "random_state": 0,
 }

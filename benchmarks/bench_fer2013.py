@@ -25,15 +25,13 @@ AUGMENTATION = Augmentation(
 RECIPES = {
     "cpu": {
         "loss": "logit_adjusted",
-        "loss_params": {"tau": 0.25},
-        "label_smoothing": 0.1,
+        "loss_params": {"tau": 0.25, "label_smoothing": 0.1},
         "augmentation": AUGMENTATION,
         "optimizer": "adamw",
         "lr": 4e-3,
-        "weight_decay": 0.05,
+        "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.998},
         "lr_schedule": "onecycle",
-        "weight_averaging": 0.998,
-        "test_time_augmentation": "flip_zoom",
+        "net_params": {"test_time_augmentation": "flip_zoom"},
         "max_epochs": 33,
         "batch_size": 128,
     }

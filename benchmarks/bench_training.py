@@ -59,7 +59,8 @@ def contestants(X, y, network):
     images, labels = torch.from_numpy(X[:, None]), torch.from_numpy(y)
     floats = (X[:, None] / 255).astype(np.float32)
     kind = NETWORKS.load(network)
-    settings = {"module": kind, "batch_size": _BATCH, "max_epochs": 1, "precision": "float32"}
+    settings = {"module": kind, "batch_size": _BATCH, "max_epochs": 1}
+    settings["net_params"] = {"precision": "float32"}
     plain = CNNClassifier(**settings, random_state=0)
     augmented = CNNClassifier(**settings, augmentation=Augmentation(), random_state=0)
     runs = {

@@ -1,9 +1,7 @@
 """Callbacks of skorch: deferred weights, freezing, averaging, early stopping and progress."""
 
 import math
-import signal
-import threading
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,55 +12,41 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 __all__ = [
+    "BestWeights",
     "DeferredWeights",
-    "Epochs",
+    "EpochHook",
+    "FreezeBackbone",
+    "MacroF1",
     "ProgressBar",
-    "Unfreezing",
     "WeightAveraging",
-    "first_epoch",
-    "noting_ctrl_c",
-    "scoring",
-    "stopping",
 ]
 
 
 def first_epoch(fraction, n_epochs):
-    """Find the epoch, from 0, in which begins what is put off for a fraction of the training."""
+    """Return the epoch, counted from 0, that starts after a fraction of the training."""
     return math.ceil(round(fraction * n_epochs, 9))  # 0.7 * 10 is more than 7
 
 
-@contextmanager
-def noting_ctrl_c():
-    """Give a list that is not empty once Ctrl-C was pressed; it works as before all the same."""
-    pressed, before = [], signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield pressed  # signals reach the main thread only
-        return
+class EpochHook(Callback):
+    """Call a function after every epoch; training stops when it returns True.
 
-    def note(number, frame):
-        try:
-            before(number, frame)
-        except KeyboardInterrupt:
-            pressed.append(number)
-            raise
+    Parameters
+    ----------
+    function : callable
+        Receives a dict with the figures of the epoch, such as ``train_loss`` and ``dur``.
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
+    Examples
+    --------
+    >>> hook = EpochHook(lambda figures: figures["train_loss"] < 0.01)
+    """
 
-
-class Epochs(Callback):
-    """Tell of every epoch; end the training where the answer is True."""
-
-    def __init__(self, tell):
-        self.tell = tell
+    def __init__(self, function: Callable[[dict], bool | None]):
+        self.function = function
 
     def on_epoch_end(self, net, **kwargs):
-        """Tell of an epoch."""
+        """Call the function with the figures of the epoch."""
         figures = {k: v for k, v in net.history[-1].items() if isinstance(v, int | float)}
-        if self.tell(figures):
+        if self.function(figures):
             raise KeyboardInterrupt  # as skorch's own callbacks end a training
 
 
@@ -70,10 +54,7 @@ _SHOWN = {"train_loss": "loss", "valid_loss": "validation loss", "valid_macro_f1
 
 
 class ProgressBar(Callback):
-    """Show epochs, losses and the time left; without a terminal, one line per epoch."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
+    """Show epochs, losses and the time left; without a terminal, print one line per epoch."""
 
     def on_train_begin(self, net, **kwargs):
         """Show an empty bar."""
@@ -87,16 +68,16 @@ class ProgressBar(Callback):
             console=self.console_,
             disable=not self.console_.is_terminal,
         )
-        self.task_ = self.bar_.add_task("", total=self.n_epochs)
+        self.task_ = self.bar_.add_task("", total=net.max_epochs)
         self.bar_.start()
 
     def on_epoch_end(self, net, **kwargs):
-        """Show the epoch's figures."""
+        """Show the figures of the epoch."""
         epoch = net.history[-1]
         figures = [f"{name} {epoch[key]:.3f}" for key, name in _SHOWN.items() if key in epoch]
         self.bar_.update(self.task_, advance=1, description=", ".join(figures))
         if not self.console_.is_terminal:
-            line = f"epoch {len(net.history)} of {self.n_epochs}: {', '.join(figures)}"
+            line = f"epoch {len(net.history)} of {net.max_epochs}: {', '.join(figures)}"
             self.console_.print(line, highlight=False, soft_wrap=True)
 
     def on_train_end(self, net, **kwargs):
@@ -104,75 +85,108 @@ class ProgressBar(Callback):
         self.close()
 
     def close(self):
-        """Give the terminal back, also after a training that failed."""
+        """Release the terminal; after a training that failed, call it yourself."""
         if hasattr(self, "bar_"):
             if self.console_.is_terminal:  # elsewhere older versions of rich print a line
                 self.bar_.stop()
-            del self.bar_, self.console_  # a terminal can't be pickled
+            del self.bar_, self.console_  # a terminal cannot be pickled
 
 
 class DeferredWeights(Callback):
-    """Leave the class weights out of the loss until an epoch is reached."""
+    """Leave the class weights out of the loss for the first part of the training.
 
-    def __init__(self, first_epoch):
-        self.first_epoch = first_epoch
+    Parameters
+    ----------
+    start : float
+        Fraction of the epochs after which the loss is weighted.
+
+    Examples
+    --------
+    >>> callbacks = [DeferredWeights(0.8)]  # with criterion__weight=torch.tensor([1.0, 9.0])
+    """
+
+    def __init__(self, start: float):
+        self.start = start
 
     def on_train_begin(self, net, **kwargs):
-        """Put the weights aside."""
+        """Take the weights out of the loss."""
         self.weight_ = getattr(net.criterion_, "weight", None)
         if not isinstance(self.weight_, torch.Tensor):
             raise TypeError(
-                "weight_from puts off the weights that a loss keeps as its tensor `weight`, got "
-                f"{type(net.criterion_).__name__}, which has none. Use weight_from=0."
+                "Only class weights that a loss keeps as its tensor `weight` can be deferred, got "
+                f"{type(net.criterion_).__name__}, which has none. Use balance_from=0."
             )
         net.criterion_.weight = None
 
     def on_epoch_begin(self, net, **kwargs):
-        """Put them back when their time has come."""
-        if len(net.history) - 1 >= self.first_epoch:
+        """Put the weights back when they are due."""
+        if len(net.history) - 1 >= first_epoch(self.start, net.max_epochs):
             net.criterion_.weight = self.weight_
 
     def on_train_end(self, net, **kwargs):
-        """Put them back in any case."""
+        """Put the weights back in any case."""
         net.criterion_.weight = self.weight_
 
 
-class Unfreezing(Callback):
-    """Freeze the backbone, and let it take part later."""
+class FreezeBackbone(Callback):
+    """Freeze the backbone of a network, and unfreeze it during the training.
 
-    def __init__(self, freezing, n_epochs):
+    Parameters
+    ----------
+    freezing : {"backbone", "gradual"} or float
+        ``"backbone"`` never unfreezes it, ``"gradual"`` one stage after another in the first
+        half of the training, a number all of it after that fraction of the epochs.
+
+    Examples
+    --------
+    >>> FreezeBackbone("gradual").trainable(epoch=2, n_epochs=8)
+    0.5
+    """
+
+    def __init__(self, freezing: str | float):
         self.freezing = freezing
-        self.n_epochs = n_epochs
 
     def on_epoch_begin(self, net, **kwargs):
-        """Set which part of the network trains in this epoch."""
-        net.module_.set_trainable(self.trainable(len(net.history) - 1))
+        """Set the share of the backbone that trains in this epoch."""
+        share = self.trainable(len(net.history) - 1, net.max_epochs)
+        net.module_.set_trainable(share)
 
-    def trainable(self, epoch):
-        """Give the share of the backbone that trains in an epoch, from 0."""
+    def trainable(self, epoch: int, n_epochs: int) -> float:
+        """Return the share of the backbone that trains in an epoch, counted from 0."""
         if self.freezing == "backbone":
             return 0.0
         if self.freezing == "gradual":
-            return min(1.0, epoch / max(1, first_epoch(0.5, self.n_epochs)))
-        return float(epoch >= first_epoch(self.freezing, self.n_epochs))
+            return min(1.0, epoch / max(1, first_epoch(0.5, n_epochs)))
+        return float(epoch >= first_epoch(self.freezing, n_epochs))
 
 
 class WeightAveraging(Callback):
-    """Average the weights over the steps; validation and prediction use the average."""
+    """Average the weights over the steps; validate and predict with the average.
 
-    # It is an exponential moving average whose decay is smaller in the first steps, so that the
-    # initial weights are soon forgotten.
+    It is an exponential moving average whose decay is smaller in the first steps, so that
+    the initial weights are soon forgotten.
 
-    def __init__(self, decay):
+    Parameters
+    ----------
+    decay : float
+        Share of the old average that a step keeps, for example 0.999.
+
+    Examples
+    --------
+    >>> from imbemotion import ImageNeuralNetClassifier, SmallCNN
+    >>> net = ImageNeuralNetClassifier(SmallCNN, callbacks=[WeightAveraging(0.999)])
+    """
+
+    def __init__(self, decay: float):
         self.decay = decay
 
     def on_train_begin(self, net, **kwargs):
-        """Start with the weights as they are."""
+        """Start from the current weights."""
         self.n_steps_, self.averaged_ = 0, False
         self.kept_ = [tensor.detach().clone() for tensor in self._tensors(net)]
 
     def on_epoch_begin(self, net, **kwargs):
-        """Train on from the weights themselves."""
+        """Continue with the weights of the last step."""
         if self.averaged_:
             self._swap(net)
 
@@ -182,7 +196,7 @@ class WeightAveraging(Callback):
             self._swap(net)
 
     def on_batch_end(self, net, training=False, **kwargs):
-        """Let a step into the average."""
+        """Add a step to the average."""
         if training:
             decay = min(self.decay, (1 + self.n_steps_) / (10 + self.n_steps_))
             self.n_steps_ += 1
@@ -202,40 +216,53 @@ class WeightAveraging(Callback):
         self.averaged_ = not self.averaged_
 
     def _tensors(self, net):
-        """Give weights and running statistics; counters are left alone."""
+        """Return weights and running statistics, without counters of steps."""
         tensors = [*net.module_.parameters(), *net.module_.buffers()]
         return [tensor for tensor in tensors if torch.is_floating_point(tensor)]
 
 
-def scoring():
-    """Give the callback that scores the validation images after every epoch."""
-    return EpochScoring(_macro_f1, name="valid_macro_f1", lower_is_better=False)
+class MacroF1(EpochScoring):
+    """Record macro-F1 on validation images, over all classes, as ``valid_macro_f1``."""
+
+    def __init__(self):
+        super().__init__(_macro_f1, name="valid_macro_f1", lower_is_better=False)
 
 
-def stopping(patience, first_epoch=0, *, verbose=0):
-    """Give the callback that stops the training and restores the best weights."""
-    return _LateStopping(
-        first_epoch,
-        verbose,
-        "valid_macro_f1",
-        patience=patience,
-        lower_is_better=False,
-        threshold=0,
-        load_best=True,
-        sink=_no_print,
-    )
+class BestWeights(EarlyStopping):
+    """Stop when macro-F1 on validation images stops rising, and restore the best weights.
 
+    Place it after :class:`MacroF1`.
 
-class _LateStopping(EarlyStopping):
-    """Leave the first epochs out of account, and say why the training ended."""
+    Parameters
+    ----------
+    patience : int, default=5
+        Epochs without a better score after which training stops.
 
-    def __init__(self, first_epoch, verbose, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    first_epoch : int, default=0
+        Epoch, counted from 0, from which scores count.
+
+    verbose : int, default=0
+        Whether to print why training stopped.
+
+    Examples
+    --------
+    >>> callbacks = [MacroF1(), BestWeights(patience=3)]
+    """
+
+    def __init__(self, patience: int = 5, first_epoch: int = 0, verbose: int = 0):
+        super().__init__(
+            "valid_macro_f1",
+            patience=patience,
+            lower_is_better=False,
+            threshold=0,
+            load_best=True,
+            sink=_ignore,
+        )
         self.first_epoch = first_epoch
         self.verbose = verbose
 
     def on_epoch_end(self, net, **kwargs):
-        """Compare the score once it counts."""
+        """Compare the score once it counts, and report why training stops."""
         if len(net.history) <= self.first_epoch:
             return
         try:
@@ -256,5 +283,5 @@ def _macro_f1(net, X, y):
     return f1_score(y, net.predict(X), labels=classes, average="macro", zero_division=0.0)
 
 
-def _no_print(*args, **kwargs):
-    """Take the place of skorch's print."""
+def _ignore(*args, **kwargs):
+    """Replace skorch's print; unlike a lambda it can be pickled."""

@@ -84,14 +84,15 @@ class Run:
 
     def watch(self, model):
         """Return a copy of a model in which every CNNClassifier logs its epochs."""
-        from imbemotion.callbacks import Epochs
+        from imbemotion.callbacks import EpochHook
         from imbemotion.classifier import CNNClassifier
 
         model = clone(model)
         parts = [model, *model.get_params(deep=True).values()]
         networks = {id(part): part for part in parts if isinstance(part, CNNClassifier)}
         for network in networks.values():
-            network.callbacks = [*(network.callbacks or []), Epochs(self.log_epoch)]
+            callbacks = (network.net_params or {}).get("callbacks") or []
+            network.set_params(net__callbacks=[*callbacks, EpochHook(self.log_epoch)])
         return model
 
     def log_epoch(self, figures):

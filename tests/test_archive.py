@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from imbemotion import CNNClassifier, make_faces
-from imbemotion.classifier import _archive, _rebuilding
+from imbemotion.classifier import _archive, _saving
 from imbemotion.classifier._archive import decode, encode
 
 
@@ -152,7 +152,7 @@ def in_attributes(**attributes):
     ],
 )
 def test_files_that_save_did_not_write_are_one_sentence(change, file, model):
-    tensors, content = _rebuilding.describe(model)
+    tensors, content = _saving.describe(model)
     change(content, tensors)
     _archive.write_archive(file, tensors, content)
     with pytest.raises(ValueError, match="is damaged: what it holds is not what was saved"):

@@ -44,7 +44,7 @@ def quick(**settings):
         "random_state": 0,
         **settings,
     }
-    return CNNClassifier(**settings)
+    return CNNClassifier().set_params(**settings)
 
 
 def weights_of(model):
@@ -156,7 +156,7 @@ def test_settings_reach_the_net(faces):
         loss_params={"gamma": 0.5},
         optimizer="sgd",
         lr=0.1,
-        weight_decay=0.01,
+        optimizer__weight_decay=0.01,
         batch_size=7,
         net_params={"module__width": 4},
     ).fit(*faces)
@@ -294,7 +294,7 @@ def test_threads_do_not_disturb_one_another(faces):
 def test_callbacks_are_left_as_they_were(faces):
     stopping = EarlyStopping("train_loss", patience=1)
     before = dict(vars(stopping))
-    quick(callbacks=[stopping]).fit(*faces)
+    quick(net__callbacks=[stopping]).fit(*faces)
     assert vars(stopping) == before
 
 
@@ -387,7 +387,7 @@ class NotingRates(Callback):
 def test_the_learning_rate_follows_its_schedule(faces, schedule, expected):
     model = quick(
         lr=0.1, lr_schedule=schedule, max_epochs=3, batch_size=21,
-        callbacks=[("rates", NotingRates())],
+        net__callbacks=[("rates", NotingRates())],
     ).fit(*faces)  # fmt: skip
     np.testing.assert_allclose(dict(model.net_.callbacks_)["rates"].rates, expected, rtol=1e-6)
 
@@ -396,7 +396,7 @@ def test_the_learning_rate_follows_its_schedule(faces, schedule, expected):
 def test_one_cycle_rises_to_the_rate_and_falls(faces, optimizer):
     model = quick(
         lr=0.1, lr_schedule="onecycle", max_epochs=5, batch_size=10, optimizer=optimizer,
-        callbacks=[("rates", NotingRates())],
+        net__callbacks=[("rates", NotingRates())],
     ).fit(*faces)  # fmt: skip
     rates = dict(model.net_.callbacks_)["rates"].rates
     assert rates[0] == pytest.approx(0.1 / 25)
@@ -407,6 +407,6 @@ def test_one_cycle_rises_to_the_rate_and_falls(faces, optimizer):
 def test_gradients_are_clipped_to_their_norm(faces):
     free = quick(optimizer="sgd", max_epochs=1, batch_size=99, lr=1.0)
     before = weights_of(clone(free).set_params(lr=1e-12).fit(*faces))
-    clipped = clone(free).set_params(gradient_clipping=0.01).fit(*faces)
+    clipped = clone(free).set_params(optimizer__gradient_clipping=0.01).fit(*faces)
     assert np.linalg.norm(weights_of(clipped) - before) == pytest.approx(0.01, rel=1e-3)
     assert np.linalg.norm(weights_of(free.fit(*faces)) - before) > 0.02

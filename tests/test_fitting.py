@@ -20,7 +20,7 @@ def faces():
 
 def quick(**settings):
     defaults = {"module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0}
-    return CNNClassifier(**{**defaults, "precision": "float32", **settings})
+    return CNNClassifier().set_params(**{**defaults, "net__precision": "float32", **settings})
 
 
 def weights_of(model):
@@ -62,11 +62,11 @@ def test_weights_of_images_are_checked(faces):
         with pytest.raises(ValueError, match="need a loss of single images"):
             quick(**settings).fit(X, y, sample_weight=np.ones(42))
         with pytest.raises(ValueError, match="need a loss of single images"):
-            quick(label_smoothing=0.1, **settings).fit(X, y)
+            quick(loss__label_smoothing=0.1, **settings).fit(X, y)
 
 
 def test_warm_start_trains_on(faces):
-    model = quick(warm_start=True).fit(*faces)
+    model = quick(net__warm_start=True).fit(*faces)
     np.testing.assert_array_equal(weights_of(model), weights_of(quick().fit(*faces)))
     before = model.net_
     model.fit(*faces)
@@ -103,7 +103,7 @@ def first_seeds(faces, n_workers):
         augmentation=Augmentation(),
         max_epochs=2,
         batch_size=21,
-        callbacks=[("noting", Noting())],
+        net__callbacks=[("noting", Noting())],
         net_params={"iterator_train__num_workers": n_workers, "iterator_train__shuffle": False},
     ).fit(*faces)
     return seen
@@ -134,17 +134,29 @@ def test_weights_that_the_last_step_ruined_are_an_error(faces):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"net_params": {"callbacks": []}}, ValueError, "may not hold callbacks"),
+        ({"net_params": {"criterion": Hidden}}, ValueError, "must not set criterion"),
         ({"net_params": {"batch_size": 8, "max_epochs": 1}}, ValueError, "batch_size, max_epochs"),
         ({"module": SmallCNN(3)}, TypeError, "got an instance of SmallCNN"),
         ({"loss": torch.nn.CrossEntropyLoss()}, TypeError, "got an instance of CrossEntropyLoss"),
-        ({"loss_params": {"gamma": 1}}, ValueError, "gives the loss gamma.*takes"),
-        ({"loss": torch.nn.MultiLabelMarginLoss, "class_weight": "sqrt"}, ValueError, "gives the"),
-        ({"module": Plain, "freezing": "backbone"}, ValueError, "features and head.*got Plain"),
-        ({"module": Plain, "backbone_lr": 0.1}, ValueError, "backbone_lr needs a network"),
-        ({"loss": Hidden, "class_weight": "sqrt", "weight_from": 0.5}, TypeError, "got Hidden"),
+        ({"loss_params": {"gamma": 1}}, ValueError, "loss_params sets gamma.*takes"),
         (
-            {"label_smoothing": 0.1, "loss_params": {"reduction": "sum"}},
+            {"loss": torch.nn.MultiLabelMarginLoss, "class_weight": "sqrt"},
+            ValueError,
+            "class_weight sets weight",
+        ),
+        (
+            {"module": Plain, "optimizer__freezing": "backbone"},
+            ValueError,
+            "features and head.*got Plain",
+        ),
+        (
+            {"module": Plain, "optimizer__backbone_lr": 0.1},
+            ValueError,
+            "backbone_lr needs a network",
+        ),
+        ({"loss": Hidden, "class_weight": "sqrt", "balance_from": 0.5}, TypeError, "got Hidden"),
+        (
+            {"loss__label_smoothing": 0.1, "loss_params": {"reduction": "sum"}},
             ValueError,
             "got reduction='sum'",
         ),
@@ -158,7 +170,7 @@ def test_what_would_be_ignored_is_refused(faces, settings, error, message):
 
 def test_flat_data_can_not_be_flipped(faces):
     X, y = faces
-    for settings in [{"test_time_augmentation": "flip"}, {"augmentation": Augmentation()}]:
+    for settings in [{"net__test_time_augmentation": "flip"}, {"augmentation": Augmentation()}]:
         with pytest.raises(ValueError, match=r"are for images, got flat data.*\(42, 1, 256\)"):
             quick(**settings).fit(X.reshape(42, -1), y)
 
@@ -173,19 +185,21 @@ def test_a_dict_of_weights_fits_a_fold_that_lacks_a_class(faces):
 def test_optimizers_without_weight_decay_work(faces):
     assert quick(optimizer=torch.optim.Rprop).fit(*faces).n_iter_ == 2
     with pytest.raises(TypeError, match="weight_decay"):
-        quick(optimizer=torch.optim.Rprop, weight_decay=0.1).fit(*faces)
+        quick(optimizer=torch.optim.Rprop, optimizer__weight_decay=0.1).fit(*faces)
 
 
 @pytest.mark.parametrize("random_state", [0, None])
 def test_a_warm_start_validates_on_the_same_images(faces, random_state):
-    model = quick(warm_start=True, validation_fraction=0.3, random_state=random_state).fit(*faces)
+    model = quick(net__warm_start=True, validation_fraction=0.3, random_state=random_state).fit(
+        *faces
+    )
     before = model.validation_indices_
     np.testing.assert_array_equal(model.fit(*faces).validation_indices_, before)
 
 
 def test_a_warm_start_that_fails_leaves_the_former_fit(faces):
     X, y = faces
-    model = quick(warm_start=True).fit(X, y)
+    model = quick(net__warm_start=True).fit(X, y)
     before, counts = weights_of(model), model.class_counts_
     with pytest.raises(FloatingPointError):
         model.set_params(lr=1e30, optimizer="sgd").fit(X[:30], y[:30])
@@ -198,7 +212,7 @@ def test_a_warm_start_that_fails_leaves_the_former_fit(faces):
 def test_training_on_survives_other_optimizers(faces):
     model = quick(optimizer="sgd").partial_fit(*faces)
     model.set_params(optimizer="adam").partial_fit(*faces)
-    assert model.set_params(backbone_lr=1e-4).partial_fit(*faces).n_iter_ == 3
+    assert model.set_params(optimizer__backbone_lr=1e-4).partial_fit(*faces).n_iter_ == 3
     with pytest.raises(ValueError, match="classes must be those of the first"):
         model.partial_fit(*faces, classes=["fear", "happy", "sad", "zzz"])
 
@@ -206,7 +220,7 @@ def test_training_on_survives_other_optimizers(faces):
 def test_validation_scores_what_will_be_predicted(faces):
     X, y = faces
     model = quick(
-        test_time_augmentation="flip", validation_fraction=0.3, max_epochs=8, lr=0.01
+        net__test_time_augmentation="flip", validation_fraction=0.3, max_epochs=8, lr=0.01
     ).fit(X, y)
     held = model.validation_indices_
     score = f1_score(y[held], model.predict(X[held]), average="macro", zero_division=0)
@@ -222,7 +236,7 @@ def test_callbacks_collect_in_what_the_user_holds(faces):
             self.seen.append(len(net.history))
 
     callback = Collecting(threading.Lock())  # which can't be copied deeply
-    quick(callbacks=[callback]).fit(*faces)
+    quick(net__callbacks=[callback]).fit(*faces)
     assert callback.seen == [1, 2]
 
 
@@ -240,8 +254,8 @@ def test_weights_of_images_that_a_sampler_moved_are_refused(faces):
 @pytest.mark.parametrize(
     "deferred",
     [
-        {"class_weight": "balanced", "weight_from": 0.8},
-        {"batch_sampling": "balanced", "sampling_from": 0.8},
+        {"class_weight": "balanced", "balance_from": 0.8},
+        {"batch_sampling": "balanced", "balance_from": 0.8},
     ],
     ids=str,
 )
@@ -255,8 +269,8 @@ def test_early_stopping_waits_for_what_is_deferred(faces, deferred):
 def test_the_best_epoch_is_the_one_whose_weights_are_kept(warm):
     X, y = make_faces({"happy": 60, "sad": 12}, size=12, random_state=0)
     model = quick(
-        class_weight="balanced", weight_from=0.75, lr=0.02, max_epochs=8, validation_fraction=0.3,
-        warm_start=warm,
+        class_weight="balanced", balance_from=0.75, lr=0.02, max_epochs=8, validation_fraction=0.3,
+        net__warm_start=warm,
     ).fit(X, y)  # fmt: skip
     n_before = 8 if warm else 0
     model = model.fit(X, y) if warm else model
@@ -274,5 +288,5 @@ def test_the_last_epoch_is_the_best_after_partial_fit(faces):
 
 
 def test_unknown_settings_of_a_network_are_named(faces):
-    with pytest.raises(ValueError, match=r"network drop, but module='deep_cnn' takes widths"):
+    with pytest.raises(ValueError, match=r"sets drop, but module='deep_cnn' takes widths"):
         quick(module="deep_cnn", module_params={"drop": 0.5}).fit(*faces)

@@ -70,7 +70,7 @@ def faces():
 
 def fitted(X, y, **settings):
     defaults = {"max_epochs": 2, "lr": 0.01, "n_threads": 1, "random_state": 0}
-    return CNNClassifier(**{**defaults, **settings}).fit(X, y)
+    return CNNClassifier().set_params(**{**defaults, **settings}).fit(X, y)
 
 
 def assert_its_logits_are_those_of_the_head(model, X):
@@ -103,9 +103,9 @@ def test_weights_of_a_single_layer_are_its_own(faces):
 
 
 def test_views_are_averaged_after_the_head(faces):
-    model = fitted(*faces, test_time_augmentation="flip")
+    model = fitted(*faces, net__test_time_augmentation="flip")
     averaged = model.predict_proba(faces[0])
-    model.set_params(test_time_augmentation=None)
+    model.set_params(net__test_time_augmentation=None)
     assert_its_logits_are_those_of_the_head(model, faces[0])
     assert np.abs(averaged - model.predict_proba(faces[0])).max() > 1e-4
 

@@ -23,7 +23,7 @@ def faces():
 
 
 def quick(**settings):
-    return CNNClassifier(
+    return CNNClassifier().set_params(
         **{"module": "small_cnn", "max_epochs": 1, "n_threads": 1, "random_state": 0, **settings}
     )
 
@@ -68,14 +68,14 @@ def test_onnx_gives_the_same_probabilities(network, kind, faces, tmp_path):
 
 
 def test_onnx_averages_over_mirror_images_where_the_classifier_does(faces, tmp_path):
-    model = quick(test_time_augmentation="flip").fit(*faces)
+    model = quick(net__test_time_augmentation="flip").fit(*faces)
     model.to_onnx(tmp_path / "model.onnx")
     found = probabilities_of(tmp_path / "model.onnx", faces[0])
     np.testing.assert_allclose(found, model.predict_proba(faces[0]), atol=1e-5)
 
 
 def test_onnx_averages_where_that_was_set_after_the_training(faces, tmp_path, model):
-    flipping = pickle.loads(pickle.dumps(model)).set_params(test_time_augmentation="flip")
+    flipping = pickle.loads(pickle.dumps(model)).set_params(net__test_time_augmentation="flip")
     flipping.to_onnx(tmp_path / "model.onnx")
     found = probabilities_of(tmp_path / "model.onnx", faces[0])
     mirrored = faces[0][..., ::-1]
@@ -115,7 +115,7 @@ def test_an_export_that_can_not_be_is_one_clear_sentence(faces, tmp_path, model,
         model.to_onnx(tmp_path / "absent" / "model.onnx")
     with pytest.raises(NotFittedError, match="not fitted"):
         quick().to_onnx(tmp_path / "model.onnx")
-    bogus = pickle.loads(pickle.dumps(model)).set_params(test_time_augmentation="bogus")
+    bogus = pickle.loads(pickle.dumps(model)).set_params(net__test_time_augmentation="bogus")
     with pytest.raises(ValueError, match=r"^test_time_augmentation must be one of .* 'bogus'"):
         bogus.to_onnx(tmp_path / "model.onnx")
     branching = quick(module=Branching).fit(*faces)

@@ -24,7 +24,7 @@ from imbemotion import (
     make_faces,
 )
 from imbemotion._base.registry import NETWORKS
-from imbemotion.classifier import _archive, _rebuilding
+from imbemotion.classifier import _archive, _saving
 from imbemotion.classifier._composition import Task, compose_net
 
 
@@ -41,7 +41,7 @@ def quick(**settings):
         "random_state": 0,
         **settings,
     }
-    return CNNClassifier(**settings)
+    return CNNClassifier().set_params(**settings)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_parameters_and_fitted_attributes_survive(faces, file):
     assert again.module is SmallCNN
     assert str(again.get_params()) == str(model.get_params())
     own = {name for name in vars(model) if name not in model.get_params()} - {"net_"}
-    assert own <= set(_rebuilding.FITTED_ATTRIBUTES), "name the new attribute there"
+    assert own <= set(_saving._FITTED_ATTRIBUTES), "name the new attribute there"
     for name in own:
         np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
         assert type(getattr(again, name)) is type(getattr(model, name))
@@ -185,8 +185,8 @@ def test_what_callbacks_noted_is_kept_as_text_where_it_is_no_plain_value(faces, 
             net.history.record("note", np.float32(np.nan))
             net.history.record("set", {1})
 
-    model = quick(callbacks=[Noting()]).fit(*faces)
-    with pytest.warns(DataWarning, match=r"callbacks=.*Noting is code"):
+    model = quick(net__callbacks=[Noting()]).fit(*faces)
+    with pytest.warns(DataWarning, match=r"net__callbacks=.*Noting is code"):
         again = saved_and_loaded(model, file)
     assert again.net_.history[-1, "set"] == "{1}"
     assert np.isnan(again.net_.history[-1, "note"])
@@ -201,10 +201,10 @@ def test_a_loaded_classifier_can_be_cloned_and_fitted_again(faces, file, model):
 
 def test_all_ways_of_training_can_be_loaded(faces, file):
     model = quick(
-        batch_sampling="balanced", class_weight="balanced", weight_from=0.5, mixup=0.2,
-        label_smoothing=0.1, weight_averaging=0.9, freezing="gradual", backbone_lr=1e-4,
-        gradient_clipping=1.0, lr_schedule="onecycle", precision="bfloat16",
-        test_time_augmentation="flip", module_params={"width": 3},
+        batch_sampling="balanced", class_weight="balanced", balance_from=0.5, mixup=0.2,
+        loss__label_smoothing=0.1, optimizer__weight_averaging=0.9, optimizer__freezing="gradual",
+        optimizer__backbone_lr=1e-4, optimizer__gradient_clipping=1.0, lr_schedule="onecycle",
+        net__precision="bfloat16", net__test_time_augmentation="flip", module_params={"width": 3},
     ).fit(faces[0], faces[1], sample_weight=np.linspace(1, 2, 24))  # fmt: skip
     again = saved_and_loaded(model, file)
     assert_same_predictions(again, model, faces[0])
@@ -238,7 +238,7 @@ def test_a_random_state_of_another_generator_is_not_saved(faces, file):
 def test_tensors_that_numpy_does_not_know_are_not_saved(faces, file):
     model = quick().fit(*faces)
     model.set_params(loss_params={"weight": torch.ones(3, dtype=torch.bfloat16)})
-    with pytest.warns(DataWarning, match=r"loss_params=torch.Tensor of torch.bfloat16 is"):
+    with pytest.warns(DataWarning, match=r"loss__weight=torch.Tensor of torch.bfloat16 is"):
         assert_same_predictions(saved_and_loaded(model, file), model, faces[0])
 
 
@@ -286,7 +286,7 @@ def test_the_cpu_takes_the_place_of_a_device_that_is_missing(faces, file, model)
 def test_a_network_of_ones_own_is_given_to_load(network, faces, file):
     model = quick(module=network).fit(*faces)
     model.save(file)
-    with pytest.raises(ValueError, match=r"module=.*(Doubled|Own), which is code.*Give it"):
+    with pytest.raises(ValueError, match=r"module=.*(Doubled|Own), which is code.*Pass it"):
         CNNClassifier.load(file)
     assert_same_predictions(CNNClassifier.load(file, module=network), model, faces[0])
 
@@ -300,14 +300,14 @@ def test_code_in_the_settings_of_the_net_is_given_to_load(faces, file):
     own = {"predict_nonlinearity": lambda logits: logits.softmax(-1)}
     model = quick(net_params=own).fit(*faces)
     model.save(file)
-    with pytest.raises(ValueError, match=r"net_params=.*<lambda>, which is code"):
+    with pytest.raises(ValueError, match=r"net__predict_nonlinearity=.*<lambda>, which is code"):
         CNNClassifier.load(file)
     assert_same_predictions(CNNClassifier.load(file, net_params=own), model, faces[0])
 
 
 def test_code_that_only_training_needs_is_reset_with_a_warning(faces, file):
-    own = {"loss": OwnLoss, "augmentation": np.fliplr, "callbacks": [Callback()]}
-    more = {"loss_params": {"label_smoothing": 0.1}, "net_params": {"criterion__reduction": "sum"}}
+    own = {"loss": OwnLoss, "augmentation": np.fliplr, "net__callbacks": [Callback()]}
+    more = {"loss_params": {"ignore_index": -1}, "net_params": {"criterion__reduction": "sum"}}
     model = quick(**own, **more).fit(*faces)
     with pytest.warns(DataWarning, match="is code") as told:
         again = saved_and_loaded(model, file)
@@ -379,7 +379,7 @@ def test_only_networks_of_ours_are_spared_weights_and_normalisation(
 ):
     uint8, floats = faces[0], faces[0] / 255
     assert not {"weights", "normalize"} & set(given_keywords(module, uint8))
-    assert ("weights" in given_keywords(module, uint8, fresh=False)) is weights
+    assert ("weights" in given_keywords(module, uint8, pretrained=False)) is weights
     assert ("normalize" in given_keywords(module, floats)) is normalize
 
 

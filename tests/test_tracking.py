@@ -231,10 +231,10 @@ def test_models_stay_what_they_are(tool, folder, images):
         dummy = DummyClassifier()
         assert run.watch(dummy).get_params() == dummy.get_params()
         theirs = EpochScoring("f1_macro", name="f $", on_train=True)
-        given = classifier(callbacks=[("theirs", theirs)])
+        given = classifier(net_params={"callbacks": [("theirs", theirs)]})
         watched = run.watch(given).fit(*images)
-        assert len(given.callbacks) == 1
-        assert len(clone(watched).callbacks) == 2
+        assert len(given.net_params["callbacks"]) == 1
+        assert len(clone(watched).net_params["callbacks"]) == 2
         again = pickle.loads(pickle.dumps(watched))
         again.fit(*images)
     assert again.predict(images[0]).tolist() == watched.predict(images[0]).tolist()

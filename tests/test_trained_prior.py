@@ -136,8 +136,8 @@ NETWORKS = [
     ({"class_weight": "balanced"}, np.ones(3)),
     ({"class_weight": "sqrt"}, NATURAL**0.5),
     ({"batch_sampling": "balanced"}, np.ones(3)),
-    ({"class_weight": "balanced", "weight_from": 0.5, "max_epochs": 2}, np.ones(3)),
-    ({"batch_sampling": "balanced", "sampling_from": 0.5, "max_epochs": 2}, np.ones(3)),
+    ({"class_weight": "balanced", "balance_from": 0.5, "max_epochs": 2}, np.ones(3)),
+    ({"batch_sampling": "balanced", "balance_from": 0.5, "max_epochs": 2}, np.ones(3)),
     ({"batch_sampling": "balanced", "class_weight": "balanced"}, 1 / NATURAL),
     ({"loss": "balanced_softmax", "batch_sampling": "balanced"}, 1 / NATURAL),
 ]

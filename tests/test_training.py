@@ -10,8 +10,7 @@ from torchvision.transforms.v2.functional import resize
 
 from imbemotion import CNNClassifier, make_faces
 from imbemotion._base.registry import LOSSES
-from imbemotion.callbacks import Unfreezing, first_epoch
-from imbemotion.classifier import CNN_PRESETS
+from imbemotion.callbacks import FreezeBackbone, first_epoch
 from imbemotion.losses import Target, batch_loss
 from imbemotion.training import BalancedRows, epoch_shares, views
 
@@ -23,7 +22,7 @@ def faces():
 
 def quick(**settings):
     defaults = {"module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0}
-    return CNNClassifier(**{**defaults, "precision": "float32", **settings})
+    return CNNClassifier().set_params(**{**defaults, "net__precision": "float32", **settings})
 
 
 class Hidden(torch.nn.Module):
@@ -51,16 +50,16 @@ def plain(faces):
 
 
 NEUTRAL = [
-    {"weight_from": 0.5},  # without class weights
-    {"sampling_from": 0.5},  # without balanced batches
-    {"class_weight": "balanced", "weight_from": 1.0},
+    {"balance_from": 0.5},  # without class weights
+    {"balance_from": 0.5},  # without balanced batches
+    {"class_weight": "balanced", "balance_from": 1.0},
     {"mixup": 0.0},
-    {"label_smoothing": 0.0},
-    {"weight_averaging": 0.0},
-    {"freezing": 0.0},
-    {"backbone_lr": 1e-3, "backbone_weight_decay": 0.0},
-    {"gradient_clipping": 1e9},
-    {"test_time_augmentation": "flip"},  # changes predictions alone
+    {"loss__label_smoothing": 0.0},
+    {"optimizer__weight_averaging": 0.0},
+    {"optimizer__freezing": 0.0},
+    {"optimizer__backbone_lr": 1e-3, "optimizer__backbone_weight_decay": 0.0},
+    {"optimizer__gradient_clipping": 1e9},
+    {"net__test_time_augmentation": "flip"},  # changes predictions alone
     {"verbose": 0},
 ]
 
@@ -71,19 +70,19 @@ def test_neutral_values_leave_every_bit_as_it_is(faces, plain, neutral):
 
 
 EFFECTIVE = [
-    {"class_weight": "balanced", "weight_from": 0.5},
+    {"class_weight": "balanced", "balance_from": 0.5},
     {"batch_sampling": "balanced"},
     {"batch_sampling": "sqrt"},
     {"batch_sampling": "progressive"},
     {"mixup": 0.5},
-    {"label_smoothing": 0.1},
-    {"weight_averaging": 0.9},
-    {"freezing": 0.5},
-    {"freezing": "backbone"},
-    {"freezing": "gradual"},
-    {"backbone_lr": 1e-4},
-    {"weight_decay": 0.1, "backbone_weight_decay": 0.0},
-    {"precision": "bfloat16"},
+    {"loss__label_smoothing": 0.1},
+    {"optimizer__weight_averaging": 0.9},
+    {"optimizer__freezing": 0.5},
+    {"optimizer__freezing": "backbone"},
+    {"optimizer__freezing": "gradual"},
+    {"optimizer__backbone_lr": 1e-4},
+    {"optimizer__weight_decay": 0.1, "optimizer__backbone_weight_decay": 0.0},
+    {"net__precision": "bfloat16"},
 ]
 
 
@@ -116,13 +115,13 @@ class Spy(Callback):
 
 def spied(faces, **settings):
     """Fit and give what was noted, one list for each epoch."""
-    model = quick(batch_size=42, callbacks=[("spy", Spy())], **settings).fit(*faces)
+    model = quick(batch_size=42, net__callbacks=[("spy", Spy())], **settings).fit(*faces)
     return dict(model.net_.callbacks_)["spy"].noted
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal", "ldam", "soft_f1"])
 def test_class_weights_start_when_they_are_asked_for(faces, loss):
-    noted = spied(faces, class_weight="balanced", weight_from=0.6, max_epochs=5, loss=loss)
+    noted = spied(faces, class_weight="balanced", balance_from=0.6, max_epochs=5, loss=loss)
     assert [batch["weighted"] for batch in noted] == [False, False, False, True, True]
 
 
@@ -134,7 +133,7 @@ def test_what_is_put_off_starts_in_the_epoch_of_its_fraction():
 
 
 def test_balanced_batches_start_when_they_are_asked_for(faces):
-    noted = spied(faces, batch_sampling="balanced", sampling_from=0.5, max_epochs=4)
+    noted = spied(faces, batch_sampling="balanced", balance_from=0.5, max_epochs=4)
     counts = [np.bincount(batch["labels"]).tolist() for batch in noted]
     assert counts == [[6, 24, 12], [6, 24, 12], [14, 14, 14], [14, 14, 14]]
 
@@ -158,20 +157,25 @@ def test_no_row_is_drawn_again_before_all_of_its_class_were():
 
 
 def test_the_backbone_is_frozen_as_long_as_it_was_asked_for(faces):
-    noted = spied(faces, freezing=0.5, max_epochs=4)
+    noted = spied(faces, optimizer__freezing=0.5, max_epochs=4)
     assert [batch["frozen"] for batch in noted] == [True, True, False, False]
-    shares = [Unfreezing("gradual", 8).trainable(epoch) for epoch in range(6)]
+    shares = [FreezeBackbone("gradual").trainable(epoch, 8) for epoch in range(6)]
     assert shares == [0, 0.25, 0.5, 0.75, 1, 1]
 
 
 def test_backbone_and_head_have_rates_and_decays_of_their_own(faces):
     noted = spied(
-        faces, optimizer="adamw", lr=1e-3, backbone_lr=2e-5, weight_decay=0.1,
-        backbone_weight_decay=0.01, max_epochs=1,
+        faces, optimizer="adamw", lr=1e-3, max_epochs=1, optimizer__backbone_lr=2e-5,
+        optimizer__weight_decay=0.1, optimizer__backbone_weight_decay=0.01,
     )  # fmt: skip
     assert (noted[0]["rates"], noted[0]["decays"]) == ([2e-5, 1e-3], [0.01, 0.1])
     noted = spied(
-        faces, lr=1e-3, backbone_lr=1e-5, lr_schedule="onecycle", max_epochs=20, optimizer="sgd"
+        faces,
+        lr=1e-3,
+        optimizer__backbone_lr=1e-5,
+        lr_schedule="onecycle",
+        max_epochs=20,
+        optimizer="sgd",
     )
     np.testing.assert_allclose(np.max([n["rates"] for n in noted], axis=0), [1e-5, 1e-3], rtol=0.1)
 
@@ -253,7 +257,9 @@ def test_averaged_weights_are_what_the_formula_gives(faces):
         return torch.cat([p.detach().flatten().clone() for p in net.module_.parameters()])
 
     keeping = ("keeping", Keeping())
-    model = quick(weight_averaging=0.3, max_epochs=3, batch_size=10, callbacks=[keeping])
+    model = quick(
+        optimizer__weight_averaging=0.3, max_epochs=3, batch_size=10, net__callbacks=[keeping]
+    )
     states = dict(model.fit(*faces).net_.callbacks_)["keeping"].states
     average = states[0].double()
     for step, state in enumerate(states[1:]):
@@ -266,7 +272,11 @@ def test_averaged_weights_are_what_the_formula_gives(faces):
 def test_averaged_weights_are_what_early_stopping_scores_and_restores(faces):
     X, y = faces
     model = quick(
-        weight_averaging=0.95, validation_fraction=0.3, patience=3, max_epochs=30, lr=0.01
+        optimizer__weight_averaging=0.95,
+        validation_fraction=0.3,
+        patience=3,
+        max_epochs=30,
+        lr=0.01,
     ).fit(X, y)
     held = model.validation_indices_
     best = model.history_["valid_macro_f1"].max()
@@ -278,13 +288,13 @@ def test_flipped_predictions_are_the_mean_of_both(faces):
     X, y = faces
     model = quick().fit(X, y)
     both = (model.predict_proba(X) + model.predict_proba(X[:, :, ::-1])) / 2
-    model.set_params(test_time_augmentation="flip")
+    model.set_params(net__test_time_augmentation="flip")
     np.testing.assert_allclose(model.predict_proba(X), both, atol=1e-7)
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1, atol=1e-12)
 
 
 def test_views_that_are_none_are_refused_after_the_fit_too(faces):
-    model = quick().fit(*faces).set_params(test_time_augmentation="bogus")
+    model = quick().fit(*faces).set_params(net__test_time_augmentation="bogus")
     with pytest.raises(ValueError, match=r"one of .'flip', 'flip_zoom'. or None, got 'bogus'"):
         model.predict(faces[0])
 
@@ -298,7 +308,7 @@ def test_enlarged_crops_are_averaged_too(faces):
     torch.testing.assert_close(shown[5], shown[4].flip(2))
     grey = list(views(X[..., 0], "flip_zoom"))
     torch.testing.assert_close(grey[4], shown[4][..., 0])
-    p = quick(test_time_augmentation="flip_zoom").fit(*faces).predict_proba(faces[0])
+    p = quick(net__test_time_augmentation="flip_zoom").fit(*faces).predict_proba(faces[0])
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
 
 
@@ -306,13 +316,16 @@ SHARES = np.array([6, 24, 12]) / 42
 PRIORS = [
     ({}, [6, 24, 12]),
     ({"class_weight": "balanced"}, [1, 1, 1]),
-    ({"class_weight": "balanced", "weight_from": 1.0}, [6, 24, 12]),
+    ({"class_weight": "balanced", "balance_from": 1.0}, [6, 24, 12]),
     ({"class_weight": {"sad": 2.0}}, [6, 24, 24]),
     ({"batch_sampling": "balanced"}, [1, 1, 1]),
     ({"batch_sampling": "progressive"}, [1, 1, 1]),
     ({"batch_sampling": "sqrt"}, np.sqrt([6, 24, 12])),
-    ({"batch_sampling": "balanced", "label_smoothing": 0.3}, [0.7 + 0.9 * s for s in SHARES]),
-    ({"loss_params": {"weight": [2.0, 1.0, 1.0]}, "weight_from": 1.0}, [6, 24, 12]),
+    (
+        {"batch_sampling": "balanced", "loss__label_smoothing": 0.3},
+        [0.7 + 0.9 * s for s in SHARES],
+    ),
+    ({"loss_params": {"weight": [2.0, 1.0, 1.0]}, "balance_from": 1.0}, [6, 24, 12]),
     ({"loss": Hidden, "class_weight": "balanced"}, [1, 1, 1]),
     ({"loss": "balanced_softmax"}, [1, 1, 1]),
     ({"loss": "logit_adjusted"}, [1, 1, 1]),
@@ -378,18 +391,14 @@ def test_a_device_that_is_not_there_is_said_before_training(faces, device):
 
 
 @pytest.mark.parametrize("name", ["transfer", "adam_step"])
-def test_presets_are_keywords_that_train_pretrained_networks(faces, name):
+def test_presets_are_parameters_that_train_pretrained_networks(faces, name):
     X, y = faces
-    model = quick(
-        module="shufflenet_v2_x0_5",
-        module_params={"weights": None},
-        **{**CNN_PRESETS[name], "max_epochs": 1},
-    ).fit(X, y)
+    settings = {"module": "shufflenet_v2_x0_5", "module_params": {"weights": None}}
+    model = CNNClassifier.from_preset(name, **settings, max_epochs=1).fit(X, y)
+    transfers = name == "transfer"
     groups = model.net_.optimizer_.param_groups
-    assert [group["initial_lr"] for group in groups] == (
-        [2e-5, 1e-3] if name == "transfer" else [5e-4]
-    )
-    assert type(model.net_.optimizer_).__name__ == ("AdamW" if name == "transfer" else "Adam")
+    assert [group["initial_lr"] for group in groups] == ([2e-5, 1e-3] if transfers else [5e-4])
+    assert type(model.net_.optimizer_).__name__ == ("AdamW" if transfers else "Adam")
 
 
 def test_floats_are_standardised_once_for_pretrained_networks(faces):

@@ -1,6 +1,5 @@
-"""The scikit-learn classifier around a network."""
+"""The scikit-learn classifier around a network; importing it does not load PyTorch."""
 
 from imbemotion.classifier._classifier import CNNClassifier
-from imbemotion.classifier._parameters import CNN_PRESETS as CNN_PRESETS
 
 __all__ = ["CNNClassifier"]

@@ -8,244 +8,248 @@ from inspect import Parameter, signature
 import numpy as np
 import torch
 from skorch.callbacks import GradientNormClipping, LRScheduler
+from torch import nn
 
+from imbemotion._base.registry import LOSSES, OPTIMIZERS, SCHEDULES
 from imbemotion._base.validation import shorten
 from imbemotion.callbacks import (
+    BestWeights,
     DeferredWeights,
+    FreezeBackbone,
+    MacroF1,
     ProgressBar,
-    Unfreezing,
     WeightAveraging,
     first_epoch,
-    scoring,
-    stopping,
 )
-from imbemotion.classifier._training_loss import loss_settings
 from imbemotion.images import ImageArray
+from imbemotion.losses import class_weights
 from imbemotion.networks import FeatureNetwork, PretrainedCNN, find_network
 from imbemotion.training import (
     BalancedRows,
     FixedSplit,
     ImageNeuralNetClassifier,
+    epoch_shares,
     input_scale,
     pick_precision,
 )
 
-__all__ = [
-    "LR_SCHEDULES",
-    "OPTIMIZERS",
-    "Task",
-    "compose_net",
-    "find_module",
-    "make_callbacks",
-    "module_settings",
-    "without_weights",
-]
+__all__ = ["Task", "compose_net", "cosine", "one_cycle", "step", "training_prior"]
+
+_LEARNED = ("weight", "class_counts", "n_classes", "channels")  # settings that come from the data
+_BACKBONE = "features.*"  # names of the weights of a network's part "features"
+_REPLACEABLE = ("module__", "input_")  # computed settings that net_params may replace
 
 
-def _step(classifier, n_steps):
-    third = max(1, -(-classifier.max_epochs // 3))
-    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="epoch")
+@dataclass
+class Task:
+    """The data, device and seed of one training."""
+
+    X: ImageArray  # (n_samples, height, width[, channels]) all images
+    y: np.ndarray  # (n_samples,) their encoded labels
+    sample_weight: np.ndarray | None  # (n_samples,)
+    train: np.ndarray  # rows for training
+    valid: np.ndarray  # rows for validation, possibly none
+    device: str
+    seed: int  # of weights, batches, dropout and augmentation
+    input_scale: tuple | None = None  # of the last training, where this one continues it
 
 
-def _cosine(classifier, n_steps):
-    return LRScheduler("CosineAnnealingLR", T_max=n_steps, step_every="batch")
+def compose_net(classifier, task, *, pretrained=True, trains=True):
+    """Compose an unfitted net, on request without pretrained weights and parts of training."""
+    settings = {
+        **_module_settings(classifier, task),
+        **_loss_settings(classifier, weighted=task.sample_weight is not None),
+        **_optimizer_settings(classifier),
+        "train_split": None,
+        "iterator_valid__batch_size": _prediction_batch(classifier, task.X.shape[1:]),
+        "max_epochs": classifier.max_epochs,
+        "batch_size": classifier.batch_size,
+        "device": task.device,
+        "precision": pick_precision(classifier._own("net", "precision"), task.device),
+        "test_time_augmentation": classifier._own("net", "test_time_augmentation"),
+        "callbacks": _callbacks(classifier, task) if trains else [],
+        "verbose": 0,
+    }
+    settings |= _batch_settings(classifier, task) if trains else {}
+    settings |= _net_settings(classifier, settings)
+    settings |= {} if pretrained else _without_weights(classifier.module)
+    return ImageNeuralNetClassifier(_find_module(classifier.module), **settings)
 
 
-def _one_cycle(classifier, n_steps):
-    rates = [classifier.lr]
-    if classifier.backbone_lr is not None or classifier.backbone_weight_decay is not None:
-        backbone_lr = classifier.lr if classifier.backbone_lr is None else classifier.backbone_lr
-        rates = [backbone_lr, classifier.lr]  # in the order of the optimizer's groups
-    return LRScheduler(
-        torch.optim.lr_scheduler.OneCycleLR,
-        step_every="batch",
-        max_lr=rates if len(rates) > 1 else rates[0],
-        total_steps=n_steps,
-        cycle_momentum=False,  # not every optimizer has one
-    )
+# Settings of the network
 
 
-LR_SCHEDULES = {"step": _step, "cosine": _cosine, "onecycle": _one_cycle}
+def _module_settings(classifier, task):
+    mean, scale = task.input_scale or input_scale(task.X[task.train])
+    params = {
+        "n_classes": len(classifier.classes_),
+        "channels": task.X.shape[3] if task.X.ndim == 4 else 1,
+    }
+    if task.X.dtype != np.uint8 and _normalizes(classifier.module):
+        params["normalize"] = False  # floats are standardized already
+    given = classifier._others("module")
+    _check_names(classifier, "module", given, _find_module(classifier.module))
+    settings = {f"module__{name}": value for name, value in {**params, **given}.items()}
+    return {**settings, "input_mean": mean, "input_scale": scale}
 
 
-def make_callbacks(classifier, task):
-    """Make the callbacks in the order in which they have to run; those of the user come last."""
-    callbacks, n_epochs = [], classifier.max_epochs
-    if classifier.weight_averaging:
-        callbacks.append(("weight_averaging", WeightAveraging(classifier.weight_averaging)))
-    if len(task.valid):
-        callbacks.append(("valid_macro_f1", scoring()))
-    if classifier.verbose:
-        callbacks.append(("progress", ProgressBar(n_epochs)))  # it shows the last epoch, too
-    if len(task.valid):
-        first = _first_full_epoch(classifier)
-        early = stopping(classifier.patience, first, verbose=classifier.verbose)
-        callbacks.append(("early_stopping", early))
-    if classifier.gradient_clipping is not None:
-        clipping = GradientNormClipping(classifier.gradient_clipping)
-        callbacks.append(("gradient_clipping", clipping))
-    if classifier.lr_schedule is not None:
-        n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
-        schedule = LR_SCHEDULES[classifier.lr_schedule](classifier, n_steps)
-        callbacks.append(("lr_schedule", schedule))
-    if classifier.weight_from and _is_weighted(classifier):
-        first = first_epoch(classifier.weight_from, n_epochs)
-        callbacks.append(("deferred_weights", DeferredWeights(first)))
-    if classifier.freezing is not None:
-        callbacks.append(("unfreezing", Unfreezing(classifier.freezing, n_epochs)))
-    return callbacks + [_copied(callback) for callback in classifier.callbacks or []]
+def _find_module(module):
+    """Return the class of a network, or the function that creates it."""
+    if isinstance(module, nn.Module):
+        raise TypeError(
+            "module must be a name, a class or a function that creates a network, got an "
+            f"instance of {type(module).__name__}. Use the class, and its settings as "
+            "module_params."
+        )
+    return find_network(module) if isinstance(module, str) else module
 
 
-def _is_weighted(classifier):
-    return classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
-
-
-def _first_full_epoch(classifier):
-    """Find the epoch, from 0, in which all that was deferred has begun."""
-    starts = [classifier.weight_from] if _is_weighted(classifier) else []
-    starts += [classifier.sampling_from] if classifier.batch_sampling is not None else []
-    epochs = [first_epoch(start, classifier.max_epochs) for start in starts]
-    return max((epoch for epoch in epochs if epoch < classifier.max_epochs), default=0)
-
-
-def _copied(callback):
-    """Copy a callback, into which skorch writes; what it collects in is the user's own."""
-    if isinstance(callback, tuple):
-        return callback[0], copy(callback[1])
-    return copy(callback)
-
-
-def without_weights(module):
-    """Give the setting that spares a network of ours its pretrained weights."""
-    kind = _class(module)
+def _without_weights(module):
+    """Return the setting by which a network of ours does without pretrained weights."""
+    kind = _class_of(module)
     takes = issubclass(kind, FeatureNetwork) and "weights" in signature(kind).parameters
     return {"module__weights": None} if takes else {}
 
 
-def _class(module):
-    """Give the class of a network, or ``object`` where a function makes it."""
-    module = find_module(module)
+def _normalizes(module):
+    """Whether a network normalizes pixels itself, and has a setting not to."""
+    kind = _class_of(module)
+    return issubclass(kind, PretrainedCNN) and _takes(kind, "normalize")
+
+
+def _class_of(module):
+    """Return the class of a network, or ``object`` if a function creates it."""
+    module = _find_module(module)
     while isinstance(module, partial):
         module = module.func
     return module if isinstance(module, type) else object
 
 
-def _normalizes(module):
-    """Whether a network normalises pixels itself, and can be told not to."""
-    kind = _class(module)
-    if not issubclass(kind, PretrainedCNN):
-        return False
-    parameters = signature(kind).parameters
-    hands_on = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values())
-    return hands_on or "normalize" in parameters
+def _takes(part, name):
+    """Whether a class or function takes a keyword; with ``**kwargs`` it may take any."""
+    parameters = signature(part).parameters
+    return name in parameters or any(
+        parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
 
 
-def find_module(module):
-    """Give the class or function of a network."""
-    if isinstance(module, torch.nn.Module):
-        raise TypeError(
-            "module must be a name, a class or a function that makes a network, got an instance "
-            f"of {type(module).__name__}. Give the class, and its settings as module_params."
-        )
-    return find_network(module) if isinstance(module, str) else module
-
-
-def _checked(classifier):
-    """Check the names in ``module_params``."""
-    params = classifier.module_params or {}
-    known = signature(find_module(classifier.module)).parameters
-    unknown = [name for name in params if name not in known]
-    if unknown and not any(p.kind is Parameter.VAR_KEYWORD for p in known.values()):
-        own = [name for name in known if name not in ("n_classes", "channels")]
+def _check_names(classifier, part, given, kind, keyword=None):
+    """Refuse settings that a network, loss or optimizer does not take."""
+    unknown = [name for name in given if not _takes(kind, name)]
+    if unknown:
+        known = [name for name in signature(kind).parameters if name not in _LEARNED]
         raise ValueError(
-            f"module_params gives the network {shorten(unknown)}, but module="
-            f"{classifier.module!r} takes {shorten(own) or 'no settings'}."
+            f"{keyword or part + '_params'} sets {shorten(unknown)}, but {part}="
+            f"{getattr(classifier, part)!r} takes {shorten(known) or 'no settings'}. "
+            f"Correct the names, or choose another {part}."
         )
+
+
+# Settings of the loss
+
+
+def _loss_settings(classifier, *, weighted):
+    loss = classifier.loss
+    loss = LOSSES.load(loss) if isinstance(loss, str) else loss
+    if isinstance(loss, nn.Module):
+        raise TypeError(
+            "loss must be a name, a class or a function that creates a loss, got an instance of "
+            f"{type(loss).__name__}. Use the class, and its settings as loss_params."
+        )
+    smoothing = classifier._own("loss", "label_smoothing")
+    params = _loss_params(classifier, loss)
+    if weighted or smoothing:
+        _request_single_losses(classifier, loss, params)
+    return {
+        "criterion": loss,
+        **{f"criterion__{name}": value for name, value in params.items()},
+        "label_smoothing": smoothing,
+        "class_shares": classifier.class_counts_ / classifier.class_counts_.sum(),
+    }
+
+
+def _loss_params(classifier, loss):
+    params, weighting = classifier._others("loss"), {}
+    if classifier.class_weight == "effective" and "beta" in params:
+        weighting["beta"] = params.pop("beta")  # belongs to the weights, not to the loss
+    weights = class_weights(
+        classifier.class_weight, classifier.classes_, classifier.class_counts_, **weighting
+    )
+    _check_names(classifier, "loss", params, loss)
+    if weights is not None:
+        if "weight" in params:
+            raise ValueError(
+                f"class_weight={classifier.class_weight!r} and a weight in loss_params exclude "
+                "each other. Set one of them."
+            )
+        _check_names(classifier, "loss", ["weight"], loss, keyword="class_weight")
+        params["weight"] = weights
+    if params.get("weight") is not None:
+        params["weight"] = torch.as_tensor(params["weight"], dtype=torch.float32)
+    if "class_counts" in signature(loss).parameters:
+        params.setdefault("class_counts", classifier.class_counts_)
     return params
 
 
-def module_settings(classifier, task):
-    """Find the settings of the net that belong to the network and its input."""
-    X = task.X
-    mean, scale = task.input_scale or input_scale(X[task.train])
-    params = {
-        "n_classes": len(classifier.classes_),
-        "channels": X.shape[3] if X.ndim == 4 else 1,
-    }
-    if X.dtype != np.uint8 and _normalizes(classifier.module):
-        params["normalize"] = False  # floats are standardised already
-    params |= _checked(classifier)
-    settings = {f"module__{name}": value for name, value in params.items()}
-    return {**settings, "input_mean": mean, "input_scale": scale}
-
-
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-_BACKBONE = "features.*"  # names of the weights of a network's part "features"
-_FREE = ("module__", "input_")  # of the settings made here, what net_params may replace
-
-
-@dataclass
-class Task:
-    """What a net is to be trained on."""
-
-    X: ImageArray  # (n_samples, height, width[, channels]) all images
-    y: np.ndarray  # (n_samples,) their encoded labels
-    sample_weight: np.ndarray | None  # (n_samples,) their weights
-    train: np.ndarray  # rows for training, and for validation, which may be none
-    valid: np.ndarray  # rows for training, and for validation, which may be none
-    device: str  # where to train
-    seed: int  # of weights, batches, dropout and augmentation
-    input_scale: tuple | None = None  # what to subtract from pixels and divide them by
-
-
-def compose_net(classifier, task, *, fresh=True):
-    """Compose an unfitted net."""
-    settings = {
-        **module_settings(classifier, task),
-        **loss_settings(classifier, weighted=task.sample_weight is not None),
-        **_optimizer_settings(classifier),
-        **_batch_settings(classifier, task),
-        "iterator_valid__batch_size": _prediction_batch(classifier, task.X.shape[1:]),
-        "max_epochs": classifier.max_epochs,
-        "device": task.device,
-        "precision": pick_precision(classifier.precision, task.device),
-        "test_time_augmentation": classifier.test_time_augmentation,
-        "callbacks": make_callbacks(classifier, task),
-        "verbose": 0,
-    }
-    settings |= _check_net_params(classifier.net_params or {}, settings)
-    settings |= {} if fresh else without_weights(classifier.module)
-    return ImageNeuralNetClassifier(find_module(classifier.module), **settings)
-
-
-def _check_net_params(net_params, settings):
-    """Refuse what keywords of the classifier decide, and its figures are computed from."""
-    owned = {*settings, "iterator_train__batch_size"} - {"iterator_valid__batch_size"}
-    taken = [name for name in net_params if name in owned and not name.startswith(_FREE)]
-    if taken:
+def _request_single_losses(classifier, loss, params):
+    """Set the reduction by which a loss returns one value per image."""
+    if not _takes(loss, "reduction"):
         raise ValueError(
-            f"net_params may not hold {shorten(taken)}, which CNNClassifier sets itself. Use its "
-            "keywords of that name, such as callbacks, batch_size, lr, module_params or "
-            "loss_params."
+            "sample_weight and label_smoothing need a loss of single images (one that takes "
+            f"reduction), got loss={classifier.loss!r}. Use another one, or class_weight."
         )
-    return net_params
+    if params.setdefault("reduction", "none") not in ("none", "mean"):
+        raise ValueError(
+            "sample_weight and label_smoothing average over the images, got "
+            f"reduction={params['reduction']!r} in loss_params. Leave it out."
+        )
+    params["reduction"] = "none"
 
 
-def _prediction_batch(classifier, shape):
-    """Choose how many images are predicted at once: more than in training where they are small."""
-    return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
+def training_prior(classifier, task, net, epoch):
+    """Compute the class shares that the probabilities of a trained network imply."""
+    counts, n_epochs = classifier.class_counts_, classifier.max_epochs
+    natural, smoothing = counts / counts.sum(), classifier._own("loss", "label_smoothing")
+    start = classifier.balance_from
+    shares = epoch_shares(classifier.batch_sampling, counts, epoch, n_epochs, start)
+    if task.sample_weight is not None:
+        shares = shares * _mean_weights(task, len(counts))
+    shares = (1 - smoothing) * shares / shares.sum() + smoothing * natural
+    weight = getattr(net, "criterion__weight", None)
+    if weight is not None and epoch >= first_epoch(start, n_epochs):
+        shares = shares * weight.double().cpu().numpy()
+    adjustment = getattr(net.criterion_, "adjustment", None)
+    if isinstance(adjustment, torch.Tensor):  # added to the logits, so the network need not
+        shares = shares * np.exp(-adjustment.double().cpu().numpy())
+    return shares / shares.sum()
+
+
+def _mean_weights(task, n_classes):
+    """Average the weights of the images of every class, 1 for a class without images."""
+    y, weights = task.y[task.train], task.sample_weight[task.train]
+    n_images = np.bincount(y, minlength=n_classes)
+    sums = np.bincount(y, weights=weights, minlength=n_classes)
+    return np.where(n_images > 0, sums / n_images.clip(min=1), 1.0)
+
+
+# Settings of the optimizer, the batches and the net
 
 
 def _optimizer_settings(classifier):
-    optimizer = OPTIMIZERS.get(classifier.optimizer, classifier.optimizer)
-    settings = {"optimizer": optimizer, "lr": classifier.lr}
-    if classifier.weight_decay or "weight_decay" in signature(optimizer).parameters:
-        settings["optimizer__weight_decay"] = classifier.weight_decay
-    backbone = {"lr": classifier.backbone_lr, "weight_decay": classifier.backbone_weight_decay}
+    kind, params = classifier.optimizer, classifier._others("optimizer")
+    kind = OPTIMIZERS.load(kind) if isinstance(kind, str) else kind
+    _check_names(classifier, "optimizer", params, kind)
+    decay = classifier._own("optimizer", "weight_decay")
+    if decay or "weight_decay" in signature(kind).parameters:  # which AdamW does not take as 0
+        params["weight_decay"] = decay
+    backbone = {
+        name: classifier._own("optimizer", f"backbone_{name}") for name in ("lr", "weight_decay")
+    }
     backbone = {name: value for name, value in backbone.items() if value is not None}
     if backbone:
-        settings["optimizer__param_groups"] = [(_BACKBONE, backbone)]
-    return settings
+        params["param_groups"] = [(_BACKBONE, backbone)]
+    settings = {f"optimizer__{name}": value for name, value in params.items()}
+    return {"optimizer": kind, "lr": classifier.lr, **settings}
 
 
 def _batch_settings(classifier, task):
@@ -257,15 +261,116 @@ def _batch_settings(classifier, task):
         sample_weight=task.sample_weight,
         seed=task.seed,
     )
-    settings = {"train_split": split, "batch_size": classifier.batch_size}
-    n_epochs, start = classifier.max_epochs, classifier.sampling_from
-    if classifier.batch_sampling is not None and first_epoch(start, n_epochs) < n_epochs:
-        settings["iterator_train__shuffle"] = False
-        settings["iterator_train__sampler"] = BalancedRows(
-            task.y[task.train],
-            classifier.batch_sampling,
-            n_epochs,
-            start,
-            task.seed,
+    n_epochs, start = classifier.max_epochs, classifier.balance_from
+    if classifier.batch_sampling is None or first_epoch(start, n_epochs) >= n_epochs:
+        return {"train_split": split}
+    labels = task.y[task.train]
+    rows = BalancedRows(labels, classifier.batch_sampling, n_epochs, start, task.seed)
+    return {
+        "train_split": split,
+        "iterator_train__shuffle": False,
+        "iterator_train__sampler": rows,
+    }
+
+
+def _prediction_batch(classifier, shape):
+    """Return the number of images predicted at once: small ones in larger batches."""
+    return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
+
+
+def _net_settings(classifier, settings):
+    """Check the settings for skorch; those computed from others here cannot be replaced."""
+    given = classifier._others("net")
+    owned = {*settings, "iterator_train__batch_size"} - {"iterator_valid__batch_size"}
+    taken = [name for name in given if name in owned and not name.startswith(_REPLACEABLE)]
+    if taken:
+        raise ValueError(
+            f"net_params must not set {shorten(taken)}, which CNNClassifier sets itself. Use its "
+            "keywords, such as batch_size, lr, module_params or loss_params."
         )
-    return settings
+    known = ImageNeuralNetClassifier(object).get_params(deep=False)
+    unknown = [name for name in given if "__" not in name and name not in known]
+    if unknown:
+        own = [*sorted(set(known) - owned), "callbacks", "warm_start"]
+        raise ValueError(
+            f"net_params sets {shorten(unknown)}, but the net takes {shorten(own, 40)}. "
+            "Correct the names."
+        )
+    return given
+
+
+# Callbacks
+
+
+def _callbacks(classifier, task):
+    """Create the callbacks in the order in which they have to run; those of the user come last."""
+    callbacks = []
+    averaging = classifier._own("optimizer", "weight_averaging")
+    if averaging:
+        callbacks.append(("weight_averaging", WeightAveraging(averaging)))
+    if len(task.valid):
+        callbacks.append(("valid_macro_f1", MacroF1()))
+    if classifier.verbose:  # before early stopping, so that it shows the last epoch too
+        callbacks.append(("progress", ProgressBar()))
+    if len(task.valid):
+        early = BestWeights(classifier.patience, _first_full_epoch(classifier), classifier.verbose)
+        callbacks.append(("early_stopping", early))
+    clipping = classifier._own("optimizer", "gradient_clipping")
+    if clipping is not None:
+        callbacks.append(("gradient_clipping", GradientNormClipping(clipping)))
+    if classifier.lr_schedule is not None:
+        n_steps = classifier.max_epochs * -(-len(task.train) // classifier.batch_size)
+        schedule = SCHEDULES.load(classifier.lr_schedule)
+        callbacks.append(("lr_schedule", schedule(classifier, n_steps)))
+    if classifier.balance_from and _is_weighted(classifier):
+        callbacks.append(("deferred_weights", DeferredWeights(classifier.balance_from)))
+    freezing = classifier._own("optimizer", "freezing")
+    if freezing is not None:
+        callbacks.append(("freezing", FreezeBackbone(freezing)))
+    return callbacks + [
+        _copied(callback) for callback in classifier._own("net", "callbacks") or ()
+    ]
+
+
+def _is_weighted(classifier):
+    return classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
+
+
+def _first_full_epoch(classifier):
+    """Return the epoch, from 0, in which deferred balancing has begun."""
+    first = first_epoch(classifier.balance_from, classifier.max_epochs)
+    deferred = _is_weighted(classifier) or classifier.batch_sampling is not None
+    return first if deferred and first < classifier.max_epochs else 0
+
+
+def _copied(callback):
+    """Copy a callback, since skorch writes into it; what it collects in stays the user's."""
+    if isinstance(callback, tuple):
+        return callback[0], copy(callback[1])
+    return copy(callback)
+
+
+def step(classifier, n_steps):
+    """Divide the learning rate by 10 after each third of the epochs."""
+    third = max(1, -(-classifier.max_epochs // 3))
+    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="epoch")
+
+
+def cosine(classifier, n_steps):
+    """Decay the learning rate to zero along a cosine."""
+    return LRScheduler("CosineAnnealingLR", T_max=n_steps, step_every="batch")
+
+
+def one_cycle(classifier, n_steps):
+    """Raise the learning rate to ``lr``, then decay it to nearly zero."""
+    backbone_lr = classifier._own("optimizer", "backbone_lr")
+    rates = classifier.lr
+    if "optimizer__param_groups" in _optimizer_settings(classifier):  # in the order of the groups
+        rates = [classifier.lr if backbone_lr is None else backbone_lr, classifier.lr]
+    return LRScheduler(
+        torch.optim.lr_scheduler.OneCycleLR,
+        step_every="batch",
+        max_lr=rates,
+        total_steps=n_steps,
+        cycle_momentum=False,  # not every optimizer has one
+    )

@@ -16,8 +16,7 @@ from imbemotion._base.validation import (
     shorten,
     validate_data,
 )
-from imbemotion.classifier._composition import Task, compose_net
-from imbemotion.classifier._training_loss import training_prior
+from imbemotion.classifier._composition import Task, compose_net, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.splitting import split_originals
@@ -72,7 +71,7 @@ def check_training_data(classifier, X, y, sample_weight, *, reset):
     y = check_labels(y, n_samples=len(X))
     if sample_weight is not None:
         sample_weight = _check_weights(sample_weight, X)
-    flips = classifier.test_time_augmentation is not None
+    flips = classifier._own("net", "test_time_augmentation") is not None
     if X.shape[1] == 1 and (flips or classifier.augmentation is not None):
         raise ValueError(
             "augmentation and test_time_augmentation are for images, got flat data, or images "
@@ -125,7 +124,7 @@ _PARTS = ("backbone_lr", "backbone_weight_decay", "freezing")  # need features a
 
 def fit(classifier, X, y, sample_weight):
     """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""
-    start = getattr(classifier, "net_", None) if classifier.warm_start else None
+    start = getattr(classifier, "net_", None) if classifier._own("net", "warm_start") else None
     X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
     random_state = check_random_state(classifier.random_state)
     task = _make_task(classifier, X, y, sample_weight, random_state, again=start is not None)
@@ -192,7 +191,7 @@ def _train(classifier, task, *, start=None, resume=False):
     if start is not None:
         task = replace(task, input_scale=(start.input_mean, start.input_scale))
     with limited_threads(classifier.n_threads), seeded(task.seed, task.device):
-        net = compose_net(classifier, task, fresh=start is None).initialize()
+        net = compose_net(classifier, task, pretrained=start is None).initialize()
         _check_parts(classifier, net.module_)
         if start is not None:
             _take_over(net, start, resume)
@@ -212,7 +211,7 @@ def _train(classifier, task, *, start=None, resume=False):
 
 def _check_parts(classifier, module):
     """Refuse keywords about the backbone where there is none."""
-    asked = [name for name in _PARTS if getattr(classifier, name) is not None]
+    asked = [name for name in _PARTS if classifier._own("optimizer", name) is not None]
     if asked and not (hasattr(module, "features") and hasattr(module, "set_trainable")):
         raise ValueError(
             f"{shorten(asked)} needs a network of features and head, as those of "
@@ -224,8 +223,9 @@ def _one_epoch(classifier):
     """Give a copy of a classifier whose parameters train one epoch as it stands."""
     once = copy(classifier)
     once.max_epochs, once.lr_schedule, once.validation_fraction = 1, None, None
-    once.weight_from = once.sampling_from = 0.0
-    once.freezing = "backbone" if classifier.freezing == "backbone" else None
+    once.balance_from = 0.0
+    if once._own("optimizer", "freezing") != "backbone":
+        once.set_params(optimizer__freezing=None)
     return once
 
 

@@ -1,96 +1,22 @@
-"""What a fitted classifier gives: probabilities, labels, features and its history."""
+"""What a fitted classifier does: predict, show its head and history, save and export itself."""
 
 from copy import deepcopy
+from os import PathLike
 
 import numpy as np
 import pandas as pd
-import torch
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
-from torch.autograd.functional import jacobian
 
-from imbemotion.classifier._fitting import check_images
-from imbemotion.training import limited_threads
+__all__ = ["PredictionMixin"]
 
-__all__ = [
-    "PredictionMixin",
-    "linear_head",
-]
-
-_AT_REST = (nn.Dropout, nn.Identity)  # in prediction they hand on what they are given
 _TOLERANCE = 1e-3  # of logits, relative to the largest: float32 through a whole network
 
 
-def linear_head(net, image_shape):
-    """Give weights and bias by which a network makes logits of its features."""
-    network = net.module_
-    name, head = type(network).__name__, getattr(network, "head", None)
-    if not callable(getattr(network, "features", None)) or not isinstance(head, nn.Module):
-        raise AttributeError(
-            "head_coef_ and head_intercept_ take networks that consist of features and head, "
-            f"got {name}. Take module='residual_cnn', or name the parts of the network so."
-        )
-    layers = list(_layers(head))
-    wrong = [layer for layer in layers if not _is_affine(layer)]
-    if wrong or not any(type(layer) is nn.Linear for layer in layers):
-        raise AttributeError(
-            "head_coef_ and head_intercept_ take networks whose head is linear, got the head of "
-            f"{name}, which holds {_named(wrong) or 'no linear layer'}. Take "
-            "module='residual_cnn', or a pretrained network with module_params={'hidden': None}."
-        )
-    coef, intercept = _fold(head, layers)
-    _check_logits(net, image_shape, coef, intercept)
-    return coef, intercept
-
-
-def _layers(head):
-    """Give the layers in the order in which they run."""
-    if type(head) is not nn.Sequential:
-        yield head
-        return
-    for layer in head:
-        yield from _layers(layer)
-
-
-def _is_affine(layer):
-    """Tell whether a layer is affine in prediction, and known not to be anything else."""
-    if type(layer) is nn.BatchNorm1d:
-        return layer.running_mean is not None
-    return type(layer) in (nn.Linear, *_AT_REST)
-
-
-def _named(layers):
-    return ", ".join(dict.fromkeys(type(layer).__name__ for layer in layers))
-
-
-def _fold(head, layers):
-    """Make one layer of all: what they give for zeros, and how it changes with the features."""
-    first = next(layer for layer in layers if not isinstance(layer, _AT_REST))
-    n_features = first.in_features if isinstance(first, nn.Linear) else first.num_features
-    head = deepcopy(head).cpu().double().eval()
-    zeros = torch.zeros(1, n_features, dtype=torch.float64)
-    coef = jacobian(lambda features: head(features)[0], zeros)[:, 0]  # (n_classes, n_features)
-    return coef.contiguous().numpy(), head(zeros)[0].detach().numpy()
-
-
-def _check_logits(net, image_shape, coef, intercept):
-    """Compare with the network on two images, for it may do more than features and head."""
-    noise = np.random.default_rng(0).uniform(size=(2, *image_shape))
-    images = np.float32(net.input_mean + np.multiply(net.input_scale, noise))
-    expected = net.transform(images) @ coef.T + intercept
-    with torch.no_grad():  # transform has set the mode of prediction
-        logits = net.infer(torch.as_tensor(images)).cpu().numpy()
-    if np.abs(logits - expected).max() > _TOLERANCE * max(1.0, np.abs(expected).max()):
-        raise AttributeError(
-            "head_coef_ and head_intercept_ take networks whose logits are those of the head, "
-            f"got {type(net.module_).__name__}, which does more than head(features(images))."
-        )
-
-
 class PredictionMixin:
-    """The methods of a classifier that has a fitted ``net_`` and ``classes_``."""
+    """The methods of a classifier with a fitted ``net_`` and ``classes_``."""
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> NDArray:
         """Estimate the probability of every class.
 
         Parameters
@@ -105,7 +31,7 @@ class PredictionMixin:
         """
         return self._run("predict_proba", X)
 
-    def predict(self, X):
+    def predict(self, X) -> NDArray:
         """Predict the most probable label.
 
         Parameters
@@ -116,13 +42,13 @@ class PredictionMixin:
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            One of ``classes_`` for every image.
+            One of ``classes_`` per image.
         """
         winners = self.predict_proba(X).argmax(axis=1)
         return self.classes_[winners]
 
-    def transform(self, X):
-        """Compute the features that the head of the network decides by.
+    def transform(self, X) -> NDArray:
+        """Compute the features that the head of the network receives.
 
         Parameters
         ----------
@@ -141,36 +67,266 @@ class PredictionMixin:
         """
         return self._run("transform", X)
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "net_")
+    def save(self, path: str | PathLike) -> None:
+        """Write the fitted classifier to a safetensors file; loading it runs no code.
 
-    def _run(self, method, X):
+        Weights are tensors, everything else is JSON in the metadata. The file is written
+        atomically and replaces an existing one.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write; its folder must exist.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+
+        FileNotFoundError
+            If there is no such folder.
+
+        IsADirectoryError
+            If the path is a folder.
+
+        ValueError
+            If labels are neither text nor numbers, the network has state other than tensors,
+            or parameters that define the network were changed after training.
+
+        See Also
+        --------
+        load : Read the file.
+
+        Notes
+        -----
+        The file contains the parameters, the fitted attributes, and of ``net_`` the weights,
+        the scale of the pixels and the history. Parameters may be plain values, arrays,
+        ``Augmentation``, random states, and classes of this library, of ``torch.nn`` and of
+        ``torch.optim``, also in ``functools.partial``. Of other code (a custom network, loss
+        or augmentation, callbacks) only the name is saved; see :meth:`load`. ``joblib.dump``
+        saves code too, but runs it on reading.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from imbemotion import CNNClassifier
+        >>> X = np.zeros((8, 12, 12), dtype=np.uint8)
+        >>> X[4:, :6] = 255
+        >>> y = np.repeat(["below", "above"], 4)
+        >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
+        >>> with TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     loaded = CNNClassifier.load(f"{folder}/model.safetensors")
+        >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
+        True
+        """
+        from imbemotion.classifier import _saving
+
         check_is_fitted(self, "net_")
-        X = check_images(self, X, reset=False)
-        self.net_.test_time_augmentation = self.test_time_augmentation
-        with limited_threads(self.n_threads):
-            return getattr(self.net_, method)(X)
+        _saving.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike, **parameters) -> "PredictionMixin":
+        """Read a classifier written by :meth:`save`, without running code from the file.
+
+        Its predictions equal those of the saved one, bit by bit on the same device with the
+        same number of threads. Pretrained weights are not needed again. If the device of the
+        training is missing, the network is put on the CPU.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to read.
+
+        **parameters : dict
+            Parameters that replace saved ones: ``module=MyNetwork`` is required for a custom
+            network class, as are ``module_params`` and ``net_params`` that contained code;
+            ``device="cpu"`` puts the classifier elsewhere.
+
+        Returns
+        -------
+        classifier : CNNClassifier
+            Fitted. Its ``net_`` predicts and has the history, but neither callbacks nor the
+            split of the training, so its ``partial_fit`` trains on all images, with a new
+            state of the optimizer.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+
+        ValueError
+            If it is damaged, not written by :meth:`save`, or of a later format; if a
+            parameter is required or unknown; if the network is not the one that was saved.
+
+        Warns
+        -----
+        DataWarning
+            If a custom loss, optimizer, augmentation or callback was used and is missing in
+            ``parameters``. The default is used, which matters to another ``fit`` only.
+
+        See Also
+        --------
+        save : Write the file.
+
+        Examples
+        --------
+        >>> from imbemotion import CNNClassifier
+        >>> CNNClassifier.load("missing.safetensors")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: There is no file missing.safetensors. Correct the path.
+        """
+        from imbemotion.classifier import _saving
+
+        return _saving.load(cls, path, parameters)
+
+    def to_onnx(self, path: str | PathLike) -> None:
+        """Export the fitted classifier as ONNX, to predict without Python or PyTorch.
+
+        Requires ``pip install 'imbemotion[onnx]'``.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write or replace; its folder must exist. Networks over 1.5 GB get a
+            second file beside it.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+
+        ImportError
+            If onnx or onnxscript is missing, or too old for this PyTorch.
+
+        FileNotFoundError
+            If there is no such folder.
+
+        ValueError
+            If PyTorch cannot express the network in ONNX.
+
+        Notes
+        -----
+        The input ``images`` has shape (n, height, width[, channels]), with any n and the
+        height and width of the training, in uint8 if that was the type in training, else in
+        float32; scaling of the pixels is part of the model. The output ``probabilities`` is
+        float32 of shape (n, n_classes). The metadata contain ``classes``, the labels as a
+        JSON list, and ``image_shape``.
+
+        Examples
+        --------
+        Exporting takes PyTorch some seconds, up to half a minute for a large network::
+
+            model.to_onnx("model.onnx")
+            session = onnxruntime.InferenceSession("model.onnx")
+            probabilities = session.run(None, {"images": X})[0]
+            classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+        """
+        from imbemotion.classifier import _saving
+
+        check_is_fitted(self, "net_")
+        _saving.export_onnx(self, path)
 
     @property
-    def head_coef_(self):
-        """Weights by which the head makes logits of the features, (n_classes, n_features)."""
+    def head_coef_(self) -> NDArray:
+        """Weights of the linear head, (n_classes, n_features)."""
         return self._linear_head()[0]
 
     @property
-    def head_intercept_(self):
-        """What the head adds to the logits, (n_classes,)."""
+    def head_intercept_(self) -> NDArray:
+        """Intercept of the linear head, (n_classes,)."""
         return self._linear_head()[1]
 
-    def _linear_head(self):
-        check_is_fitted(self, "net_")
-        with limited_threads(self.n_threads):
-            return linear_head(self.net_, self.image_shape_)
-
     @property
-    def history_(self):
-        """Losses, macro-F1 on the validation images, and seconds of every epoch; the best one."""
+    def history_(self) -> pd.DataFrame:
+        """Losses, macro-F1 on validation images, and seconds of every epoch."""
         check_is_fitted(self, "net_")
         table = pd.DataFrame(self.net_.history.to_list())
         technical = table.columns.str.endswith(("batches", "_batch_count", "_best"))
         technical |= table.columns.str.startswith("event_")
         return table.loc[:, ~technical].rename(columns={"dur": "seconds"})
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def _run(self, method, X):
+        from imbemotion.classifier._fitting import check_images
+        from imbemotion.training import limited_threads
+
+        check_is_fitted(self, "net_")
+        X = check_images(self, X, reset=False)
+        self.net_.test_time_augmentation = self._own("net", "test_time_augmentation")
+        with limited_threads(self.n_threads):
+            return getattr(self.net_, method)(X)
+
+    def _linear_head(self):
+        from imbemotion.training import limited_threads
+
+        check_is_fitted(self, "net_")
+        with limited_threads(self.n_threads):
+            return _linear_head(self.net_, self.image_shape_)
+
+
+def _linear_head(net, image_shape):
+    """Compute weights and intercept of the affine map from features to logits."""
+    from torch import nn
+
+    network = net.module_
+    name, head = type(network).__name__, getattr(network, "head", None)
+    if not callable(getattr(network, "features", None)) or not isinstance(head, nn.Module):
+        raise AttributeError(
+            "head_coef_ and head_intercept_ need a network that consists of features and head, "
+            f"got {name}. Use module='residual_cnn', or name the parts of the network so."
+        )
+    layers = [layer for layer in head.modules() if type(layer) is not nn.Sequential]
+    wrong = [layer for layer in layers if not _is_affine(layer)]
+    if wrong or not any(type(layer) is nn.Linear for layer in layers):
+        found = ", ".join(dict.fromkeys(type(layer).__name__ for layer in wrong))
+        raise AttributeError(
+            "head_coef_ and head_intercept_ need a network whose head is linear, got the head "
+            f"of {name}, which contains {found or 'no linear layer'}. Use "
+            "module='residual_cnn', or a pretrained network with module_params={'hidden': None}."
+        )
+    coef, intercept = _fold(head, layers)
+    _check_logits(net, image_shape, coef, intercept)
+    return coef, intercept
+
+
+def _is_affine(layer):
+    """Whether a layer is known to be affine in prediction."""
+    from torch import nn
+
+    if type(layer) is nn.BatchNorm1d:
+        return layer.running_mean is not None
+    return type(layer) in (nn.Linear, nn.Dropout, nn.Identity)
+
+
+def _fold(head, layers):
+    """Fold all layers into one: their output for zeros, and its derivative by the features."""
+    import torch
+    from torch.autograd.functional import jacobian
+
+    first = next(layer for layer in layers if hasattr(layer, "weight"))
+    n_features = getattr(first, "in_features", None) or first.num_features
+    head = deepcopy(head).cpu().double().eval()
+    zeros = torch.zeros(1, n_features, dtype=torch.float64)
+    coef = jacobian(lambda features: head(features)[0], zeros)[:, 0]  # (n_classes, n_features)
+    return coef.contiguous().numpy(), head(zeros)[0].detach().numpy()
+
+
+def _check_logits(net, image_shape, coef, intercept):
+    """Compare with the network on two images, since it may do more than features and head."""
+    import torch
+
+    noise = np.random.default_rng(0).uniform(size=(2, *image_shape))
+    images = np.float32(net.input_mean + np.multiply(net.input_scale, noise))
+    expected = net.transform(images) @ coef.T + intercept
+    with torch.no_grad():  # transform has set evaluation mode
+        logits = net.infer(torch.as_tensor(images)).cpu().numpy()
+    if np.abs(logits - expected).max() > _TOLERANCE * max(1.0, np.abs(expected).max()):
+        raise AttributeError(
+            "head_coef_ and head_intercept_ need a network whose logits are those of the head, "
+            f"got {type(net.module_).__name__}, which does more than head(features(images))."
+        )

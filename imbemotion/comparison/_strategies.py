@@ -170,7 +170,7 @@ def logit_adjusted(policy):
 
 
 def deferred_weights(policy):
-    return {"cnn__class_weight": "balanced", "cnn__weight_from": 0.8}
+    return {"cnn__class_weight": "balanced", "cnn__balance_from": 0.8}
 
 
 def mixup(policy):

@@ -1,6 +1,7 @@
 """Device, threads, precision and checks of a training."""
 
 import platform
+import signal
 import threading
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,7 @@ __all__ = [
     "overflow",
     "pick_device",
     "pick_precision",
+    "record_ctrl_c",
     "seeded",
 ]
 
@@ -48,6 +50,28 @@ def limited_threads(number):
             yield
         finally:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def record_ctrl_c():
+    """Yield a list that is filled when Ctrl-C is pressed, which still works as before."""
+    pressed, before = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield pressed  # signals reach the main thread only
+        return
+
+    def record(number, frame):
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            pressed.append(number)
+            raise
+
+    signal.signal(signal.SIGINT, record)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def pick_device(name):

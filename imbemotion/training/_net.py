@@ -8,9 +8,8 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
 
-from imbemotion.callbacks import noting_ctrl_c
 from imbemotion.losses import Target, batch_loss
-from imbemotion.training._machine import check_settings, is_sound, overflow
+from imbemotion.training._machine import check_settings, is_sound, overflow, record_ctrl_c
 from imbemotion.training._rows import ImageDataset, collate, views
 
 __all__ = [
@@ -390,7 +389,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         KeyboardInterrupt
             If Ctrl-C ended the training.
         """
-        with noting_ctrl_c() as pressed:
+        with record_ctrl_c() as pressed:
             super().partial_fit(X, y, classes=classes, **fit_params)
         if pressed:
             raise KeyboardInterrupt

@@ -162,7 +162,7 @@ def train_model(config, data, folder, on_epoch=None):
     _clear(folder)  # only now, so that a failed training removes nothing
     write_config(config, folder / CONFIG)
     split.save(folder / SPLIT, X=data.filenames)
-    classifier = fitted.model["cnn"].set_params(callbacks=None)
+    classifier = fitted.model["cnn"].set_params(net__callbacks=None)
     classifier.save(folder / MODEL)
     record = new_record(job) | found | {"leaks": leaks}
     files = keep(fitted, record, settings, images, job)
@@ -178,9 +178,9 @@ def train_model(config, data, folder, on_epoch=None):
 def _reporting(pipeline, on_epoch):
     if on_epoch is None:
         return pipeline
-    from imbemotion.callbacks import Epochs
+    from imbemotion.callbacks import EpochHook
 
-    return pipeline.set_params(cnn__callbacks=[("on_epoch", Epochs(on_epoch))])
+    return pipeline.set_params(cnn__net__callbacks=[("on_epoch", EpochHook(on_epoch))])
 
 
 def _clear(folder):

@@ -62,15 +62,12 @@ _PLACES = {
     "loss": ("loss", "name"),
     "loss_params": ("loss", "parameters"),
     "class_weight": ("loss", "class_weight"),
-    "weight_from": ("loss", "weight_from"),
-    "label_smoothing": ("loss", "label_smoothing"),
     "batch_sampling": ("balancing", "batch_sampling"),
-    "sampling_from": ("balancing", "sampling_from"),
+    "balance_from": ("balancing", "balance_from"),
     "augmentation": ("augmentation", "every_epoch"),
     "random_state": (None, "seed"),
 }
-# Objects that no file can hold, and what makes no sense for a single fit.
-_NO_SETTINGS = {"callbacks", "net_params", "verbose", "warm_start"}
+_NO_SETTINGS = {"verbose"}  # the commands show their own progress
 _PARAMETERS = signature(CNNClassifier).parameters
 CLASSIFIER_KEYS = {
     name: _PLACES.get(name, ("training", name)) for name in _PARAMETERS if name not in _NO_SETTINGS

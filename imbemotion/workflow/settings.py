@@ -281,13 +281,11 @@ def _unused(config):
                 "no image is augmented. Set augmentation.every_epoch to true, or balancing.method "
                 "to augment with a strategy"
             )  # fmt: skip
-    if balancing["batch_sampling"] is None:
-        yield "balancing", "sampling_from", (
-            "without balancing.batch_sampling no classes are drawn by share. Set it"
-        )  # fmt: skip
     loss = config["loss"]
-    if not (compares or loss["class_weight"] is not None or "weight" in loss["parameters"]):
-        yield "loss", "weight_from", "without loss.class_weight there are no weights. Set it"
+    weighted = loss["class_weight"] is not None or "weight" in loss["parameters"]
+    if not (compares or weighted or balancing["batch_sampling"] is not None):
+        why = "nothing starts then. Set balancing.batch_sampling or loss.class_weight"
+        yield "balancing", "balance_from", why
     if config["training"]["validation_fraction"] is None:
         yield "training", "patience", (
             "without training.validation_fraction there is no early stopping. Set it"
