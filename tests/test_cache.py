@@ -26,14 +26,15 @@ from imbemotion.loading import (
     load_images,
     reading,
 )
+from imbemotion.loading import cache as cache_module
 
 SIZE = (5, 4)
 PARTS = ("pixels", "index")
-RECORD = 32  # bytes in the index per picture
+RECORD = 32  # bytes in the index per image
 
 
 def write(path, pixels):
-    """Write a picture and let it be an hour old; the newest files are not kept."""
+    """Write an image and let it be an hour old; the newest files are not kept."""
     Image.fromarray(pixels).save(path)
     age(path)
     return str(path)
@@ -143,7 +144,7 @@ def test_paths_are_one_file_however_they_are_written(files, cache, decoded, monk
     assert len(decoded) == len(files)
 
 
-# Files that change or can't be read
+# Files that change or cannot be read
 
 
 @pytest.mark.parametrize(("width", "later"), [(90, 0), (5, 1), (5, -1)])
@@ -250,7 +251,7 @@ def test_no_cut_does_harm(files, cache, suffix):
             assert_as_without(load(chosen, cache), chosen)
 
 
-def test_a_damaged_picture_is_kept_anew(files, cache, decoded):
+def test_a_damaged_image_is_kept_anew(files, cache, decoded):
     load(files, cache)
     store_file(cache, "pixels").write_bytes(bytes(20 * len(files)))
     for _ in range(3):
@@ -302,15 +303,15 @@ def test_a_pickle_holds_the_rows_in_use_and_needs_no_folder(files, cache):
     assert images.parents[:, 0].tolist() == [2, 9, 2]
 
 
-# Folders that can't be used
+# Folders that cannot be used
 
 
 @pytest.mark.parametrize(
     ("cache_dir", "error", "message"),
     [
-        ("file", ValueError, "'file', which can't be made: File exists. Choose another"),
-        ("file/below", ValueError, "can't be made: Not a directory"),
-        (7, TypeError, "cache_dir must be a str, a Path or None, got 7"),
+        ("file", ValueError, "'file', which cannot be created: File exists. Choose another"),
+        ("file/below", ValueError, "cannot be created: Not a directory"),
+        (7, TypeError, r"'cache_dir' parameter of load_images must be .*Got 7 instead"),
     ],
 )
 def test_what_names_no_folder_is_refused(files, tmp_path, monkeypatch, cache_dir, error, message):
@@ -332,16 +333,16 @@ def test_a_folder_that_cannot_be_written_serves_what_it_holds(files, cache):
     load(files[:6], cache)
     lock = store_file(cache, "lock")
     lock.unlink()
-    lock.mkdir()  # the superuser, too, can't open it
+    lock.mkdir()  # the superuser, too, cannot open it
     assert_as_without(load(files[:6], cache), files[:6])
-    with pytest.warns(CacheWarning, match=r"cache' can't be used: .*\. The images that it lacks"):
+    with pytest.warns(CacheWarning, match=r"cache' cannot be used: .*\. The images missing in it"):
         images = load(files, cache)
     assert_as_without(images, files)
 
 
-def test_a_full_disk_leaves_no_half_of_a_picture(files, cache, monkeypatch):
+def test_a_full_disk_leaves_no_half_of_an_image(files, cache, monkeypatch):
     resource = pytest.importorskip("resource")
-    monkeypatch.setattr(cache, "_CHUNK", 4)
+    monkeypatch.setattr(cache_module, "_CHUNK", 4)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
     with pytest.warns(CacheWarning, match="too large"):
@@ -368,14 +369,14 @@ def test_processes_fill_one_cache_together(files, cache):
 
 def test_a_process_goes_on_where_no_other_one_is_at_work(files, cache, decoded, monkeypatch):
     def meanwhile(*arguments):
-        monkeypatch.setattr(reading.PictureReader, "decode_into", original)
+        monkeypatch.setattr(reading.ImageReader, "decode_into", original)
         load(files[1:4], cache)
         return original(*arguments)
 
-    original = reading.PictureReader.decode_into
-    monkeypatch.setattr(reading.PictureReader, "decode_into", meanwhile)
-    monkeypatch.setattr(cache, "_CHUNK", 3)
-    monkeypatch.setattr(cache.secrets, "randbelow", lambda n_chunks: n_chunks - 1)
+    original = reading.ImageReader.decode_into
+    monkeypatch.setattr(reading.ImageReader, "decode_into", meanwhile)
+    monkeypatch.setattr(cache_module, "_CHUNK", 3)
+    monkeypatch.setattr(cache_module.secrets, "randbelow", lambda n_chunks: n_chunks - 1)
     load(files, cache)
     order = [int(Path(path).stem) for path in decoded]
     assert order == [1, 2, 3, 0, 1, 2, 6, 7, 8, 9, 10, 11, 4, 5]

@@ -1,4 +1,4 @@
-"""The same picture, encoded anew or shifted, is found; different photographs stay apart."""
+"""The same image, encoded anew or shifted, is found; different photographs stay apart."""
 
 import io
 
@@ -63,12 +63,12 @@ def test_identical_pixels_are_one_group_in_the_order_of_first_rows(X):
 
 
 @pytest.mark.parametrize("quality", [30, 60, 95])
-def test_encoded_pictures_are_found(faces, quality):
+def test_encoded_images_are_found(faces, quality):
     check_found(faces, np.stack([encode(face, quality) for face in faces]))
 
 
 @pytest.mark.parametrize(("down", "right"), DIRECTIONS)
-def test_pictures_shifted_by_a_pixel_are_found(faces, down, right):
+def test_images_shifted_by_a_pixel_are_found(faces, down, right):
     check_found(faces, np.stack([shift(face, down, right) for face in faces]))
 
 
@@ -78,7 +78,7 @@ def test_changes_of_light_and_size_are_found(faces):
     check_found(faces, np.stack([cv2.resize(face, (48, 48)) for face in smaller]))
 
 
-def test_colours_alpha_and_one_channel_are_compared_in_grey(faces):
+def test_colors_alpha_and_one_channel_are_compared_in_gray(faces):
     tinted = np.stack([faces, faces // 2, 255 - faces // 3], axis=3)
     check_found(tinted, np.stack([encode(face, 40) for face in tinted]))
     alpha = np.concatenate([tinted, np.full_like(tinted[..., :1], 255)], axis=3)
@@ -86,7 +86,7 @@ def test_colours_alpha_and_one_channel_are_compared_in_grey(faces):
     assert np.array_equal(duplicate_groups(faces[..., None]), duplicate_groups(faces))
 
 
-def test_large_oblong_pictures_are_found():
+def test_large_oblong_images_are_found():
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (12, 9, 7), dtype=np.uint8)
     X = np.stack([cv2.resize(image, (112, 144)) for image in coarse])
@@ -94,7 +94,7 @@ def test_large_oblong_pictures_are_found():
 
 
 @pytest.mark.parametrize("size", [(16, 640), (20, 200), (88, 1024), (88, 500), (1024, 16)])
-def test_pictures_much_longer_than_wide_are_found(size):
+def test_images_much_longer_than_wide_are_found(size):
     coarse = np.random.default_rng(0).integers(0, 256, (6, 9, 9), dtype=np.uint8)
     X = np.stack([cv2.resize(image, size[::-1]) for image in coarse])
     brighter = np.clip(X * 0.8 + 30, 0, 255).astype(np.uint8)
@@ -125,21 +125,21 @@ def test_the_input_is_left_as_it_was(faces):
     assert np.array_equal(X, faces)
 
 
-def test_flat_pictures_have_identical_twins_only():
+def test_flat_images_have_identical_twins_only():
     rng = np.random.default_rng(0)
     flat = np.full((6, 32, 32), 90, np.uint8) + rng.integers(0, 3, (6, 32, 32), dtype=np.uint8)
     black = np.zeros((3, 32, 32), np.uint8)
     assert duplicate_groups(np.concatenate([flat, black])).tolist() == [*range(6), 6, 6, 6]
 
 
-def test_a_mouth_that_opened_is_another_picture(faces):
+def test_a_mouth_that_opened_is_another_image(faces):
     opened = faces[:10].copy()
     for face in opened:
         cv2.ellipse(face, (24, 36), (8, 7), 0, 0, 360, 10, thickness=-1)
     assert np.array_equal(duplicate_groups(np.concatenate([faces, opened])), np.arange(70))
 
 
-def test_made_pictures_can_be_grouped():
+def test_made_images_can_be_grouped():
     X, y = make_faces({"happy": 12, "sad": 4}, random_state=0)
     X_res, _ = RandomResampler(random_state=0).fit_resample(X, y)
     assert np.array_equal(duplicate_groups(X_res), X_res.parents[:, 0])
@@ -156,7 +156,7 @@ def test_made_pictures_can_be_grouped():
         (ImageArray(np.zeros((3, 16, 16), np.uint8))[:0], "at least one image"),
     ],
 )
-def test_what_can_not_be_compared_is_refused(X, message):
+def test_what_cannot_be_compared_is_refused(X, message):
     with pytest.raises(ValueError, match=message):
         duplicate_groups(X)
 

@@ -57,7 +57,7 @@ def test_sets_that_share_nothing_say_so(faces):
     assert leak_report(faces[:10], faces[10:], near=False).near is None
 
 
-def test_pictures_made_of_one_original_are_found_by_their_parents(faces):
+def test_images_made_of_one_original_are_found_by_their_parents(faces):
     y = np.arange(20) // 12
     X, _ = AugmentationSampler(random_state=0).fit_resample(faces, y)
     report = leak_report(X[:20], X[20:])
@@ -78,7 +78,7 @@ def test_pictures_made_of_one_original_are_found_by_their_parents(faces):
         ({"test": ["a.png"]}, "Use ImageLoader"),
     ],
 )
-def test_sets_that_can_not_be_compared_are_refused(faces, changes, message):
+def test_sets_that_cannot_be_compared_are_refused(faces, changes, message):
     with pytest.raises(ValueError, match=message):
         leak_report(**{"train": faces, "test": faces, **changes})
 

@@ -1,4 +1,4 @@
-"""ImageLoader and ImageFlattener: whatever a picture comes as, its pixels come out right."""
+"""ImageLoader and ImageFlattener: whatever an image comes as, its pixels come out right."""
 
 import io
 import pickle
@@ -27,7 +27,7 @@ from imbemotion.loading import (
 )
 
 WHITE = 255
-UNDO_TURN = {  # what brings an upright picture into the orientation that EXIF calls so
+UNDO_TURN = {  # what brings an upright image into the orientation that EXIF calls so
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -39,7 +39,7 @@ UNDO_TURN = {  # what brings an upright picture into the orientation that EXIF c
 
 
 def photo(width=240, height=180, mode="RGB"):
-    """Draw a smooth picture that no turn maps onto itself."""
+    """Draw a smooth image that no turn maps onto itself."""
     y, x = np.mgrid[:height, :width] / max(width, height)
     waves = [np.sin(9 * x + 2 * y), np.cos(5 * y * (1 + x)), np.sin(7 * x * y)]
     pixels = (127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
@@ -51,7 +51,7 @@ def noise(*shape, dtype=np.uint8):
 
 
 def load(source, **parameters):
-    """Load one picture as whole numbers that can be subtracted."""
+    """Load one image as whole numbers that can be subtracted."""
     return np.asarray(ImageLoader(**parameters).fit_transform([source]))[0].astype(int)
 
 
@@ -68,7 +68,7 @@ def turned_file(folder, image, orientation, suffix):
 
 
 def png_file(folder, rows, width, height, interlaced):
-    """Write a grey PNG file that holds these bytes as its rows, however many they are."""
+    """Write a gray PNG file that holds these bytes as its rows, however many they are."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc(kind + body))
@@ -89,7 +89,7 @@ def interlace(pixels):
     return b"".join(b"\0" + row.tobytes() for row in rows)
 
 
-# How a picture comes to its size
+# How an image comes to its size
 
 
 @pytest.mark.parametrize("mode", ["gray", "rgb"])
@@ -114,7 +114,7 @@ def test_cropping_keeps_the_middle_in_its_aspect(tmp_path, full, suffix):
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 @pytest.mark.parametrize("full", [(400, 100), (100, 400), (80, 80), (20, 40)])
-def test_padding_keeps_all_of_the_picture_on_black(tmp_path, full, suffix):
+def test_padding_keeps_all_of_the_image_on_black(tmp_path, full, suffix):
     image = photo(*full, mode="L")
     expected = ImageOps.pad(image, (40, 40), Image.Resampling.BILINEAR, color=0)
     pixels = load(save(tmp_path, image, f"a.{suffix}"), size=40, resize="pad")
@@ -128,7 +128,7 @@ def test_padding_a_thin_line_keeps_at_least_one_pixel():
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @given(height=st.integers(1, 40), width=st.integers(1, 40), size=st.integers(1, 12))
 @settings(max_examples=40, deadline=None)
-def test_resizing_never_leaves_the_range_of_the_picture(resize, height, width, size):
+def test_resizing_never_leaves_the_range_of_the_image(resize, height, width, size):
     image = 50 + noise(height, width) % 100
     pixels = load(image, size=size, resize=resize)
     shown = pixels[pixels > 0]
@@ -137,7 +137,7 @@ def test_resizing_never_leaves_the_range_of_the_picture(resize, height, width, s
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
-def test_a_picture_of_the_right_size_keeps_its_pixels(resize):
+def test_an_image_of_the_right_size_keeps_its_pixels(resize):
     image = noise(12, 10)
     assert (load(image, size=(12, 10), resize=resize) == image).all()
 
@@ -145,7 +145,7 @@ def test_a_picture_of_the_right_size_keeps_its_pixels(resize):
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "tiff", "webp", "jpg"])
-def test_every_exif_orientation_gives_the_upright_picture(tmp_path, suffix, orientation, resize):
+def test_every_exif_orientation_gives_the_upright_image(tmp_path, suffix, orientation, resize):
     image = photo(240, 160, mode="L")
     upright = load(image, size=(20, 26), resize=resize)
     path = turned_file(tmp_path, image, orientation, suffix)
@@ -153,18 +153,18 @@ def test_every_exif_orientation_gives_the_upright_picture(tmp_path, suffix, orie
     assert np.abs(load(path, size=(20, 26), resize=resize) - upright).max() <= tolerance
 
 
-def test_broken_camera_data_are_no_reason_to_refuse_a_picture(tmp_path):
+def test_broken_camera_data_are_no_reason_to_refuse_an_image(tmp_path):
     image = photo(16, 16)
     path = save(tmp_path, image, "a.png", exif=b"Exif\0\0nonsense")
     assert (load(path, mode="rgb") == np.asarray(image)).all()
 
 
-def test_pictures_of_differing_sizes_need_a_size():
+def test_images_of_differing_sizes_need_a_size():
     with pytest.raises(ValueError, match=r"got 4 x 5 and 6 x 7 \(ndarray of shape.*Set size"):
         ImageLoader().fit_transform([np.zeros((4, 5)), np.zeros((6, 7))])
 
 
-# What the pixels of a picture mean
+# What the pixels of an image mean
 
 
 def test_sixteen_bits_are_rescaled_and_not_clipped(tmp_path):
@@ -206,7 +206,7 @@ def test_booleans_are_black_and_white_and_small_integers_stay():
     ("shape", "mode"),
     [((6, 5, 1), "L"), ((6, 5, 2), "LA"), ((6, 5, 3), "RGB"), ((6, 5, 4), "RGBA")],
 )
-def test_arrays_mean_the_picture_of_their_channels(shape, mode):
+def test_arrays_mean_the_image_of_their_channels(shape, mode):
     values = noise(*shape)
     image = Image.fromarray(values.reshape(6, 5) if shape[2] == 1 else values)
     assert image.mode == mode
@@ -244,7 +244,7 @@ def test_a_palette_is_looked_up_and_its_transparent_entry_becomes_white(tmp_path
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "YCbCr", "HSV", "LAB", "RGBX", "RGBa"])
-def test_every_mode_shows_the_same_picture(mode):
+def test_every_mode_shows_the_same_image(mode):
     image = photo(16, 16)
     if mode == "LAB":
         profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
@@ -268,7 +268,7 @@ def test_the_content_counts_and_not_the_suffix(tmp_path):
 # What may be passed, and what comes out
 
 
-def test_all_kinds_of_pictures_may_be_mixed(tmp_path):
+def test_all_kinds_of_images_may_be_mixed(tmp_path):
     path = save(tmp_path, photo(30, 20), "a.png")
     mixed = [path, str(path), photo(9, 9), np.zeros((4, 7)), [[0, 255]], noise(3, 3, 4)]
     images = ImageLoader(size=(6, 8), mode="rgb").fit_transform(mixed)
@@ -342,7 +342,7 @@ def test_any_number_of_threads_gives_the_same_pixels(tmp_path):
     assert (np.asarray(one) == two).all()
 
 
-def test_pictures_passed_in_stay_as_they_are():
+def test_images_passed_in_stay_as_they_are():
     array, image = noise(9, 9, 4), photo(9, 9, mode="P")
     before, mode = array.copy(), image.mode
     ImageLoader(size=4).fit_transform([array, image])
@@ -358,7 +358,7 @@ def test_pictures_passed_in_stay_as_they_are():
         (7, TypeError, "must be a list or an array of images, got 7"),
         ([], ValueError, "at least one image, got none"),
         (np.zeros((3, 4)), ValueError, r"got float64 of shape \(3, 4\)"),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "Choose the column of paths"),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "Select the column of paths"),
         (np.zeros((2, 3, 8, 8)), ValueError, "Move the channels last"),
     ],
 )
@@ -374,22 +374,22 @@ def test_what_holds_no_images_is_refused_with_what_came(X, error, message):
 def test_wrong_parameters_are_named_by_loader_and_function(parameter, value):
     with pytest.raises(ValueError, match=f"{parameter}.* must be .*[gG]ot"):
         ImageLoader(**{parameter: value}).fit([])
-    with pytest.raises(ValueError, match=f"{parameter} must be.*got"):
+    with pytest.raises(ValueError, match=f"{parameter}.* must be .*[gG]ot"):
         load_images([np.eye(3)], **{parameter: value})
 
 
-# What can't be read
+# What cannot be read
 
 
 def damaged(folder):
-    """Make sources that can't be read; give them with their reasons."""
+    """Make sources that cannot be read; give them with their reasons."""
     noisy = Image.fromarray(noise(40, 40, 3))
     jpeg = save(folder, noisy, "cut.jpg")
     png = save(folder, noisy, "cut.png")
     for path in (jpeg, png):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (folder / "empty.jpg").touch()
-    (folder / "text.jpg").write_text("no picture at all")
+    (folder / "text.jpg").write_text("no image at all")
     (folder / "folder.png").mkdir()
     return [
         (jpeg, "is truncated"),
@@ -398,7 +398,7 @@ def damaged(folder):
         (folder / "text.jpg", "is not an image that Pillow can read"),
         (folder / "folder.png", "is a folder"),
         (folder / "nowhere.png", "does not exist"),
-        (np.full((3, 3), np.nan), "holds NaN or infinite pixels"),
+        (np.full((3, 3), np.nan), "contains NaN or infinite pixels"),
         (np.array([[0, 70000]]), "has integers from 0 to 70000; only uint16 may exceed 0..255"),
         (Image.fromarray(np.full((2, 2), -1, np.int32)), "has pixels from -1 to -1, beyond 16"),
         (np.zeros((3, 3, 5)), "is not of shape (height, width[, 1 to 4 channels])"),
@@ -501,7 +501,7 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
 # As parts of scikit-learn
 
 
-def test_files_take_images_input_in_colour_at_their_size(tmp_path):
+def test_files_take_images_input_in_color_at_their_size(tmp_path):
     paths = [save(tmp_path, photo(7, 9), f"{n}.png") for n in range(2)]
     assert as_images(paths).shape == (2, 9, 7, 3)
     assert as_images(np.zeros((2, 4, 4), np.float32)).dtype == np.float32

@@ -1,4 +1,4 @@
-"""PianoRoll: what a MIDI file plays is what its picture shows, and nothing broken passes."""
+"""PianoRoll: what a MIDI file plays is what its image shows, and nothing broken passes."""
 
 import pickle
 import sys
@@ -217,7 +217,7 @@ def test_notes_beyond_a_piano_are_left_out(play):
     assert play(keys([(0, 1, 20, 9), (0, 1, 109, 9), (1, 3, 60, 9)])).astype(bool).sum() == 2
 
 
-# What can't be read
+# What cannot be read
 
 
 def failures_of(paths):
@@ -237,8 +237,8 @@ def test_broken_files_are_named_with_their_reasons(tmp_path, melody):
     reasons = failures_of(paths)
     assert reasons[:8] == [
         "is not a MIDI file", "is empty", "is a folder", "does not exist",
-        "is of MIDI type 2, whose tracks are pieces of their own",
-        *["holds no notes within the keys of a piano (drums do not count)"] * 2,
+        "is of MIDI type 2, whose tracks are separate pieces",
+        *["has no notes within the keys of a piano (drums do not count)"] * 2,
         "is not a path",
     ]  # fmt: skip
     assert reasons[8] == "is damaged: its beats are 0 ticks long"
@@ -290,7 +290,7 @@ def test_other_things_than_paths_are_refused(melody):
         PianoRoll().transform(np.zeros((2, 88, 9), dtype=np.uint8))
     with pytest.raises(TypeError, match="Put a single one in a list"):
         PianoRoll().transform(melody)
-    with pytest.raises(ValueError, match="errors must be one of raise, skip, got 'drop'"):
+    with pytest.raises(ValueError, match=r"'errors' parameter .* must be .*Got 'drop' instead"):
         load_rolls([melody], errors="drop")
 
 

@@ -1,4 +1,4 @@
-"""Splits that do not leak: no picture has a parent on the other side."""
+"""Splits that do not leak: no image has a parent on the other side."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_identical_originals_are_one_parent(pictures):
         assert len(set(rows[valid])) == len(valid)
 
 
-def test_made_rows_alone_can_not_be_split(pictures):
+def test_made_rows_alone_cannot_be_split(pictures):
     X = ImageArray(pictures).augment(np.arange(12), invert, np.arange(12))
     with pytest.raises(ValueError, match="needs originals, got none among 12 rows"):
         split_originals(X, np.arange(12) % 2, 0.5, np.random.RandomState(0))
@@ -83,7 +83,7 @@ def test_rows_of_unknown_origin_are_refused(pictures):
         split_originals(X, np.arange(12) % 2, 0.2, np.random.RandomState(0))
 
 
-def test_one_image_per_class_can_not_be_split(pictures):
+def test_one_image_per_class_cannot_be_split(pictures):
     with pytest.raises(ValueError, match="two different images"):
         split_originals(ImageArray(pictures[:2]), np.arange(2), 0.5, np.random.RandomState(0))
 
@@ -129,7 +129,7 @@ def test_groups_are_texts_or_others_without_gaps():
         join_groups(["Ann", 7])
 
 
-def test_twins_count_where_only_a_picture_made_of_one_is_left(pictures):
+def test_twins_count_where_only_an_image_made_of_one_is_left(pictures):
     pixels = np.concatenate([pictures, pictures])
     y = np.tile(np.arange(12) % 2, 2)
     X, y = AugmentationSampler(sampling_strategy=40, random_state=0).fit_resample(pixels, y)

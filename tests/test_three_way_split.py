@@ -151,7 +151,7 @@ def test_shares_that_are_none_are_refused(emotions, ratios, message):
         stratified_split(emotions, **ratios)
 
 
-def test_no_labels_can_not_be_split():
+def test_no_labels_cannot_be_split():
     with pytest.raises(ValueError, match="at least one row, got none"):
         stratified_split([])
 
@@ -204,7 +204,7 @@ def test_a_group_too_large_to_share_out_is_warned_of():
         ([None] * 225, "no group for 225 of 225 rows, the first in row 0"),
     ],
 )
-def test_groups_that_can_not_be_used_are_refused(emotions, groups, message):
+def test_groups_that_cannot_be_used_are_refused(emotions, groups, message):
     with pytest.raises(ValueError, match=message):
         stratified_split(emotions, groups=groups)
 
@@ -258,7 +258,7 @@ def test_a_split_of_other_labels_is_refused(emotions, tmp_path, change, message)
         Split.load(tmp_path / "split.json", change(emotions))
 
 
-def test_a_changed_picture_is_noticed(pictures, tmp_path):
+def test_a_changed_image_is_noticed(pictures, tmp_path):
     y, path = np.arange(12) % 2, tmp_path / "split.json"
     stratified_split(y, train=0.5, valid=0.25, test=0.25, random_state=0).save(path, X=pictures)
     Split.load(path, y, X=ImageArray(pictures))
@@ -300,7 +300,7 @@ def test_a_split_with_a_row_twice_is_refused(emotions, tmp_path):
         Split.load(path, emotions)
 
 
-def test_what_can_not_be_saved_leaves_the_old_file(emotions, tmp_path, monkeypatch):
+def test_what_cannot_be_saved_leaves_the_old_file(emotions, tmp_path, monkeypatch):
     path = tmp_path / "split.json"
     split = stratified_split(emotions, random_state=0)
     split.save(path)
@@ -392,7 +392,7 @@ def test_a_class_that_a_part_lacks_is_left_out_of_it_with_a_word():
         (RandomResampler(), {"balance": "valid"}, ValueError, "'train' or 'all', got 'valid'"),
     ],
 )
-def test_what_can_not_balance_is_refused(emotions, sampler, options, error, message):
+def test_what_cannot_balance_is_refused(emotions, sampler, options, error, message):
     split = stratified_split(emotions, random_state=0)
     with pytest.raises(error, match=message):
         split.resample(sampler, np.zeros((225, 1)), emotions, **options)

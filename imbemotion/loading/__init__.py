@@ -1,4 +1,4 @@
-"""Reading pictures: paths, PIL images and arrays of any size become one ImageArray."""
+"""Reading images: paths, PIL images and arrays of any size become one ImageArray."""
 
 from imbemotion.loading._loader import ImageFlattener, ImageLoader
 from imbemotion.loading.cache import CacheWarning

@@ -1,83 +1,80 @@
 """ImageLoader and ImageFlattener: the steps by which images enter and leave a pipeline."""
 
-from numbers import Integral
 from os import PathLike
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from imbemotion._base.validation import (
-    Interval,
-    StrOptions,
     fit_context,
     forget_fit,
     holds_paths,
     looks_like_images,
     validate_data,
 )
-from imbemotion.loading.reading import MODES, RESIZE, as_images, check_size, load_images
+from imbemotion.images import ImageArray
+from imbemotion.loading.reading import CONSTRAINTS, as_images, check_size, load_images
 
-__all__ = [
-    "ImageFlattener",
-    "ImageLoader",
-]
+__all__ = ["ImageFlattener", "ImageLoader"]
 
 
 class ImageLoader(TransformerMixin, BaseEstimator):
     """Read paths, PIL images and arrays of any size into one ``ImageArray``.
 
-    It learns nothing from the data, so that it may stand first in any pipeline. Every file
-    is decoded once: rows that name the same path share one image and one parent.
+    It learns nothing from the data, so it can be the first step of any pipeline. Every file
+    is decoded once: rows with the same path share one image and one parent.
 
     Parameters
     ----------
     size : int or tuple of (int, int), default=None
         Height and width of the images in pixels; an int means a square. None keeps the
-        images' own size, which must then be one.
+        images' own size, which must be the same for all.
 
     mode : {"gray", "rgb"}, default="gray"
-        Whether images become grey, (height, width), or colour, (height, width, 3).
+        Whether images become gray, (height, width), or color, (height, width, 3).
 
     resize : {"stretch", "crop", "pad"}, default="stretch"
-        How an image comes to `size`: "stretch" ignores its aspect, "crop" cuts off what
-        exceeds the aspect on both sides, "pad" keeps all of it and fills up with black.
+        How an image is fitted to `size`: "stretch" ignores its aspect ratio, "crop" cuts off
+        what exceeds the aspect ratio on both sides, "pad" fills up with black.
 
     n_jobs : int, default=None
         Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context.
         The pixels are the same for any number.
 
     cache_dir : str or Path, default=None
-        Folder in which decoded files are kept, so that every file is decoded once for all
-        folds, processes and later runs. It is made when missing. None keeps none.
+        Folder for decoded files, so that every file is decoded once for all folds, processes
+        and later runs. It is created if missing. None caches nothing.
 
     See Also
     --------
-    ImageFlattener : Make such images into features for any scikit-learn classifier.
+    ImageFlattener : Turn such images into features for any scikit-learn classifier.
 
     Notes
     -----
-    Files are decoded by Pillow, whatever their suffix says; of several frames the first one
-    counts. Pictures are put upright as their EXIF orientation asks, transparent parts become
-    white, and colour profiles are ignored. Images are resized by an antialiasing triangle
-    filter; JPEG files of more than twice the size are decoded at a reduced scale.
+    Pillow decodes files by their content, not by their suffix; of several frames the first one
+    counts. Images are turned upright as their EXIF orientation says, transparent parts become
+    white, and color profiles are ignored. Resizing uses an antialiasing triangle filter; JPEG
+    files of more than twice the size are decoded at a reduced scale.
 
     Pixels become uint8: bool as 0 and 255; 16 bits (uint16, Pillow's "I;16" and "I") divided
-    by 257; other integers must lie in 0..255. Floats are judged image by image: from 0..1
-    they are multiplied by 255, from 0..255 rounded, and otherwise the image's own minimum
-    and maximum become 0 and 255. Arrays with 2 and 4 channels have alpha in the last one.
+    by 257; other integers must lie in 0..255. Floats are judged image by image: in 0..1
+    they are multiplied by 255, in 0..255 rounded, and otherwise the image's minimum and
+    maximum become 0 and 255. Arrays with 2 and 4 channels have alpha in the last one.
 
-    A file counts as unreadable also where Pillow would give a part of it or another picture:
-    when it is truncated, and PNG files when a checksum is wrong or rows are missing.
+    A file is also unreadable if Pillow would return a part of it or another image: when it is
+    truncated, and PNG files when a checksum is wrong or rows are missing.
 
     A uint8 array or ``ImageArray`` of the right size and mode passes without a copy, and an
-    ``ImageArray`` keeps its ``parents`` and ``made``.
+    ``ImageArray`` keeps its ``parents`` and ``is_synthetic``.
 
-    With `cache_dir`, files are known by their absolute path, size and modification time (those
-    written in the last two seconds are left out), and the images are a mapping of the pixels
-    in it, which all processes share. They are the same as without it: every one is compared
-    with a checksum, and decoded again where it is damaged. The folder holds the pixels, an
-    index and a lock for every size, mode, way of resizing and version of this library and
-    Pillow. It only grows, and can be deleted at any time.
+    With `cache_dir`, files are identified by their absolute path, size and modification time
+    (those written in the last two seconds are left out), and the images are a memory map that
+    all processes share. The pixels are the same as without it: each image is verified by a
+    checksum, and decoded again if it is damaged. The folder holds the pixels, an index and a
+    lock for every size, mode, way of resizing and version of this library and Pillow. It only
+    grows, and can be deleted at any time.
 
     Examples
     --------
@@ -85,21 +82,23 @@ class ImageLoader(TransformerMixin, BaseEstimator):
     >>> from PIL import Image
     >>> loader = ImageLoader(size=(2, 3), resize="crop")
     >>> X = loader.fit_transform([Image.new("RGB", (9, 9), "white"), np.zeros((5, 4))])
-    >>> X
-    ImageArray(shape=(2, 2, 3), dtype=uint8, n_parents=2, n_synthetic=0)
+    >>> X.shape
+    (2, 2, 3)
     >>> X[0].tolist()
     [[255, 255, 255], [255, 255, 255]]
     """
 
-    _parameter_constraints = {
-        "size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-        "mode": [StrOptions(set(MODES))],
-        "resize": [StrOptions(set(RESIZE))],
-        "n_jobs": [Integral, None],
-        "cache_dir": [str, PathLike, None],
-    }
+    _parameter_constraints = CONSTRAINTS
 
-    def __init__(self, *, size=None, mode="gray", resize="stretch", n_jobs=None, cache_dir=None):
+    def __init__(
+        self,
+        *,
+        size: int | tuple[int, int] | None = None,
+        mode: str = "gray",
+        resize: str = "stretch",
+        n_jobs: int | None = None,
+        cache_dir: str | PathLike | None = None,
+    ):
         self.size = size
         self.mode = mode
         self.resize = resize
@@ -107,15 +106,12 @@ class ImageLoader(TransformerMixin, BaseEstimator):
         self.cache_dir = cache_dir
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters; nothing is learned.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-            Ignored.
-
-        y : array-like of shape (n_samples,), default=None
+        X, y : array-like of shape (n_samples, ...)
             Ignored.
 
         Returns
@@ -126,7 +122,7 @@ class ImageLoader(TransformerMixin, BaseEstimator):
         check_size(self.size)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike | ImageArray) -> ImageArray:
         """Read the images.
 
         Parameters
@@ -143,10 +139,10 @@ class ImageLoader(TransformerMixin, BaseEstimator):
         Raises
         ------
         UnreadableImagesError
-            If an image can't be read; the message lists all of them.
+            If an image cannot be read; the message lists all of them.
 
         ValueError
-            If `size` is None and the images differ in size, or `cache_dir` can't be made.
+            If `size` is None and the images differ in size, or `cache_dir` cannot be created.
 
         TypeError
             If X is a single path or image.
@@ -163,10 +159,9 @@ class ImageLoader(TransformerMixin, BaseEstimator):
 
 
 class ImageFlattener(TransformerMixin, BaseEstimator):
-    """Make images into rows of features, so that any scikit-learn classifier can follow.
+    """Flatten images into rows of features, so that any scikit-learn classifier can follow.
 
-    It learns nothing but the shape of the images, which it compares from then on. Samplers
-    belong before it: they need images to make images.
+    It learns only the shape of the images. Put samplers before it: they need images.
 
     Attributes
     ----------
@@ -188,13 +183,13 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
            [0.4, 1. ]], dtype=float32)
     """
 
-    def fit(self, X, y=None):
-        """Note the shape of the images.
+    def fit(self, X: ArrayLike | ImageArray, y: Any = None) -> Self:
+        """Learn the shape of the images.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels])
-            Images; only the first one is looked at.
+            Images, of which only the first is read.
 
         y : array-like of shape (n_samples,), default=None
             Ignored.
@@ -212,7 +207,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
             self.image_shape_ = _check_table(self, X, reset=True).shape[1:]
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike | ImageArray) -> NDArray[np.floating]:
         """Flatten the images.
 
         Parameters
@@ -224,12 +219,12 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         Returns
         -------
         features : ndarray of shape (n_samples, n_features)
-            uint8 pixels divided by 255, as float32; float pixels as they are.
+            uint8 pixels divided by 255, as float32; float pixels unchanged.
 
         Raises
         ------
         ValueError
-            If the shape of the images is not the one seen in fit.
+            If the shape of the images differs from that in fit.
         """
         if not _holds_images(X):
             return _check_table(self, X, reset=False)
@@ -238,7 +233,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         if images.shape[1:] != expected:
             raise ValueError(
                 f"X must hold images of shape {expected} as in fit, got {images.shape[1:]}. "
-                "Use ImageLoader(size=...) to give them one size."
+                "Use ImageLoader(size=...) to bring them to one size."
             )
         features = np.asarray(images).reshape(len(images), -1)
         scaled = features.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Files that were decoded before are mapped from a folder instead of decoded again."""
+"""Decoded files on the disk: rows of pixels that are mapped, and an index with checksums."""
 
 import hashlib
 import os
@@ -10,33 +10,51 @@ import zlib
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from filelock import FileLock
 
 from imbemotion import __version__
 
-__all__ = [
-    "CacheWarning",
-    "PixelStore",
-    "make_folder",
-    "read_cached",
-]
+__all__ = ["CacheWarning", "make_folder", "read_cached"]
 
-_RECORD = struct.Struct("<16sQI")  # key, number of the row, checksum of its pixels
-_CHECK = struct.Struct("<I")  # checksum of the record itself, which follows
+_RECORD = struct.Struct("<16sQI")  # key, row, checksum of its pixels
+_CHECK = struct.Struct("<I")  # checksum of the record itself, which it follows
 _LENGTH = _RECORD.size + _CHECK.size
-_PATIENCE = 60  # seconds; the lock is held for writing alone, for a fraction of one
+_PATIENCE = 60  # seconds; the lock is held for a fraction of one, only to write
+_CHUNK = 256  # files that are decoded between two looks at what others have added
+_CHUNK_BYTES = 2**26
+# A file may be written twice within one tick of its modification time, two seconds long on
+# FAT. One that is younger than that is not looked up yet.
+_SETTLED = 2 * 10**9  # nanoseconds
 
 
-class PixelStore:
-    """Pictures of one shape under keys, which many processes may read and add to at once."""
+class CacheWarning(UserWarning):
+    """Decoded images could not be cached, so they have to be decoded again next time."""
+
+
+def make_folder(cache_dir):
+    """Return the folder of a cache as a Path, created if it is missing; None for None."""
+    if cache_dir is None:
+        return None
+    folder = Path(cache_dir).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"cache_dir must be a folder or name a new one, got {str(folder)!r}, which cannot "
+            f"be created: {error.strerror}. Choose another one."
+        ) from error
+    return folder
+
+
+class _PixelStore:
+    """Images of one shape under keys, which many processes may read and add to at once."""
 
     # Rows are only ever appended, first the pixels and then their records. So a row that was
     # handed out never changes, what a killed process leaves is never looked at, and reading takes
-    # no lock. Every row is compared with its checksum in the very mapping that is handed out; what
-    # is missing, cut off or damaged in any way is simply not there.
+    # no lock. Every row is compared with its checksum in the very mapping that is handed out;
+    # what is missing, cut off or damaged in any way counts as absent.
 
     def __init__(self, stem, shape, keys):
         self._shape = shape
@@ -48,14 +66,17 @@ class PixelStore:
         )
 
     def find(self, keys):
-        """Map all rows; give them, and which one each key has, -1 where it has none."""
-        self._read_index()  # before the file is mapped: it then holds every row in the index
-        pixels = self._map()
+        """Map all rows, and return them with the row of each key, -1 for none."""
+        self._read_index()  # before the file is mapped, which then holds every row in the index
+        n_rows = _size(self._data) // int(np.prod(self._shape))
+        if n_rows == 0:  # an empty file cannot be mapped
+            return np.empty((0, *self._shape), dtype=np.uint8), np.full(len(keys), -1)
+        pixels = np.memmap(self._data, np.uint8, "r", shape=(n_rows, *self._shape))
         plain = np.asarray(pixels)  # indexing a memmap is slow
-        return pixels, np.array([self._sound_row(key, plain) for key in keys], dtype=np.int64)
+        return pixels, np.array([self._intact_row(key, plain) for key in keys], dtype=np.int64)
 
     def append(self, keys, pixels):
-        """Add pictures, except those that another process has added in the meantime."""
+        """Add images except those that another process has added; return their number."""
         with FileLock(self._lock, timeout=_PATIENCE):
             new = np.flatnonzero(self.find(keys)[1] < 0)
             if len(new):
@@ -64,14 +85,8 @@ class PixelStore:
                 _append(self._index, records)
         return len(new)
 
-    def _map(self):
-        n_rows = _size(self._data) // int(np.prod(self._shape))
-        if n_rows == 0:  # which can't be mapped
-            return np.empty((0, *self._shape), dtype=np.uint8)
-        return np.memmap(self._data, np.uint8, "r", shape=(n_rows, *self._shape))
-
     def _read_index(self):
-        """Note the records that are new since the last time, those of known keys alone."""
+        """Note the records that are new since the last time, of known keys only."""
         if _size(self._index) == 0:
             return
         with open(self._index, "rb") as file:
@@ -80,15 +95,16 @@ class PixelStore:
         end = len(data) // _LENGTH * _LENGTH
         wanted = np.flatnonzero(np.isin(_heads(data[:end], _LENGTH), self._heads))
         for start in (wanted * _LENGTH).tolist():
-            if _is_sound(data, start):
+            middle = start + _RECORD.size
+            if zlib.crc32(data[start:middle]) == _CHECK.unpack_from(data, middle)[0]:
                 key, row, checksum = _RECORD.unpack_from(data, start)
                 self._known[key] = row, checksum
         self._n_read += end // _LENGTH
 
-    def _sound_row(self, key, pixels):
+    def _intact_row(self, key, pixels):
         row, checksum = self._known.get(key, (-1, 0))
-        is_sound = 0 <= row < len(pixels) and zlib.crc32(pixels[row]) == checksum
-        return row if is_sound else -1
+        is_intact = 0 <= row < len(pixels) and zlib.crc32(pixels[row]) == checksum
+        return row if is_intact else -1
 
 
 def _size(path):
@@ -96,7 +112,7 @@ def _size(path):
 
 
 def _heads(data, length):
-    """Give the first 8 bytes of items of equal length as numbers, which are fast to compare."""
+    """Return the first 8 bytes of items of equal length as numbers, which are fast to compare."""
     return np.frombuffer(data, dtype="<u8").reshape(-1, length // 8)[:, 0]
 
 
@@ -105,15 +121,10 @@ def _record(key, row, pixels):
     return record + _CHECK.pack(zlib.crc32(record))
 
 
-def _is_sound(data, start):
-    middle = start + _RECORD.size
-    return zlib.crc32(data[start:middle]) == _CHECK.unpack_from(data, middle)[0]
-
-
 def _append(path, rows):
-    """Append rows of equal length to a file, all or none; give the number of the first."""
-    # A part of a row that a killed process left at the end is filled up and stays unused. Writing,
-    # unlike changing a mapping, finds a full disk by an error.
+    """Append rows of equal length to a file, all or none, and return the number of the first."""
+    # Part of a row that a killed process left at the end is filled up and stays unused. Writing,
+    # unlike changing a mapping, reports a full disk as an error.
     end, length = _size(path), len(rows[0])
     first = -(-end // length)
     try:
@@ -127,63 +138,29 @@ def _append(path, rows):
     return first
 
 
-_CHUNK = 256  # files that are decoded between two looks at what others have added
-_CHUNK_BYTES = 2**26
-# A file may be written twice within one tick of its modification time, two seconds long on
-# FAT. One that is younger than that is not looked up yet.
-_SETTLED = 2 * 10**9  # nanoseconds
-
-
-class CacheWarning(UserWarning):
-    """Decoded images could not be kept, so that they have to be decoded again next time."""
-
-
-def make_folder(cache_dir):
-    """Give the folder of a cache as a Path; make it where it is missing."""
-    if not isinstance(cache_dir, str | os.PathLike):
-        raise TypeError(f"cache_dir must be a str, a Path or None, got {cache_dir!r}.")
-    folder = Path(cache_dir).expanduser()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"cache_dir must be a folder or name a new one, got {str(folder)!r}, which can't "
-            f"be made: {error.strerror}. Choose another one."
-        ) from error
-    return folder
-
-
-class _Job(NamedTuple):
-    """What is to be read, and how."""
-
-    sources: list
-    keys: list  # None for what is not kept
-    shape: tuple  # of a picture
-    reader: object  # such as a PictureReader
-
-    def decode(self, pixels, numbers):
-        return self.reader.decode_into(pixels, self.sources, numbers)
-
-
 def read_cached(sources, reader, folder):
-    """Give pixels, the row of every source in them, and the reasons of unreadable ones."""
-    # The pixels are the mapped file where it holds all that can be read, and lie in memory where
-    # something was not kept: no file, a file written just now, a disk that is full.
+    """Return pixels, the row of every source in them, and reasons for unreadable ones."""
+    # The pixels are the mapped file if it holds all that can be read, else an array in memory:
+    # what is no file, or was written just now, is not cached, nor anything on a full disk.
     shape, reasons = reader.find_shape(sources)
     rows, pixels = np.full(len(sources), -1), np.empty((0, *shape), dtype=np.uint8)
-    job = _Job(sources, [_key_of(source) for source in sources], shape, reader)
-    if len(reasons) < len(sources):
-        store = PixelStore(folder / _stem(shape, reader), shape, job.keys)
-        with _warned(folder):
-            pixels, rows = store.find(job.keys)
-            missing = [n for n in _missing(rows, reasons) if job.keys[n] is not None]
-            if missing:
-                reasons.update(_fill(store, job, missing))
-                pixels, rows = store.find(job.keys)
+    if len(reasons) == len(sources):
+        return pixels, rows, reasons
+    keys = [_key_of(source) for source in sources]
+    store = _PixelStore(folder / _stem(shape, reader), shape, keys)
+    with _warned(folder):
+        pixels, rows = store.find(keys)
+        missing = [n for n in _missing(rows, reasons) if keys[n] is not None]
+        if missing:
+            reasons |= _fill(store, reader, sources, keys, missing)
+            pixels, rows = store.find(keys)
     missing = _missing(rows, reasons)
     if missing:
-        pixels, rows = _in_memory(pixels, rows, job), np.arange(len(sources))
-        reasons.update(job.decode(pixels, missing))
+        found, cached = np.flatnonzero(rows >= 0), pixels
+        pixels = np.empty((len(rows), *shape), dtype=np.uint8)
+        pixels[found] = cached[rows[found]]
+        reasons |= reader.decode_into(pixels, sources, missing)
+        rows = np.arange(len(sources))
     return pixels, rows, reasons
 
 
@@ -191,30 +168,22 @@ def _missing(rows, reasons):
     return [int(n) for n in np.flatnonzero(rows < 0) if n not in reasons]
 
 
-def _in_memory(pixels, rows, job):
-    """Copy what was found into an array that has room for all sources."""
-    found = np.flatnonzero(rows >= 0)
-    room = np.empty((len(rows), *job.shape), dtype=np.uint8)
-    room[found] = pixels[rows[found]]
-    return room
-
-
 @contextmanager
 def _warned(folder):
-    """Only warn where the files of a cache can't be used: the images can be had without."""
+    """Only warn if the files of a cache cannot be used: the images can be read without it."""
     try:
         yield
     except OSError as error:
         warnings.warn(
-            f"The cache_dir {str(folder)!r} can't be used: {error}. The images that it lacks "
-            "are decoded again whenever they are loaded. Choose a folder that can be written.",
+            f"The cache_dir {str(folder)!r} cannot be used: {error}. The images missing in it "
+            "are decoded again whenever they are loaded. Choose a writable folder.",
             CacheWarning,
             stacklevel=6,
         )
 
 
 def _key_of(source):
-    """Hash what a file is known by; None for what is no file or may still be changing."""
+    """Hash what identifies a file; None for what is no file or may still be changing."""
     if not isinstance(source, str | os.PathLike):
         return None
     try:
@@ -229,40 +198,32 @@ def _key_of(source):
 
 
 def _stem(shape, reader):
-    """Name the files of a store by all that decides about the pixels besides the picture."""
-    way, makers = reader.way()
-    tag = hashlib.blake2b(repr([__version__, *makers]).encode(), digest_size=4).hexdigest()
-    return f"{'x'.join(map(str, shape))}-{way}-{tag}"
+    """Name the files of a store by all that decides about the pixels besides the source."""
+    settings, versions = reader.identity()
+    tag = hashlib.blake2b(repr([__version__, *versions]).encode(), digest_size=4).hexdigest()
+    return f"{'x'.join(map(str, shape))}-{settings}-{tag}"
 
 
-def _fill(store, job, missing):
-    """Decode files into the store, chunk by chunk; give the reasons of unreadable ones."""
-    # What was decoded before the process is killed stays. Where another process turns out to work
+def _fill(store, reader, sources, keys, missing):
+    """Decode files into the store, chunk by chunk; return reasons for unreadable ones."""
+    # What was decoded before the process is killed stays. If another process turns out to work
     # on the same chunk, this one goes on elsewhere, so that they share the work.
-    reasons, length = {}, min(_CHUNK, max(1, _CHUNK_BYTES // int(np.prod(job.shape))))
+    reasons, length = {}, min(_CHUNK, max(1, _CHUNK_BYTES // int(np.prod(store._shape))))
     chunks = deque(missing[start : start + length] for start in range(0, len(missing), length))
     while chunks:
         numbers = chunks.popleft()
-        rows = store.find([job.keys[n] for n in numbers])[1]
+        rows = store.find([keys[n] for n in numbers])[1]
         numbers = [n for n, row in zip(numbers, rows, strict=True) if row < 0]
-        failed, n_lost = _fill_chunk(store, job, numbers)
-        reasons.update(failed)
-        if n_lost and chunks:
-            chunks.rotate(secrets.randbelow(len(chunks)))  # its own chance, whatever the seeds
+        pixels = np.empty((len(numbers), *store._shape), dtype=np.uint8)
+        failed = reader.decode_into(pixels, [sources[n] for n in numbers], range(len(numbers)))
+        reasons |= {numbers[row]: reason for row, reason in failed.items()}
+        # A file that has changed since it was looked up is no longer identified by its key.
+        kept = [
+            row
+            for row, n in enumerate(numbers)
+            if row not in failed and _key_of(sources[n]) == keys[n]
+        ]
+        n_added = store.append([keys[numbers[row]] for row in kept], pixels[kept]) if kept else 0
+        if n_added < len(kept) and chunks:
+            chunks.rotate(secrets.randbelow(len(chunks)))  # whatever the seeds
     return reasons
-
-
-def _fill_chunk(store, job, numbers):
-    """Give the reasons of unreadable files, and how many others had been added meanwhile."""
-    part = job._replace(sources=[job.sources[n] for n in numbers])
-    pixels = np.empty((len(numbers), *job.shape), dtype=np.uint8)
-    failed = part.decode(pixels, range(len(numbers)))
-    keys = [job.keys[n] for n in numbers]
-    # A file that has changed since it was looked up is not known by its key any more.
-    kept = [
-        row
-        for row, source in enumerate(part.sources)
-        if row not in failed and _key_of(source) == keys[row]
-    ]
-    n_added = store.append([keys[row] for row in kept], pixels[kept]) if kept else 0
-    return {numbers[row]: reason for row, reason in failed.items()}, len(kept) - n_added

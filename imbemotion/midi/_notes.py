@@ -1,4 +1,4 @@
-"""Many MIDI files become one array of piano rolls, read by several processes."""
+"""Notes of MIDI files, and how many files become one array of piano rolls."""
 
 import io
 import os
@@ -14,23 +14,18 @@ from joblib import Parallel, delayed
 from imbemotion.loading.decoding import Unreadable, read_file, reason_for
 from imbemotion.loading.reading import batches_of
 
-__all__ = [
-    "CROPS",
-    "LOWEST",
-    "Note",
-    "RollReader",
-    "import_mido",
-    "read_notes",
-]
+__all__ = ["LOWEST", "RollReader", "import_mido"]
 
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
-_TEMPO = 500_000  # microseconds per beat where a file says nothing
-_FRAMES = {29: 30_000 / 1_001}  # frames per second of the time code that is called so
+_TEMPO = 500_000  # microseconds per beat if a file does not say
+_FRAMES = {29: 30_000 / 1_001}  # frames per second of the time code of that name
+LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
+_ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
 
 
 class Note(NamedTuple):
-    """One note."""
+    """One note of a file."""
 
     start: float  # seconds from the beginning of the file
     end: float
@@ -39,7 +34,7 @@ class Note(NamedTuple):
 
 
 def import_mido():
-    """Import mido, and say what to do where it is not installed."""
+    """Import mido, with advice if it is not installed."""
     try:
         import mido
     except ImportError as error:
@@ -67,14 +62,14 @@ def _parse(data):
     except EOFError as error:
         raise Unreadable("is truncated") from error
     if midi.type == 2:
-        raise Unreadable("is of MIDI type 2, whose tracks are pieces of their own")
+        raise Unreadable("is of MIDI type 2, whose tracks are separate pieces")
     if midi.ticks_per_beat == 0:
         raise Unreadable("is damaged: its beats are 0 ticks long")
     return midi
 
 
 def _timed(midi):
-    """Give every message in the order of time, after its seconds and the number of its track."""
+    """Yield seconds, number of the track and message in the order of time."""
     events = []
     for number, track in enumerate(midi.tracks):
         ticks = accumulate(message.time for message in track)
@@ -93,7 +88,7 @@ def _timed(midi):
 
 
 def _ticks_per_second(division):
-    """Give the ticks of a time code: frames per second, negative, and ticks per frame."""
+    """Return the rate of a time code: minus frames per second, then ticks per frame."""
     frames, ticks = -(division >> 8), division & 255
     if frames <= 0 or ticks == 0:
         raise Unreadable("is damaged: its frames are 0 ticks long")
@@ -114,7 +109,7 @@ class _Keyboard:
         if message.velocity == 0:
             self.release(seconds, track, message)
             return
-        self._let_go(seconds, message.channel, message.note)  # the same string is struck anew
+        self._let_go(seconds, message.channel, message.note)  # the same string is struck again
         key = (track, message.channel, message.note)
         self._pressed[key].append((seconds, message.velocity))
 
@@ -161,13 +156,8 @@ _HANDLERS = {
 }
 
 
-LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
-CROPS = ("start", "middle")
-_ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
-
-
 class RollReader(NamedTuple):
-    """How MIDI files are read; its methods are those of ``PictureReader``."""
+    """How MIDI files are read; a reader like ``ImageReader``."""
 
     resolution: float  # steps per second
     height: int
@@ -177,41 +167,40 @@ class RollReader(NamedTuple):
     n_jobs: int | None
 
     def find_shape(self, sources):
-        """Give the shape of a roll, which no file decides about, and no reasons."""
+        """Return the shape of a roll, which is the same for every file, and no reasons."""
         return (self.height, self.width), {}
 
     def decode_into(self, pixels, sources, numbers):
-        """Read the sources of these numbers into their rows; give reasons where they can't."""
-        reader, batches = self._replace(n_jobs=None), batches_of(numbers, self.n_jobs)
+        """Read the sources of these numbers into their rows; return reasons for failures."""
+        reader = self._replace(n_jobs=None)
         parts = Parallel(n_jobs=self.n_jobs)(
-            delayed(_read_some)([sources[number] for number in batch], reader) for batch in batches
+            delayed(_read_some)({number: sources[number] for number in batch}, reader)
+            for batch in batches_of(numbers, self.n_jobs)
         )
         reasons = {}
-        for batch, results in zip(batches, parts, strict=True):
-            for number, result in zip(batch, results, strict=True):
-                if isinstance(result, str):
-                    reasons[number] = result
-                else:
-                    pixels[number] = result
+        for number, result in (item for part in parts for item in part.items()):
+            if isinstance(result, str):
+                reasons[number] = result
+            else:
+                pixels[number] = result
         return reasons
 
-    def way(self):
-        """Name what decides about the pixels besides shape and file; and all that made them."""
-        way = f"roll-{float(self.resolution)!r}-{self.crop}{'-pedal' * bool(self.pedal)}"
-        return way, [str(import_mido().version_info)]
+    def identity(self):
+        """Return the settings and the versions that decide about pixels, besides the shape."""
+        settings = f"roll-{float(self.resolution)!r}-{self.crop}{'-pedal' * bool(self.pedal)}"
+        return settings, [str(import_mido().version_info)]
 
     def draw(self, notes):
-        """Draw the roll of some notes, (height, width) of uint8."""
+        """Draw the roll of notes, (height, width) of uint8."""
         lowest = LOWEST[self.height]
         notes = [note for note in notes if 0 <= note.pitch - lowest < self.height]
         if not notes:
             place = "" if self.height == 128 else " within the keys of a piano"
-            raise Unreadable(f"holds no notes{place} (drums do not count)")
+            raise Unreadable(f"has no notes{place} (drums do not count)")
         begin = min(note.start for note in notes)
         spans = [self._steps(note, begin) for note in notes]
-        first = 0
-        if self.crop == "middle":
-            first = max(0, (max(end for _, end in spans) - self.width) // 2)
+        length = max(end for _, end in spans) if self.crop == "middle" else 0
+        first = max(0, (length - self.width) // 2)
         roll = np.zeros((self.height, self.width), dtype=np.uint8)
         for note, (start, end) in zip(notes, spans, strict=True):
             row = self.height - 1 - (note.pitch - lowest)
@@ -220,7 +209,7 @@ class RollReader(NamedTuple):
         return roll
 
     def _steps(self, note, begin):
-        """Give the first step of a note and the one after its last, to the nearest."""
+        """Return the first step of a note and the one after its last, rounded."""
         start, end = (
             floor((seconds - begin) * self.resolution + 0.5 + _ROUNDING)
             for seconds in (note.start, note.end)
@@ -229,8 +218,8 @@ class RollReader(NamedTuple):
 
 
 def _read_some(sources, reader):
-    """Give the roll of every source, or the reason why there is none."""
-    return [_read(source, reader) for source in sources]
+    """Return the roll of every source, or the reason why there is none."""
+    return {number: _read(source, reader) for number, source in sources.items()}
 
 
 def _read(source, reader):

@@ -1,7 +1,9 @@
 """PianoRoll: the step by which MIDI files enter a pipeline for images."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
@@ -11,28 +13,19 @@ from imbemotion._base.validation import (
     fit_context,
     validate_parameter_constraints,
 )
+from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder
-from imbemotion.loading.reading import ERRORS, as_items, check_option, read_items
-from imbemotion.midi._notes import CROPS, LOWEST, RollReader, import_mido
+from imbemotion.loading.reading import CONSTRAINTS, ERRORS, as_items, read_items
+from imbemotion.midi._notes import LOWEST, RollReader, import_mido
 
 __all__ = ["PianoRoll", "load_rolls"]
-
-_CONSTRAINTS = {
-    "resolution": [Interval(Real, 0, None, closed="neither")],
-    "height": [Integral],
-    "width": [Interval(Integral, 1, None, closed="left")],
-    "crop": [StrOptions(set(CROPS))],
-    "pedal": ["boolean"],
-    "n_jobs": [Integral, None],
-    "cache_dir": [str, PathLike, None],
-}
 
 
 def _check_height(height):
     if height not in LOWEST:
         raise ValueError(
             f"height must be 88 (the keys of a piano) or 128 (all pitches), got {height!r}. Put "
-            "ImageLoader(size=...) behind for smaller images."
+            "ImageLoader(size=...) after it for smaller images."
         )
 
 
@@ -40,8 +33,8 @@ class PianoRoll(TransformerMixin, BaseEstimator):
     """Read MIDI files into one ``ImageArray`` of piano rolls.
 
     A row is a pitch, with the highest on top as in a score; a column is a step of time; the
-    brighter a pixel, the harder the key was struck. It learns nothing from the data, so that it
-    may stand first in any pipeline. Rows that name the same path share one image and one parent.
+    brighter a pixel, the harder the key was struck. It learns nothing from the data, so it can
+    be the first step of any pipeline. Rows with the same path share one image and one parent.
 
     Parameters
     ----------
@@ -49,14 +42,14 @@ class PianoRoll(TransformerMixin, BaseEstimator):
         Columns per second.
 
     height : {88, 128}, default=88
-        Rows: the keys of a piano (pitches 21 to 108; notes beyond are left out), or all
-        pitches of MIDI.
+        Rows: the keys of a piano (pitches 21 to 108; others are left out), or all pitches of
+        MIDI.
 
     width : int, default=256
         Columns. At the default resolution 256 are 32 seconds.
 
     crop : {"start", "middle"}, default="start"
-        Which part of a longer piece is taken. Shorter ones are filled up with silence.
+        Which part of a longer piece is taken. Shorter ones are padded with silence.
 
     pedal : bool, default=False
         Whether notes sound on while the sustain pedal is down, until it is lifted or the
@@ -67,29 +60,29 @@ class PianoRoll(TransformerMixin, BaseEstimator):
         The pixels are the same for any number.
 
     cache_dir : str or Path, default=None
-        Folder in which rolls are kept, as in :class:`ImageLoader`. None keeps none.
+        Folder for rolls, as in :class:`ImageLoader`. None caches nothing.
 
     See Also
     --------
-    imbemotion.datasets.load_midi_folder : Read labels and songs from names, too.
+    imbemotion.datasets.load_midi_folder : Also reads labels and songs from names.
     imbemotion.Augmentation.preset : ``"roll"`` transposes and shifts rolls.
 
     Notes
     -----
     It needs mido: ``pip install 'imbemotion[midi]'``.
 
-    Steps are of seconds, not of beats: in recorded performances such as EMOPIA [1]_ beats are
-    not to be trusted. Tempo changes are followed. A roll begins with the first note.
+    Steps are of seconds, not of beats, which cannot be trusted in recorded performances such
+    as EMOPIA [1]_. Tempo changes are followed. A roll begins with the first note.
 
     Start and end of a note are rounded to the nearest step, but a note takes one step at
     least. Its pixels are its velocity times 255 / 127, rounded; where notes of one pitch
-    overlap, on whatever track or channel, the hardest counts. Repeated notes without a step of
-    silence between them run together. Drums (channel 10) are left out. A note that nothing
-    ends sounds until the last message of the file.
+    overlap, on any track or channel, the loudest counts. Repeated notes without a step of
+    silence between them merge. Drums (channel 10) are left out. A note that is never released
+    sounds until the last message of the file.
 
-    Files of types 0 and 1 are read, whatever their suffix says. A file counts as unreadable
-    where it is truncated or damaged, of type 2, or without a note that could be shown: a
-    black image would pass for music.
+    Files of types 0 and 1 are read, whatever their suffix. A file counts as unreadable if it
+    is truncated or damaged, of type 2, or without a note in range: a black image would pass
+    for music.
 
     References
     ----------
@@ -106,24 +99,32 @@ class PianoRoll(TransformerMixin, BaseEstimator):
     >>> with TemporaryDirectory() as folder:
     ...     song.save(f"{folder}/c.mid")
     ...     X = PianoRoll(resolution=4, width=6).fit_transform([f"{folder}/c.mid"])
-    >>> X
-    ImageArray(shape=(1, 88, 6), dtype=uint8, n_parents=1, n_synthetic=0)
-    >>> X[0, 48].tolist()  # the middle C, one second long
+    >>> X.shape
+    (1, 88, 6)
+    >>> X[0, 48].tolist()  # middle C, one second long
     [255, 255, 255, 255, 0, 0]
     """
 
-    _parameter_constraints = _CONSTRAINTS
+    _parameter_constraints = {
+        "resolution": [Interval(Real, 0, None, closed="neither")],
+        "height": [Integral],
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "crop": [StrOptions({"start", "middle"})],
+        "pedal": ["boolean"],
+        "n_jobs": CONSTRAINTS["n_jobs"],
+        "cache_dir": CONSTRAINTS["cache_dir"],
+    }
 
     def __init__(
         self,
         *,
-        resolution=8.0,
-        height=88,
-        width=256,
-        crop="start",
-        pedal=False,
-        n_jobs=None,
-        cache_dir=None,
+        resolution: float = 8.0,
+        height: int = 88,
+        width: int = 256,
+        crop: str = "start",
+        pedal: bool = False,
+        n_jobs: int | None = None,
+        cache_dir: str | PathLike | None = None,
     ):
         self.resolution = resolution
         self.height = height
@@ -134,15 +135,12 @@ class PianoRoll(TransformerMixin, BaseEstimator):
         self.cache_dir = cache_dir
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters; nothing is learned.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,)
-            Ignored.
-
-        y : array-like of shape (n_samples,), default=None
+        X, y : array-like of shape (n_samples,)
             Ignored.
 
         Returns
@@ -153,7 +151,7 @@ class PianoRoll(TransformerMixin, BaseEstimator):
         _check_height(self.height)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Iterable[str | PathLike]) -> ImageArray:
         """Read the files.
 
         Parameters
@@ -169,7 +167,7 @@ class PianoRoll(TransformerMixin, BaseEstimator):
         Raises
         ------
         UnreadableImagesError
-            If a file can't be read; the message lists all of them.
+            If a file cannot be read; the message lists all of them.
 
         ImportError
             If mido is not installed.
@@ -188,47 +186,29 @@ class PianoRoll(TransformerMixin, BaseEstimator):
 
 
 def load_rolls(
-    paths,
+    paths: Iterable[str | PathLike],
     *,
-    resolution=8.0,
-    height=88,
-    width=256,
-    crop="start",
-    pedal=False,
-    n_jobs=None,
-    cache_dir=None,
-    errors="raise",
-):
-    """Read MIDI files as :class:`PianoRoll` does, if wanted without those that can't be read.
+    resolution: float = 8.0,
+    height: int = 88,
+    width: int = 256,
+    crop: str = "start",
+    pedal: bool = False,
+    n_jobs: int | None = None,
+    cache_dir: str | PathLike | None = None,
+    errors: str = "raise",
+) -> tuple[ImageArray, list[tuple[int, str, str]]]:
+    """Read MIDI files as :class:`PianoRoll` does, optionally without unreadable ones.
 
     Parameters
     ----------
     paths : array-like of shape (n_samples,)
         Paths of MIDI files.
 
-    resolution : float, default=8.0
-        Columns per second.
-
-    height : {88, 128}, default=88
-        Rows: the keys of a piano, or all pitches.
-
-    width : int, default=256
-        Columns.
-
-    crop : {"start", "middle"}, default="start"
-        Which part of a longer piece is taken.
-
-    pedal : bool, default=False
-        Whether the sustain pedal is heard.
-
-    n_jobs : int, default=None
-        Number of processes.
-
-    cache_dir : str or Path, default=None
-        Folder in which rolls are kept; None keeps none.
+    resolution, height, width, crop, pedal, n_jobs, cache_dir
+        The parameters of :class:`PianoRoll`.
 
     errors : {"raise", "skip"}, default="raise"
-        What to do where some files can't be read.
+        What to do if files cannot be read.
 
     Returns
     -------
@@ -241,26 +221,24 @@ def load_rolls(
     Raises
     ------
     UnreadableImagesError
-        If a file can't be read and `errors` is "raise", or if none can be read.
+        If a file cannot be read and `errors` is "raise", or if none can be read.
 
     ImportError
         If mido is not installed.
 
     ValueError
-        If a parameter is none of its options, or `cache_dir` can't be made.
+        If a parameter is invalid, or `cache_dir` cannot be created.
 
     TypeError
-        If these are no paths.
+        If these are not paths.
     """
     reader = RollReader(resolution, height, width, crop, pedal, n_jobs)
-    validate_parameter_constraints(
-        _CONSTRAINTS, reader._asdict() | {"cache_dir": cache_dir}, caller_name="load_rolls"
-    )
+    given = reader._asdict() | {"cache_dir": cache_dir, "errors": errors}
+    constraints = PianoRoll._parameter_constraints | ERRORS
+    validate_parameter_constraints(constraints, given, caller_name="load_rolls")
     _check_height(height)
-    check_option("errors", errors, ERRORS)
     import_mido()
-    folder = None if cache_dir is None else make_folder(cache_dir)
-    items = as_items(paths)
+    folder, items = make_folder(cache_dir), as_items(paths)
     if not isinstance(items, list):
         raise TypeError(
             f"Expected paths of MIDI files, got images of shape {items.shape}. Piano rolls are "
