@@ -162,7 +162,7 @@ def test_neighbours_are_as_many_as_a_small_class_has(sampler, size):
 def test_adasyn_without_foreign_neighbours_is_smote_and_says_so():
     X, y = noise(30) // 16, np.repeat(["dark", "light"], [20, 10])
     X[20:] += 240
-    with pytest.warns(DataWarning, match="class 'light' has a neighbour of another class: SMOTE"):
+    with pytest.warns(DataWarning, match="class 'light' has a neighbor of another class: SMOTE"):
         X_res, _ = ImageADASYN(random_state=0).fit_resample(X, y)
     smote, _ = ImageSMOTE(random_state=0).fit_resample(X, y)
     np.testing.assert_array_equal(X_res, smote)

@@ -2,7 +2,7 @@
 
 from imbemotion.samplers._flattening import FlattenSampler
 from imbemotion.samplers._interpolation import ImageADASYN, ImageSMOTE
-from imbemotion.samplers._resampling import AugmentationSampler, RandomResampler
+from imbemotion.samplers._random import AugmentationSampler, RandomResampler
 from imbemotion.targets import at_least
 
 __all__ = [

@@ -1,8 +1,10 @@
-"""Run any sampler of imbalanced-learn on images."""
+"""Any sampler of imbalanced-learn on images."""
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -10,7 +12,7 @@ from sklearn.utils import get_tags
 from imbemotion._base.validation import HasMethods, StrOptions
 from imbemotion.images import ImageArray
 from imbemotion.images.blocks import blocks_of
-from imbemotion.samplers._vectors import is_whole, round_to
+from imbemotion.samplers._vectors import is_integral, round_to
 from imbemotion.samplers.base import BaseImageSampler
 from imbemotion.targets import class_sizes, expect_totals
 
@@ -20,53 +22,46 @@ __all__ = [
 
 
 class FlattenSampler(BaseImageSampler):
-    """Let a sampler of imbalanced-learn work on images, by rows of pixels.
+    """Run a sampler of imbalanced-learn on images, as rows of pixels.
 
-    The sampler is given float32 pixels, never uint8, which SMOTE would wrap around at 256;
-    what it makes is rounded and clipped. Rows that it took from the data keep their
-    provenance; where it made nothing, no pixel is copied.
+    The sampler gets float32 pixels, never uint8, which SMOTE would wrap around at 256; its
+    new rows are rounded and clipped. Rows taken from the data keep their provenance; if no
+    row is new, no pixel is copied.
 
     Parameters
     ----------
     sampler : object
-        A sampler such as ``TomekLinks()``, ``SMOTEENN(random_state=0)`` or
-        ``NearMiss()``; it is cloned. Its parameters are searched as
-        ``balance__sampler__NAME``.
-
+        A sampler such as ``TomekLinks()``, ``SMOTEENN(random_state=0)`` or ``NearMiss()``,
+        which is cloned. Its parameters are searched as ``balance__sampler__NAME``.
     output : {"images", "array"}, default="images"
-        Whether to give an ``ImageArray`` or an ndarray of pixels.
+        Whether to return an ``ImageArray`` or an ndarray of pixels.
 
     Attributes
     ----------
     sampler_ : object
         The fitted clone.
-
     sampling_strategy_ : dict of class to int
         Number of rows that every class ended with.
-
     sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that every output row equals or comes from, -1 for rows made of others. For
-        flat data only where the sampler has it.
-
+        Row of X that each output row equals or is from, -1 for rows made from several. For
+        flat data only if the sampler has it.
     image_shape_ : tuple of int
-        Shape of one image. Only where X held images.
-
+        Shape of one image, if X holds images.
     n_features_in_ : int
         Size of axis 1 of X.
-
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only where X was a data frame.
+        Column names of X, if X is a data frame.
 
     See Also
     --------
-    ImageSMOTE : SMOTE that knows the parents of its images and makes pixels late.
+    ImageSMOTE : SMOTE that knows the parents of its images and computes pixels late.
 
     Notes
     -----
-    Originals come first, in their order; a new row that equals one of its class after rounding
-    counts as a copy of it. Of new images the parents are unknown, so that
-    ``CNNClassifier(validation_fraction=...)`` refuses them: it could not keep what
-    was made of an image out of the validation of that image.
+    Originals come first, in their order; a new row that equals one of its class after
+    rounding counts as a copy of it. The parents of new images are unknown, so that
+    ``CNNClassifier(validation_fraction=...)`` refuses them: it could not keep an image and
+    those made from it on one side of the split.
 
     Examples
     --------
@@ -83,31 +78,30 @@ class FlattenSampler(BaseImageSampler):
         "output": [StrOptions({"images", "array"})],
     }
 
-    def __init__(self, sampler, *, output="images"):
+    def __init__(self, sampler: Any, *, output: str = "images") -> None:
         self.sampler = sampler
         self.output = output
 
-    def fit(self, X, y):
-        """Check the data and find how many rows every class would end with.
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "FlattenSampler":
+        """Resample the data to compute how many rows every class would end with.
 
         Parameters
         ----------
         X : array-like of images, paths or shape (n_samples, n_features)
             The data.
-
         y : array-like of shape (n_samples,)
             The labels.
 
         Returns
         -------
         self : object
-            The sampler itself. Only resampling tells, so that this takes as long.
+            The sampler.
         """
         self.fit_resample(X, y)
         return self
 
     def _find_totals(self, y):
-        return {}  # the sampler knows; they are counted afterwards
+        return {}  # counted after resampling
 
     def _expect_totals(self, y):
         return expect_totals(self.sampler, y)
@@ -142,18 +136,18 @@ class FlattenSampler(BaseImageSampler):
 
 
 def _as_floats(X):
-    """Give images as rows of pixels, and integers as floats, which do not wrap around."""
+    """Return images as rows of pixels, and integers as floats, which do not wrap around."""
     if isinstance(X, ImageArray):
         flat = np.asarray(X).reshape(len(X), -1)
         return flat.astype(np.float32) if flat.dtype == np.uint8 else flat
     if hasattr(X, "columns"):
-        whole = [name for name, dtype in X.dtypes.items() if is_whole(dtype)]
-        return X.astype(dict.fromkeys(whole, np.float64))
-    return X.astype(np.float64) if is_whole(X.dtype) else X
+        names = [name for name, dtype in X.dtypes.items() if is_integral(dtype)]
+        return X.astype(dict.fromkeys(names, np.float64))
+    return X.astype(np.float64) if is_integral(X.dtype) else X
 
 
 def _rounded(rows, X):
-    """Bring rows to the dtype and the shape of X, a batch at a time."""
+    """Convert rows to the dtype and the shape of X, block by block."""
     if sparse.issparse(X):
         rows.data = round_to(rows.data, X.dtype)
         return rows
@@ -166,16 +160,15 @@ def _rounded(rows, X):
 
 
 def _are_equal(rows, X, parents):
-    """Tell which rows equal their parents, (n_new,)."""
-    parts = []
+    """Return which rows equal their parents, (n_new,)."""
+    same = np.empty(len(rows), dtype=bool)
     for place, pixels in blocks_of(X, parents):
-        same = rows[place] == pixels
-        parts.append(same.reshape(len(same), -1).all(axis=1))
-    return np.concatenate(parts)
+        same[place] = (rows[place] == pixels).reshape(len(pixels), -1).all(axis=1)
+    return same
 
 
 def _find_rows(X, y, rows, labels):
-    """Find for every new row an equal row of X with the same label, (n_new,); -1 for none."""
+    """Return an equal row of X with the same label for every row, (n_new,); -1 for none."""
     known = {}
     for number, key in enumerate(_keys(X, y)):
         known.setdefault(key, []).append(number)
@@ -196,7 +189,7 @@ def _keys(rows, labels):
 
 
 def _originals_first(origins):
-    """Order rows: every original once in the order of X, then its repeats, then new ones."""
+    """Return the order: every original once in the order of X, then repeats, then new rows."""
     is_first = np.zeros(len(origins), dtype=bool)
     is_first[np.unique(origins, return_index=True)[1]] = True
     is_first &= origins >= 0
@@ -206,11 +199,10 @@ def _originals_first(origins):
     return np.concatenate([first, repeats, np.flatnonzero(origins < 0)])
 
 
-def _take_or_add(X, pictures, origins):
-    """Take known rows from X, then add the new pictures, whose parents are unknown."""
-    taken = X[origins[origins >= 0]]
-    made = pictures[origins < 0]
-    if not len(made):
+def _take_or_add(X, images, origins):
+    """Take known rows from X, then add the new images, whose parents are unknown."""
+    taken, new = X[origins[origins >= 0]], images[origins < 0]
+    if not len(new):
         return taken
-    unknown = np.full(len(made), -1)
-    return np.concatenate([taken, ImageArray(made, parents=unknown, is_synthetic=unknown < 0)])
+    unknown = np.full(len(new), -1)
+    return np.concatenate([taken, ImageArray(new, parents=unknown, is_synthetic=unknown < 0)])

@@ -1,9 +1,9 @@
-"""Over-sample by moving images towards their neighbours: SMOTE and ADASYN, right for pixels."""
+"""Over-sample by moving images towards their neighbors: SMOTE and ADASYN, right for pixels."""
 
 import warnings
 from collections.abc import Callable
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
@@ -33,7 +33,7 @@ class _Search(NamedTuple):
 
 
 class _InterpolationSampler(BaseImageSampler):
-    """Makes rows between rows of a class; ``_draw(search, label, n_new)`` chooses them."""
+    """Interpolates rows of a class; ``_draw(search, label, n_new)`` chooses them."""
 
     _parameter_constraints: dict = {
         **BaseImageSampler._parameter_constraints,
@@ -43,36 +43,35 @@ class _InterpolationSampler(BaseImageSampler):
     def _fit_resample(self, X, y):
         X = X.as_source() if isinstance(X, ImageArray) else X
         members = {label: np.flatnonzero(y == label) for label in self.sampling_strategy_}
-        stay = {label: min(n, len(members[label])) for label, n in self.sampling_strategy_.items()}
+        n_new = {label: n - len(members[label]) for label, n in self.sampling_strategy_.items()}
+        stay = {label: len(rows) + min(n_new[label], 0) for label, rows in members.items()}
         random_state = check_random_state(self.random_state)
         kept, _ = choose_rows(y, stay, random_state)
-        grows = any(n > len(members[label]) for label, n in self.sampling_strategy_.items())
-        space = self._space(X, y) if grows else None
+        space = self._space(X, y) if max(n_new.values()) > 0 else None
         search = _Search(y, members, space, random_state)
         parts, parents = [take_rows(X, kept)], [kept]
-        for label, target in self.sampling_strategy_.items():
-            if target > len(members[label]):
-                rows, made = self._make(X, search, label, target - len(members[label]))
-                parts.append(made)
-                parents.append(rows)
+        for label in (label for label, n in n_new.items() if n > 0):
+            rows, new = self._interpolate(X, search, label, n_new[label])
+            parts.append(new)
+            parents.append(rows)
         self.sample_indices_ = np.concatenate(parents)
         return concatenate(parts), y[self.sample_indices_]
 
     def _space(self, X, y):
         return feature_space(self.features, X, y)
 
-    def _make(self, X, search, label, n_new):
-        """Give the parents of the new rows of one class, and these rows."""
+    def _interpolate(self, X, search, label, n_new):
+        """Return the parents of the new rows of one class, and these rows."""
         members = search.members[label]
         if len(members) > 1:
             rows, partners, weights = self._draw(search, label, n_new)
             return rows, interpolate(X, rows, partners, weights)
         rows = np.repeat(members, n_new)
         if not isinstance(X, ImageArray):
-            _warn(f"Class {label!r} has a single row, without neighbours: it is repeated.")
+            _warn(f"Class {label!r} has a single row, without neighbors: it is repeated.")
             return rows, take_rows(X, rows)
         _warn(
-            f"Class {label!r} has a single image, without neighbours: its {n_new} new images "
+            f"Class {label!r} has a single image, without neighbors: its {n_new} new images "
             "are augmentations of it. More images of this class would help most."
         )
         return rows, X.augment(rows, Augmentation(), draw_seeds(n_new, search.random_state))
@@ -89,68 +88,57 @@ class _InterpolationSampler(BaseImageSampler):
 
 
 class ImageSMOTE(_InterpolationSampler):
-    """Over-sample small classes with images between neighbours, and drop images of large ones.
+    """Over-sample small classes with interpolated images, and drop images of large ones.
 
     A new image is an image of the class moved by a random share towards one of its nearest
-    neighbours of the same class, pixel by pixel, in float, rounded and clipped: imbalanced-learn's
-    SMOTE wraps around at 256 on uint8. Only the choice is made; no pixel is, before it is
-    looked at. Such images are blends of two, which seldom helps a network: compare before
-    you use it.
+    neighbors of the same class, pixel by pixel, in float, rounded and clipped:
+    imbalanced-learn's SMOTE wraps around at 256 on uint8. Pixels are computed when they are
+    needed. Such images blend two others, which seldom helps a network: compare before use.
 
     Parameters
     ----------
     k_neighbors : int, default=5
-        Among how many neighbours the other image is drawn; in a smaller class, among all its
-        others.
-
+        Number of neighbors from which the other image is drawn; fewer in smaller classes.
     features : str or transformer, default="pixels"
-        What distances between images are measured in: ``"pixels"``; a size such as
-        ``"32x32"`` (height x width) that the images are shrunk to, which is faster; or a
-        transformer such as ``PCA(50)``, fitted on all images of the training fold. It is
-        given images where its tags say that it takes them, else rows of pixels in 0..1.
-        ``FrozenEstimator`` keeps one that is fitted as it is.
-
+        Space of the distances between images: ``"pixels"``; a size such as ``"32x32"``
+        (height x width) that images are shrunk to, which is faster; or a transformer such as
+        ``PCA(50)``, fitted on all images of the training fold. It gets images if its tags
+        say that it takes them, else rows of pixels in 0..1. ``FrozenEstimator`` keeps a
+        fitted one.
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`.
-
     max_copies : int, default=None
-        Most new rows per original. A class then ends with at most
+        Largest number of new rows per original. A class then ends with at most
         ``originals * (1 + max_copies)`` rows. None means no limit.
-
     output : {"images", "array"}, default="images"
-        Whether to give an ``ImageArray`` or an ndarray of pixels.
-
+        Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws. As in imbalanced-learn, an int starts afresh for every class.
+        Seed of the draws. As in imbalanced-learn, an int restarts for every class.
 
     Attributes
     ----------
     sampling_strategy_ : dict of class to int
         Number of rows that every class ended with.
-
     sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that every output row comes from; of two parents, the one that was moved.
-
+        Row of X that each output row is from; of two parents, the one that was moved.
     image_shape_ : tuple of int
-        Shape of one image. Only where X held images.
-
+        Shape of one image, if X holds images.
     n_features_in_ : int
         Size of axis 1 of X.
-
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only where X was a data frame.
+        Column names of X, if X is a data frame.
 
     See Also
     --------
     AugmentationSampler : New images that look like photographs.
-    ImageADASYN : More new images where other classes are near.
+    ImageADASYN : More new images near other classes.
 
     Notes
     -----
     With ``features="pixels"`` and an integer seed the images are those of imbalanced-learn's
-    SMOTE on the flattened float32 pixels, rounded. A class of one image has no neighbours:
-    its new images are augmentations of it, which a ``DataWarning`` says. On flat data
-    integers are rounded and clipped too.
+    SMOTE on the flattened float32 pixels, rounded. A class of one image has no neighbors:
+    its new images are augmentations of it, with a ``DataWarning``. On flat data integers are
+    rounded and clipped too.
 
     References
     ----------
@@ -174,13 +162,13 @@ class ImageSMOTE(_InterpolationSampler):
     def __init__(
         self,
         *,
-        k_neighbors=5,
-        features="pixels",
-        sampling_strategy="auto",
-        max_copies=None,
-        output="images",
-        random_state=None,
-    ):
+        k_neighbors: int = 5,
+        features: Any = "pixels",
+        sampling_strategy: Any = "auto",
+        max_copies: int | None = None,
+        output: str = "images",
+        random_state: Any = None,
+    ) -> None:
         super().__init__(
             sampling_strategy=sampling_strategy,
             max_copies=max_copies,
@@ -191,36 +179,31 @@ class ImageSMOTE(_InterpolationSampler):
         self.features = features
 
     def _draw(self, search, label, n_new):
-        random_state = check_random_state(self.random_state)  # afresh, as imbalanced-learn
+        random_state = check_random_state(self.random_state)  # restarted, as in imbalanced-learn
         search = search._replace(random_state=random_state)
         return _draw_pairs(search, label, n_new, self.k_neighbors)
 
 
 class ImageADASYN(_InterpolationSampler):
-    """Over-sample small classes with images between neighbours, most where classes meet.
+    """Over-sample small classes with interpolated images, most of them near other classes.
 
-    As :class:`ImageSMOTE`, but an image with more neighbours of other classes is the parent
+    As :class:`ImageSMOTE`, but an image with more neighbors of other classes is the parent
     of more new images.
 
     Parameters
     ----------
     n_neighbors : int, default=5
-        How many neighbours are looked at, of any class for the number of new images, of the
-        same class for the images to move to. Fewer where there are fewer.
-
+        Number of neighbors: of any class for the number of new images, of the same class for
+        the images to move to. Fewer if there are fewer.
     features : str or transformer, default="pixels"
-        What distances between images are measured in, as in :class:`ImageSMOTE`.
-
+        Space of the distances between images, as in :class:`ImageSMOTE`.
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`; reached exactly.
-
     max_copies : int, default=None
-        Most new rows per original, on average. A class then ends with at most
+        Largest number of new rows per original, on average. A class then ends with at most
         ``originals * (1 + max_copies)`` rows. None means no limit.
-
     output : {"images", "array"}, default="images"
-        Whether to give an ``ImageArray`` or an ndarray of pixels.
-
+        Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
 
@@ -228,18 +211,14 @@ class ImageADASYN(_InterpolationSampler):
     ----------
     sampling_strategy_ : dict of class to int
         Number of rows that every class ended with.
-
     sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that every output row comes from; of two parents, the one that was moved.
-
+        Row of X that each output row is from; of two parents, the one that was moved.
     image_shape_ : tuple of int
-        Shape of one image. Only where X held images.
-
+        Shape of one image, if X holds images.
     n_features_in_ : int
         Size of axis 1 of X.
-
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only where X was a data frame.
+        Column names of X, if X is a data frame.
 
     See Also
     --------
@@ -247,11 +226,10 @@ class ImageADASYN(_InterpolationSampler):
 
     Notes
     -----
-    New images are shared out by largest remainders, so that their number is the one asked
-    for; imbalanced-learn rounds each share and misses it by a few. Where no image of a class
-    has a neighbour of another class, the class is treated as by :class:`ImageSMOTE`, which a
-    ``DataWarning`` says; imbalanced-learn raises an error. Classes of one image are treated
-    as there.
+    New images are distributed by largest remainders, so that their number is exact;
+    imbalanced-learn rounds each share and misses it by a few. If no image of a class has a
+    neighbor of another class, the class is treated as by :class:`ImageSMOTE`, with a
+    ``DataWarning``; imbalanced-learn raises an error. So are classes of one image.
 
     References
     ----------
@@ -275,13 +253,13 @@ class ImageADASYN(_InterpolationSampler):
     def __init__(
         self,
         *,
-        n_neighbors=5,
-        features="pixels",
-        sampling_strategy="auto",
-        max_copies=None,
-        output="images",
-        random_state=None,
-    ):
+        n_neighbors: int = 5,
+        features: Any = "pixels",
+        sampling_strategy: Any = "auto",
+        max_copies: int | None = None,
+        output: str = "images",
+        random_state: Any = None,
+    ) -> None:
         super().__init__(
             sampling_strategy=sampling_strategy,
             max_copies=max_copies,
@@ -299,7 +277,7 @@ class ImageADASYN(_InterpolationSampler):
         members = search.members[label]
         foreign = _count_foreign(search, label, self.n_neighbors)
         if not foreign.any():
-            _warn(f"No image of class {label!r} has a neighbour of another class: SMOTE is used.")
+            _warn(f"No image of class {label!r} has a neighbor of another class: SMOTE is used.")
             return _draw_pairs(search, label, n_new, self.n_neighbors)
         k = min(self.n_neighbors, len(members) - 1)
         rows = np.repeat(np.arange(len(members)), _share_out(n_new, foreign))
@@ -309,7 +287,7 @@ class ImageADASYN(_InterpolationSampler):
 
 
 def _draw_pairs(search, label, n_new, k):
-    """Draw rows of a class, a neighbour of each and how far to move, (n_new,) each."""
+    """Draw rows of a class, a neighbor of each and how far to move, (n_new,) each."""
     members = search.members[label]
     k = min(k, len(members) - 1)
     numbers = search.random_state.randint(len(members) * k, size=n_new)
@@ -319,22 +297,22 @@ def _draw_pairs(search, label, n_new, k):
 
 
 def _pairs(space, members, rows, columns, k):
-    """Look up neighbours: the pairs of rows of X, (n_new,) each. Only rows drawn are searched."""
+    """Return pairs of rows of X, (n_new,) each; neighbors are searched for drawn rows only."""
     searched, place = np.unique(rows, return_inverse=True)
     neighbors = nearest_others(space(members), searched, k)
     return members[rows], members[neighbors[place, columns]]
 
 
 def _count_foreign(search, label, k):
-    """Count the neighbours of other classes of every row of a class, (n_members,)."""
-    members = search.members[label]
+    """Count the neighbors of other classes of every row of a class, (n_members,)."""
     k = min(k, len(search.y) - 1)
-    neighbors = nearest_others(search.space(np.arange(len(search.y))), members, k)
+    features = search.space(np.arange(len(search.y)))
+    neighbors = nearest_others(features, search.members[label], k)
     return (search.y[neighbors] != label).sum(axis=1)
 
 
 def _share_out(total, weights):
-    """Share a total out in whole numbers by the method of largest remainders, (n,)."""
+    """Divide a total into integers by the method of largest remainders, (n,)."""
     exact = total * (weights / weights.sum())
     shares = np.floor(exact).astype(np.int64)
     largest = np.argsort(shares - exact, kind="stable")[: total - shares.sum()]

@@ -18,11 +18,13 @@ from imbemotion.loading import ImageFlattener
 __all__ = [
     "feature_space",
     "interpolate",
-    "is_whole",
+    "is_integral",
     "nearest_others",
     "round_columns",
     "round_to",
 ]
+
+_SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 
 
 def interpolate(X, rows, partners, weights):
@@ -31,10 +33,10 @@ def interpolate(X, rows, partners, weights):
         return X.interpolate(rows, partners, weights)
     if sparse.issparse(X):
         return _move(X, rows, partners, weights)
-    made = np.empty((len(rows), X.shape[1]), dtype=X.dtype)
+    moved = np.empty((len(rows), X.shape[1]), dtype=X.dtype)
     for place in places_of(len(rows), X.shape[1:]):
-        made[place] = _move(X, rows[place], partners[place], weights[place])
-    return made
+        moved[place] = _move(X, rows[place], partners[place], weights[place])
+    return moved
 
 
 def _move(X, rows, partners, weights):
@@ -48,51 +50,42 @@ def _move(X, rows, partners, weights):
 
 
 def round_to(values, dtype):
-    """Give floats in another dtype; for integers and bools the nearest, clipped."""
+    """Convert floats to another dtype; for integers and booleans to the nearest, clipped."""
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
     return (values >= 0.5 if dtype.kind == "b" else values).astype(dtype)
 
 
-def is_whole(dtype):
-    """Tell whether a dtype, of NumPy or pandas, holds integers or bools."""
+def is_integral(dtype):
+    """Return whether a dtype, of NumPy or pandas, holds integers or booleans."""
     return getattr(dtype, "kind", "O") in "iub"
 
 
 def round_columns(rows, dtypes):
-    """Round columns that become integers again, which pandas would cut off, and bools."""
+    """Round float columns that were integers, which pandas would truncate, or booleans."""
     if sparse.issparse(rows):
-        return rows  # of one dtype, in which they were made
+        return rows  # already rounded
     is_array = isinstance(rows, np.ndarray)
     found = [rows.dtype] * len(dtypes) if is_array else list(rows.dtypes)
-    whole = [
+    places = [
         number
         for number, (was, now) in enumerate(zip(dtypes, found, strict=True))
-        if is_whole(was) and now.kind == "f"
+        if is_integral(was) and now.kind == "f"
     ]
-    if not whole:
-        return rows
-    rows = rows.copy()
-    are_bools = np.array([getattr(was, "kind", "O") == "b" for was in dtypes])[whole]
-    if is_array:
-        rows[:, whole] = _nearest(rows[:, whole], are_bools)
-    else:
-        names = rows.columns[whole]
-        rows[names] = _nearest(rows[names].to_numpy(), are_bools)
+    rows = rows.copy() if places else rows
+    for number in places:
+        column = rows[:, number] if is_array else rows.iloc[:, number].to_numpy()
+        column = column >= 0.5 if dtypes.iloc[number].kind == "b" else np.rint(column)
+        if is_array:
+            rows[:, number] = column
+        else:
+            rows[rows.columns[number]] = column.astype(float)
     return rows
 
 
-def _nearest(columns, are_bools):
-    """Round as :func:`round_to` does, (n_samples, n_columns) of floats."""
-    return np.where(are_bools, columns >= 0.5, np.rint(columns))
-
-
-_SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
-
-
 def feature_space(features, X, y):
-    """Give the function from rows of X to the features that distances are measured in."""
+    """Return the function from rows of X to the features that distances are measured in."""
     if not isinstance(features, str):
         inputs = X if _takes_images(features) else ImageFlattener().fit_transform(X)
         found = clone(features).fit(inputs, y).transform(inputs)
@@ -119,20 +112,20 @@ def _takes_images(transformer):
 
 
 def _pixels(images, size, rows):
-    """Give the pixels of rows, shrunk to (width, height) where a size is given, as floats."""
+    """Return the pixels of rows as floats, shrunk to (width, height) if a size is given."""
     if size is None:
         pixels = np.asarray(images[rows])
         return pixels.reshape(len(rows), -1).astype(np.result_type(pixels, np.float32), copy=False)
-    return np.concatenate([_shrink(pixels, size) for _, pixels in blocks_of(images, rows)])
-
-
-def _shrink(images, size):
-    shrunk = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
-    return np.stack(shrunk).reshape(len(images), -1).astype(np.float32)
+    shrunk = [
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        for _, pixels in blocks_of(images, rows)
+        for image in pixels
+    ]
+    return np.stack(shrunk).reshape(len(rows), -1).astype(np.float32)
 
 
 def nearest_others(features, queries, k):
-    """Find the rows that are nearest to some rows, themselves not counted."""
+    """Return the rows that are nearest to some rows, except themselves, (n_queries, k)."""
     search = NearestNeighbors(n_neighbors=k + 1).fit(features)
     found = search.kneighbors(features[queries], return_distance=False)
     dropped = found == queries[:, None]

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from imblearn.base import BaseSampler
 from imblearn.utils import check_target_type
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.preprocessing import label_binarize
 from sklearn.utils import check_array
@@ -40,11 +42,11 @@ __all__ = [
 class BaseImageSampler(BaseSampler):
     """A sampler for images and flat data; subclasses write ``_fit_resample(X, y)``."""
 
-    # They find the totals per class in ``sampling_strategy_`` and set ``sample_indices_``.
+    # They read the totals per class from ``sampling_strategy_`` and set ``sample_indices_``.
 
     _parameter_constraints: dict = {
         "sampling_strategy": [
-            StrOptions(STRATEGY_NAMES),
+            StrOptions(set(STRATEGY_NAMES)),
             Interval(Integral, 1, None, closed="left"),
             Interval(Real, 0, 1, closed="right"),
             Mapping,
@@ -56,21 +58,26 @@ class BaseImageSampler(BaseSampler):
     }
 
     def __init__(
-        self, *, sampling_strategy="auto", max_copies=None, output="images", random_state=None
-    ):
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        max_copies: int | None = None,
+        output: str = "images",
+        random_state: Any = None,
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.max_copies = max_copies
         self.output = output
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
-        """Check the data and find how many rows every class would end with."""
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "BaseImageSampler":
+        """Check the data and compute how many rows every class would end with."""
         self._prepare(X, y)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
         """Resample the data."""
         frame = X if hasattr(X, "columns") else None
         X, labels, one_vs_all, originals = self._prepare(X, y)
@@ -83,8 +90,8 @@ class BaseImageSampler(BaseSampler):
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
         return originals.transform(X_resampled, y_resampled)
 
-    def target_counts(self, y):
-        """Tell how many rows every class would end with, without resampling."""
+    def target_counts(self, y: ArrayLike) -> dict[Any, int]:
+        """Return how many rows every class would end with, without resampling."""
         self._validate_params()
         return self._expect_totals(_as_labels(y)[0])
 
@@ -92,7 +99,7 @@ class BaseImageSampler(BaseSampler):
         forget_fit(self)
         if looks_like_images(X) or holds_paths(X):
             X = as_images(X)
-        originals = ArraysTransformer(X, y)  # imblearn's: brings back lists and pandas types
+        originals = ArraysTransformer(X, y)  # imblearn's: restores lists and pandas types
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
         return X, y, one_vs_all, originals
@@ -104,18 +111,17 @@ class BaseImageSampler(BaseSampler):
         return self._find_totals(y)
 
     def _check_X_y(self, X, y):  # noqa: N802, imbalanced-learn's name
-        images = isinstance(X, ImageArray)
-        y, one_vs_all = _as_labels(y, n_samples=len(X) if images else None)
-        if images:
+        is_images = isinstance(X, ImageArray)
+        y, one_vs_all = _as_labels(y, n_samples=len(X) if is_images else None)
+        if is_images:
             self.image_shape_ = X.shape[1:]
             self.n_features_in_ = X.shape[1]  # scikit-learn's word for axis 1
-        else:
-            checked = self._check_flat(X)
-            named = X if hasattr(X, "columns") else checked
-            validate_data(self, X=named, y=y, reset=True, skip_check_array=True)
-            X = checked
-            check_consistent_length(X, y)  # imbalanced-learn's random samplers forget this
-        return X, y, one_vs_all
+            return X, y, one_vs_all
+        checked = self._check_flat(X)
+        named = X if hasattr(X, "columns") else checked
+        validate_data(self, X=named, y=y, reset=True, skip_check_array=True)
+        check_consistent_length(checked, y)  # imbalanced-learn's random samplers forget this
+        return checked, y, one_vs_all
 
     def _check_flat(self, X):
         """Check flat data; here rows are taken as they are, whatever they hold."""
@@ -133,7 +139,7 @@ class BaseImageSampler(BaseSampler):
 
 
 def _as_labels(y, n_samples=None):
-    """Give checked labels, and whether they were one column of 0 and 1 per class."""
+    """Return checked labels, and whether they were one column of 0 and 1 per class."""
     one_vs_all = np.ndim(y) == 2 and np.shape(y)[1] > 1
     return check_labels(check_target_type(y) if one_vs_all else y, n_samples), one_vs_all
 
@@ -145,7 +151,7 @@ def take_rows(X, rows):
 
 
 def concatenate(parts):
-    """Put rows of images, arrays or sparse matrices one after another."""
+    """Concatenate rows of images, arrays or sparse matrices."""
     if sparse.issparse(parts[0]):
         return sparse.vstack(parts, format=parts[0].format)
     return np.concatenate(parts)
@@ -157,21 +163,17 @@ def draw_seeds(n, random_state):
 
 
 def choose_rows(y, targets, random_state, *, evenly=False):
-    """Choose the rows that stay and the parents of the rows that are added."""
+    """Draw the rows that stay and the parents of the rows that are added."""
     stays, parents = np.ones(len(y), dtype=bool), [np.empty(0, dtype=np.int64)]
     for label, target in targets.items():
         rows = np.flatnonzero(y == label)
-        if target < len(rows):
+        n_new = target - len(rows)
+        if n_new < 0:
             stays[rows] = False
             stays[rows[random_state.choice(len(rows), size=target, replace=False)]] = True
-        elif target > len(rows) and not evenly:
-            parents.append(random_state.choice(rows, size=target - len(rows), replace=True))
-        elif target > len(rows):
-            parents.append(_draw_evenly(rows, target - len(rows), random_state))
+        elif n_new > 0 and evenly:  # in shuffled rounds: numbers of draws differ by one at most
+            rounds = [random_state.permutation(rows) for _ in range(-(-n_new // len(rows)))]
+            parents.append(np.concatenate(rounds)[:n_new])
+        elif n_new > 0:
+            parents.append(random_state.choice(rows, size=n_new, replace=True))
     return np.flatnonzero(stays), np.concatenate(parents)
-
-
-def _draw_evenly(rows, n_draws, random_state):
-    """Draw rows in shuffled rounds, so that their numbers of draws differ by one at most."""
-    n_rounds = -(-n_draws // len(rows))
-    return np.concatenate([random_state.permutation(rows) for _ in range(n_rounds)])[:n_draws]

@@ -2,8 +2,11 @@
 
 from copy import deepcopy
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 
@@ -29,33 +32,31 @@ __all__ = [
 class RandomResampler(BaseImageSampler):
     """Repeat images of small classes and drop images of large ones.
 
-    No pixel is copied: the result holds row numbers on the images that were given. Use it
-    inside an imbalanced-learn pipeline, so that only training folds are resampled.
+    No pixel is copied: the result holds row numbers of the given images. Use it inside an
+    imbalanced-learn pipeline, so that only training folds are resampled.
 
     Parameters
     ----------
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, rounded down to an integer.
 
-        - ``"auto"``, ``"not majority"``, ``"all"``, ``"oversample"``: as many as the largest;
+        - ``"auto"``, ``"not majority"``, ``"all"``, ``"oversample"``: the size of the
+          largest class;
         - ``"minority"``, ``"not minority"``: the same for the smallest class alone, or for
           all but the smallest;
-        - ``"undersample"``: as many as the smallest class;
+        - ``"undersample"``: the size of the smallest class;
         - ``"hybrid"``: the median of the class sizes; ``"mean"``: their mean;
         - ``"sqrt"``: ``round(largest * sqrt(size / largest))``;
-        - an int: so many, for every class;
-        - a float in (0, 1]: at least that share of the largest class;
+        - an int: this number for every class;
+        - a float in (0, 1]: at least this share of the largest class;
         - ``at_least(n)``: at least n;
-        - a dict of totals per class, or a callable from y to such a dict. Classes that it
-          does not name stay as they are.
-
+        - a dict of totals per class, or a callable from y to such a dict. Other classes
+          keep their size.
     max_copies : int, default=None
-        Most copies per original. A class then ends with at most
+        Largest number of copies per original. A class then ends with at most
         ``originals * (1 + max_copies)`` rows, repeated evenly. None means no limit.
-
     output : {"images", "array"}, default="images"
-        Whether images come back as an ``ImageArray`` or as an ndarray of pixels.
-
+        Whether images are returned as an ``ImageArray`` or as an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
 
@@ -63,18 +64,14 @@ class RandomResampler(BaseImageSampler):
     ----------
     sampling_strategy_ : dict of class to int
         Number of rows that every class ended with.
-
     sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that every output row comes from.
-
+        Row of X that each output row is from.
     image_shape_ : tuple of int
-        Shape of one image. Only where X held images.
-
+        Shape of one image, if X holds images.
     n_features_in_ : int
         Size of axis 1 of X.
-
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only where X was a data frame.
+        Column names of X, if X is a data frame.
 
     See Also
     --------
@@ -103,36 +100,32 @@ class RandomResampler(BaseImageSampler):
     def _fit_resample(self, X, y):
         random_state = check_random_state(self.random_state)
         evenly = self.max_copies is not None  # else a row could get more copies than that
-        kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=evenly)
-        self.sample_indices_ = np.concatenate([kept, parents])
+        rows = choose_rows(y, self.sampling_strategy_, random_state, evenly=evenly)
+        self.sample_indices_ = np.concatenate(rows)
         return take_rows(X, self.sample_indices_), y[self.sample_indices_]
 
 
 class AugmentationSampler(BaseImageSampler):
     """Over-sample small classes with augmented images, and drop images of large ones.
 
-    Every new row is a random augmentation of an image of its class, the same whenever it is
-    looked at ("offline"); no pixel is made before. Parents are drawn evenly: none a second
-    time before all of its class were used once. Use it inside an imbalanced-learn pipeline,
+    Each new row is a random augmentation of an image of its class, fixed by its seed
+    ("offline"); its pixels are computed when they are needed. Parents are drawn evenly: none
+    twice before all of its class were used once. Use it inside an imbalanced-learn pipeline,
     so that only training folds grow.
 
     Parameters
     ----------
     augmentation : Augmentation or callable, default=None
-        What may be done to an image: a policy, a torchvision v2 transform, or any callable
-        from image to image. None means ``Augmentation()``; give one to search its limits by
-        names such as ``balance__augmentation__rotation``.
-
+        A policy, a torchvision v2 transform, or any callable from image to image. None means
+        ``Augmentation()``; pass one to search its limits by names such as
+        ``balance__augmentation__rotation``.
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`.
-
     max_copies : int, default=None
-        Most new rows per original. A class then ends with at most
+        Largest number of new rows per original. A class then ends with at most
         ``originals * (1 + max_copies)`` rows. None means no limit.
-
     output : {"images", "array"}, default="images"
-        Whether to give an ``ImageArray`` or an ndarray of pixels.
-
+        Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws and of the new images.
 
@@ -140,20 +133,17 @@ class AugmentationSampler(BaseImageSampler):
     ----------
     sampling_strategy_ : dict of class to int
         Number of rows that every class ended with.
-
     sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that every output row comes from.
-
+        Row of X that each output row is from.
     image_shape_ : tuple of int
         Shape of one image.
-
     n_features_in_ : int
         Size of axis 1 of X.
 
     See Also
     --------
-    RandomResampler : Repeat images as they are.
-    Augmentation : What is done to them.
+    RandomResampler : Repeat images without changes.
+    Augmentation : The policy.
 
     Examples
     --------
@@ -172,12 +162,12 @@ class AugmentationSampler(BaseImageSampler):
     def __init__(
         self,
         *,
-        augmentation=None,
-        sampling_strategy="auto",
-        max_copies=None,
-        output="images",
-        random_state=None,
-    ):
+        augmentation: Any = None,
+        sampling_strategy: Any = "auto",
+        max_copies: int | None = None,
+        output: str = "images",
+        random_state: Any = None,
+    ) -> None:
         super().__init__(
             sampling_strategy=sampling_strategy,
             max_copies=max_copies,
@@ -186,7 +176,7 @@ class AugmentationSampler(BaseImageSampler):
         )
         self.augmentation = augmentation
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> "AugmentationSampler":
         """Set parameters, those of the augmentation by ``augmentation__NAME``.
 
         Parameters
@@ -197,24 +187,24 @@ class AugmentationSampler(BaseImageSampler):
         Returns
         -------
         self : object
-            The sampler itself.
+            The sampler.
 
         Raises
         ------
         ValueError
-            If a limit of the augmentation is set where no augmentation was given.
+            If a limit of the augmentation is set but no augmentation was given.
         """
         nested = [name for name in params if name.startswith("augmentation__")]
         policy = params.get("augmentation", self.augmentation)
         if nested and not hasattr(policy, "set_params"):
             raise ValueError(
-                f"{nested[0]} can't be set: augmentation is {policy!r}. Start from "
+                f"{nested[0]} needs an Augmentation, got augmentation={policy!r}. Start from "
                 "AugmentationSampler(augmentation=Augmentation())."
             )
         return super().set_params(**params)
 
     def _prepare(self, X, y):
-        self._resampled = None  # what an earlier call made must not be saved in its place
+        self._resampled = None  # save must not write what an earlier call returned
         column = only_column(X)
         is_images = looks_like_images(column) or holds_paths(column)
         return super()._prepare(column if is_images else X, y)
@@ -240,17 +230,16 @@ class AugmentationSampler(BaseImageSampler):
         if isinstance(policy, type):
             raise ValueError(f"augmentation must be an instance, got the class {policy!r}.")
         if isinstance(policy, Augmentation):
-            policy.draw([])  # a limit out of its range is said now, not in training
-        return deepcopy(policy)  # later changes must not reach these pictures
+            policy.draw([])  # an invalid limit is an error now, not in training
+        return deepcopy(policy)  # later changes must not reach these images
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> NDArray[np.object_]:
         """Write the resampled images as PNG files, a folder per class.
 
         Parameters
         ----------
         folder : str or Path
-            Where to write. It must be empty or not exist yet, and it appears only when all
-            images are written.
+            An empty or new folder. It appears only when all images are written.
 
         Returns
         -------
@@ -260,10 +249,9 @@ class AugmentationSampler(BaseImageSampler):
         Raises
         ------
         NotFittedError
-            If nothing was resampled by this object; a pickled or cached one has no images.
-
+            If this object has not resampled images; a pickled or cached one holds none.
         FileExistsError
-            If the folder holds anything.
+            If the folder is not empty.
 
         See Also
         --------
@@ -271,42 +259,40 @@ class AugmentationSampler(BaseImageSampler):
 
         Notes
         -----
-        ``manifest.csv`` in the folder names `file`, `label`, `parent`, `seed` and `made` of
-        every image. Parents are numbered as in ``X_resampled.parents``: by rows of X, or
-        where X was resampled already, of the first X. The seed is that of the last
-        augmentation. The object keeps the images that it was given in memory for it.
+        ``manifest.csv`` lists `file`, `label`, `parent`, `seed` and `synthetic` of every
+        image. Parents are numbered as in ``X_resampled.parents``: by rows of X, or of the
+        first X if X was resampled before. The seed is that of the last augmentation. The
+        sampler keeps a reference to the images for this method.
         """
         if getattr(self, "_resampled", None) is None:
             raise NotFittedError(
-                "This AugmentationSampler has no images to save: it has not resampled any, or "
-                "comes from a pickle or a cache. Call fit_resample on it first."
+                f"{self!r} has no images to save: it has not resampled any, or comes from a "
+                "pickle or a cache. Call fit_resample on it first."
             )
         images, labels = self._resampled
         return images.save(folder, labels=labels)
 
-    def preview(self, X, y, *, n_originals=8, n_versions=6):
-        """Show what the augmentation does to some images, whatever number is asked for.
+    def preview(
+        self, X: ArrayLike, y: ArrayLike, *, n_originals: int = 8, n_versions: int = 6
+    ) -> tuple[ImageArray, NDArray]:
+        """Augment some images to inspect the policy, whatever the sampling strategy.
 
         Parameters
         ----------
         X : array-like of images (n_samples, height, width[, channels]) or paths
             The data.
-
         y : array-like of shape (n_samples,)
             The labels.
-
         n_originals : int, default=8
-            How many images to show, drawn from all classes in turn, the rarest first.
-
+            Number of images, drawn from all classes in turn, the rarest first.
         n_versions : int, default=6
-            How many augmentations of each.
+            Number of augmentations of each.
 
         Returns
         -------
         images : ImageArray of shape (n_originals * (1 + n_versions), height, width[, channels])
-            The originals, then what is made of the first one, of the second one and so on;
-            for :meth:`ImageGridDisplay.from_resampled`.
-
+            The originals, then the augmentations of the first one, of the second one and so
+            on; for :meth:`ImageGridDisplay.from_resampled`.
         labels : ndarray of shape (n_originals * (1 + n_versions),)
             Their classes.
 
@@ -327,8 +313,8 @@ class AugmentationSampler(BaseImageSampler):
         rows = _draw_in_turn(y, n_originals, random_state)
         parents = np.repeat(rows, n_versions)
         seeds = draw_seeds(len(parents), random_state)
-        made = images.augment(parents, self._policy(), seeds)
-        return np.concatenate([images[rows], made]), y[np.concatenate([rows, parents])]
+        new = images.augment(parents, self._policy(), seeds)
+        return np.concatenate([images[rows], new]), y[np.concatenate([rows, parents])]
 
     def __getstate__(self):
         state = super().__getstate__()
