@@ -156,10 +156,10 @@ def test_misuse_is_said_in_two_lines_and_ends_with_status_two(words, message, so
     ("words", "message"),
     [
         (["analyze", "nowhere"], "nowhere does not exist"),
-        (["analyze", "S", "--label-column", "mood"], "(--label-column) has no meaning here"),
+        (["analyze", "S", "--label-column", "mood"], "(--label-column) does not apply here"),
         (["analyze", "S", "--label-pattern", "(z)"], "do not match the label pattern"),
         (["analyze", "S", "-o", "no/such/file.json"], "does not exist"),
-        (["strategies", "S/joy/0.png"], "can't be read as a source"),
+        (["strategies", "S/joy/0.png"], "cannot be read as a source"),
     ],
 )
 def test_failures_are_said_in_a_sentence_and_end_with_status_one(words, message, songs):
@@ -217,6 +217,6 @@ assert not heavy, heavy
 
 @pytest.mark.slow
 def test_the_songs_of_emopia_are_counted(data_folder):
-    pytest.importorskip("imbemotion.datasets._midi_folder")
+    pytest.importorskip("imbemotion.datasets.folder")
     found = json.loads(run("analyze", data_folder / "emopia_midi", "--json").stdout)
     assert sorted(found["counts"]) == ["Q1", "Q2", "Q3", "Q4"]

@@ -133,9 +133,9 @@ def test_difficulty_makes_emotions_hard_to_tell():
     ("counts", "message"),
     [
         ({"joy": 3}, r"Unknown emotions \['joy'\]. Choose from angry, .*, surprise"),
-        ({"happy": -1}, "whole numbers of 0 or more, got -1 for 'happy'"),
-        ({"happy": 1.5}, "whole numbers of 0 or more, got 1.5 for 'happy'"),
-        ({"happy": True}, "whole numbers of 0 or more, got True for 'happy'"),
+        ({"happy": -1}, "integers of 0 or more, got -1 for 'happy'"),
+        ({"happy": 1.5}, "integers of 0 or more, got 1.5 for 'happy'"),
+        ({"happy": True}, "integers of 0 or more, got True for 'happy'"),
         ({}, "at least one face, got {}"),
         ({"happy": 0}, "at least one face, got {'happy': 0}"),
     ],

@@ -136,13 +136,13 @@ def test_labels_that_are_not_expected_are_an_error(flat):
 
 def test_what_is_ignored_is_said(flat):
     (flat / "songs.csv").touch(), (flat / ".hidden.mid").touch()
-    with pytest.warns(DataWarning, match=r"Ignored 1 files that are no MIDI files: .*songs.csv"):
+    with pytest.warns(DataWarning, match=r"Ignored 1 files that are not MIDI files: .*songs.csv"):
         load_midi_folder(flat, load_content=False)
 
 
 def test_class_folders_without_songs_are_said(tree):
     (tree / "empty").mkdir()
-    with pytest.warns(DataWarning, match="class folders hold no MIDI files: empty") as caught:
+    with pytest.warns(DataWarning, match="class folders contain no MIDI files: empty") as caught:
         load_midi_folder(tree, load_content=False)
     assert caught[0].filename == __file__
 
@@ -152,7 +152,7 @@ def test_class_folders_without_songs_are_said(tree):
     [
         ("(", "a regular expression, got '\\('"),
         (7, "got 7"),
-        ("Q.*", "mark the label"),
+        ("Q.*", "have a group for"),
     ],
 )
 def test_a_pattern_must_name_the_label(flat, pattern, error):
@@ -162,10 +162,10 @@ def test_a_pattern_must_name_the_label(flat, pattern, error):
 
 def test_folders_without_songs_are_an_error(tmp_path):
     layout = re.escape(f"such as {tmp_path}/Q1_song_0.mid")
-    with pytest.raises(ValueError, match=f"holds no class folders.*{layout}"):
+    with pytest.raises(ValueError, match=f"contains no class folders.*{layout}"):
         load_midi_folder(tmp_path)
     (tmp_path / "happy").mkdir()
-    with pytest.raises(ValueError, match=f"holds no MIDI files.*{layout}"):
+    with pytest.raises(ValueError, match=f"contains no MIDI files.*{layout}"):
         load_midi_folder(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         load_midi_folder(tmp_path / "nowhere")

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from imbemotion import load_image_folder, load_legend, load_npz, load_source, load_table
+from imbemotion._base.registry import SOURCES
 from imbemotion._base.validation import DataWarning
+from imbemotion.cli import app
 from imbemotion.images import ImageArray
 
 LABELS = np.array(["happy"] * 5 + ["sad"] * 4 + ["fear"] * 3)
@@ -130,12 +133,12 @@ def test_a_name_with_a_slip_gets_the_nearest(name, near, tmp_path):
 
 def test_what_is_no_source_is_told_what_is(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"notes\.txt can't be read .* A source is a folder"):
+    with pytest.raises(ValueError, match=r"notes\.txt cannot be read .* A source is a folder"):
         load_source(tmp_path / "notes.txt")
 
 
 def test_settings_that_would_change_nothing_are_refused(folder, pictures):
-    with pytest.raises(ValueError, match=r"label_column \(--label-column\) has no meaning here"):
+    with pytest.raises(ValueError, match=r"label_column \(--label-column\) does not apply here"):
         load_source(folder, label_column="mood")
     archive = make_source("archive", folder, pictures)
     data = load_source(archive, additional=[folder], label_pattern="/?([a-z]+)/", size=8)
@@ -228,6 +231,52 @@ def test_classes_of_two_sources_that_look_alike_are_named(folder, pictures, tmp_
         load_source(folder, additional=[tmp_path / "more"], load_content=False)
 
 
+# kinds that others register
+
+
+TOY = """
+from imbemotion.datasets import SourceKind, load_npz
+
+TOY = SourceKind(
+    "a toy",
+    lambda path: path.suffix == ".toy" and path.is_file(),
+    load_npz,
+    {"image_column": "image_key"},
+)
+"""
+
+
+def test_a_registered_kind_is_loaded_as_any_other(pictures, tmp_path, monkeypatch):
+    (tmp_path / "toy_sources.py").write_text(TOY)
+    monkeypatch.syspath_prepend(tmp_path)
+    with (tmp_path / "a.toy").open("wb") as file:
+        np.savez(file, faces=pictures, y=LABELS)
+    SOURCES.register("toy", "toy_sources:TOY", "A toy for tests.")
+    try:
+        data = load_source(tmp_path / "a.toy", image_column="faces")
+        words = ["analyze", str(tmp_path / "a.toy"), "--image-column", "faces"]
+        output = CliRunner().invoke(app, words).output
+        with pytest.raises(FileNotFoundError, match="a toy for tests"):
+            load_source(tmp_path / "b.toy")
+    finally:
+        SOURCES.unregister("toy")
+    assert data.target.tolist() == LABELS.tolist()
+    assert "fear" in output
+
+
+def test_all_kinds_can_be_loaded_and_say_what_they_are():
+    kinds = {name: SOURCES.load(name) for name in SOURCES}
+    assert all(kind.name and callable(kind.load) for kind in kinds.values())
+    assert set(kinds) >= {"folder", "legend", "list", "fer2013", "npz", "midi", "faces"}
+
+
+def test_notebooks_show_the_classes_and_the_source(folder):
+    page = load_source(folder, load_content=False)._repr_html_()
+    assert "<td>happy</td><td>5</td><td>41.7%</td>" in page
+    assert f"12 images (not read) from {folder}" in page
+    assert "12 images of 8 x 8" in load_source(folder, size=8)._repr_html_()
+
+
 # labels in names
 
 
@@ -251,7 +300,7 @@ def test_the_pattern_sees_the_path_in_the_folder(folder):
 
 
 def test_names_that_do_not_match_are_refused_or_left_out(flat):
-    with pytest.raises(ValueError, match=r"7 of 12 pictures in .* do not match .*, such as fear_"):
+    with pytest.raises(ValueError, match=r"7 of 12 images in .* do not match .*, such as fear_"):
         load_image_folder(flat, label_pattern="(happy)")
     with pytest.warns(DataWarning, match="Left out 7 of the images"):
         data = load_image_folder(flat, label_pattern="(happy)", errors="skip")
@@ -261,7 +310,7 @@ def test_names_that_do_not_match_are_refused_or_left_out(flat):
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("(", "must be a regular expression"), ("happy", "must mark the label by brackets")],
+    [("(", "must be a regular expression"), ("happy", "must have a group for the label")],
 )
 def test_patterns_that_say_nothing_are_refused(pattern, message, flat):
     with pytest.raises(ValueError, match=message):
@@ -269,7 +318,7 @@ def test_patterns_that_say_nothing_are_refused(pattern, message, flat):
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="holds no images"):
+    with pytest.raises(ValueError, match="contains no images"):
         load_image_folder(tmp_path, label_pattern="(a)")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         load_image_folder(tmp_path / "nowhere", label_pattern="(a)")

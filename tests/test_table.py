@@ -77,7 +77,7 @@ def test_usual_names_are_found_in_any_case(image, label, pool):
 def test_two_columns_that_may_be_meant_are_one_too_many(pool):
     path = write(pool, table(emotion=LABELS))
     with pytest.raises(
-        ValueError, match=r"label column may be emotion or label, of the columns path, label, em"
+        ValueError, match=r"label column may be emotion or label, got the columns path, label, em"
     ):
         load_table(path)
     assert load_table(path, label_column="emotion", load_content=False).target.tolist() == LABELS
@@ -156,12 +156,12 @@ def test_paths_are_relative_to_the_folder_or_to_the_current_one(pool, tmp_path, 
     ("name", "text", "message"),
     [
         ("a.json", '{"path": "1.png"}', "must hold a list of objects"),
-        ("a.json", "[{", "is not JSON"),
+        ("a.json", "[{", "is not valid JSON"),
         ("a.jsonl", '{"path": "0.png", "label": "joy"}\n[1]\n', "Line 2 of .* must be an object"),
-        ("a.jsonl", "{\n", "Line 1 of .* is not JSON"),
+        ("a.jsonl", "{\n", "Line 1 of .* is not valid JSON"),
         ("a.csv", "path,label\n", "lists no images"),
         ("a.csv", "", "lists no images"),
-        ("a.json", '[{"path": "0.png", "label": {"a": 1}}]', "must be text or numbers"),
+        ("a.json", '[{"path": "0.png", "label": {"a": 1}}]', "must be all text or all numbers"),
         ("a.json", '[{"path": "0.png", "label": 1}, {"path": "1.png", "label": "b"}]', "int, str"),
     ],
 )

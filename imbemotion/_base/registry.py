@@ -198,5 +198,15 @@ PRESETS = Registry("presets", {
     "transfer": (f"{_PARAMETERS}:TRANSFER", "AdamW, with low rates for a pretrained backbone."),
     "adam_step": (f"{_PARAMETERS}:ADAM_STEP", "Adam, with a rate that falls in steps."),
 })  # fmt: skip
-# Filled in by the rooms' owners: sources of data.
-SOURCES = Registry("sources", {})
+# From the most general to the most special kind: those declared later are asked first.
+_DATASETS = "imbemotion.datasets"
+SOURCES = Registry("sources", {
+    "folder": (f"{_DATASETS}.folder:IMAGE_FOLDER", "A folder with a subfolder per class."),
+    "list": (f"{_DATASETS}._tables:LIST", "A list of paths and labels (CSV, JSON, Parquet)."),
+    "midi": (f"{_DATASETS}.source:MIDI", "A folder of MIDI files."),
+    "npz": (f"{_DATASETS}._archives:ARCHIVE", "An .npz archive."),
+    "fer2013": (f"{_DATASETS}._archives:FER2013", "A CSV file of FER2013."),
+    "legend": (f"{_DATASETS}._tables:LEGEND", "A legend.csv, or a folder with one."),
+    "facial_expressions": (f"{_DATASETS}._expressions:EXPRESSIONS", "A name: downloaded faces."),
+    "faces": (f"{_DATASETS}._faces:FACES", "The name faces: drawn faces."),
+})  # fmt: skip

@@ -1,9 +1,11 @@
-"""What all loaders share: lists of labelled images, what is left out of them, the Bunch."""
+"""What all loaders share: lists of labeled images, rows left out of them, the result."""
 
 import os
 import warnings
 from collections import Counter, defaultdict
-from typing import NamedTuple
+from collections.abc import Callable
+from html import escape
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -13,12 +15,15 @@ from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
 __all__ = [
+    "ImageBunch",
     "Listing",
-    "check_expected",
+    "LoadSettings",
+    "SourceKind",
     "leave_out",
     "make_bunch",
     "normalize",
     "refuse_or_leave_out",
+    "row_names",
     "take",
     "warn",
     "warn_of_lookalikes",
@@ -27,8 +32,70 @@ __all__ = [
 _NAMED = 5  # how many images a warning names
 
 
+class SourceKind(NamedTuple):
+    """A kind of source, as ``imbemotion._base.registry.SOURCES`` declares it.
+
+    Parameters
+    ----------
+    name : str
+        What an error calls a source of this kind, such as ``"a folder of images"``.
+
+    matches : callable
+        Takes the ``Path`` of a source and returns whether it is of this kind.
+
+    load : callable
+        Takes the path and, as keywords, the settings that all sources share (``size``,
+        ``mode``, ``resize``, ``n_jobs``, ``labels``, ``errors`` and ``load_content``);
+        returns a Bunch as :func:`load_image_folder` does.
+
+    takes : dict of str to str, default={}
+        Settings of :func:`load_source` for this kind only, and what ``load`` calls them.
+
+    Examples
+    --------
+    >>> from imbemotion._base.registry import SOURCES
+    >>> kind = SOURCES.load("npz")
+    >>> kind.name, kind.takes["image_column"]
+    ('an archive', 'image_key')
+    """
+
+    name: str
+    matches: Callable[..., bool]
+    load: Callable[..., Bunch]
+    takes: dict[str, str] = {}
+
+
+class LoadSettings(TypedDict, total=False):
+    """Settings that all loaders share, as ``load_source`` documents them."""
+
+    mode: str
+    resize: str
+    n_jobs: int | None
+    labels: list | None
+    load_content: bool
+    return_X_y: bool
+
+
+class ImageBunch(Bunch):
+    """Labeled images as the loaders return them, shown in notebooks as a table of classes."""
+
+    def _repr_html_(self):
+        counts = Counter(self.target.tolist()).most_common()
+        rows = (
+            f"<tr><td>{escape(str(label))}</td><td>{count:,}</td>"
+            f"<td>{count / len(self.target):.1%}</td></tr>"
+            for label, count in counts
+        )
+        shape = " x ".join(map(str, self.data.shape[1:]))
+        images = f"{len(self.target):,} images" + (f" of {shape}" if shape else " (not read)")
+        return (
+            f"<table><caption>{images} from {escape(self.source)}</caption><thead><tr>"
+            f"<th>class</th><th>images</th><th>share</th></tr></thead>{''.join(rows)}</table>"
+        )
+
+
 class Listing(NamedTuple):
-    """Labelled images that were found, before they are read; one row each."""
+    """Labeled images that were found, before they are read; one row each."""
 
     images: np.ndarray  # paths, (n,), or pixels, (n, height, width[, channels])
     labels: np.ndarray  # (n,)
@@ -38,12 +105,17 @@ class Listing(NamedTuple):
 
 
 def normalize(label):
-    """Give a class name in lower case, with single spaces between its words only."""
+    """Return a class name in lower case, with single spaces between its words only."""
     return " ".join(str(label).split()).lower()
 
 
-def check_expected(labels, clean=lambda label: label):
-    """Check the class names that a loader is told to expect; None stands for any."""
+def row_names(n_rows):
+    """Name rows that have no file."""
+    return np.array([f"row {row}" for row in range(n_rows)])
+
+
+def _check_expected(labels, clean):
+    """Check the class names that a loader should expect; None accepts any."""
     if labels is None:
         return None
     if isinstance(labels, str) or not hasattr(labels, "__len__") or len(labels) == 0:
@@ -53,12 +125,13 @@ def check_expected(labels, clean=lambda label: label):
 
 
 def warn(message):
-    """Warn of something in the data; two functions lie between this one and the user's."""
+    """Warn of something in the data."""
+    # Two functions lie between this one and the user's: the loader and its helper.
     warnings.warn(message, DataWarning, stacklevel=5)
 
 
 def warn_of_lookalikes(names, what="classes"):
-    """Warn of names that are the same but for case and spaces."""
+    """Warn of names that differ in case and spaces only."""
     alike = defaultdict(list)
     for name in names:
         alike[normalize(name)].append(name)
@@ -68,13 +141,13 @@ def warn_of_lookalikes(names, what="classes"):
 
 
 def take(listing, rows):
-    """Keep some rows of a listing."""
-    kept = (None if part is None else part[rows] for part in listing[:4])
-    return Listing(*kept, listing.skipped)
+    """Select rows of a listing."""
+    selected = (None if part is None else part[rows] for part in listing[:4])
+    return Listing(*selected, listing.skipped)
 
 
 def leave_out(listing, reasons):
-    """Take rows out of a listing and note why, by a dict of row to reason."""
+    """Remove rows from a listing and record why; `reasons` maps rows to texts."""
     if not reasons:
         return listing
     skipped = _named(listing, reasons)
@@ -85,19 +158,19 @@ def leave_out(listing, reasons):
 
 
 def refuse_or_leave_out(listing, reasons, errors):
-    """Raise an error that lists all rows with a reason, or take them out if wanted."""
+    """Raise an error that lists all rows with a reason, or remove them for errors="skip"."""
     if reasons and errors == "raise":
         lines = [f"  {name} {reason}" for name, reason in _named(listing, reasons)]
         raise ValueError(
-            f"{len(lines)} of {len(listing.labels)} images can't be used:\n"
+            f"{len(lines)} of {len(listing.labels)} images cannot be used:\n"
             + "\n".join(lines)
-            + "\nCorrect them, or leave them out by errors='skip'."
+            + "\nCorrect them, or leave them out with errors='skip'."
         )
     return leave_out(listing, reasons)
 
 
 def _named(listing, reasons):
-    """Give name and reason of every image, also of one in several rows, once."""
+    """Return name and reason of every image once, even if it is in several rows."""
     named = ((str(listing.names[row]), reason) for row, reason in sorted(reasons.items()))
     return list(dict.fromkeys(named))
 
@@ -108,63 +181,59 @@ def _in_words(skipped):
 
 def _check_known(listing, expected, errors):
     """Refuse or leave out labels that are not expected."""
-    classes, places = np.unique(listing.labels, return_inverse=True)
-    unknown = np.array([label not in expected for label in classes.tolist()])[places]
+    classes, codes = np.unique(listing.labels, return_inverse=True)
+    unknown = np.array([label not in expected for label in classes.tolist()])[codes]
     if unknown.any() and errors == "raise":
         counts = Counter(listing.labels[unknown].tolist())
         found = [f"{label!r} (images: {n})" for label, n in counts.most_common()]
         raise ValueError(
             f"Unknown label: {shorten(found)}. Expected {shorten(map(repr, expected), 99)}. "
-            "Correct them, or leave these images out by errors='skip'."
+            "Correct them, or leave these images out with errors='skip'."
         )
     rows = np.flatnonzero(unknown).tolist()
-    return leave_out(
-        listing, {row: f"has the unknown label {listing.labels[row]!s}" for row in rows}
-    )
-
-
-def _as_written(expected, labels):
-    """Give expected names as the data hold them: the number 1 for "1", as of a command line."""
-    known = {str(label): label for label in np.unique(labels).tolist()}
-    return [known.get(str(name), name) for name in expected]
+    reasons = {row: f"has the unknown label {listing.labels[row]!s}" for row in rows}
+    return leave_out(listing, reasons)
 
 
 def make_bunch(
-    listing, *, labels, errors, return_X_y, load_content=True, has_files=True, read=load_images,
-    **loading,
+    listing, source, *, errors, labels=None, load_content=True, return_X_y=False,
+    has_files=True, clean=lambda label: label, read=load_images, **reading,
 ):  # fmt: skip
     """Check labels, read the images and put everything together."""
+    labels = _check_expected(labels, clean)
     if labels is not None:
-        labels = _as_written(labels, listing.labels)
+        # A command line knows the number 1 as "1": take names as they are in the data.
+        known = {str(label): label for label in np.unique(listing.labels).tolist()}
+        labels = [known.get(str(name), name) for name in labels]
         listing = _check_known(listing, labels, errors)
     if load_content:
-        data, failures = read(listing.images, errors=errors, **loading)
+        data, failures = read(listing.images, errors=errors, **reading)
     else:
         data, failures = _only_names(listing, errors)
     listing = leave_out(listing, {row: reason for row, _, reason in failures})
     _report(listing, labels)
     if return_X_y:
         return data, listing.labels
-    return Bunch(
+    return ImageBunch(
         data=data,
         target=listing.labels,
         target_names=np.unique(listing.labels),
         filenames=listing.names if has_files else None,
         groups=listing.groups,
         skipped=list(listing.skipped),
+        source=str(source),
     )
 
 
 def _only_names(listing, errors):
-    """Give the names in the place of the images, and the files that do not exist."""
+    """Return names in place of images, and the files that do not exist."""
     if errors not in ("raise", "skip"):
         raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
     names, failures = np.asarray(listing.names, dtype=str), []
     if listing.images.dtype.kind == "U":  # paths
-        there = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
-        rows = np.flatnonzero(~there).tolist()
-        failures = [(row, str(names[row]), ABSENT) for row in rows]
-        names = names[there]
+        exists = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
+        failures = [(row, str(names[row]), ABSENT) for row in np.flatnonzero(~exists).tolist()]
+        names = names[exists]
     if failures and (errors == "raise" or not names.size):
         raise UnreadableImagesError(failures, len(listing.labels))
     return names, failures

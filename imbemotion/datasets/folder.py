@@ -1,16 +1,21 @@
-"""Images in one sub-folder per class."""
+"""Folders of images or MIDI files, labeled by their subfolders or their names."""
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from sklearn.utils import Bunch
 
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import (
     Listing,
-    check_expected,
+    LoadSettings,
+    SourceKind,
     leave_out,
     make_bunch,
     warn,
@@ -19,20 +24,133 @@ from imbemotion.datasets._bunch import (
 from imbemotion.images import ImageArray
 from imbemotion.images.manifest import MANIFEST, read_manifest
 from imbemotion.leaks import join_groups, parent_groups
+from imbemotion.midi import load_rolls
 
 __all__ = [
-    "check_pattern",
-    "class_folders",
+    "IMAGE_FOLDER",
+    "MIDI_SUFFIXES",
     "files_in",
-    "list_by_names",
+    "image_suffixes",
     "load_image_folder",
-    "picture_suffixes",
-    "read_names",
+    "load_midi_folder",
 ]
 
+MIDI_SUFFIXES = (".mid", ".midi")
+# quadrant, id of the song, segment
+_EMOPIA = r"(?:^|[/\\])(?P<label>Q[1-4])_(?P<group>[^/\\]+)_\d+\.[a-zA-Z]+$"
+_SPLITS = {"train", "test", "val", "valid", "validation"}
+_IMAGE_LAYOUT = "Expected a subfolder of images per class, such as {}/happy/1.png."
+_MIDI_LAYOUT = (
+    "Expected MIDI files named as in EMOPIA, such as {0}/Q1_song_0.mid, or to match "
+    "label_pattern, or a subfolder of them per class, such as {0}/happy/1.mid."
+)
 
-def check_pattern(pattern):
-    """Check a regular expression that finds the label in a path."""
+
+def image_suffixes() -> set[str]:
+    """Return the suffixes, in lower case, that Pillow may be able to open."""
+    return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+
+
+def files_in(folder: str | os.PathLike) -> Iterator[str]:
+    """Yield the paths of all files at any depth but hidden ones."""
+    for place, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(place, name) for name in files if not name.startswith("."))
+
+
+def _refuse(error):
+    raise error  # os.walk would skip the folder
+
+
+def _suffix(path):
+    return os.path.splitext(path)[1].lower()
+
+
+def _find(folder, suffixes):
+    """List files with one of the suffixes, and the others, sorted by the parts of their paths."""
+    files = sorted(files_in(os.fspath(folder)), key=lambda path: path.split(os.sep))
+    found = [path for path in files if _suffix(path) in suffixes]
+    return found, [path for path in files if _suffix(path) not in suffixes]
+
+
+def _list_by_folders(folder, what, suffixes, layout):
+    """List files whose folder is their label."""
+    places = _class_folders(folder, layout.format(folder))
+    _warn_of_classes(folder, [place.name for place in places])
+    paths, labels, others, empty = [], [], [], []
+    for place in places:
+        found, rest = _find(place, suffixes)
+        others += rest
+        empty += [] if found else [place.name]
+        paths += found
+        labels += [place.name] * len(found)
+    if not paths:
+        raise ValueError(
+            f"{folder} contains no {what} in the folders {shorten(empty)}. {layout.format(folder)}"
+        )
+    files = (path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    loose = sorted(str(path) for path in files if _suffix(path) in suffixes)
+    _warn_of_rest(what, others, loose, empty)
+    return Listing(np.array(paths), np.array(labels), np.array(paths))
+
+
+def _class_folders(folder, layout):
+    """List the subfolders that are classes, in order."""
+    if not folder.exists():
+        raise FileNotFoundError(f"{folder} does not exist. {layout}")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file. {layout}")
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    if not classes:
+        raise ValueError(f"{folder} contains no class folders. {layout}")
+    splits = [path for path in classes if path.name.lower() in _SPLITS]
+    if splits and not (folder / MANIFEST).is_file():  # there a class may be called train
+        raise ValueError(
+            f"{folder} holds splits, not classes: {shorten([path.name for path in splits])}. "
+            f"Load one of them, such as {splits[0]}."
+        )
+    return classes
+
+
+def _warn_of_classes(folder, names):
+    lists = sorted(path.name for path in folder.glob("*.csv") if path.name != MANIFEST)
+    if len(names) == 1 and lists:
+        warn(f"{folder} holds only one class, {names[0]!r}. load_legend reads {shorten(lists)}.")
+    warn_of_lookalikes(names, "class folders")
+
+
+def _warn_of_rest(what, others, loose, empty):
+    if others:
+        warn(f"Ignored {len(others)} files that are not {what}: {shorten(others, 5)}.")
+    if loose:
+        warn(f"Ignored {len(loose)} {what} outside the class folders: {shorten(loose, 5)}.")
+    if empty:
+        warn(f"These class folders contain no {what}: {shorten(empty)}.")
+
+
+def _list_by_names(folder, pattern, errors, what, suffixes, layout):
+    """List files with the labels and groups that a pattern finds in their names."""
+    pattern = _check_pattern(pattern)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} does not exist or is not a folder. {layout}")
+    paths, others = _find(folder, suffixes)
+    if not paths:
+        raise ValueError(f"{folder} contains no {what}. {layout.format(folder)}")
+    _warn_of_rest(what, others, [], [])
+    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
+    labels, groups, reasons = _read_names(pattern, names)
+    if reasons and (errors == "raise" or len(reasons) == len(names)):
+        raise ValueError(
+            f"{len(reasons):,} of {len(names):,} {what} in {folder} do not match the label "
+            f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
+            "or leave them out with errors='skip' (--errors skip)."
+        )
+    warn_of_lookalikes(np.unique(labels).tolist())
+    paths = np.array(paths)
+    return leave_out(Listing(paths, labels, paths, groups), reasons)
+
+
+def _check_pattern(pattern):
     try:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as error:
@@ -41,53 +159,39 @@ def check_pattern(pattern):
         ) from error
     if not compiled.groups:
         raise ValueError(
-            "label_pattern must mark the label by brackets, such as '(?P<label>[a-z]+)_', "
+            "label_pattern must have a group for the label, such as '(?P<label>[a-z]+)_', "
             f"got {pattern!r}."
         )
     return compiled
 
 
-def read_names(pattern, names):
-    """Find label and group in every name."""
+def _read_names(pattern, names):
+    """Find label and group in every name; reasons where there is no label."""
     label = "label" if "label" in pattern.groupindex else 1
     found = [pattern.search(name) for name in names]
     labels = [(match and match[label]) or "" for match in found]
-    reasons = {
-        row: f"does not match the pattern {pattern.pattern}"
-        for row, text in enumerate(labels)
-        if not text
-    }
-    groups = None
-    if "group" in pattern.groupindex:
-        groups = np.array(
-            [(match and match["group"]) or name for match, name in zip(found, names, strict=True)]
-        )
+    reason = f"does not match the pattern {pattern.pattern}"
+    reasons = {row: reason for row, text in enumerate(labels) if not text}
+    if "group" not in pattern.groupindex:
+        return np.array(labels), None, reasons
+    pairs = zip(found, names, strict=True)
+    groups = np.array([(match and match["group"]) or name for match, name in pairs])
     return np.array(labels), groups, reasons
 
 
-_SPLITS = {"train", "test", "val", "valid", "validation"}
-_LAYOUT = "Expected a sub-folder of images per class, such as {folder}/happy/1.png."
-
-
 def load_image_folder(
-    folder,
+    folder: str | os.PathLike,
     *,
-    label_pattern=None,
-    size=48,
-    mode="gray",
-    resize="stretch",
-    n_jobs=None,
-    labels=None,
-    errors="raise",
-    load_content=True,
-    return_X_y=False,
-):
-    """Load images from a folder that holds a sub-folder per class.
+    label_pattern: str | re.Pattern | None = None,
+    size: int | tuple[int, int] | None = 48,
+    errors: str = "raise",
+    **settings: Unpack[LoadSettings],
+) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    """Load images from a folder that holds a subfolder per class.
 
-    The name of the sub-folder is the label, as it stands. Pictures are found at any depth
-    inside it; names that begin with a dot are ignored, and other files than pictures are
-    reported. Where a ``manifest.csv`` says what pictures were made of, as
-    ``AugmentationSampler.save`` and ``ImageArray.save`` write it, the parents are known again.
+    The name of the subfolder is the label, unchanged. Images are found at any depth; hidden
+    files are ignored, and other files than images are reported. Parents and groups come from
+    the ``manifest.csv`` that ``ImageArray.save`` writes, if there is one.
 
     Parameters
     ----------
@@ -95,44 +199,28 @@ def load_image_folder(
         The folder.
 
     label_pattern : str or re.Pattern, default=None
-        A regular expression that finds the label in the path of a picture in the folder
-        (with slashes, anywhere in it), where its folder is not the label: by its group called
-        ``label``, or its first one. A group called ``group`` becomes `groups`.
+        Regular expression that finds the label in the path of an image within the folder
+        (with slashes), in its group ``label`` or its first one. A group called ``group``
+        becomes `groups`. None takes the subfolder as label.
 
     size : int, tuple of (int, int) or None, default=48
-        Height and width of the images; None keeps their own, which must then be the same.
-
-    mode : {"gray", "rgb"}, default="gray"
-        Whether images become grey or colour.
-
-    resize : {"stretch", "crop", "pad"}, default="stretch"
-        How an image of other proportions comes to `size`.
-
-    n_jobs : int, default=None
-        Number of threads.
-
-    labels : list of str, default=None
-        The class names to expect; None means any.
+        Height and width of the images; None keeps their own, which must be equal.
 
     errors : {"raise", "skip"}, default="raise"
-        Whether unreadable files, unknown labels and names that do not match `label_pattern`
-        are an error or are left out.
+        Whether unreadable files, unknown labels and names that do not match raise an error
+        or are left out.
 
-    load_content : bool, default=True
-        Whether to read the images. Otherwise `data` are their paths (ndarray of str), of
-        which only those that do not exist count as unreadable.
-
-    return_X_y : bool, default=False
-        Whether to return only images and labels.
+    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
+        Settings that all loaders share; see :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray), `target` (ndarray of str), `target_names` (the classes,
-        sorted), `filenames` (ndarray of str), `groups` (ndarray of int where a manifest names
-        pictures with parents in common, ndarray of str by `label_pattern`, else None) and
-        `skipped` (list of name and reason).
-        The images are sorted by class, then by path.
+        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str),
+        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray of
+        int where a manifest names common parents, of str from `label_pattern`, else None),
+        `skipped` (list of name and reason) and `source`. Images are sorted by class, then
+        path.
 
     Raises
     ------
@@ -140,162 +228,173 @@ def load_image_folder(
         If the folder does not exist.
 
     ValueError
-        If it holds no classes, no images or splits such as train and test, if a label is
-        unknown, a name does not match, or a file or the manifest can't be read.
+        If the folder contains no classes, no images or splits such as train and test; if a
+        label is unknown, a name does not match, or a file or the manifest cannot be read.
 
     Warns
     -----
     DataWarning
-        If files or folders are ignored, images are left out, an expected class has none,
-        two classes look alike, there is one only beside a CSV file, or a manifest does not
-        name a picture.
+        If files or folders are ignored, images are left out, an expected class has none, two
+        classes look alike, the only one is next to a CSV file, or a manifest lacks an image.
 
     See Also
     --------
-    load_legend : Where a CSV file says what the images show.
+    load_legend : Where a list gives the labels.
     imbemotion.images.ImageArray.save : Writes such folders.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> from imbemotion.datasets import make_faces
-    >>> from imbemotion.images import ImageArray
     >>> X, y = make_faces({"happy": 2, "sad": 1}, random_state=0)
     >>> with TemporaryDirectory() as folder:
     ...     paths = ImageArray(X).save(f"{folder}/faces", labels=y)
     ...     load_image_folder(f"{folder}/faces").target.tolist()
     ['happy', 'happy', 'sad']
     """
-    folder = Path(folder)
-    listing = _list(folder) if label_pattern is None else _match(folder, label_pattern, errors)
-    bunch = make_bunch(
-        listing, labels=check_expected(labels), errors=errors, return_X_y=False,
-        load_content=load_content, size=size, mode=mode, resize=resize, n_jobs=n_jobs,
-    )  # fmt: skip
+    folder, expected = Path(folder), ("images", image_suffixes(), _IMAGE_LAYOUT)
+    if label_pattern is None:
+        listing = _list_by_folders(folder, *expected)
+    else:
+        listing = _list_by_names(folder, label_pattern, errors, *expected)
+    return_X_y = settings.pop("return_X_y", False)
+    bunch = make_bunch(listing, folder, size=size, errors=errors, **settings)
     origins = read_manifest(folder, bunch.filenames)
     if origins is not None:
-        parents, made = origins
-        if load_content:
-            bunch.data = ImageArray(bunch.data, parents=parents, is_synthetic=made)
-        bunch.groups = _join(bunch.groups, parent_groups(parents))
+        _add_origins(bunch, *origins)
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
-def _join(groups, by_parents):
-    if by_parents.max() + 1 == len(by_parents):
-        return groups
-    return by_parents if groups is None else join_groups(groups, by_parents)
-
-
-def _list(folder):
-    paths, classes = _find_pictures(folder, class_folders(folder))
-    return Listing(images=paths, labels=classes, names=paths)
-
-
-def _match(folder, pattern, errors):
-    """List the pictures at any depth whose names tell their labels."""
-    pattern = check_pattern(pattern)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} does not exist or is no folder. Name one of pictures.")
-    pictures, others = _pictures_in(os.fspath(folder))
-    if not pictures:
-        raise ValueError(f"{folder} holds no images. Name a folder of pictures.")
-    _warn_of_rest(others, [], [])
-    return list_by_names(folder, pictures, pattern, errors, what="pictures")
-
-
-def list_by_names(folder, paths, pattern, errors, what):
-    """List files with the labels and groups that a pattern finds in their names."""
-    names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
-    labels, groups, reasons = read_names(pattern, names)
-    if reasons and (errors == "raise" or len(reasons) == len(names)):
-        raise ValueError(
-            f"{len(reasons):,} of {len(names):,} {what} in {folder} do not match the label "
-            f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
-            "or leave them out by errors='skip' (--errors skip)."
+def _add_origins(bunch, parents, is_synthetic):
+    """Restore the parents of images, and group images that share some."""
+    if isinstance(bunch.data, ImageArray):
+        bunch.data = ImageArray(bunch.data, parents=parents, is_synthetic=is_synthetic)
+    by_parents = parent_groups(parents)
+    if by_parents.max() + 1 < len(by_parents):
+        bunch.groups = (
+            by_parents if bunch.groups is None else join_groups(bunch.groups, by_parents)
         )
-    warn_of_lookalikes(np.unique(labels).tolist())
-    paths = np.array(paths)
-    return leave_out(Listing(paths, labels, paths, groups), reasons)
 
 
-def class_folders(folder, layout=_LAYOUT):
-    """List the sub-folders that stand for classes, in order; `layout` says what is expected."""
-    layout = layout.format(folder=folder)
-    if not folder.exists():
-        raise FileNotFoundError(f"{folder} does not exist. {layout}")
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is a file. {layout}")
-    classes = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-    if not classes:
-        raise ValueError(f"{folder} holds no class folders. {layout}")
-    splits = [path for path in classes if path.name.lower() in _SPLITS]
-    if splits and not (folder / MANIFEST).is_file():  # there a class may be called train
-        raise ValueError(
-            f"{folder} holds splits, not classes: {shorten([path.name for path in splits])}. "
-            f"Load one of them, such as {splits[0]}."
-        )
-    if len(classes) == 1:
-        legends = sorted(path.name for path in folder.glob("*.csv") if path.name != MANIFEST)
-        if legends:
-            name = classes[0].name
-            warn(f"{folder} holds one class only, {name!r}. load_legend reads {shorten(legends)}.")
-    warn_of_lookalikes([path.name for path in classes], "class folders")
-    return classes
+def load_midi_folder(
+    folder: str | os.PathLike,
+    *,
+    label_pattern: str | re.Pattern | None = None,
+    resolution: float = 8.0,
+    height: int = 88,
+    width: int = 256,
+    crop: str = "start",
+    pedal: bool = False,
+    errors: str = "raise",
+    load_content: bool = True,
+    **settings: Unpack[LoadSettings],
+) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    """Load MIDI files as piano rolls, with labels from their names or folders.
+
+    Files are either named as in EMOPIA [1]_, ``Q1_0vLPYiPN7qY_2.mid``, by quadrant, song and
+    segment; or they are in a subfolder per class, at any depth, whose name is the label.
+    Files that do not end in ``.mid`` or ``.midi`` are reported; hidden ones are ignored.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder.
+
+    label_pattern : str or re.Pattern, default=None
+        Regular expression that finds the label in the path of a file within the folder (with
+        slashes), in its group ``label`` or its first one. A group called ``group`` becomes
+        `groups`. None takes names as in EMOPIA if the folder itself holds MIDI files, else
+        the subfolder as label.
+
+    resolution : float, default=8.0
+        Columns per second.
+
+    height : {88, 128}, default=88
+        Rows: the keys of a piano, or all MIDI pitches.
+
+    width : int, default=256
+        Columns.
+
+    crop : {"start", "middle"}, default="start"
+        Part of a longer piece that is used.
+
+    pedal : bool, default=False
+        Whether the sustain pedal prolongs notes.
+
+    errors : {"raise", "skip"}, default="raise"
+        Whether unreadable files, unknown labels and names that do not match raise an error
+        or are left out.
+
+    load_content : bool, default=True
+        Whether to read the files. If not, `data` holds their paths, for a pipeline that
+        begins with :class:`~imbemotion.PianoRoll`, and settings of rolls are ignored.
+
+    **settings : n_jobs, labels, return_X_y
+        Settings that all loaders share; see :func:`load_source`.
+
+    Returns
+    -------
+    bunch : Bunch or tuple of (ImageArray, ndarray)
+        With `data` (ImageArray of shape (n, height, width) or ndarray of paths), `target`
+        (ndarray of str), `target_names` (classes, sorted), `filenames` (ndarray of paths),
+        `groups` (ndarray of str, the songs; None if names do not give them), `skipped` (list
+        of name and reason) and `source`. Files are sorted by path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+
+    ValueError
+        If the folder contains no MIDI files, a file cannot be read, a name does not match, a
+        label is unknown, or `label_pattern` is not a regular expression with a group.
+
+    ImportError
+        If files are to be read and mido is not installed.
+
+    Warns
+    -----
+    DataWarning
+        If files or folders are ignored, or an expected class has no file.
+
+    See Also
+    --------
+    imbemotion.PianoRoll : What rolls are, and which files are unreadable.
+    load_image_folder : The same for images.
+
+    References
+    ----------
+    .. [1] H.-T. Hung, J. Ching, S. Doh, N. Kim, J. Nam, Y.-H. Yang, "EMOPIA: A Multi-Modal Pop
+       Piano Dataset For Emotion Recognition and Emotion-based Music Generation", ISMIR 2021.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("Q1_song_0", "Q1_song_1", "Q3_other_0"):
+    ...         Path(folder, f"{name}.mid").touch()
+    ...     songs = load_midi_folder(folder, load_content=False)
+    >>> songs.target.tolist(), songs.groups.tolist()
+    (['Q1', 'Q1', 'Q3'], ['song', 'song', 'other'])
+    """
+    folder, expected = Path(folder), ("MIDI files", MIDI_SUFFIXES, _MIDI_LAYOUT)
+    if label_pattern is not None or _holds_songs(folder):
+        listing = _list_by_names(folder, label_pattern or _EMOPIA, errors, *expected)
+    else:
+        listing = _list_by_folders(folder, *expected)
+        _, groups, unnamed = _read_names(_check_pattern(_EMOPIA), listing.names)
+        listing = listing if unnamed else listing._replace(groups=groups)
+    return make_bunch(
+        listing, folder, errors=errors, load_content=load_content, read=load_rolls,
+        resolution=resolution, height=height, width=width, crop=crop, pedal=pedal, **settings,
+    )  # fmt: skip
 
 
-def _find_pictures(folder, classes):
-    """List the pictures in all class folders and their classes, (n,) each."""
-    paths, labels, others, empty = [], [], [], []
-    for place in classes:
-        pictures, rest = _pictures_in(os.fspath(place))
-        others += rest
-        empty += [] if pictures else [place.name]
-        paths += pictures
-        labels += [place.name] * len(pictures)
-    if not paths:
-        layout = _LAYOUT.format(folder=folder)
-        raise ValueError(f"{folder} holds no images in the folders {shorten(empty)}. {layout}")
-    suffixes = picture_suffixes()
-    loose = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    loose = [path for path in loose if path.is_file() and not path.name.startswith(".")]
-    _warn_of_rest(others, loose, empty)
-    return np.array(paths), np.array(labels)
+def _holds_songs(folder):
+    """Check whether MIDI files are in the folder itself."""
+    names = os.listdir(folder) if folder.is_dir() else []
+    return any(_suffix(name) in MIDI_SUFFIXES and name[0] != "." for name in names)
 
 
-def picture_suffixes():
-    """Give the suffixes, in lower case, of what Pillow may be able to open."""
-    return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-
-
-def _pictures_in(folder):
-    """List the pictures at any depth, and the other files, both sorted by the parts of paths."""
-    suffixes = picture_suffixes()
-    files = sorted(files_in(folder), key=lambda path: path.split(os.sep))
-    pictures, others = [], []
-    for path in files:
-        is_picture = os.path.splitext(path)[1].lower() in suffixes
-        (pictures if is_picture else others).append(path)
-    return pictures, others
-
-
-def files_in(folder):
-    """Give the paths of all files at any depth but those whose names begin with a dot."""
-    for place, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (os.path.join(place, name) for name in files if not name.startswith("."))
-
-
-def _refuse(error):
-    raise error  # os.walk would go on without the folder
-
-
-def _warn_of_rest(others, loose, empty):
-    if others:
-        warn(f"Ignored {len(others)} files that are no pictures: {shorten(others, 5)}.")
-    if loose:
-        warn(f"Ignored {len(loose)} pictures outside the class folders: {shorten(loose, 5)}.")
-    if empty:
-        warn(f"These class folders hold no images: {shorten(empty)}.")
+_PATTERN = {"label_pattern": "label_pattern"}
+IMAGE_FOLDER = SourceKind("a folder", Path.is_dir, load_image_folder, _PATTERN)

@@ -16,8 +16,7 @@ from imbemotion.comparison import compare_strategies, named_strategies
 from imbemotion.comparison.artifacts import to_json, to_png
 from imbemotion.comparison.fold_fit import Data, Job, Settings, fit_tracked, keep, new_record
 from imbemotion.comparison.folds import Fold, seeded
-from imbemotion.datasets._midi_folder import MIDI_SUFFIXES
-from imbemotion.datasets.folder import files_in, picture_suffixes
+from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes
 from imbemotion.datasets.source import check_different
 from imbemotion.loading import load_images
 from imbemotion.midi import load_rolls
@@ -319,7 +318,7 @@ def _find_files(paths):
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise FileNotFoundError(f"These images do not exist: {shorten(missing)}.")
-    files, suffixes = [], picture_suffixes() | set(MIDI_SUFFIXES)
+    files, suffixes = [], image_suffixes() | set(MIDI_SUFFIXES)
     for path in paths:
         found = [path]
         if path.is_dir():

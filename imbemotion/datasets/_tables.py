@@ -1,0 +1,298 @@
+"""Images that a list names, each once (a legend) or a row per row (a table)."""
+
+import os
+import re
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+
+from imbemotion._base.validation import check_labels, shorten
+from imbemotion.datasets._bunch import (
+    LoadSettings,
+    SourceKind,
+    make_bunch,
+    normalize,
+    refuse_or_leave_out,
+    take,
+    warn,
+)
+from imbemotion.datasets._lists import (
+    READERS,
+    cells_of,
+    find_files,
+    list_rows,
+    read_rows,
+    without_conflicts,
+)
+from imbemotion.images import ImageArray
+
+__all__ = [
+    "LEGEND",
+    "LIST",
+    "load_legend",
+    "load_table",
+]
+
+_LEGEND_FILES = ("image", "file", "filename", "path", "name", "img")
+_LEGEND_LABELS = ("emotion", "label", "class", "expression", "target", "category")
+_FILES = tuple(name for name in _LEGEND_FILES if name != "name")  # which may be a person's
+_FILES += ("file_path", "image_path", "img_path", "image_file", "image_name")
+_LABELS = (*_LEGEND_LABELS, "class_name", "label_name")
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")  # 01 is a name, not a number
+
+
+def load_legend(
+    legend: str | os.PathLike,
+    folder: str | os.PathLike | None = None,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    size: int | tuple[int, int] | None = 48,
+    errors: str = "raise",
+    **settings: Unpack[LoadSettings],
+) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    r"""Load each image that a list names, once, with its label.
+
+    Parameters
+    ----------
+    legend : str or Path
+        List with a header, as :func:`load_table` reads it, or a folder with a ``legend.csv``.
+
+    folder : str or Path, default=None
+        Folder of the images. None looks for each in ``images`` next to the list, then next to
+        the list itself.
+
+    image_column : str, default=None
+        Column of file names. None takes the first of image, file, filename, path, name and
+        img, in any case.
+
+    label_column : str, default=None
+        Column of labels. None takes the first of emotion, label, class, expression, target
+        and category, in any case.
+
+    group_column : str, default=None
+        Column of `groups`, such as persons. Where a cell is empty, the path is the group.
+
+    size : int, tuple of (int, int) or None, default=48
+        Height and width of the images; None keeps their own, which must be equal.
+
+    errors : {"raise", "skip"}, default="raise"
+        Whether missing or unreadable files and missing or unknown labels raise an error or
+        are left out.
+
+    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
+        Settings that all loaders share; see :func:`load_source`.
+
+    Returns
+    -------
+    bunch : Bunch or tuple of (ImageArray, ndarray)
+        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str),
+        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray of
+        str or None), `skipped` (list of name and reason) and `source`. Images are in the
+        order of the list.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the list or folder does not exist.
+
+    ValueError
+        If the list cannot be read, a column is missing, or an image cannot be used.
+
+    Warns
+    -----
+    DataWarning
+        If images are listed more than once or left out, or an expected class has none.
+
+    See Also
+    --------
+    load_table : Keeps a row per row of the list.
+    load_image_folder : The folder or name of an image is its label.
+
+    Notes
+    -----
+    Labels become lower case with single spaces. An image that is listed twice is loaded once,
+    since its copies could end up in training and test; one that is listed with different
+    labels is left out. Both are reported.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from imbemotion.datasets import make_faces
+    >>> X, y = make_faces({"happy": 2}, random_state=0)
+    >>> with TemporaryDirectory() as folder:
+    ...     paths = ImageArray(X).save(f"{folder}/images")
+    ...     legend = Path(folder, "legend.csv")
+    ...     _ = legend.write_text("image,emotion\n000000.png,HAPPY\n000001.png,happy\n")
+    ...     load_legend(legend).target.tolist()
+    ['happy', 'happy']
+    """
+    path = Path(legend, "legend.csv") if Path(legend).is_dir() else Path(legend)
+    rows = read_rows(path)
+    listing = list_rows(
+        rows,
+        lambda files: find_files(files, path.parent, folder),
+        cells_of(rows, "image", image_column, _LEGEND_FILES),
+        cells_of(rows, "label", label_column, _LEGEND_LABELS),
+        group_column and cells_of(rows, "group", group_column),
+    )
+    listing = refuse_or_leave_out(*listing, errors)
+    listing = listing._replace(labels=np.array([normalize(label) for label in listing.labels]))
+    listing = _first_rows(without_conflicts(listing))
+    return make_bunch(listing, legend, clean=normalize, size=size, errors=errors, **settings)
+
+
+def _first_rows(listing):
+    """Keep the first row of each image."""
+    _, first, n_rows = np.unique(listing.images, return_index=True, return_counts=True)
+    if len(first) < len(listing.images):
+        repeated = [Path(path).name for path in listing.names[first[n_rows > 1]]]
+        warn(f"Loaded once, though listed more than once: {shorten(repeated)}.")
+    return take(listing, np.sort(first))
+
+
+def load_table(
+    path: str | os.PathLike,
+    folder: str | os.PathLike | None = None,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
+    size: int | tuple[int, int] | None = 48,
+    errors: str = "raise",
+    **settings: Unpack[LoadSettings],
+) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    r"""Load the images of a table, a row per row of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Table of files: CSV or TSV in UTF-8 with a header (separated by commas, semicolons,
+        tabs or bars), JSON (a list of objects), JSON lines (``.jsonl``) or Parquet.
+
+    folder : str or Path, default=None
+        Folder that paths are relative to. None looks for each file in ``images`` next to the
+        table, then next to the table itself, then in the current folder.
+
+    image_column : str, default=None
+        Column of paths. None takes the one called image, file, filename, path, img,
+        file_path, image_path, img_path, image_file or image_name, in any case and with or
+        without ``_``.
+
+    label_column : str, default=None
+        Column of labels. None takes the one called emotion, label, class, expression, target,
+        category, class_name or label_name.
+
+    group_column : str, default=None
+        Column of `groups`, such as persons. Where a cell is empty, the path is the group.
+
+    size : int, tuple of (int, int) or None, default=48
+        Height and width of the images; None keeps their own, which must be equal.
+
+    errors : {"raise", "skip"}, default="raise"
+        Whether missing or unreadable files and missing or unknown labels raise an error or
+        are left out.
+
+    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
+        Settings that all loaders share; see :func:`load_source`.
+
+    Returns
+    -------
+    bunch : Bunch or tuple of (ImageArray, ndarray)
+        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str or numbers),
+        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray or
+        None), `skipped` (list of name and reason) and `source`. Images are in the order of
+        the table.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the table or folder does not exist.
+
+    ValueError
+        If the table cannot be read, a column is missing or ambiguous, or an image cannot be
+        used.
+
+    ImportError
+        If the table is a Parquet file and pyarrow is not installed.
+
+    Warns
+    -----
+    DataWarning
+        If images are listed more than once or left out, or an expected class has none.
+
+    See Also
+    --------
+    load_legend : Loads each image once, however often it is listed.
+    load_image_folder : The folder or name of an image is its label.
+
+    Notes
+    -----
+    Text labels become lower case with single spaces; integers stay integers. A balanced table
+    may name an image more than once: its rows share one image, which ``ImageArray.parents``
+    and ``duplicate_groups`` recognize. An image with different labels is left out.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("1.png", "2.png"):
+    ...         Path(folder, name).touch()
+    ...     table = Path(folder, "train.csv")
+    ...     _ = table.write_text("path;label\n1.png;Happy\n2.png;sad\n")
+    ...     load_table(table, load_content=False).target.tolist()
+    ['happy', 'sad']
+    """
+    path = Path(path)
+    rows = read_rows(path)
+    listing = list_rows(
+        rows,
+        lambda files: find_files(files, path.parent, folder, elsewhere=(".",)),
+        cells_of(rows, "image", image_column, _FILES, is_strict=True),
+        cells_of(rows, "label", label_column, _LABELS, is_strict=True),
+        group_column and cells_of(rows, "group", group_column),
+    )
+    listing = refuse_or_leave_out(*listing, errors)
+    listing = without_conflicts(listing._replace(labels=_as_classes(listing.labels, path)))
+    _warn_of_repeats(listing, path)
+    return make_bunch(listing, path, clean=normalize, size=size, errors=errors, **settings)
+
+
+def _as_classes(labels, path):
+    """Return labels of one kind: text in lower case, or numbers, (n,)."""
+    kinds = {type(label) for label in labels}
+    if kinds == {str}:
+        if all(map(_INTEGER.fullmatch, labels)):
+            return labels.astype(np.int64)
+        return np.array([normalize(label) for label in labels])
+    if len(kinds) > 1 or not kinds & {int, float, bool}:
+        found = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(f"The labels in {path} must be all text or all numbers, got {found}.")
+    return check_labels(np.array(labels.tolist()))
+
+
+def _warn_of_repeats(listing, path):
+    n_rows, n_files = len(listing.images), len(set(listing.images.tolist()))
+    if n_files < n_rows:
+        warn(
+            f"{path} lists {n_files:,} images in {n_rows:,} rows. Keep rows of one image "
+            "together when you split them, by groups."
+        )
+
+
+def _is_list(path):
+    return path.is_file() and path.suffix.lower() in READERS
+
+
+def _is_legend(path):
+    path = path / "legend.csv" if path.is_dir() else path
+    return path.name.lower() == "legend.csv" and path.is_file()
+
+
+_COLUMNS = {name: name for name in ("image_column", "label_column", "group_column")}
+LIST = SourceKind("a list", _is_list, load_table, {"images": "folder", **_COLUMNS})
+LEGEND = SourceKind("a legend", _is_legend, load_legend, {"images": "folder", **_COLUMNS})
