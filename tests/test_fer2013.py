@@ -229,7 +229,7 @@ def test_split_has_its_options(path, split):
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "."])
 def test_the_file_must_exist(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match=r"does not exist or is not a file. Expected a CSV"):
+    with pytest.raises(FileNotFoundError, match=r"does not exist or is not a file. Expected a C"):
         load_fer2013(tmp_path / name)
 
 
