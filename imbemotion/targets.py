@@ -1,7 +1,7 @@
-"""How many: from a sampling strategy to the number of rows that every class ends with."""
+"""Sampling strategies: how many rows every class ends with."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ __all__ = [
     "resolve_targets",
 ]
 
-# imbalanced-learn's samplers that reach what they are asked for (NearMiss: but for version 3)
+# imbalanced-learn's samplers that reach their targets exactly (NearMiss except for version 3)
 _EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
 
 
@@ -34,13 +34,13 @@ class _AtLeast:
         return f"at_least({self.minimum})"
 
 
-def at_least(n):
-    """Raise every class to at least n rows and take none away.
+def at_least(n: int) -> Callable:
+    """Raise every class to at least n rows and drop none.
 
     Parameters
     ----------
     n : int
-        The smallest number of rows that a class may end with.
+        Smallest number of rows per class.
 
     Returns
     -------
@@ -54,8 +54,6 @@ def at_least(n):
 
     Examples
     --------
-    >>> at_least(3)
-    at_least(3)
     >>> at_least(3)(["joy", "joy", "joy", "joy", "fear"])
     {'fear': 3, 'joy': 4}
     """
@@ -83,40 +81,28 @@ def _others_to_largest(counts):
     return {**_to_largest(counts), smallest: counts[smallest]}
 
 
-def _to_smallest(counts):
-    return dict.fromkeys(counts, min(counts.values()))
-
-
-def _to_median(counts):
-    return dict.fromkeys(counts, math.floor(np.median(list(counts.values()))))
-
-
-def _to_mean(counts):
-    return dict.fromkeys(counts, sum(counts.values()) // len(counts))
-
-
 def _to_square_root(counts):
     largest = max(counts.values())
     return {label: round(largest * math.sqrt(n / largest)) for label, n in counts.items()}
 
 
-_STRATEGIES = {
+_STRATEGIES = {  # from class sizes to totals
     "auto": _to_largest,
     "not majority": _to_largest,
     "all": _to_largest,
     "minority": _smallest_to_largest,
     "not minority": _others_to_largest,
     "oversample": _to_largest,
-    "undersample": _to_smallest,
-    "hybrid": _to_median,
-    "mean": _to_mean,
+    "undersample": lambda counts: dict.fromkeys(counts, min(counts.values())),
+    "hybrid": lambda counts: dict.fromkeys(counts, math.floor(np.median([*counts.values()]))),
+    "mean": lambda counts: dict.fromkeys(counts, sum(counts.values()) // len(counts)),
     "sqrt": _to_square_root,
 }
 STRATEGY_NAMES = set(_STRATEGIES)
 
 
 def resolve_targets(strategy, y, max_copies=None):
-    """Turn a sampling strategy into the total number of rows of every class."""
+    """Return the total number of rows of every class under a sampling strategy."""
     counts = class_sizes(y)
     if len(counts) < 2:
         raise ValueError(
@@ -130,14 +116,14 @@ def resolve_targets(strategy, y, max_copies=None):
 
 
 def expect_totals(sampler, y):
-    """Ask a sampler how many rows every class would end with, without resampling."""
+    """Return how many rows every class would have after resampling, without resampling."""
     if hasattr(sampler, "target_counts"):
         return sampler.target_counts(y)
     kinds = [kind for kind in type(sampler).__mro__ if kind.__module__.startswith("imblearn.")]
     if not _EXACT & {kind.__name__ for kind in kinds} or getattr(sampler, "version", 1) == 3:
         raise ValueError(
-            "Only a sampler whose sampling_strategy settles the counts can tell them beforehand, "
-            f"got {sampler!r}, which finds them by the data. Resample, and count the labels."
+            "Counts can be predicted only if sampling_strategy determines them, got "
+            f"{sampler!r}, where they depend on the data. Resample, and count the labels."
         )
     counts = class_sizes(y)
     asked = check_sampling_strategy(sampler.sampling_strategy, y, sampler._sampling_type)
@@ -147,8 +133,8 @@ def expect_totals(sampler, y):
 
 
 def _totals(strategy, y, counts):
-    if isinstance(strategy, str):
-        return _named(strategy)(counts)
+    if isinstance(strategy, str) and strategy in _STRATEGIES:
+        return _STRATEGIES[strategy](counts)
     if isinstance(strategy, Mapping):
         return {**counts, **_check_totals(strategy, counts)}
     if callable(strategy):
@@ -160,27 +146,20 @@ def _totals(strategy, y, counts):
         floor = math.floor(Fraction(str(float(strategy))) * max(counts.values()))
         return {label: max(n, floor) for label, n in counts.items()}
     raise ValueError(
-        "sampling_strategy must be a name, a number of rows from 1, a share of the largest "
-        f"class in (0, 1], a dict of totals or a callable, got {strategy!r}."
+        f"sampling_strategy must be one of {', '.join(sorted(_STRATEGIES))}, a number of rows "
+        "from 1, a share of the largest class in (0, 1], a dict of totals or a callable, got "
+        f"{strategy!r}."
     )
-
-
-def _named(name):
-    if name not in _STRATEGIES:
-        raise ValueError(
-            f"sampling_strategy must be one of {', '.join(sorted(_STRATEGIES))}, got {name!r}."
-        )
-    return _STRATEGIES[name]
 
 
 def _check_totals(totals, counts):
     if not isinstance(totals, Mapping):
-        raise TypeError(f"A callable sampling_strategy must give a dict, got {totals!r}.")
+        raise TypeError(f"A callable sampling_strategy must return a dict, got {totals!r}.")
     unknown = [label for label in totals if label not in counts]
     if unknown:
         raise ValueError(
-            f"sampling_strategy names {shorten(map(repr, unknown))}, which y does not hold "
-            f"(it holds {shorten(map(repr, counts))}). at_least(n), a number or a share "
+            f"sampling_strategy names {shorten(map(repr, unknown))}, which y does not contain "
+            f"(it contains {shorten(map(repr, counts))}). at_least(n), a number or a share "
             "of the largest class work in folds that lack a class."
         )
     wrong = {k: n for k, n in totals.items() if not isinstance(n, Integral) or n < 1}

@@ -1,5 +1,7 @@
 """Advice: rules of practice with their limits, and reasons for every word."""
 
+from html import escape
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,11 @@ def test_no_labels_are_refused():
 def test_advice_on_real_faces(data_folder):
     y = load_npz(data_folder / "facial_expressions_64.npz").target
     assert advise(y)[0].strategy == "balanced_softmax"
+
+
+def test_notebooks_show_a_table_of_whole_sentences():
+    advice = advise(["<u>"] * 90 + ["b"] * 30)
+    html = advice._repr_html_()
+    assert html.count("<tr") == len(advice) + 1
+    assert all(escape(item.text, quote=False) in html for item in advice)
+    assert "<u>" not in html

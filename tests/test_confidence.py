@@ -163,7 +163,7 @@ def test_all_right_or_all_wrong_leaves_gaps_but_no_error():
     [
         ([0, 1], [[0.5, 0.5]], [0, 1], r"shape \(2, 2\) for 2 labels .* got \(1, 2\)"),
         ([0], [[0.5, 0.5]], [0, 1, 2], r"shape \(1, 3\) .* got \(1, 2\)"),
-        ([0], [[0.5, 0.5]], [0, 0], "must differ from one another, got 0, 0"),
+        ([0], [[0.5, 0.5]], [0, 0], "must be distinct, got 0, 0"),
         ([0, 0], [[0.5, 0.5], [3, -2]], [0, 1], r"0 or more .*, got 3.0, -2.0 in row 1"),
         ([0], [[0.5, 0.7]], [0, 1], r"sum to 1 .*, got 0.5, 0.7 in row 0"),
         (["0"], [[0.5, 0.5]], [0, 1], "labels of the classes 0, 1, got '0' only"),
@@ -181,3 +181,12 @@ def test_what_does_not_fit_is_refused(y, probabilities, classes, match):
 def test_a_wrong_number_of_bins_is_refused():
     with pytest.raises(ValueError, match="n_bins == 0, must be >= 1"):
         analyze_confidence([0], [[0.5, 0.5]], [0, 1], n_bins=0)
+
+
+def test_notebooks_show_the_tables():
+    html = analyze_confidence(["<b>", "x"], [[0.9, 0.1], [0.25, 0.75]], ["<b>", "x"])._repr_html_()
+    assert "ConfidenceAnalysis(2 samples, accuracy 1.000" in html
+    assert html.count("<table") == 2
+    assert "0.900" in html
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html

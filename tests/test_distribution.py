@@ -212,7 +212,7 @@ def test_a_preview_is_what_the_sampler_gives(counts, strategy):
 
 @pytest.mark.parametrize("sampler", [TomekLinks(), ADASYN(), FlattenSampler(ADASYN())])
 def test_counts_that_only_the_data_settle_are_not_guessed(sampler):
-    with pytest.raises(ValueError, match=r"finds them by the data. Resample, and count"):
+    with pytest.raises(ValueError, match=r"depend on the data. Resample, and count"):
         preview_targets(GUIDE, sampler)
 
 
@@ -221,3 +221,15 @@ def test_wrong_samplers_are_refused():
         preview_targets(GUIDE, RandomResampler)
     with pytest.raises(ValueError, match=r"must be one of .*, got 'weighted'"):
         preview_targets(GUIDE, "weighted")
+
+
+def test_notebooks_show_the_numbers_of_the_text():
+    stats = analyze_distribution(["<i>"] * 30 + ["sad"] * 9, labels=["<i>", "sad", "joy"])
+    html = stats._repr_html_()
+    assert html.startswith(f"<p>{str(stats).splitlines()[0]}</p>")
+    for cell in ("&lt;i&gt;", "76.9%", "over-represented", "missing", "0.0%"):
+        assert cell in html
+    assert "<i>" not in html
+    preview = preview_targets(["<i>"] * 30 + ["sad"] * 9, "oversample")._repr_html_()
+    assert preview.startswith("<p>39 -&gt; 60 samples (+21), imbalance ratio 3.33:1")
+    assert "&lt;i&gt;" in preview

@@ -215,7 +215,7 @@ def test_strategies_can_be_searched_in_a_pipeline():
         ([0, 0, 1], {}, "inconsistent numbers of samples: 4 images and 3 labels"),
         ([0, 0, 0, 0], {}, "needs to have more than 1 class. Got 1 class instead: 0"),
         (["a", "a", "b", None], {}, "needs a label|Unknown label type"),
-        ([0, 0, 0, 1], {"sampling_strategy": {7: 3}}, "names 7, which y does not hold"),
+        ([0, 0, 0, 1], {"sampling_strategy": {7: 3}}, "names 7, which y does not contain"),
         ([0, 0, 0, 1], {"sampling_strategy": {1: 0}}, "totals of at least 1 row"),
         ([0, 0, 0, 1], {"sampling_strategy": "smote"}, "sampling_strategy"),
         ([0, 0, 0, 1], {"sampling_strategy": 1.5}, "sampling_strategy"),
@@ -242,5 +242,5 @@ def test_at_least_needs_a_positive_integer(n):
 
 
 def test_a_callable_strategy_must_give_a_dict():
-    with pytest.raises(TypeError, match="must give a dict"):
+    with pytest.raises(TypeError, match="must return a dict"):
         resolve_targets(lambda y: 3, WORKED_EXAMPLE)

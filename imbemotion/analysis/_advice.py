@@ -1,13 +1,20 @@
-"""What to do about a distribution of classes, with reasons."""
+"""Advice about a distribution of classes, with reasons, and previews of resampling."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from imbemotion._base.text import as_key, draw_bar, name_counts, signed, write_table
 from imbemotion._base.validation import shorten
-from imbemotion.analysis._distribution import analyze_distribution, count_classes, find_labels
+from imbemotion.analysis._distribution import (
+    analyze_distribution,
+    as_html,
+    count_classes,
+    find_labels,
+)
 from imbemotion.targets import expect_totals, resolve_targets
 
 __all__ = [
@@ -17,11 +24,20 @@ __all__ = [
     "preview_targets",
 ]
 
+_HIGH, _TOO_HIGH = 2, 5  # imbalance ratios of the rules of thumb
+_SMALL, _LARGE = 1_000, 10_000  # samples, of the same rules
+_MOST_DROPPED, _MOST_COPIES = 0.5, 10  # our own limits of what resampling may cost
+_EVIDENCE = (
+    "Published errors on long-tailed CIFAR-10 and -100, 100:1: plain training 29.6 and 61.7 %, "
+    "balanced softmax 22.5 and 57.0, class weights from the first epoch 31.7 and 67.7, the same "
+    "weights in the last epochs only 25.2 and 58.4."
+)
+
 
 class TargetPreview(Bunch):
-    """A dict of what :func:`preview_targets` found; ``str`` writes it as a table.
+    """Result of :func:`preview_targets`: a dict that prints as a table.
 
-    Keys can be read as attributes. All values are plain, so that it can be written as JSON.
+    Keys are attributes as well. All values are plain, so that it can be written as JSON.
 
     Examples
     --------
@@ -31,8 +47,8 @@ class TargetPreview(Bunch):
     joy        3      1     -2
     """
 
-    def to_frame(self):
-        """Give one row per class.
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per class.
 
         Returns
         -------
@@ -40,6 +56,9 @@ class TargetPreview(Bunch):
             Rows ``before`` and ``after``, and their difference ``delta``.
         """
         return pd.DataFrame({"before": self.before, "after": self.after, "delta": self.delta})
+
+    def _repr_html_(self):
+        return as_html(self._headline(), self.to_frame())
 
     def __str__(self):
         largest = max(self.after.values())
@@ -57,38 +76,37 @@ class TargetPreview(Bunch):
         )
 
 
-def preview_targets(y, sampler, *, key="emotion"):
-    """Tell how many samples every class would have after resampling, without resampling.
+def preview_targets(
+    y: ArrayLike | list[Mapping], sampler: Any, *, key: str = "emotion"
+) -> TargetPreview:
+    """Compute how many samples every class would have, without resampling.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,), or list of dict
-        The labels before resampling: those of the training part, where only that is resampled.
-        Or samples that hold them under `key`.
-
+        The labels before resampling (of the training set, if only that is resampled), or
+        samples that hold them under `key`.
     sampler : object, str, int, float, dict or callable
-        A sampler; or what :class:`RandomResampler` takes as ``sampling_strategy``, for example
-        ``"hybrid"``; or ``"passthrough"`` for none. Of imbalanced-learn's samplers those whose
-        ``sampling_strategy`` settles the counts.
-
+        A sampler; or what :class:`RandomResampler` takes as ``sampling_strategy``, such as
+        ``"hybrid"``; or ``"passthrough"`` for none. imbalanced-learn's samplers work if
+        their ``sampling_strategy`` determines the counts.
     key : str, default="emotion"
-        Where the label stands in a sample that is a dict.
+        Key of the label in a sample that is a dict.
 
     Returns
     -------
     preview : TargetPreview
-        A dict whose keys are attributes, too: ``before``, ``after`` and ``delta`` (dicts by
-        class), ``n_before``, ``n_after`` and ``change`` (of all classes),
+        A dict whose keys are attributes as well: ``before``, ``after`` and ``delta`` (dicts
+        by class), ``n_before``, ``n_after`` and ``change`` (of all classes),
         ``imbalance_ratio_before`` and ``imbalance_ratio_after``.
 
     Raises
     ------
     ValueError
-        If ``y`` is empty or holds one class, if the strategy is unknown, or if the sampler
-        finds its counts by the data, as ``TomekLinks`` and imbalanced-learn's ``ADASYN`` do.
-
+        If ``y`` is empty or has one class, if the strategy is unknown, or if the counts
+        depend on the data, as for ``TomekLinks`` and imbalanced-learn's ``ADASYN``.
     TypeError
-        If a class of samplers is given in the place of a sampler.
+        If ``sampler`` is a class.
 
     See Also
     --------
@@ -102,9 +120,6 @@ def preview_targets(y, sampler, *, key="emotion"):
     225 -> 300 samples (+75)
     225 -> 150 samples (-75)
     225 -> 225 samples (0)
-    >>> from imbemotion import ImageSMOTE
-    >>> preview_targets(y, ImageSMOTE(sampling_strategy=150, max_copies=1)).after
-    {'anger': 150, 'joy': 150, 'sadness': 100}
     """
     before = count_classes(y, key)
     after = {as_key(label): n for label, n in _totals(sampler, find_labels(y, key)).items()}
@@ -122,22 +137,12 @@ def preview_targets(y, sampler, *, key="emotion"):
 
 def _totals(sampler, y):
     if isinstance(sampler, type):
-        raise TypeError(f"sampler must be an object, got the class {sampler!r}. Call it first.")
+        raise TypeError(f"sampler must be an object, got the class {sampler!r}. Create one.")
     if isinstance(sampler, str) and sampler == "passthrough":
         return count_classes(y)
     if hasattr(sampler, "fit_resample"):
         return expect_totals(sampler, y)
     return resolve_targets(sampler, y)
-
-
-_HIGH, _TOO_HIGH = 2, 5  # imbalance ratios of the rules of practice
-_SMALL, _LARGE = 1_000, 10_000  # samples, of the same rules
-_MOST_DROPPED, _MOST_COPIES = 0.5, 10  # our own limits of what resampling may cost
-_EVIDENCE = (
-    "Published errors on long-tailed CIFAR-10 and -100, 100:1: plain training 29.6 and 61.7 %, "
-    "balanced softmax 22.5 and 57.0, class weights from the first epoch 31.7 and 67.7, the same "
-    "weights in the last epochs only 25.2 and 58.4."
-)
 
 
 class Advice(NamedTuple):
@@ -152,38 +157,48 @@ class Advice(NamedTuple):
     topic: str
     level: str  # "note", "warning" or "problem"
     text: str
-    strategy: str | None = None  # what it recommends, where it recommends one
+    strategy: str | None = None  # the recommended one, if any
 
     def __str__(self):
         return f"{self.level} ({self.topic}): {self.text}"
 
 
-def advise(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):
-    """Advise what to do about the classes of a data set, with reasons.
+class _AdviceList(list):
+    def _repr_html_(self):
+        table = pd.DataFrame(self, columns=Advice._fields).drop(columns="strategy")
+        with pd.option_context("display.max_colwidth", None):  # sentences are not cut
+            return as_html(f"{len(self)} pieces of advice", table)
+
+
+def advise(
+    y: ArrayLike | list[Mapping],
+    *,
+    labels: Iterable[Any] | None = None,
+    k_neighbors: int = 5,
+    n_folds: int = 5,
+    key: str = "emotion",
+) -> list[Advice]:
+    """Recommend what to do about the classes of a data set, with reasons.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,), or list of dict
         The labels, or samples that hold them under `key`.
-
     labels : list, default=None
-        The classes that are expected; None expects those of ``y``.
-
+        The expected classes. None expects those of ``y``.
     k_neighbors : int, default=5
-        How many neighbours a SMOTE is to use.
-
+        Number of neighbors that a SMOTE would use.
     n_folds : int, default=5
-        Folds of the cross-validation that is planned; 1 where ``y`` is the training part.
-
+        Number of folds of the planned cross-validation; 1 if ``y`` is the training set.
     key : str, default="emotion"
-        Where the label stands in a sample that is a dict.
+        Key of the label in a sample that is a dict.
 
     Returns
     -------
     advice : list of Advice
-        Tuples ``(topic, level, text, strategy)``. Levels are "note", "warning" and "problem".
-        The first is on the topic "strategy" and names the one to begin with: ``"none"``,
-        ``"oversample"``, ``"hybrid"`` or ``"balanced_softmax"``, a loss.
+        Tuples ``(topic, level, text, strategy)``. Levels are "note", "warning" and
+        "problem". The first has the topic "strategy" and names the one to begin with:
+        ``"none"``, ``"oversample"``, ``"hybrid"`` or ``"balanced_softmax"``, a loss.
 
     Raises
     ------
@@ -192,23 +207,21 @@ def advise(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):
 
     See Also
     --------
-    analyze_distribution : The numbers that it rests on.
+    analyze_distribution : The numbers behind it.
     compare_strategies : Which strategy helps is an experiment, not a rule.
 
     Notes
     -----
     An imbalance ratio above 2 is high and one above 5 too high; below 1,000 samples
-    over-sample, up to 10,000 go to the median ("hybrid"), above under-sample or go to the
-    median: these are rules of practice, not of science. Where one would drop more than half of
-    the samples or use a sample more than ten times, which are limits of our own, the advice
-    says so and is a loss for long tails. Where under-sampling is allowed, so is the median,
-    which drops less.
+    over-sample, up to 10,000 balance to the median ("hybrid"), above under-sample or balance
+    to the median: these are rules of thumb. If a rule would drop more than half of the
+    samples or use one more than ten times, which are our own limits, the advice is a loss
+    for long tails. Where under-sampling is allowed, so is the median, which drops less.
 
     References
     ----------
     .. [1] Y. Zhang, X.-S. Wei, B. Zhou, J. Wu, "Bag of Tricks for Long-Tailed Visual
        Recognition with Deep Convolutional Neural Networks", AAAI 2021.
-
     .. [2] J. Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition",
        NeurIPS 2020.
 
@@ -225,29 +238,23 @@ def advise(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):
     y = find_labels(y, key)
     if stats.n_classes == 1:
         (label,) = stats.counts
-        text = f"All {stats.n_samples:,} samples are {label!r}: there is nothing to tell apart."
-        return [Advice("strategy", "problem", text, "none"), *_missing(stats)]
-    return [
-        _strategy(stats, y),
-        *_imbalance(stats),
-        *_missing(stats),
-        *_small_classes(stats),
-        *_undersampling(stats, y),
-        *_practice(stats),
-    ]
+        text = f"All {stats.n_samples:,} samples are {label!r}: a classifier needs two classes."
+        return _AdviceList([Advice("strategy", "problem", text, "none"), *_missing(stats)])
+    about_y = [_strategy(stats, y), *_imbalance(stats), *_missing(stats), *_small_classes(stats)]
+    return _AdviceList([*about_y, *_undersampling(stats, y), *_practice(stats)])
 
 
 def _strategy(stats, y):
     ratio, n = stats.imbalance_ratio, stats.n_samples
     if ratio <= _HIGH:
-        text = f"The largest class is {ratio:.2f} times the smallest: train as it is."
+        text = f"The largest class is {ratio:.2f} times the smallest: train without balancing."
         return Advice("strategy", "note", text, "none")
     rule = "oversample" if n < _SMALL else "hybrid"
     words = {"oversample": "over-sample", "hybrid": "balance to the median"}[rule]
     also = " or under-sample" if n > _LARGE else ""
     dropped, copies = _cost(preview_targets(y, rule))
     text = (
-        f"The rule of practice for {n:,} samples is to {words}{also}. To {words} drops "
+        f"The rule of thumb for {n:,} samples is to {words}{also}. To {words} drops "
         f"{100 * dropped:.0f} % of them and uses some up to {copies:,.1f} times"
     )
     if dropped <= _MOST_DROPPED and copies <= _MOST_COPIES:
@@ -261,7 +268,7 @@ def _strategy(stats, y):
 
 
 def _cost(preview):
-    """Give the share of samples that are dropped, and how often one is used at most."""
+    """Return the share of dropped samples, and how often one is used at most."""
     dropped = -sum(min(n, 0) for n in preview.delta.values()) / preview.n_before
     return dropped, max(preview.after[label] / n for label, n in preview.before.items())
 
@@ -279,7 +286,7 @@ def _imbalance(stats):
         return [Advice("imbalance", "warning", text.format("high", _HIGH))]
     more = (
         " Check how the data were collected, and collect more of the rare classes; over-sample, "
-        "best with new images (AugmentationSampler), or weigh classes in the last epochs."
+        "best with new images (AugmentationSampler), or use class weights in the last epochs."
     )
     found = Advice("imbalance", "problem", text.format("too high", _TOO_HIGH) + more)
     return [found, Advice("evidence", "note", _EVIDENCE)]
@@ -301,13 +308,13 @@ def _small_classes(stats):
     if stats.tiny:
         text = (
             f"Very small: {name_counts(stats.counts, stats.tiny)}. With fewer than ten samples of "
-            "a class in the test part, its scores are mostly chance. Collect more of them."
+            "a class in the test set, its scores are mostly chance. Collect more of them."
         )
         found.append(Advice("tiny classes", "warning", text))
     if stats.too_few_for_neighbors:
         text = (
             f"imbalanced-learn's SMOTE with {k} neighbors fails on "
-            f"{name_counts(stats.counts, stats.too_few_for_neighbors)}: a training part may hold "
+            f"{name_counts(stats.counts, stats.too_few_for_neighbors)}: a training fold may hold "
             f"fewer than {k + 1}. ImageSMOTE and AugmentationSampler work there."
         )
         found.append(Advice("neighbors", "warning", text))
@@ -329,7 +336,7 @@ def _undersampling(stats, y):
     to_median, _ = _cost(preview_targets(y, "hybrid"))
     others = "Over-sample or use a loss for long tails"
     if to_median <= _MOST_DROPPED:
-        others = "Go to the median, over-sample or use a loss for long tails"
+        others = "Balance to the median, over-sample or use a loss for long tails"
     text = (
         f"Under-sampling would keep {preview.n_after:,} of {stats.n_samples:,} samples, "
         f"{stats.min_class_size:,} per class. {others}, or collect more of the rare classes."
@@ -340,12 +347,12 @@ def _undersampling(stats, y):
 
 def _practice(stats):
     splits = (
-        "Split stratified, by StratifiedKFold, or by StratifiedGroupKFold where persons repeat; "
-        "balance only the training part, with the sampler inside a pipeline."
+        "Use stratified splits: StratifiedKFold, or StratifiedGroupKFold if persons repeat. "
+        "Balance only the training set, with the sampler inside a pipeline."
     )
     copies = (
         "If scores rise in training and fall in validation after over-sampling: augment more "
-        "(AugmentationSampler), go to the median only, regularise, or weigh instead of repeating."
+        "(AugmentationSampler), balance to the median only, regularize, or use class weights."
     )
     found = [Advice("splits", "note", splits)]
     return found + [Advice("copies", "note", copies)] * (stats.imbalance_ratio > _HIGH)

@@ -1,14 +1,16 @@
-"""How sure a classifier is, how sure when it is wrong, and whether that can be believed."""
+"""Confidence of a classifier, by class and correctness, and its calibration."""
 
 import warnings
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.utils import check_array, check_scalar
 
 from imbemotion._base.validation import DataWarning, check_labels, column_or_1d, shorten
+from imbemotion.analysis._distribution import as_html
 
 __all__ = [
     "ConfidenceAnalysis",
@@ -20,52 +22,42 @@ _NORMAL_95 = norm.ppf(0.975)
 
 
 class ConfidenceAnalysis:
-    """Confidence, the probability of the predicted class, and what it is worth.
+    """Confidence, the probability of the predicted class, and how well it is calibrated.
 
-    It is made by :func:`analyze_confidence`.
+    It is the result of :func:`analyze_confidence`.
 
     Parameters
     ----------
     predictions : DataFrame of shape (n_samples, 5)
         One row per sample, with columns ``true``, ``predicted``, ``confidence``, ``correct``
-        and ``true_confidence``, the probability of the true class (0 where it has no column).
-
+        and ``true_confidence``, the probability of the true class (0 if it has no column).
     classes : list
-        Classes of the classifier, then those of ``true`` that it does not know.
-
+        Classes of the classifier, then others in ``true``.
     n_bins : int, default=15
-        Number of equal parts of [0, 1] in which confidence and accuracy are compared.
+        Number of equal bins of [0, 1] in which confidence and accuracy are compared.
 
     Attributes
     ----------
     accuracy : float
-        Share of right predictions.
-
+        Share of correct predictions.
     mean_confidence : float
         Mean of the confidence.
-
     overconfidence : float
-        ``mean_confidence - accuracy``; above 0 the classifier promises too much.
-
+        ``mean_confidence - accuracy``.
     expected_calibration_error : float
         Mean distance of accuracy and confidence over the bins, weighted by their counts.
-
     maximum_calibration_error : float
         The largest distance in a bin, however few samples are in it.
-
     bins : DataFrame of shape (n_bins, 7)
         ``low`` (excluded), ``high`` (included), ``count``, means ``confidence`` and
-        ``accuracy``, and the ends ``accuracy_low`` and ``accuracy_high`` of Wilson's 95 %
-        interval for it. NaN where a bin is empty.
-
+        ``accuracy``, and the ends ``accuracy_low`` and ``accuracy_high`` of its 95 % Wilson
+        interval. NaN if a bin is empty.
     by_correctness : DataFrame of shape (3, 3)
-        ``count``, ``mean`` and ``median`` of the confidence where predictions are "correct",
-        where they are "wrong", and of "all".
-
+        ``count``, ``mean`` and ``median`` of the confidence of "correct" predictions, of
+        "wrong" ones, and of "all".
     by_class : DataFrame of shape (n_classes, 6)
         For every true class ``count``, ``accuracy`` (its recall), ``mean`` and ``median`` of
-        the confidence, ``mean_correct`` and ``mean_wrong``. NaN where there are none.
-
+        the confidence, ``mean_correct`` and ``mean_wrong``. NaN if there are none.
     mistakes : DataFrame of shape (n_mistakes, 5)
         The wrong predictions, the most confident first; the index is the row of the sample.
 
@@ -79,7 +71,7 @@ class ConfidenceAnalysis:
     1    fear       joy         0.8
     """
 
-    def __init__(self, predictions, classes, *, n_bins=15):
+    def __init__(self, predictions: pd.DataFrame, classes: list, *, n_bins: int = 15) -> None:
         self.predictions = predictions
         self.classes = classes
         self.n_bins = n_bins
@@ -92,17 +84,16 @@ class ConfidenceAnalysis:
         self.expected_calibration_error = float((gaps * self.bins["count"]).sum() / len(correct))
         self.maximum_calibration_error = float(gaps.max())
         groups = {"correct": confidence[correct], "wrong": confidence[~correct], "all": confidence}
-        self.by_correctness = pd.DataFrame(
-            {name: _sum_up(part) for name, part in groups.items()}
-        ).T
-        self.by_correctness = self.by_correctness.astype({"count": int})
+        self.by_correctness = pd.DataFrame.from_dict(
+            {name: _summarize(part) for name, part in groups.items()}, orient="index"
+        )
         self.by_class = _by_class(predictions, classes)
         self.mistakes = predictions[~correct].sort_values(
             "confidence", ascending=False, kind="stable"
         )
 
-    def to_frame(self):
-        """Give one row per sample, for example to write it by ``to_csv``.
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per sample, for example to write it by ``to_csv``.
 
         Returns
         -------
@@ -110,6 +101,9 @@ class ConfidenceAnalysis:
             A copy of ``predictions``; the index is named "row".
         """
         return self.predictions.copy()
+
+    def _repr_html_(self):
+        return as_html(repr(self), self.by_correctness, self.by_class)
 
     def __repr__(self):
         return (
@@ -119,38 +113,38 @@ class ConfidenceAnalysis:
         )
 
 
-def analyze_confidence(y_true, probabilities, classes, *, n_bins=15):
-    r"""Analyse how confident a classifier is, by class, right or wrong, and how well calibrated.
+def analyze_confidence(
+    y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, *, n_bins: int = 15
+) -> ConfidenceAnalysis:
+    r"""Analyze the confidence of a classifier, by class and correctness, and its calibration.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        The true labels, of samples that were not trained on.
-
+        True labels of samples that were not used for training.
     probabilities : array-like of shape (n_samples, n_classes)
-        What ``predict_proba`` gives.
-
+        Result of ``predict_proba``.
     classes : array-like of shape (n_classes,)
         The class of every column, as in ``classes_``.
-
     n_bins : int, default=15
-        Number of equal parts of [0, 1] in which confidence and accuracy are compared.
+        Number of equal bins of [0, 1] in which confidence and accuracy are compared.
 
     Returns
     -------
     analysis : ConfidenceAnalysis
-        Tables and numbers as attributes; ``to_frame`` gives one row per sample.
+        Tables and numbers as attributes; ``to_frame`` returns one row per sample.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, the probabilities of a sample do not sum to 1, or none of the
-        labels is a class.
+        If shapes do not match, the probabilities of a sample do not sum to 1, or no label is
+        among the classes.
 
     Warns
     -----
     DataWarning
-        If some labels are no class, as where a training fold lacked one: they count as wrong.
+        If some labels are not among the classes, as when a training fold lacked one: they
+        count as wrong.
 
     See Also
     --------
@@ -159,21 +153,20 @@ def analyze_confidence(y_true, probabilities, classes, *, n_bins=15):
 
     Notes
     -----
-    The confidence is the largest probability of a sample, and of equal ones the first class is
-    predicted. With the samples :math:`B_m` of confidence in :math:`(\frac{m-1}{M}, \frac{m}{M}]`,
-    the expected and the maximum calibration error are
+    The confidence is the largest probability of a sample; ties predict the first class. With
+    the samples :math:`B_m` of confidence in :math:`(\frac{m-1}{M}, \frac{m}{M}]`, the expected
+    and the maximum calibration error are
 
     .. math:: ECE = \sum_{m=1}^{M} \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|, \quad
               MCE = \max_m |acc(B_m) - conf(B_m)|
 
-    Both are 0 for perfect calibration and enough samples; few samples raise them by chance.
-    They say nothing about the probabilities of the other classes.
+    Both are 0 for perfect calibration and many samples; few samples raise them by chance.
+    They ignore the probabilities of the other classes.
 
     References
     ----------
     .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
        Networks", ICML 2017.
-
     .. [2] M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities
        Using Bayesian Binning", AAAI 2015.
 
@@ -213,18 +206,18 @@ def _check_shapes(y_true, probabilities, classes):
             f"labels and {len(classes)} classes, got {probabilities.shape}."
         )
     if len(set(classes)) < len(classes):
-        raise ValueError(f"classes must differ from one another, got {shorten(classes)}.")
+        raise ValueError(f"classes must be distinct, got {shorten(classes)}.")
     misses = np.abs(probabilities.sum(axis=1) - 1)
     if misses.max() > _ROUNDING or probabilities.min() < -_ROUNDING:
         row = misses.argmax() if misses.max() > _ROUNDING else probabilities.min(axis=1).argmin()
         raise ValueError(
             "probabilities must be 0 or more and sum to 1 for every sample, got "
-            f"{shorten(probabilities[row].round(3))} in row {row}. Use predict_proba, no scores."
+            f"{shorten(probabilities[row].round(3))} in row {row}. Use predict_proba."
         )
 
 
 def _check_known(columns, y_true, classes):
-    """Give the labels that are no class, sorted."""
+    """Return the labels that are not among the classes, sorted."""
     unknown = np.unique(y_true[columns < 0]).tolist()
     if (columns < 0).all():
         raise ValueError(
@@ -233,7 +226,7 @@ def _check_known(columns, y_true, classes):
         )
     if unknown:
         warnings.warn(
-            f"{(columns < 0).sum()} labels of y_true are no class of the classifier "
+            f"{(columns < 0).sum()} labels of y_true are not classes of the classifier "
             f"({shorten(map(repr, unknown))}): they count as wrong.",
             DataWarning,
             stacklevel=3,
@@ -262,28 +255,27 @@ def _fill_bins(confidence, correct, n_bins):
 
 
 def _wilson(n_right, n):
-    """Give the ends of Wilson's 95 % interval for shares n_right / n."""
+    """Return the ends of the 95 % Wilson interval for shares n_right / n."""
     square = _NORMAL_95**2
     middle = (n_right + square / 2) / (n + square)
     half = _NORMAL_95 / (n + square) * np.sqrt(n_right * (n - n_right) / n + square / 4)
     return middle - half, middle + half
 
 
-def _sum_up(confidence):
+def _summarize(confidence):
     return {"count": len(confidence), "mean": confidence.mean(), "median": confidence.median()}
 
 
 def _by_class(predictions, classes):
     rows = {}
     for label in classes:
-        own = predictions[predictions["true"] == label]
-        confidence, correct = own["confidence"], own["correct"]
+        group = predictions[predictions["true"] == label]
+        confidence, correct = group["confidence"], group["correct"]
         rows[label] = {
-            **_sum_up(confidence),
+            **_summarize(confidence),
             "accuracy": correct.mean(),
             "mean_correct": confidence[correct].mean(),
             "mean_wrong": confidence[~correct].mean(),
         }
-    table = pd.DataFrame.from_dict(rows, orient="index").astype({"count": int})
-    names = ["count", "accuracy", "mean", "median", "mean_correct", "mean_wrong"]
-    return table[names].rename_axis("class")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("class")
+    return table[["count", "accuracy", "mean", "median", "mean_correct", "mean_wrong"]]

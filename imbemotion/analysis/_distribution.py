@@ -1,11 +1,14 @@
-"""How the classes are distributed: counts, ratios, and classes that will make trouble."""
+"""Distribution of the classes: counts, ratios, and classes that are too small."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from html import escape
 from math import log
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_scalar
 
 from imbemotion._base.text import as_key, draw_bar, name_counts, text_width, write_table
@@ -15,20 +18,23 @@ from imbemotion.targets import class_sizes
 __all__ = [
     "Distribution",
     "analyze_distribution",
+    "as_html",
     "count_classes",
     "find_labels",
     "sample_labels",
 ]
 
+_TINY = 10  # images of a class in a test fold
+_BAR, _SHORTEST = 30, 8  # characters of the longest bar
 
-def sample_labels(samples, key="emotion"):
-    """Return the checked labels of samples that are plain dicts.
+
+def sample_labels(samples: list[Mapping], key: str = "emotion") -> NDArray:
+    """Return the checked labels of samples that are dicts.
 
     Parameters
     ----------
     samples : list of dict
         Samples that hold their label under `key`.
-
     key : str, default="emotion"
         Key of the label in a sample.
 
@@ -41,7 +47,6 @@ def sample_labels(samples, key="emotion"):
     ------
     TypeError
         If ``samples`` is not a list of dicts.
-
     ValueError
         If there are no samples, or one has no label.
 
@@ -53,35 +58,48 @@ def sample_labels(samples, key="emotion"):
     if not isinstance(samples, list | tuple):
         raise TypeError(
             'samples must be a list of dicts such as {"path": ..., "emotion": ...}, got '
-            f'{type(samples).__name__}. Of a data frame, take to_dict("records").'
+            f'{type(samples).__name__}. Use to_dict("records") of a data frame.'
         )
     if not samples:
-        raise ValueError("samples must hold at least one dict, got none. Check what was loaded.")
+        raise ValueError(
+            f"samples must hold at least one dict, got {samples!r}. Check the source."
+        )
     for number, sample in enumerate(samples):
         if not isinstance(sample, Mapping):
-            raise TypeError(f"samples must hold dicts, got {sample!r} in place {number}.")
+            raise TypeError(f"samples must be dicts, got {sample!r} at index {number}.")
         if key not in sample:
             raise ValueError(
-                f"Every sample needs a label under {key!r}, got none in place {number}, which "
-                f"holds {shorten(map(repr, sample)) or 'nothing'}. Name another by key=."
+                f"Every sample needs a label under {key!r}, got none at index {number}, which "
+                f"holds {shorten(map(repr, sample)) or 'nothing'}. Set key= to another name."
             )
     return check_labels([sample[key] for sample in samples])
 
 
 def find_labels(y, key="emotion"):
-    """Give checked labels of an array of labels, or of samples that are plain dicts."""
+    """Return checked labels from an array of labels, or from samples that are dicts."""
     is_samples = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], Mapping)
     return sample_labels(y, key) if is_samples else check_labels(y)
 
 
-_TINY = 10  # images of a class in a test fold
-_BAR, _SHORTEST = 30, 8  # characters of the longest bar
+def count_classes(y, key="emotion"):
+    """Count the samples of every class."""
+    if np.size(y) == 0:
+        raise ValueError(f"y must hold at least one label, got none: {y!r}. Check the source.")
+    counts = class_sizes(find_labels(y, key))
+    return {as_key(label): n for label, n in counts.items()}
+
+
+def as_html(title, *tables, remarks=()):
+    """Return a title, data frames and remarks as escaped HTML, for notebooks."""
+    parts = [table.to_html(border=0, float_format="{:.3f}".format) for table in tables]
+    lines = [f"<p>{escape(line)}</p>" for line in (title, *remarks)]
+    return "\n".join([lines[0], *parts, *lines[1:]])
 
 
 class Distribution(Bunch):
-    """A dict of what :func:`analyze_distribution` found; ``str`` writes it as a table.
+    """Result of :func:`analyze_distribution`: a dict that prints as a table.
 
-    Keys can be read as attributes. All values are plain, so that it can be written as JSON.
+    Keys are attributes as well. All values are plain, so that it can be written as JSON.
 
     Examples
     --------
@@ -96,8 +114,8 @@ class Distribution(Bunch):
     Fewer than 6 in a training fold of 2, too few for 5 neighbors: fear 2, joy 6
     """
 
-    def to_frame(self):
-        """Give one row per class.
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per class.
 
         Returns
         -------
@@ -112,27 +130,35 @@ class Distribution(Bunch):
             return "over"
         return "under" if label in self.under_represented else "even"
 
-    def to_text(self, *, width=None, mark="#"):
-        """Write a table with a bar for every class.
+    def to_text(self, *, width: int | None = None, mark: str = "#") -> str:
+        """Return a table with a bar for every class.
 
         Parameters
         ----------
         width : int, default=None
             Columns of the terminal, which the longest bar fills. None makes it 30 long.
-
         mark : str, default="#"
-            What bars are drawn with.
+            Character of the bars.
 
         Returns
         -------
         text : str
-            As ``str`` gives it, but for the bars.
+            As ``str`` returns it, except for the bars.
         """
         parts = [self._headline(), "", self._table(width, mark), "", *self._remarks()]
         return "\n".join(parts).rstrip("\n")
 
     def __str__(self):
         return self.to_text()
+
+    def _repr_html_(self):
+        kinds = {"over": "over-represented", "under": "under-represented", "even": ""}
+        table = self.to_frame().assign(represented=lambda t: t["represented"].map(kinds))
+        for label in self.missing:
+            table.loc[label] = [0, 0.0, "missing"]
+        table["share"] = table["share"].map("{:.1%}".format)
+        table = table.sort_values("count", ascending=False, kind="stable")
+        return as_html(self._headline(), table, remarks=self._remarks())
 
     def _headline(self):
         return (
@@ -141,16 +167,16 @@ class Distribution(Bunch):
         )
 
     def _table(self, width, mark):
-        head, rows = ("class", "count", "share"), []
-        labels = sorted(self.counts, key=self.counts.get, reverse=True)
-        for label in labels:
-            rows.append((label, f"{self.counts[label]:,}", f"{self.percentages[label]:.1f} %"))
+        head, labels = (
+            ("class", "count", "share"),
+            sorted(self.counts, key=self.counts.get, reverse=True),
+        )
+        rows = [(c, f"{self.counts[c]:,}", f"{self.percentages[c]:.1f} %") for c in labels]
         rows += [(label, "0", "0.0 %") for label in self.missing]
         length = _BAR if width is None else max(width - _room(head, rows), _SHORTEST)
         bars = [self._bar(label, length, mark) for label in labels]
         bars += ["missing"] * len(self.missing)
-        rows = [(*row, bar) for row, bar in zip(rows, bars, strict=True)]
-        return write_table((*head, ""), rows)
+        return write_table((*head, ""), [(*row, bar) for row, bar in zip(rows, bars, strict=True)])
 
     def _bar(self, label, length, mark):
         kind = self._represented(label)
@@ -170,35 +196,38 @@ class Distribution(Bunch):
 
 
 def _room(head, rows):
-    """Count the columns of a terminal beside the bars."""
+    """Return the width of the columns to the left of the bars, and of their remarks."""
     lines = write_table(head, rows).splitlines()
     return max(map(text_width, lines)) + len("   under-represented")
 
 
-def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5, key="emotion"):
-    r"""Describe how many samples every class has, and which classes will make trouble.
+def analyze_distribution(
+    y: ArrayLike | list[Mapping],
+    *,
+    labels: Iterable[Any] | None = None,
+    k_neighbors: int = 5,
+    n_folds: int = 5,
+    key: str = "emotion",
+) -> Distribution:
+    r"""Describe how many samples every class has, and which classes are too small.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,), or list of dict
         The labels, or samples that hold them under `key`.
-
     labels : list, default=None
-        The classes that are expected; None expects those of ``y``.
-
+        The expected classes. None expects those of ``y``.
     k_neighbors : int, default=5
-        How many neighbours a SMOTE is to use.
-
+        Number of neighbors that a SMOTE would use.
     n_folds : int, default=5
-        Folds of the cross-validation that is planned; 1 where ``y`` is the training part.
-
+        Number of folds of the planned cross-validation; 1 if ``y`` is the training set.
     key : str, default="emotion"
-        Where the label stands in a sample that is a dict.
+        Key of the label in a sample that is a dict.
 
     Returns
     -------
     distribution : Distribution
-        A dict whose keys are attributes, too:
+        A dict whose keys are attributes as well:
 
         - ``n_samples``, ``n_classes``, ``min_class_size``, ``max_class_size``;
         - ``counts``, ``shares`` (of 1) and ``percentages`` (of 100): dicts by class, in the
@@ -206,48 +235,44 @@ def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5, key="emoti
         - ``imbalance_ratio`` (largest to smallest class, 1 or more) and its inverse,
           ``balance_ratio`` (1 is perfect);
         - ``share_std``: standard deviation of the shares, 0 is perfect;
-        - ``entropy_balance``: entropy of the shares as part of its maximum, 1 is perfect;
+        - ``entropy_balance``: entropy of the shares relative to its maximum, 1 is perfect;
         - ``over_represented``, ``under_represented``: classes with more than 1.25 times,
           or less than 0.8 times, an equal share;
         - ``missing``, ``unexpected``: classes of ``labels`` that ``y`` lacks, and others;
-        - ``tiny``: classes with fewer than 10 samples for each of the folds, whose scores
-          one sample more or less changes by over 0.1;
-        - ``too_few_for_neighbors``: classes that may have no ``k_neighbors`` neighbours
-          within a training fold, where imbalanced-learn's SMOTE fails;
+        - ``tiny``: classes with fewer than 10 samples per fold, whose scores change by over
+          0.1 with one sample;
+        - ``too_few_for_neighbors``: classes that may lack ``k_neighbors`` neighbors in a
+          training fold, for which imbalanced-learn's SMOTE fails;
         - ``too_few_for_folds``: classes that are not in every test fold;
-        - ``k_neighbors``, ``n_folds``: as they were given.
+        - ``k_neighbors``, ``n_folds``: as given.
 
     Raises
     ------
     ValueError
         If ``y`` is empty or lacks labels.
-
     TypeError
-        If ``labels`` is no list.
+        If ``labels`` is not a list.
 
     See Also
     --------
-    advise : What to do about it.
-    preview_targets : What a sampler would make of it.
+    advise : Recommend a strategy for it.
+    preview_targets : Counts after resampling.
 
     Notes
     -----
-    All measures are over the classes that ``y`` holds. With shares :math:`p_c` of K classes,
+    All measures are over the classes in ``y``. With shares :math:`p_c` of K classes,
     ``entropy_balance`` is
 
     .. math:: -\frac{1}{\log K} \sum_c p_c \log p_c
 
     Both limits of representation are a quarter, as factors: 1.25 and 1/1.25. Limits by
-    standard deviations would find no rare class where one class dwarfs all others.
+    standard deviations would find no rare class if one class dwarfs all others.
 
     Examples
     --------
-    >>> y = ["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75
-    >>> stats = analyze_distribution(y)
-    >>> stats["imbalance_ratio"], stats["min_class_size"], stats["max_class_size"]
-    (2.0, 50, 100)
-    >>> stats.over_represented, stats.under_represented
-    (['joy'], ['sadness'])
+    >>> stats = analyze_distribution(["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75)
+    >>> stats["imbalance_ratio"], stats.min_class_size, stats.over_represented
+    (2.0, 50, ['joy'])
     """
     check_scalar(k_neighbors, "k_neighbors", Integral, min_val=1)
     check_scalar(n_folds, "n_folds", Integral, min_val=1)
@@ -261,16 +286,8 @@ def analyze_distribution(y, *, labels=None, k_neighbors=5, n_folds=5, key="emoti
     )
 
 
-def count_classes(y, key="emotion"):
-    """Count the samples of every class."""
-    if np.size(y) == 0:
-        raise ValueError("y must hold at least one label, got none. Check what was loaded.")
-    counts = class_sizes(find_labels(y, key))
-    return {as_key(label): n for label, n in counts.items()}
-
-
 def _compare(counts, labels):
-    """Give the missing and the unexpected classes, and the counts in the order of labels."""
+    """Return missing and unexpected classes, and the counts in the order of labels."""
     if labels is None:
         return [], [], counts
     if isinstance(labels, str) or not hasattr(labels, "__iter__"):

@@ -1,6 +1,9 @@
-"""Macro-F1 over a fixed set of classes, and differences of two methods over paired splits."""
+"""Macro-F1 over a fixed set of classes, and statistics of scores over paired splits."""
+
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.metrics import f1_score, make_scorer
 
@@ -14,12 +17,12 @@ __all__ = [
 ]
 
 
-def make_macro_f1_scorer(labels):
+def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
     """Make a macro-F1 scorer whose set of classes does not change from fold to fold.
 
-    scikit-learn's ``"f1_macro"`` averages over the classes that a fold happens to hold, so
-    that a fold without the hardest class scores higher. Here a class that is neither in
-    the fold nor predicted counts 0.
+    scikit-learn's ``"f1_macro"`` averages over the classes in a fold, so that a fold without
+    the hardest class scores higher. Here a class that is neither in the fold nor predicted
+    counts 0.
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ def make_macro_f1_scorer(labels):
     Returns
     -------
     scorer : callable
-        For ``scoring``; ``scorer(estimator, X, y)`` gives a float in [0, 1].
+        For ``scoring``; ``scorer(estimator, X, y)`` returns a float in [0, 1].
 
     Examples
     --------
@@ -44,7 +47,9 @@ def make_macro_f1_scorer(labels):
     )
 
 
-def corrected_interval(differences, test_share, confidence=0.95, resolution=0.0):
+def corrected_interval(
+    differences: ArrayLike, test_share: float, confidence: float = 0.95, resolution: float = 0.0
+) -> tuple[float, float]:
     r"""Compute an interval for a mean difference of scores over resampled splits.
 
     Training sets of different folds overlap, so the usual variance of the mean is too
@@ -56,25 +61,19 @@ def corrected_interval(differences, test_share, confidence=0.95, resolution=0.0)
     ----------
     differences : array-like of shape (n_splits,)
         Score of one method minus that of another, on the same splits.
-
     test_share : float
         Test rows divided by training rows, for example 1/4 in five folds.
-
     confidence : float, default=0.95
         Coverage of the interval.
-
     resolution : float, default=0.0
-        Steps in which a score moves; its variance of rounding, ``resolution**2 / 12``, is
-        added to that of the differences, as a few coarse scores may differ equally by
-        chance. Where a score counts test rows, that is one divided by their number.
+        Step of the score, for example one divided by the number of test rows. The variance
+        of rounding, ``resolution**2 / 12``, is added to that of the differences, as a few
+        coarse scores may differ equally by chance.
 
     Returns
     -------
-    low : float
-        Lower end; NaN for fewer than two differences.
-
-    high : float
-        Upper end; NaN for fewer than two differences.
+    low, high : float
+        Ends of the interval; NaN for fewer than two differences.
 
     References
     ----------
@@ -87,12 +86,17 @@ def corrected_interval(differences, test_share, confidence=0.95, resolution=0.0)
     >>> round(float(low), 3), round(float(high), 3)
     (0.001, 0.059)
     """
-    n, mean, spread = _summarise(differences, test_share, resolution)
+    n, mean, spread = _summarize(differences, test_share, resolution)
     half = stats.t.ppf((1 + confidence) / 2, df=n - 1) * spread
     return mean - half, mean + half
 
 
-def corrected_t_test(differences, test_share, alternative="two-sided", resolution=0.0):
+def corrected_t_test(
+    differences: ArrayLike,
+    test_share: float,
+    alternative: str = "two-sided",
+    resolution: float = 0.0,
+) -> float:
     r"""Test whether a mean difference of scores over resampled splits is 0.
 
     The corrected resampled t-test: the statistic
@@ -101,33 +105,29 @@ def corrected_t_test(differences, test_share, alternative="two-sided", resolutio
               \left(\frac{1}{n} + \frac{n_{test}}{n_{train}}\right)}
 
     is compared with Student's t with n - 1 degrees of freedom. The p-value is below
-    1 - confidence exactly where ``corrected_interval`` leaves out 0.
+    1 - confidence exactly if ``corrected_interval`` excludes 0.
 
     Parameters
     ----------
     differences : array-like of shape (n_splits,)
         Score of one method minus that of another, on the same splits.
-
     test_share : float
         Test rows divided by training rows, for example 1/4 in five folds.
-
     alternative : {"two-sided", "greater", "less"}, default="two-sided"
         What the mean difference is if it is not 0.
-
     resolution : float, default=0.0
-        Steps in which a score moves, as in :func:`corrected_interval`.
+        Step of the score, as in :func:`corrected_interval`.
 
     Returns
     -------
     p_value : float
-        In [0, 1]; NaN for fewer than two differences. Where all differences are equal, 0 if
-        they speak for the alternative and 1 if not: two methods with equal scores
-        everywhere get 1.
+        In [0, 1]; NaN for fewer than two differences. If all differences are equal, 0 if
+        they support the alternative and 1 if not, as for two methods with equal scores.
 
     Raises
     ------
     ValueError
-        If ``alternative`` is none of the three.
+        If ``alternative`` is invalid.
 
     References
     ----------
@@ -144,7 +144,7 @@ def corrected_t_test(differences, test_share, alternative="two-sided", resolutio
         raise ValueError(
             f'alternative must be "two-sided", "greater" or "less", got {alternative!r}.'
         )
-    n, mean, spread = _summarise(differences, test_share, resolution)
+    n, mean, spread = _summarize(differences, test_share, resolution)
     evidence = {"two-sided": abs(mean), "greater": mean, "less": -mean}[alternative]
     if spread == 0:
         return float(evidence <= 0)
@@ -152,8 +152,10 @@ def corrected_t_test(differences, test_share, alternative="two-sided", resolutio
     return n_sides * stats.t.sf(evidence / spread, df=n - 1)
 
 
-def probability_of_gain(differences, test_share, margin=0.0, resolution=0.0):
-    r"""Compute how probable it is that a method gains, from scores over resampled splits.
+def probability_of_gain(
+    differences: ArrayLike, test_share: float, margin: float = 0.0, resolution: float = 0.0
+) -> float:
+    r"""Compute the probability that a method gains, from scores over resampled splits.
 
     The Bayesian correlated t-test: with a flat prior, the mean difference has a Student t
     posterior with n - 1 degrees of freedom, location :math:`\bar d` and squared scale
@@ -161,28 +163,25 @@ def probability_of_gain(differences, test_share, margin=0.0, resolution=0.0):
     .. math:: \left(\frac{1}{n} + \frac{\rho}{1 - \rho}\right) \hat\sigma^2,
               \quad \rho = \frac{n_{test}}{n_{test} + n_{train}}
 
-    where :math:`\rho` is the correlation of scores whose training sets overlap. Since
+    with the correlation :math:`\rho` of scores whose training sets overlap. Since
     :math:`\rho / (1 - \rho) = n_{test} / n_{train}`, the scale is Nadeau and Bengio's.
 
     Parameters
     ----------
     differences : array-like of shape (n_splits,)
         Score of one method minus that of another, on the same splits.
-
     test_share : float
         Test rows divided by training rows, for example 1/4 in five folds.
-
     margin : float, default=0.0
         Smallest gain that counts, in units of the score.
-
     resolution : float, default=0.0
-        Steps in which a score moves, as in :func:`corrected_interval`.
+        Step of the score, as in :func:`corrected_interval`.
 
     Returns
     -------
     probability : float
-        Of a mean difference above the margin; NaN for fewer than two differences. Where
-        all differences are equal, 1 if they lie above the margin and 0 if not.
+        Of a mean difference above the margin; NaN for fewer than two differences. If all
+        differences are equal, 1 if they lie above the margin and 0 if not.
 
     References
     ----------
@@ -199,14 +198,14 @@ def probability_of_gain(differences, test_share, margin=0.0, resolution=0.0):
     >>> round(float(probability_of_gain(gains, test_share=1 / 4, margin=0.02)), 3)
     0.8
     """
-    n, mean, spread = _summarise(differences, test_share, resolution)
+    n, mean, spread = _summarize(differences, test_share, resolution)
     if spread == 0:
         return float(mean > margin)
     return stats.t.sf((margin - mean) / spread, df=n - 1)
 
 
-def _summarise(differences, test_share, resolution):
-    """Give the number of differences, their mean and its corrected standard error."""
+def _summarize(differences, test_share, resolution):
+    """Return the number of differences, their mean and its corrected standard error."""
     differences = np.asarray(differences, dtype=float)
     n = len(differences)
     if n < 2:
@@ -219,26 +218,26 @@ def _summarise(differences, test_share, resolution):
     return n, mean, np.sqrt(variance * (1 / n + test_share))
 
 
-def holm(p_values):
-    r"""Adjust p-values for their number, so that few are small by chance (Holm).
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    r"""Adjust p-values for multiple testing by Holm's method.
 
     With the p-values in ascending order, :math:`p_{(1)} \le \dots \le p_{(m)}`,
 
     .. math:: \tilde p_{(k)} = \max_{j \le k} \min(1, (m - j + 1) \, p_{(j)})
 
-    Rejecting where the adjusted value is at most :math:`\alpha` makes any false rejection
-    at all no more probable than :math:`\alpha`, whatever depends on what, and rejects all
-    that Bonferroni's correction rejects.
+    Rejecting adjusted values of at most :math:`\alpha` keeps the probability of any false
+    rejection at most :math:`\alpha` under any dependence, and rejects all that Bonferroni's
+    correction rejects.
 
     Parameters
     ----------
     p_values : array-like of shape (n_hypotheses,)
-        In [0, 1]. NaN stays NaN and counts as no hypothesis.
+        In [0, 1]. NaN stays NaN and is not counted as a hypothesis.
 
     Returns
     -------
     adjusted : ndarray of shape (n_hypotheses,)
-        In [0, 1], never below the p-values, and in their order.
+        In [0, 1], not below the p-values, and in their order.
 
     Raises
     ------
@@ -258,21 +257,20 @@ def holm(p_values):
     return _step_down(p_values, lambda p, ranks: np.minimum(np.maximum.accumulate(p * ranks), 1))
 
 
-def holm_levels(p_values, alpha=0.05):
-    r"""Give the level at which Holm's procedure tests each hypothesis.
+def holm_levels(p_values: ArrayLike, alpha: float = 0.05) -> NDArray[np.float64]:
+    r"""Return the level at which Holm's procedure tests each hypothesis.
 
-    The k-th smallest of m p-values is tested at :math:`\alpha / (m - k + 1)` as long as all
-    before it were rejected; all that come after the first one that is not share its level.
-    So a hypothesis is rejected exactly where its p-value is at most its level, and an
-    interval with confidence 1 - level leaves out 0 exactly where Holm's procedure rejects.
+    The k-th smallest of m p-values is tested at :math:`\alpha / (m - k + 1)` while all before
+    it are rejected; those after the first that is not share its level. A hypothesis is
+    rejected exactly if its p-value is at most its level, and an interval with confidence
+    1 - level excludes 0 exactly if Holm's procedure rejects.
 
     Parameters
     ----------
     p_values : array-like of shape (n_hypotheses,)
-        In [0, 1]. NaN stays NaN and counts as no hypothesis.
-
+        In [0, 1]. NaN stays NaN and is not counted as a hypothesis.
     alpha : float, default=0.05
-        Probability of any false rejection at all, at most.
+        Largest probability of any false rejection.
 
     Returns
     -------
@@ -286,7 +284,7 @@ def holm_levels(p_values, alpha=0.05):
 
     See Also
     --------
-    holm : The adjusted p-values, at most alpha for the same hypotheses.
+    holm : Adjusted p-values, at most alpha for the same hypotheses.
 
     References
     ----------
@@ -307,11 +305,11 @@ def holm_levels(p_values, alpha=0.05):
 
 
 def _step_down(p_values, step):
-    """Apply a step to the p-values in ascending order and m, m - 1, ..., 1 beside them."""
+    """Apply a step to the p-values in ascending order, with their ranks m, m - 1, ..., 1."""
     p_values = np.array(p_values, dtype=float, ndmin=1)
     if ((p_values < 0) | (p_values > 1)).any():
-        worst = p_values[(p_values < 0) | (p_values > 1)][0]
-        raise ValueError(f"p-values must lie in [0, 1], got {worst}.")
+        first = p_values[(p_values < 0) | (p_values > 1)][0]
+        raise ValueError(f"p-values must lie in [0, 1], got {first}.")
     known = np.flatnonzero(~np.isnan(p_values))
     known = known[np.argsort(p_values[known], kind="stable")]
     p_values[known] = step(p_values[known], np.arange(len(known), 0, -1))

@@ -46,7 +46,7 @@ class BaseImageSampler(BaseSampler):
 
     _parameter_constraints: dict = {
         "sampling_strategy": [
-            StrOptions(set(STRATEGY_NAMES)),
+            StrOptions(STRATEGY_NAMES),
             Interval(Integral, 1, None, closed="left"),
             Interval(Real, 0, 1, closed="right"),
             Mapping,
