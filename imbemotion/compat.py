@@ -45,8 +45,7 @@ def balance_samples(
         Number of samples per class, as ``sampling_strategy`` of :class:`RandomResampler`:
         ``"oversample"`` (as many as the largest class), ``"undersample"`` (the smallest),
         ``"hybrid"`` (the median), ``"mean"``, ``"sqrt"``, a number, and so on. ``"weighted"``
-        returns every sample once with a ``"weight"`` of
-        ``n_samples / (n_classes * class size)``, 1 on average.
+        returns every sample once, with a ``"weight"`` inversely proportional to its class size.
 
     key : str, default="emotion"
         Key of the label.
@@ -61,16 +60,8 @@ def balance_samples(
 
     Raises
     ------
-    TypeError
-        If samples are not a list of dicts.
-
-    ValueError
-        If a label is missing, there is only one class, or the strategy is unknown.
-
-    See Also
-    --------
-    RandomResampler : Draws the same rows of images, inside a pipeline.
-    split_samples : Split first, and balance training only.
+    TypeError, ValueError
+        If samples are not dicts, lack labels or are of one class, or the strategy is unknown.
 
     Examples
     --------
@@ -92,11 +83,13 @@ def balance_samples(
 
 def check_strategy(strategy, name):
     """Check the name or number of a strategy; other kinds are checked with the labels."""
-    is_text, is_number = isinstance(strategy, str), isinstance(strategy, Real)
     known = {WEIGHTED, *STRATEGY_NAMES}
-    is_share = is_number and not isinstance(strategy, Integral) and 0 < strategy <= 1
-    is_total = isinstance(strategy, Integral) and not isinstance(strategy, bool) and strategy > 0
-    if (is_text and strategy not in known) or (is_number and not is_share and not is_total):
+    is_valid = not isinstance(strategy, str) or strategy in known
+    if isinstance(strategy, Integral):
+        is_valid = not isinstance(strategy, bool) and strategy > 0
+    elif isinstance(strategy, Real):
+        is_valid = 0 < strategy <= 1
+    if not is_valid:
         near = get_close_matches(str(strategy), known, n=1)
         raise ValueError(
             f"{name} must be one of {shorten(sorted(known), 99)}, a number of samples from 1, or "
@@ -124,14 +117,9 @@ def split_samples(
     samples : list of dict
         Samples with their label under `key`. They are not changed.
 
-    train : float, default=0.7
-        Share of training: ``floor(train * n)`` of the n samples of a class.
-
-    valid : float, default=0.15
-        Share of validation, computed in the same way.
-
-    test : float, default=0.15
-        Share of the test, which gets the rest. The three add up to 1.
+    train, valid, test : float, default=0.7, 0.15, 0.15
+        Shares, which add up to 1. Of the n samples of a class training gets
+        ``floor(train * n)``, validation ``floor(valid * n)`` and the test the rest.
 
     key : str, default="emotion"
         Key of the label.
@@ -152,20 +140,8 @@ def split_samples(
 
     Raises
     ------
-    TypeError
-        If samples are not a list of dicts.
-
-    ValueError
-        If a label or a group is missing, or the shares do not add up to 1.
-
-    Warns
-    -----
-    DataWarning
-        If a subset lacks a class, or groups move it far from its share.
-
-    See Also
-    --------
-    stratified_split : Splits labels into row numbers that can be saved.
+    TypeError, ValueError
+        If samples are not dicts or lack labels or groups, or the shares do not add up to 1.
 
     Examples
     --------
@@ -212,16 +188,10 @@ class DataConfig:
         The `strategy` of :func:`balance_samples`.
 
     use_stratified_split : bool, default=True
-        Whether every class is split by the shares below.
+        Whether every class is split by these shares.
 
-    train_split : float, default=0.7
-        Share of training.
-
-    val_split : float, default=0.15
-        Share of validation.
-
-    test_split : float, default=0.15
-        Share of the test. The three add up to 1.
+    train_split, val_split, test_split : float, default=0.7, 0.15, 0.15
+        Shares of training, validation and test, which add up to 1.
 
     seed : int, default=42
         Seed of the split and of the balancing.
@@ -238,11 +208,8 @@ class DataConfig:
 
     Raises
     ------
-    TypeError
-        If a value is of the wrong type.
-
-    ValueError
-        If a share, the strategy, the seed or the grouping is invalid.
+    TypeError, ValueError
+        If a value is of the wrong type or invalid.
 
     Examples
     --------
@@ -292,7 +259,6 @@ class DataPart:
     ----------
     samples : list of dict
         Samples, with the keys ``"path"`` and ``"emotion"``, and ``"weight"`` if weighted.
-
     X : ndarray of str of shape (n_samples,) or ImageArray
         Paths for an :class:`ImageLoader`, or images of a source without files.
 
@@ -321,8 +287,8 @@ class DataPart:
 def load_split(config: DataConfig, split: str = "train") -> DataPart:
     """Load training, validation or test as a :class:`DataConfig` describes them.
 
-    The first call draws the split and saves it in ``config.split_indices_path``, later calls
-    read it, so that the subsets never overlap. Only training is balanced.
+    The first call draws the split and saves it, later calls read it, so that the subsets never
+    overlap. Only training is balanced.
 
     Parameters
     ----------
@@ -339,16 +305,9 @@ def load_split(config: DataConfig, split: str = "train") -> DataPart:
 
     Raises
     ------
-    TypeError
-        If config is not a ``DataConfig``.
-
-    ValueError
-        If there is no such subset, or the file holds the split of other data or other settings.
-
-    See Also
-    --------
-    stratified_split : The split.
-    balance_samples : The balancing.
+    TypeError, ValueError
+        If config is not a ``DataConfig``, there is no such subset, or the file holds the split
+        of other data or other settings.
 
     Examples
     --------

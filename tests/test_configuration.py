@@ -194,6 +194,7 @@ def test_an_empty_file_is_all_defaults(read):
         ("loss: {name: focal, gamma: 3}", "loss: {name: focal, parameters: {gamma: 3}}"),
         ("model: {name: deep_cnn, dropout: 0.3}",
          "model: {name: deep_cnn, parameters: {dropout: 0.3}}"),
+        ("{balancing: 0.5, loss: focal}", "{balancing: {strategy: 0.5}, loss: {name: focal}}"),
         ("{balancing: oversample, tracking: mlflow}",
          "{balancing: {strategy: oversample}, tracking: {tool: mlflow}}"),
         ("augmentation: {preset: light, rotation: 9, every_epoch: true}",

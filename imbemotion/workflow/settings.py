@@ -4,9 +4,10 @@ import re
 from copy import deepcopy
 from difflib import get_close_matches
 from inspect import signature
+from numbers import Real
 
 from imbemotion._base.registry import LOSSES, NETWORKS, PRESETS
-from imbemotion._base.validation import shorten, validate_parameter_constraints
+from imbemotion._base.validation import Interval, shorten, validate_parameter_constraints
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
@@ -118,11 +119,17 @@ def _from_data_config(given):
 def _name_keys(given):
     """Expand ``loss: focal`` into ``loss: {name: focal}``."""
     return {
-        section: {MAIN_KEYS[section]: values}
-        if section in MAIN_KEYS and isinstance(values, str)
-        else values
+        section: {MAIN_KEYS[section]: values} if _is_main_value(section, values) else values
         for section, values in given.items()
     }
+
+
+def _is_main_value(section, values):
+    if section not in MAIN_KEYS or isinstance(values, bool):
+        return False
+    accepts = SCHEMA[section][MAIN_KEYS[section]].accepts
+    is_number = isinstance(values, Real) and any(isinstance(c, Interval) for c in accepts)
+    return isinstance(values, str) or is_number
 
 
 def _expand(given):
