@@ -1,5 +1,7 @@
 """Settings in YAML: nothing misspelt is overlooked, and what is written is read again."""
 
+import subprocess
+import sys
 from inspect import signature
 
 import pytest
@@ -7,7 +9,9 @@ import yaml
 
 from imbemotion import CNNClassifier
 from imbemotion._base.registry import LOSSES, PRESETS
+from imbemotion.classifier import OWN_DEFAULTS
 from imbemotion.workflow import (
+    build_pipeline,
     example_config,
     parse_overrides,
     read_config,
@@ -66,6 +70,7 @@ def test_what_is_written_is_read_again(read, tmp_path):
 
 def test_defaults_are_those_of_the_classifier():
     defaults = {n: p.default for n, p in signature(CNNClassifier).parameters.items()}
+    defaults |= OWN_DEFAULTS
     for name, key in SCHEMA["training"].items():
         if name != "preset":
             assert key.default == defaults[name], name
@@ -78,10 +83,10 @@ def test_defaults_are_those_of_the_classifier():
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_presets_fill_in_what_is_not_given(name):
-    training = resolve_config({"training": {"preset": name, "lr": 0.5}})["training"]
-    assert training["lr"] == 0.5
-    preset = PRESETS.load(name)
-    assert {k: training[k] for k in preset} == {**preset, "lr": 0.5}
+    training = {"preset": name, "lr": 0.5, "optimizer_params": {"eps": 1}}
+    built = build_pipeline(resolve_config({"training": training}))["cnn"]
+    expected = CNNClassifier.from_preset(name, lr=0.5, optimizer__eps=1)
+    assert built.get_params() == expected.get_params()
 
 
 def test_the_keys_of_data_config_are_understood(read):
@@ -290,3 +295,40 @@ def test_registered_names_are_accepted_at_once(read):
         LOSSES.unregister("toy")
     with pytest.raises(ValueError, match=r"loss\.name must be a str among .* Got 'toy'"):
         read("loss: toy")
+
+
+def test_entries_of_nested_parameters_are_keys_of_their_section():
+    words = ["training.weight_decay=1e-4", "training.precision=float32"]
+    words += ["loss.label_smoothing=0.1", "training.optimizer_params.eps=1"]
+    words += ["loss=focal", "loss.gamma=3"]
+    classifier = build_pipeline(resolve_config(parse_overrides(words)))["cnn"]
+    assert classifier.optimizer_params == {"weight_decay": 1e-4, "eps": 1}
+    assert classifier.net_params == {"precision": "float32"}
+    assert classifier.loss_params == {"label_smoothing": 0.1, "gamma": 3}
+
+
+def test_defaults_build_the_default_classifier():
+    classifier = build_pipeline(resolve_config({}))["cnn"]
+    assert classifier.get_params() == CNNClassifier().get_params()
+
+
+WITHOUT_TORCH = """
+import sys
+class Blocked:
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "skorch"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked)
+from imbemotion.workflow import example_config, parse_overrides, read_config, resolve_config
+path = sys.argv[1]
+open(path, "w").write(example_config())
+read_config(path, parse_overrides(["loss=focal", "loss.gamma=3", "model=deep_cnn"]))
+config = resolve_config({"training": "transfer", "loss": {"name": "focal", "gamma": 2}})
+assert config["loss"]["parameters"] == {"gamma": 2}
+assert config["training"]["weight_decay"] == 1e-3
+"""
+
+
+def test_settings_are_read_where_torch_can_not_be_imported(tmp_path):
+    command = [sys.executable, "-c", WITHOUT_TORCH, str(tmp_path / "config.yaml")]
+    subprocess.run(command, check=True)

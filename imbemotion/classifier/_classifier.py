@@ -65,13 +65,13 @@ class CNNClassifier(
         Optimizer of the weights.
 
     optimizer_params : dict, default=None
-        Settings of the optimizer, for example ``momentum`` or ``weight_decay`` (0 unless
-        set), and of the steps around it:
+        Settings of the optimizer, for example ``momentum``, and of the steps around it:
 
-        - ``backbone_lr``, ``backbone_weight_decay``: for all layers but the head;
-        - ``freezing``: ``"backbone"`` trains the head alone, ``"gradual"`` unfreezes the
-          stages of the backbone one after another in the first half of the training, a
-          number is the fraction of ``max_epochs`` in which the backbone is frozen;
+        - ``weight_decay``: weight decay, 0 unless set;
+        - ``backbone_lr``, ``backbone_weight_decay``: values for all layers but the head;
+        - ``freezing``: frozen layers: ``"backbone"`` trains the head alone, ``"gradual"``
+          unfreezes the stages of the backbone one after another in the first half of the
+          training, a number is the fraction of ``max_epochs`` in which the backbone is frozen;
         - ``gradient_clipping``: largest norm of the gradient of a step;
         - ``weight_averaging``: decay of an exponential moving average of the weights, for
           example 0.999, by which validation and prediction are done.
@@ -107,15 +107,16 @@ class CNNClassifier(
 
     net_params : dict, default=None
         Settings of the skorch net that no other keyword sets, for example
-        ``{"iterator_train__num_workers": 2}``, and:
+        ``{"iterator_train__num_workers": 2}``; and:
 
         - ``callbacks``: list of further skorch callbacks. They are copied; those that ran are
           in ``net_.callbacks_``. With ``mixup`` or ``sample_weight`` the labels of a batch
           are a list of ``imbemotion.losses.Target``;
-        - ``precision``: ``"float32"``, ``"bfloat16"``, or ``"auto"`` (the default), which
-          trains in bfloat16 where the GPU or CPU (with AMX) gains from it;
-        - ``test_time_augmentation``: ``"flip"`` averages the probabilities of each image and
-          its mirror image, ``"flip_zoom"`` those of three enlarged central crops as well;
+        - ``precision``: data type of training: ``"float32"``, ``"bfloat16"``, or ``"auto"``
+          (the default), which is bfloat16 where the GPU or CPU (with AMX) gains from it;
+        - ``test_time_augmentation``: averaged views: ``"flip"`` averages the probabilities of
+          each image and its mirror image, ``"flip_zoom"`` those of three enlarged central
+          crops as well;
         - ``warm_start``: whether ``fit`` continues from the weights of the last fit.
 
     random_state : int, RandomState instance or None, default=None

@@ -24,7 +24,7 @@ from imbemotion.plots import TrainingCurveDisplay
 from imbemotion.tracking import check_tracking
 from imbemotion.workflow.balancing import build_policy, build_sampler
 from imbemotion.workflow.data import load_data, split_data, subset_rows
-from imbemotion.workflow.schema import CLASSIFIER_KEYS
+from imbemotion.workflow.schema import CLASSIFIER_KEYS, NESTED_KEYS, SCHEMA
 from imbemotion.workflow.settings import resolve_config
 from imbemotion.workflow.yaml_file import read_config, write_config
 
@@ -77,7 +77,10 @@ def _build_classifier(config):
         name: config[section][key] for name, (section, key) in CLASSIFIER_KEYS.items() if section
     }
     parameters["module_params"] = _module_parameters(config["model"]) or None
-    parameters["loss_params"] = parameters["loss_params"] or None
+    for name, (section, entries) in NESTED_KEYS.items():
+        keys = SCHEMA[section]
+        changed = {e: v for e in entries if (v := config[section][e]) != keys[e].default}
+        parameters[name] = {**(parameters[name] or {}), **changed} or None
     every_epoch = config["augmentation"]["every_epoch"]
     parameters["augmentation"] = build_policy(config) if every_epoch else None
     classifier = CNNClassifier(**parameters)

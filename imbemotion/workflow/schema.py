@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from imbemotion._base.registry import AUGMENTATIONS, NETWORKS, PRESETS, SAMPLERS, TRACKERS
 from imbemotion._base.validation import HasMethods, Interval, RegisteredName, StrOptions
-from imbemotion.classifier import CNNClassifier
+from imbemotion.classifier import OWN_CONSTRAINTS, OWN_DEFAULTS, CNNClassifier
 from imbemotion.targets import STRATEGY_NAMES
 
-__all__ = ["CLASSIFIER_KEYS", "MAIN_KEYS", "SCHEMA", "SECTIONS", "TOP", "Key"]
+__all__ = ["CLASSIFIER_KEYS", "MAIN_KEYS", "NESTED_KEYS", "SCHEMA", "SECTIONS", "TOP", "Key"]
 
 
 class Key(NamedTuple):
@@ -67,21 +67,32 @@ _PLACES = {
     "augmentation": ("augmentation", "every_epoch"),
     "random_state": (None, "seed"),
 }
-_NO_SETTINGS = {"verbose"}  # the commands show their own progress
+# Sections of the entries of ``loss_params`` ... that the classifier itself reads.
+_SECTIONS = {"loss": "loss", "optimizer": "training", "net": "training"}
+_NO_SETTINGS = {"verbose", "callbacks", "warm_start"}  # of programs, not of a single training
 _PARAMETERS = signature(CNNClassifier).parameters
 CLASSIFIER_KEYS = {
     name: _PLACES.get(name, ("training", name)) for name in _PARAMETERS if name not in _NO_SETTINGS
 }
+NESTED_KEYS = {  # parameter of CNNClassifier: section, and its keys that are entries
+    f"{part}_params": (
+        section,
+        [name for name in OWN_CONSTRAINTS[part] if name not in _NO_SETTINGS],
+    )
+    for part, section in _SECTIONS.items()
+}
 
 
 def _first_sentence(name):
-    """Return the first sentence about a parameter in the docstring of CNNClassifier."""
-    found = re.search(
-        rf"^    {name} : .*(?:\n\S.*)?\n((?:        .+\n)+)", CNNClassifier.__doc__, re.M
-    )
-    text = " ".join(found[1].split()) if found else ""
+    """Return the first sentence about a parameter, or an entry, in CNNClassifier's docstring."""
+    parameter = rf"^    {name} : .*\n((?:        .+\n)+)"
+    entry = rf"^        - (?:``\w+``, )*``{name}``.*?: ((?:.+\n)(?:          .+\n)*)"
+    found = re.search(parameter, CNNClassifier.__doc__, re.M)
+    found = found or re.search(entry, CNNClassifier.__doc__, re.M)
+    text = " ".join(found[1].split()) if found else name.replace("_", " ")
     text = re.sub(r":\w+:|`| \[\d+\]_", "", text)
-    return re.split(r"(?<=\w)[.:;](?: |$)", text)[0].rstrip(".") + "."
+    text = re.split(r"(?<=\w)[.:;](?: |$)", text)[0].rstrip(".")
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _from_classifier(name, text=None, registry=()):
@@ -92,12 +103,20 @@ def _from_classifier(name, text=None, registry=()):
 
 
 def _keys_of(section, but=()):
-    """Return the keys of a section that are parameters of CNNClassifier."""
-    return {
+    """Return the keys of a section that are parameters of CNNClassifier, or entries of them."""
+    keys = {
         key: _from_classifier(name)
         for name, (place, key) in CLASSIFIER_KEYS.items()
         if place == section and key not in but
     }
+    for name, (place, entries) in NESTED_KEYS.items():
+        constraints = OWN_CONSTRAINTS[name.removesuffix("_params")]
+        keys |= {
+            entry: Key(OWN_DEFAULTS[entry], tuple(constraints[entry]), _first_sentence(entry))
+            for entry in entries
+            if place == section
+        }
+    return keys
 
 
 SCHEMA = {

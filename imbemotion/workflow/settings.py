@@ -12,7 +12,7 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
-from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, TOP
+from imbemotion.workflow.schema import MAIN_KEYS, NESTED_KEYS, SCHEMA, TOP
 
 __all__ = ["merge_settings", "resolve_config"]
 
@@ -165,9 +165,10 @@ def _parameter_names(section, values):
         return signature(Augmentation).parameters
     registry, key = {"loss": LOSSES, "model": NETWORKS}[section], SCHEMA[section]["name"]
     try:
-        return signature(registry.load(values.get("name", key.default))).parameters
+        known = signature(registry.load(values.get("name", key.default))).parameters
     except (ImportError, KeyError):
         return None
+    return {*known, "beta"} if section == "loss" else known  # of class_weight: effective
 
 
 def _as_lists(values, keys):
@@ -179,7 +180,12 @@ def _as_lists(values, keys):
 
 
 def _preset(name):
-    return deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
+    """Return the settings of a preset, entries of nested parameters as keys of their own."""
+    preset = deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
+    for parameter, (_, entries) in NESTED_KEYS.items():
+        nested = preset.get(parameter, {})
+        preset |= {entry: nested.pop(entry) for entry in entries if entry in nested}
+    return {name: value for name, value in preset.items() if value != {}}
 
 
 def _column_of(group_by):
