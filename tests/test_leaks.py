@@ -128,3 +128,11 @@ def test_a_split_by_duplicates_and_persons_shares_nothing(expressions):
     for rows in (split.valid, split.test):
         named = {"groups_train": persons[split.train], "groups_test": persons[rows]}
         assert leak_report(X[split.train], X[rows], **named).test_rows.size == 0
+
+
+def test_a_notebook_shows_reports_and_splits_as_tables(faces):
+    report = leak_report(faces[:10], faces[9:])
+    assert "<td>9.1%</td>" in report._repr_html_()
+    assert "near duplicates" in report._repr_html_()
+    split = stratified_split(["joy"] * 20, random_state=0)
+    assert "<td>14</td>" in split._repr_html_()

@@ -1,4 +1,4 @@
-"""Tables of classes as plain text that any terminal and file can hold."""
+"""Tables of classes as plain text, for any terminal and file."""
 
 from unicodedata import combining, east_asian_width
 
@@ -6,20 +6,13 @@ import numpy as np
 
 from imbemotion._base.validation import cut_label, shorten
 
-__all__ = [
-    "as_key",
-    "draw_bar",
-    "name_counts",
-    "signed",
-    "text_width",
-    "write_table",
-]
+__all__ = ["as_key", "draw_bar", "name_counts", "signed", "text_width", "write_table"]
 
 _BAR = 30  # characters of the longest bar
 
 
 def as_key(label):
-    """Give a label as a plain Python value, which can be a key in JSON."""
+    """Return a label as a plain Python value, which can be a key in JSON."""
     return label.item() if isinstance(label, np.generic) else label
 
 
@@ -29,7 +22,7 @@ def signed(number):
 
 
 def draw_bar(count, largest, length=_BAR, mark="#"):
-    """Draw a bar of up to that many characters; what is not nothing has at least one."""
+    """Draw a bar of up to `length` characters, at least one for a count above 0."""
     return mark * max(round(length * count / largest), count > 0)
 
 
@@ -40,7 +33,7 @@ def name_counts(counts, labels):
 
 
 def write_table(head, rows):
-    """Write columns under their heads, the first and the last to the left, others to the right."""
+    """Align columns under their heads, the first and the last left, the others right."""
     lines = [[cut_label(first), *rest] for first, *rest in [head, *rows]]
     widths = [max(map(text_width, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_align(line, widths).rstrip() for line in lines)
@@ -53,5 +46,5 @@ def _align(line, widths):
 
 
 def text_width(text):
-    """Count the columns of a terminal that a text takes: Chinese characters take two."""
+    """Count the terminal columns of a text: Chinese characters take two."""
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)

@@ -1,4 +1,4 @@
-"""Checks of images, labels and paths, and the one door to private helpers of the neighbours."""
+"""Checks of images, labels and paths; the one door to private helpers of scikit-learn."""
 
 from numbers import Real
 from os import PathLike
@@ -20,39 +20,20 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 __all__ = [
-    "ArraysTransformer",
-    "DataWarning",
-    "HasMethods",
-    "Interval",
-    "RegisteredName",
-    "StrOptions",
-    "check_consistent_length",
-    "check_labels",
-    "check_method_params",
-    "check_pixels",
-    "check_random_state",
-    "check_sample_weight",
-    "column_or_1d",
-    "cut_label",
-    "fit_context",
-    "forget_fit",
-    "holds_paths",
-    "keep_kinds",
-    "looks_like_images",
-    "safe_indexing",
-    "scorer_parts",
-    "shorten",
-    "validate_data",
-    "validate_parameter_constraints",
-]
+    "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
+    "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
+    "check_random_state", "check_sample_weight", "column_or_1d", "cut_label", "fit_context",
+    "forget_fit", "holds_paths", "keep_kinds", "looks_like_images", "safe_indexing",
+    "scorer_parts", "shorten", "validate_data", "validate_parameter_constraints",
+]  # fmt: skip
 
 _MAX_CHANNELS = 4
-_FLOATS = (np.float32, np.float64)
+_FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
 _CLASS_KINDS = "biuU"  # labels of these kinds are classes whatever their values
 
 
 class DataWarning(UserWarning):
-    """Something in the data may surprise: rows left out, classes that are tiny, names merged."""
+    """Something in the data may surprise: rows left out, tiny classes, merged names."""
 
 
 class RegisteredName(StrOptions):
@@ -73,26 +54,26 @@ class RegisteredName(StrOptions):
 
 
 def shorten(items, limit=10):
-    """Join the first items with commas and say how many more there are."""
+    """Join the first items with commas, followed by the number of the others."""
     items = [str(item) for item in items]
     rest = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def cut_label(label, length=28):
-    """Give a label as one line of limited length."""
+    """Return a label as one line of limited length."""
     text = " ".join(str(label).split())
     return text if len(text) <= length else text[: length - 3].rstrip() + "..."
 
 
 def forget_fit(estimator):
-    """Take away what an earlier fit left, so that a fit that fails leaves nothing mixed."""
+    """Delete fitted attributes, so that a fit that fails does not leave a mixture."""
     for name in [n for n in vars(estimator) if n.endswith("_") and not n.startswith("_")]:
         delattr(estimator, name)
 
 
 def scorer_parts(scorer):
-    """Give what a scorer is made of."""
+    """Return score function, its arguments, sign and response method of a scorer."""
     return (
         getattr(scorer, "_score_func", None),
         getattr(scorer, "_kwargs", {}),
@@ -102,7 +83,7 @@ def scorer_parts(scorer):
 
 
 def looks_like_images(X):
-    """Tell whether X is a batch of images: 3 dimensions or more, or a list of images."""
+    """Return whether X is a batch of images: 3 dimensions or more, or a list of images."""
     if getattr(X, "ndim", 1) != 1:
         return X.ndim >= 3
     first = _first(X)
@@ -112,12 +93,12 @@ def looks_like_images(X):
 
 
 def holds_paths(X):
-    """Tell whether X is a one-dimensional collection of file paths."""
+    """Return whether X is a one-dimensional collection of file paths."""
     return getattr(X, "ndim", 1) == 1 and isinstance(_first(X), str | PathLike)
 
 
 def _first(X):
-    """Give the first of a collection, None where X is none or empty."""
+    """Return the first item of a collection; None if X is none or is empty."""
     if isinstance(X, str | bytes | PathLike | dict) or not hasattr(X, "__getitem__"):
         return None
     if len(X) == 0:
@@ -126,17 +107,15 @@ def _first(X):
 
 
 def check_pixels(images):
-    """Check a batch of images and give its pixels in a type that the library works in."""
+    """Check a batch of images and return its pixels as uint8, float32 or float64."""
     pixels = images if isinstance(images, np.ndarray) else _stack(images)
     _check_shape(pixels.shape)
-    if pixels.dtype == np.uint8 or pixels.dtype in _FLOATS:
+    if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype.kind == "f" and pixels.dtype.itemsize in (4, 8):
-        return pixels.astype(pixels.dtype.newbyteorder("="))
+    if pixels.dtype.kind == "f" and pixels.dtype.itemsize in _FLOATS:
+        return pixels.astype(_FLOATS[pixels.dtype.itemsize], copy=False)
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
-    if pixels.dtype == np.float16:
-        return pixels.astype(np.float32)
     if pixels.dtype.kind not in "iu":
         raise TypeError(
             f"Images must hold uint8 or float pixels, got dtype {pixels.dtype}. "
@@ -155,7 +134,7 @@ def _stack(images):
         return np.asarray(images)
     except ValueError as error:
         raise ValueError(
-            "Images must be of one shape, got a list of differing ones. "
+            f"Images must be of one shape, got {len(images)} of different shapes. "
             "Use ImageLoader(size=...) to bring them to one."
         ) from error
 
@@ -177,9 +156,9 @@ def _check_shape(shape):
 
 
 def check_labels(y, n_samples=None):
-    """Check class labels and give them as a one-dimensional array."""
+    """Check class labels and return them as a one-dimensional array."""
     if hasattr(y, "to_numpy"):
-        y = y.to_numpy()  # else scikit-learn makes floats of pandas' Int64 and boolean
+        y = y.to_numpy()  # scikit-learn would convert pandas' Int64 and boolean to floats
     y = column_or_1d(keep_kinds(y), warn=True)
     if n_samples is not None and len(y) != n_samples:
         raise ValueError(
@@ -202,8 +181,8 @@ def check_labels(y, n_samples=None):
 
 
 def keep_kinds(values):
-    """Give a list of texts and others as an array that holds them as they are."""
-    # NumPy makes texts of all: NaN would be a class called ``nan``.
+    """Convert a list of text and others to an array of objects; return anything else unchanged."""
+    # NumPy converts all to text: NaN would be a class named "nan".
     if not isinstance(values, list | tuple):
         return values
     n_texts = sum(isinstance(value, str) for value in values)
@@ -211,18 +190,19 @@ def keep_kinds(values):
 
 
 def _missing_labels(y):
-    if y.dtype.kind == "f":
-        return ~np.isfinite(y)
-    if y.dtype.kind == "O":
-        kinds = {str if isinstance(label, str) else object for label in y if not _is_gap(label)}
-        if len(kinds) > 1:
-            raise ValueError("Labels must be of one kind, got text and others mixed.")
-        return np.array([_is_gap(label) for label in y], dtype=bool)
-    return np.zeros(len(y), dtype=bool)
+    if y.dtype.kind != "O":
+        return ~np.isfinite(y) if y.dtype.kind == "f" else np.zeros(len(y), dtype=bool)
+    kinds = {isinstance(label, str): label for label in y if not _is_gap(label)}
+    if len(kinds) > 1:
+        raise ValueError(
+            "Labels must be of one kind, got text and others mixed, such as "
+            f"{kinds[True]!r} and {kinds[False]!r}. Convert all to text."
+        )
+    return np.array([_is_gap(label) for label in y], dtype=bool)
 
 
 def _is_gap(label):
-    """Tell whether a label is None, NaN, or pandas' NA or NaT, which can't be compared."""
+    """Return whether a label is None, NaN, or pandas' NA or NaT, which cannot be compared."""
     if label is None or type(label).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(label, float | np.floating) and not np.isfinite(label)

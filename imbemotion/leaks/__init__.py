@@ -1,15 +1,10 @@
 """What belongs together, and what a test set shares with training."""
 
-from imbemotion.leaks._leak_report import LeakReport, Overlap, leak_report
+from imbemotion.leaks._leak_report import LeakReport, leak_report
 from imbemotion.leaks.duplicates import duplicate_groups
 from imbemotion.leaks.groups import groups_from_filenames, join_groups, parent_groups
 
 __all__ = [
-    "LeakReport",
-    "Overlap",
-    "duplicate_groups",
-    "groups_from_filenames",
-    "join_groups",
-    "leak_report",
-    "parent_groups",
-]
+    "LeakReport", "duplicate_groups", "groups_from_filenames", "join_groups",
+    "leak_report", "parent_groups",
+]  # fmt: skip

@@ -11,38 +11,15 @@ from imbemotion.images import ImageArray, share_originals
 from imbemotion.leaks.duplicates import check_images, first_rows, near_pairs, pixel_keys
 from imbemotion.leaks.groups import check_groups
 
-__all__ = [
-    "LeakReport",
-    "Overlap",
-    "leak_report",
-]
+__all__ = ["LeakReport", "leak_report"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Overlap:
-    """What two sets of images share in one respect.
+    """What two sets of images share in one respect."""
 
-    Parameters
-    ----------
-    train : ndarray of int of shape (n_links, 2)
-        Rows of train and the numbers of what they share with test. Rows and numbers may occur
-        several times.
-
-    test : ndarray of int of shape (n_other_links, 2)
-        The same of test.
-
-    n_test : int
-        Number of rows of test, affected or not.
-
-    Examples
-    --------
-    >>> overlap = Overlap(np.array([[0, 7], [4, 7]]), np.array([[2, 7]]), n_test=4)
-    >>> overlap
-    1 of 4 test rows (25.0%), shared with 2 training rows
-    >>> overlap.pairs.tolist()
-    [[0, 2], [4, 2]]
-    """
-
+    # Rows of a set and the numbers of what they share with the other set, (n_links, 2): the
+    # pairs of large groups would take too much memory.
     train: NDArray[np.int64]
     test: NDArray[np.int64]
     n_test: int
@@ -110,8 +87,8 @@ class LeakReport:
 
     Examples
     --------
-    >>> exact = Overlap(np.array([[0, 7], [4, 7]]), np.array([[2, 7]]), n_test=4)
-    >>> report = LeakReport(exact, near=None, groups=None, parents=None)
+    >>> X = np.repeat(np.arange(5, dtype=np.uint8), 64).reshape(5, 8, 8)
+    >>> report = leak_report(X[[3, 1, 2, 0, 3]], X[[4, 4, 3, 4]], near=False)
     >>> report
     Shared by test and training:
       identical pixels: 1 of 4 test rows (25.0%), shared with 2 training rows

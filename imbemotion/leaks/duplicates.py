@@ -17,14 +17,9 @@ from imbemotion.images import ImageArray
 from imbemotion.images.blocks import blocks_of
 
 __all__ = [
-    "check_images",
-    "duplicate_groups",
-    "file_keys",
-    "first_rows",
-    "image_keys",
-    "near_pairs",
+    "check_images", "duplicate_groups", "file_keys", "first_rows", "image_keys", "near_pairs",
     "pixel_keys",
-]
+]  # fmt: skip
 
 # Pairs are proposed by a product of short vectors and confirmed by the correlation of outlines.
 _SMALLEST = 16  # pixels a side; smaller images look alike when one is shifted

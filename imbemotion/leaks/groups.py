@@ -16,13 +16,9 @@ from imbemotion._base.validation import DataWarning, keep_kinds, shorten
 from imbemotion.leaks.duplicates import duplicate_groups
 
 __all__ = [
-    "GROUPINGS",
-    "check_groups",
-    "find_groups",
-    "groups_from_filenames",
-    "join_groups",
+    "GROUPINGS", "check_groups", "find_groups", "groups_from_filenames", "join_groups",
     "parent_groups",
-]
+]  # fmt: skip
 
 GROUPINGS = ("name", "groups", "duplicates")
 
@@ -119,7 +115,7 @@ def join_groups(*groups: ArrayLike) -> NDArray[np.int_]:
     [0, 0, 0, 1]
     """
     if not groups:
-        raise ValueError("Expected one grouping or more to join, got none.")
+        raise ValueError(f"Expected one grouping or more to join, got {len(groups)}.")
     numbers, n_numbers = [], 0
     for number, part in enumerate(groups):
         part = check_groups(part, len(groups[0]), f"grouping {number}")

@@ -6,10 +6,6 @@ from imbemotion.loading.decoding import UnreadableImagesError
 from imbemotion.loading.reading import as_images, load_images
 
 __all__ = [
-    "CacheWarning",
-    "ImageFlattener",
-    "ImageLoader",
-    "UnreadableImagesError",
-    "as_images",
+    "CacheWarning", "ImageFlattener", "ImageLoader", "UnreadableImagesError", "as_images",
     "load_images",
-]
+]  # fmt: skip

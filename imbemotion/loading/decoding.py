@@ -13,15 +13,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 __all__ = [
-    "ABSENT",
-    "Target",
-    "Unreadable",
-    "UnreadableImagesError",
-    "decode",
-    "name_of",
-    "read_file",
+    "ABSENT", "Target", "Unreadable", "UnreadableImagesError", "decode", "name_of", "read_file",
     "reason_for",
-]
+]  # fmt: skip
 
 ABSENT = "does not exist"
 _SHOWN = 100  # failures in the message of an error
@@ -216,7 +210,7 @@ def _png_chunks(data):
         length, kind = int.from_bytes(view[start : start + 4]), data[start + 4 : start + 8]
         end = start + 12 + length
         if end > len(data):
-            raise Unreadable("is truncated")
+            raise Unreadable(f"is truncated: a chunk of {length} bytes is cut off")
         body = view[start + 8 : end - 4]
         if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(view[end - 4 : end]):
             raise Unreadable(f"is damaged: the checksum of its {kind!r} chunk is wrong")
@@ -297,11 +291,15 @@ def _resize(decoded, target):
 def _from_array(values):
     values = np.asarray(values)
     if values.dtype.kind not in "buif" or values.ndim == 0:
-        raise Unreadable("is neither a path, a PIL image nor an array of numbers")
+        raise Unreadable(
+            f"is neither a path, a PIL image nor an array of numbers, but of dtype {values.dtype}"
+        )
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if 0 in values.shape or values.ndim not in (2, 3) or values.shape[2:] not in _CHANNELS:
-        raise Unreadable("is not of shape (height, width[, 1 to 4 channels])")
+        raise Unreadable(
+            f"is not of shape (height, width[, 1 to 4 channels]), but of {values.shape}"
+        )
     return Image.fromarray(_to_bytes(values))
 
 
@@ -348,7 +346,7 @@ def _floats_to_bytes(values):
     """Rescale floats: in 0..1 by 255, in 0..255 not at all, others from their own range."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
-        raise Unreadable("contains NaN or infinite pixels")
+        raise Unreadable(f"contains NaN or infinite pixels: {low} to {high}")
     for top in (1, 255):
         if low >= -_SLACK * top and high <= top + _SLACK * top:
             low, high = 0, top

@@ -24,17 +24,9 @@ from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
 
 __all__ = [
-    "CONSTRAINTS",
-    "ERRORS",
-    "ImageReader",
-    "as_images",
-    "as_items",
-    "batches_of",
-    "check_size",
-    "load_images",
-    "only_column",
-    "read_items",
-]
+    "CONSTRAINTS", "ERRORS", "ImageReader", "as_images", "as_items", "batches_of", "check_size",
+    "load_images", "only_column", "read_items",
+]  # fmt: skip
 
 _BATCH = 64  # images that a thread reads at a time
 _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
@@ -131,7 +123,7 @@ def as_items(X):
             "in a list."
         )
     if len(X) == 0:
-        raise ValueError("X must hold at least one image, got none.")
+        raise ValueError(f"X must hold at least one image, got none in this {type(X).__name__}.")
     return list(X)
 
 
@@ -247,20 +239,8 @@ def load_images(
     items : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
         Paths, PIL images and arrays, or a batch of images.
 
-    size : int or tuple of (int, int), default=None
-        Height and width; None keeps the images' own size.
-
-    mode : {"gray", "rgb"}, default="gray"
-        Whether images become gray or color.
-
-    resize : {"stretch", "crop", "pad"}, default="stretch"
-        How an image is fitted to `size`.
-
-    n_jobs : int, default=None
-        Number of threads.
-
-    cache_dir : str or Path, default=None
-        Folder for decoded files; None caches nothing.
+    size, mode, resize, n_jobs, cache_dir
+        The parameters of :class:`ImageLoader`.
 
     errors : {"raise", "skip"}, default="raise"
         What to do if images cannot be read.

@@ -62,9 +62,9 @@ def _parse(data):
     except EOFError as error:
         raise Unreadable("is truncated") from error
     if midi.type == 2:
-        raise Unreadable("is of MIDI type 2, whose tracks are separate pieces")
+        raise Unreadable(f"is of MIDI type {midi.type}, whose tracks are separate pieces")
     if midi.ticks_per_beat == 0:
-        raise Unreadable("is damaged: its beats are 0 ticks long")
+        raise Unreadable(f"is damaged: its beats are {midi.ticks_per_beat} ticks long")
     return midi
 
 
@@ -91,7 +91,7 @@ def _ticks_per_second(division):
     """Return the rate of a time code: minus frames per second, then ticks per frame."""
     frames, ticks = -(division >> 8), division & 255
     if frames <= 0 or ticks == 0:
-        raise Unreadable("is damaged: its frames are 0 ticks long")
+        raise Unreadable(f"is damaged: {frames} frames per second of {ticks} ticks")
     return _FRAMES.get(frames, frames) * ticks
 
 

@@ -13,10 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from imbemotion.images import ImageArray
 from imbemotion.leaks.duplicates import first_rows, pixel_keys
 
-__all__ = [
-    "draw_folds",
-    "split_originals",
-]
+__all__ = ["draw_folds", "split_originals"]
 
 
 def draw_folds(

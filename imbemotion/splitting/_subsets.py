@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
@@ -96,6 +97,10 @@ class Split:
 
     def __repr__(self):
         return f"Split({', '.join(f'{name}={len(rows)}' for name, rows in self._rows().items())})"
+
+    def _repr_html_(self):
+        rows = {name: [len(rows), str(self.ratios[name])] for name, rows in self._rows().items()}
+        return pd.DataFrame(rows, index=["rows", "share"]).to_html(border=0)
 
     def _rows(self):
         return dict(zip(SUBSETS, self, strict=True))
