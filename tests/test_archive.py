@@ -155,14 +155,14 @@ def test_files_that_save_did_not_write_are_one_sentence(change, file, model):
     tensors, content = _saving.describe(model)
     change(content, tensors)
     _archive.write_archive(file, tensors, content)
-    with pytest.raises(ValueError, match="is damaged: what it holds is not what was saved"):
+    with pytest.raises(ValueError, match="is damaged: its content is not what was saved"):
         CNNClassifier.load(file)
 
 
 def test_metadata_that_save_did_not_write_are_one_sentence(file, monkeypatch):
     monkeypatch.setattr(_archive.json, "dumps", lambda *args, **kwargs: "{")
     _archive.write_archive(file, {}, {})
-    with pytest.raises(ValueError, match="is damaged: what it holds is not what was saved"):
+    with pytest.raises(ValueError, match="is damaged: its content is not what was saved"):
         CNNClassifier.load(file)
 
 

@@ -62,7 +62,7 @@ def test_rate_batches_and_device_are_options_and_settings(faces, tmp_path):
     assert named.items() <= training.items()
     result = run("compare", faces, *QUICK, "--device", "cuda:77")
     assert result.exit_code == 1
-    assert "device='cuda:77' can't be used here" in result.output
+    assert "device='cuda:77' is not available here" in result.output
 
 
 def test_all_files_are_there(trained):

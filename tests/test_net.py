@@ -9,7 +9,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from imbemotion import FocalLoss, ImageArray, ImageNeuralNetClassifier, SmallCNN
-from imbemotion.training import ImageDataset, input_scale, limited_threads
+from imbemotion.training.batches import ImageDataset, input_scale
+from imbemotion.training.machine import limited_threads
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from imbemotion import CNNClassifier, make_faces
 from imbemotion._base.registry import LOSSES
 from imbemotion.callbacks import FreezeBackbone, first_epoch
 from imbemotion.losses import Target, batch_loss
-from imbemotion.training import BalancedRows, epoch_shares, views
+from imbemotion.training.batches import BalancedRows, epoch_shares, views
 
 
 @pytest.fixture(scope="module")
@@ -386,7 +386,9 @@ def test_verbose_tells_why_a_training_ended_early(faces, capsys):
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:77"])
 def test_a_device_that_is_not_there_is_said_before_training(faces, device):
-    with pytest.raises(ValueError, match=rf"device='{device}' can't be used here: .* Give 'auto'"):
+    with pytest.raises(
+        ValueError, match=rf"device='{device}' is not available here: .* Use 'auto'"
+    ):
         quick(device=device).fit(*faces)
 
 

@@ -1,4 +1,4 @@
-"""The file of a saved classifier: tensors and JSON, which a SHA-256 vouches for."""
+"""The file of a saved classifier: tensors and JSON under a SHA-256; reading it runs no code."""
 
 import hashlib
 import json
@@ -27,16 +27,17 @@ __all__ = [
     "encode_or_lose",
     "read_archive",
     "write_archive",
-]
+]  # fmt: skip
 
-_TAG = "$"  # the key that tells a tagged value from a dict
-_AS_THEY_ARE = (bool, int, float, str, type(None))
-_LOST = "lost"  # the tag of a Lost, which stands for a whole value
+_TAG = "$"  # the key of a tagged value, by which it differs from a dict
+_LOST = "lost"  # the tag of a Lost
+_PLAIN = (bool, int, float, str, type(None))
 _HOMES = ("imbemotion.losses", "imbemotion.networks", "torch.nn", "torch.optim")
+_FORMAT, _VERSION = "imbemotion.CNNClassifier", 1
 
 
 class NotPlainError(TypeError):
-    """A value that JSON can't hold; the message is its name."""
+    """JSON cannot represent a value; the message is the value's name."""
 
 
 class UnknownClassError(ValueError):
@@ -44,7 +45,7 @@ class UnknownClassError(ValueError):
 
 
 class Lost:
-    """What stands in a file for code, which is never saved."""
+    """The place of code in a file, which is never saved."""
 
     def __init__(self, name):
         self.name = name
@@ -56,9 +57,9 @@ def _refuse(value):
 
 
 def encode(value, otherwise=_refuse):
-    """Turn a value into what JSON can hold."""
+    """Turn a value into what JSON can represent."""
     kind = type(value)
-    if kind in _AS_THEY_ARE and not (kind is float and not math.isfinite(value)):
+    if kind in _PLAIN and not (kind is float and not math.isfinite(value)):
         return value
     if kind is list:
         return [encode(item, otherwise) for item in value]
@@ -71,7 +72,7 @@ def encode(value, otherwise=_refuse):
 
 
 def encode_or_lose(value):
-    """Turn a value into what JSON can hold, or into the name of what it can not hold."""
+    """Turn a value into what JSON can represent, or into its name."""
     try:
         return encode(value)
     except NotPlainError as error:
@@ -90,7 +91,7 @@ def decode(plain):
 
 
 def decode_or_lose(plain):
-    """Turn JSON back into the value, or into what stands for a lost one."""
+    """Turn JSON back into the value, or into a ``Lost``, which is never part of a value."""
     if isinstance(plain, dict) and plain.get(_TAG) == _LOST:
         return Lost(plain["value"])
     return decode(plain)
@@ -107,11 +108,16 @@ def _array(plain):
     return np.fromiter(values, dtype=dtype, count=len(values)).reshape(shape)
 
 
+def _tensor_to_plain(tensor):
+    try:
+        return tensor.detach().cpu().numpy()
+    except (TypeError, RuntimeError) as error:  # NumPy has no such type, or it is sparse
+        raise NotPlainError(f"torch.Tensor of {tensor.dtype}") from error
+
+
 def _class_to_plain(kind):
-    for home in _HOMES:
-        if getattr(import_module(home), kind.__name__, None) is kind:
-            return [home, kind.__name__]
-    return _refuse(kind)
+    homes = [home for home in _HOMES if getattr(import_module(home), kind.__name__, None) is kind]
+    return [homes[0], kind.__name__] if homes else _refuse(kind)
 
 
 def _class(plain):
@@ -128,16 +134,9 @@ def _augmentation_to_plain(policy):
     return policy.get_params() if type(policy) is Augmentation else _refuse(policy)
 
 
-def _tensor_to_plain(tensor):
-    try:
-        return tensor.detach().cpu().numpy()
-    except (TypeError, RuntimeError) as error:  # NumPy has no such type, or it is sparse
-        raise NotPlainError(f"torch.Tensor of {tensor.dtype}") from error
-
-
 def _random_state_to_plain(generator):
     state = generator.get_state(legacy=False)
-    if state["bit_generator"] != "MT19937":  # whose state only a generator of its kind takes
+    if state["bit_generator"] != "MT19937":  # only a generator of the same kind takes its state
         raise NotPlainError(f"numpy.random.RandomState of {state['bit_generator']}")
     return state
 
@@ -149,7 +148,7 @@ def _random_state(state):
 
 
 # tag: the types, then from the value to something simpler, and back; scalars before floats.
-# Older versions do not know a new tag, so it comes with a new _VERSION of the archive.
+# Older versions do not know a new tag, so add one only together with a new _VERSION.
 _FORMS = {
     "scalar": (np.generic, np.asarray, lambda array: array[()]),
     "float": (float, repr, float),  # infinite or NaN
@@ -158,7 +157,7 @@ _FORMS = {
     "array": (np.ndarray, _array_to_plain, _array),
     "tensor": (torch.Tensor, _tensor_to_plain, torch.as_tensor),
     "path": (PurePath, str, Path),
-    "augmentation": (Augmentation, _augmentation_to_plain, lambda limits: Augmentation(**limits)),
+    "augmentation": (Augmentation, _augmentation_to_plain, lambda params: Augmentation(**params)),
     "random_state": (np.random.RandomState, _random_state_to_plain, _random_state),
     "class": (type, _class_to_plain, _class),
     "partial": (
@@ -169,12 +168,8 @@ _FORMS = {
 }
 
 
-_FORMAT = "imbemotion.CNNClassifier"
-_VERSION = 1
-
-
 def write_archive(path, tensors, content):
-    """Write tensors and JSON into one file, whole or not at all."""
+    """Write tensors and JSON into one file, atomically."""
     metadata = {
         "format": _FORMAT,
         "format_version": str(_VERSION),
@@ -187,8 +182,7 @@ def write_archive(path, tensors, content):
 
 
 def read_archive(path):
-    """Read a file of ``write_archive`` and prove that it is whole."""
-    path = Path(path)
+    """Read and verify a file of ``write_archive``."""
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}. Correct the path.")
     if not path.is_file():
@@ -229,9 +223,9 @@ def _check_format(path, metadata):
 
 
 def damaged(path):
-    """Say that a file is damaged."""
+    """Return the sentence for a damaged file."""
     return (
-        f"{path} is damaged: what it holds is not what was saved. "
+        f"{path} is damaged: its content is not what was saved. "
         "Take another copy of it, or save the classifier again."
     )
 

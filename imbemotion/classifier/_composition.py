@@ -24,19 +24,13 @@ from imbemotion.callbacks import (
 from imbemotion.images import ImageArray
 from imbemotion.losses import class_weights
 from imbemotion.networks import FeatureNetwork, PretrainedCNN, find_network
-from imbemotion.training import (
-    BalancedRows,
-    FixedSplit,
-    ImageNeuralNetClassifier,
-    epoch_shares,
-    input_scale,
-    pick_precision,
-)
+from imbemotion.training import ImageNeuralNetClassifier
+from imbemotion.training.batches import BalancedRows, FixedSplit, epoch_shares, input_scale
+from imbemotion.training.machine import pick_precision
 
 __all__ = ["Task", "compose_net", "cosine", "one_cycle", "step", "training_prior"]
 
 _LEARNED = ("weight", "class_counts", "n_classes", "channels")  # settings that come from the data
-_BACKBONE = "features.*"  # names of the weights of a network's part "features"
 _REPLACEABLE = ("module__", "input_")  # computed settings that net_params may replace
 
 
@@ -56,12 +50,15 @@ class Task:
 
 def compose_net(classifier, task, *, pretrained=True, trains=True):
     """Compose an unfitted net, on request without pretrained weights and parts of training."""
+    n_pixels = max(
+        1, int(np.prod(task.X.shape[1:]))
+    )  # small images are predicted in large batches
     settings = {
         **_module_settings(classifier, task),
         **_loss_settings(classifier, weighted=task.sample_weight is not None),
         **_optimizer_settings(classifier),
         "train_split": None,
-        "iterator_valid__batch_size": _prediction_batch(classifier, task.X.shape[1:]),
+        "iterator_valid__batch_size": max(classifier.batch_size, min(256, 2**22 // n_pixels)),
         "max_epochs": classifier.max_epochs,
         "batch_size": classifier.batch_size,
         "device": task.device,
@@ -72,7 +69,13 @@ def compose_net(classifier, task, *, pretrained=True, trains=True):
     }
     settings |= _batch_settings(classifier, task) if trains else {}
     settings |= _net_settings(classifier, settings)
-    settings |= {} if pretrained else _without_weights(classifier.module)
+    kind = _class_of(classifier.module)
+    if (
+        not pretrained
+        and issubclass(kind, FeatureNetwork)
+        and "weights" in signature(kind).parameters
+    ):
+        settings["module__weights"] = None
     return ImageNeuralNetClassifier(_find_module(classifier.module), **settings)
 
 
@@ -85,7 +88,8 @@ def _module_settings(classifier, task):
         "n_classes": len(classifier.classes_),
         "channels": task.X.shape[3] if task.X.ndim == 4 else 1,
     }
-    if task.X.dtype != np.uint8 and _normalizes(classifier.module):
+    kind = _class_of(classifier.module)
+    if task.X.dtype != np.uint8 and issubclass(kind, PretrainedCNN) and _takes(kind, "normalize"):
         params["normalize"] = False  # floats are standardized already
     given = classifier._others("module")
     _check_names(classifier, "module", given, _find_module(classifier.module))
@@ -102,19 +106,6 @@ def _find_module(module):
             "module_params."
         )
     return find_network(module) if isinstance(module, str) else module
-
-
-def _without_weights(module):
-    """Return the setting by which a network of ours does without pretrained weights."""
-    kind = _class_of(module)
-    takes = issubclass(kind, FeatureNetwork) and "weights" in signature(kind).parameters
-    return {"module__weights": None} if takes else {}
-
-
-def _normalizes(module):
-    """Whether a network normalizes pixels itself, and has a setting not to."""
-    kind = _class_of(module)
-    return issubclass(kind, PretrainedCNN) and _takes(kind, "normalize")
 
 
 def _class_of(module):
@@ -242,40 +233,27 @@ def _optimizer_settings(classifier):
     decay = classifier._own("optimizer", "weight_decay")
     if decay or "weight_decay" in signature(kind).parameters:  # which AdamW does not take as 0
         params["weight_decay"] = decay
-    backbone = {
-        name: classifier._own("optimizer", f"backbone_{name}") for name in ("lr", "weight_decay")
-    }
+    names = ("lr", "weight_decay")
+    backbone = {name: classifier._own("optimizer", f"backbone_{name}") for name in names}
     backbone = {name: value for name, value in backbone.items() if value is not None}
     if backbone:
-        params["param_groups"] = [(_BACKBONE, backbone)]
+        params["param_groups"] = [("features.*", backbone)]
     settings = {f"optimizer__{name}": value for name, value in params.items()}
     return {"optimizer": kind, "lr": classifier.lr, **settings}
 
 
 def _batch_settings(classifier, task):
     split = FixedSplit(
-        task.train,
-        task.valid,
-        augmentation=classifier.augmentation,
-        mixup=classifier.mixup,
-        sample_weight=task.sample_weight,
-        seed=task.seed,
-    )
+        task.train, task.valid, classifier.augmentation, classifier.mixup, task.sample_weight,
+        task.seed,
+    )  # fmt: skip
     n_epochs, start = classifier.max_epochs, classifier.balance_from
     if classifier.batch_sampling is None or first_epoch(start, n_epochs) >= n_epochs:
         return {"train_split": split}
     labels = task.y[task.train]
     rows = BalancedRows(labels, classifier.batch_sampling, n_epochs, start, task.seed)
-    return {
-        "train_split": split,
-        "iterator_train__shuffle": False,
-        "iterator_train__sampler": rows,
-    }
-
-
-def _prediction_batch(classifier, shape):
-    """Return the number of images predicted at once: small ones in larger batches."""
-    return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
+    sampler = {"iterator_train__shuffle": False, "iterator_train__sampler": rows}
+    return {"train_split": split, **sampler}
 
 
 def _net_settings(classifier, settings):
@@ -304,10 +282,10 @@ def _net_settings(classifier, settings):
 
 def _callbacks(classifier, task):
     """Create the callbacks in the order in which they have to run; those of the user come last."""
+    own, n_epochs = partial(classifier._own, "optimizer"), classifier.max_epochs
     callbacks = []
-    averaging = classifier._own("optimizer", "weight_averaging")
-    if averaging:
-        callbacks.append(("weight_averaging", WeightAveraging(averaging)))
+    if own("weight_averaging"):
+        callbacks.append(("weight_averaging", WeightAveraging(own("weight_averaging"))))
     if len(task.valid):
         callbacks.append(("valid_macro_f1", MacroF1()))
     if classifier.verbose:  # before early stopping, so that it shows the last epoch too
@@ -315,18 +293,17 @@ def _callbacks(classifier, task):
     if len(task.valid):
         early = BestWeights(classifier.patience, _first_full_epoch(classifier), classifier.verbose)
         callbacks.append(("early_stopping", early))
-    clipping = classifier._own("optimizer", "gradient_clipping")
-    if clipping is not None:
-        callbacks.append(("gradient_clipping", GradientNormClipping(clipping)))
+    if own("gradient_clipping") is not None:
+        clipping = GradientNormClipping(own("gradient_clipping"))
+        callbacks.append(("gradient_clipping", clipping))
     if classifier.lr_schedule is not None:
-        n_steps = classifier.max_epochs * -(-len(task.train) // classifier.batch_size)
+        n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
         schedule = SCHEDULES.load(classifier.lr_schedule)
         callbacks.append(("lr_schedule", schedule(classifier, n_steps)))
     if classifier.balance_from and _is_weighted(classifier):
         callbacks.append(("deferred_weights", DeferredWeights(classifier.balance_from)))
-    freezing = classifier._own("optimizer", "freezing")
-    if freezing is not None:
-        callbacks.append(("freezing", FreezeBackbone(freezing)))
+    if own("freezing") is not None:
+        callbacks.append(("freezing", FreezeBackbone(own("freezing"))))
     return callbacks + [
         _copied(callback) for callback in classifier._own("net", "callbacks") or ()
     ]
@@ -345,9 +322,7 @@ def _first_full_epoch(classifier):
 
 def _copied(callback):
     """Copy a callback, since skorch writes into it; what it collects in stays the user's."""
-    if isinstance(callback, tuple):
-        return callback[0], copy(callback[1])
-    return copy(callback)
+    return (callback[0], copy(callback[1])) if isinstance(callback, tuple) else copy(callback)
 
 
 def step(classifier, n_steps):

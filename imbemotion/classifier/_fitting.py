@@ -1,4 +1,4 @@
-"""The steps of a fit: what is trained on, the training itself, and what is kept of it."""
+"""The steps of a fit: check the data, split them, train a net, keep what it learned."""
 
 from copy import copy
 from dataclasses import replace
@@ -20,37 +20,70 @@ from imbemotion.classifier._composition import Task, compose_net, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.splitting import split_originals
-from imbemotion.training import limited_threads, pick_device, seeded
+from imbemotion.training.machine import limited_threads, pick_device, seeded
 
-__all__ = [
-    "check_classes",
-    "check_images",
-    "check_training_data",
-    "encode_labels",
-    "fit",
-    "partial_fit",
-]
+__all__ = ["check_images", "fit", "partial_fit"]
+
+_NEED_BACKBONE = ("backbone_lr", "backbone_weight_decay", "freezing")
+
+
+def fit(classifier, X, y, sample_weight):
+    """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""
+    start = getattr(classifier, "net_", None) if classifier._own("net", "warm_start") else None
+    X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
+    random_state = check_random_state(classifier.random_state)
+    task = _make_task(classifier, X, y, sample_weight, random_state, again=start is not None)
+    trained = copy(classifier)  # a training that fails leaves the last fit
+    trained.class_counts_ = _count(classifier, y[task.train])
+    _train(trained, task, start=start)
+    vars(classifier).update(vars(trained))
+    vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
+
+
+def partial_fit(classifier, X, y, classes, sample_weight):
+    """Train one epoch, from new weights or from the last ones."""
+    start = getattr(classifier, "net_", None)
+    X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes)
+    if start is None or not hasattr(classifier, "_random_state"):
+        classifier._random_state = check_random_state(classifier.random_state)
+    once = _for_one_epoch(classifier)
+    task = _make_task(once, X, y, sample_weight, classifier._random_state)
+    seen = 0 if start is None else classifier.class_counts_
+    once.class_counts_ = seen + _count(classifier, y)
+    _train(once, task, start=start, resume=True)
+    for name in ("class_counts_", "net_", "n_iter_", "training_prior_", "validation_indices_"):
+        setattr(classifier, name, getattr(once, name))
+
+
+def _for_one_epoch(classifier):
+    """Copy a classifier, with parameters that train one epoch and defer nothing."""
+    once = copy(classifier)
+    once.max_epochs, once.lr_schedule, once.validation_fraction = 1, None, None
+    once.balance_from = 0.0
+    if once._own("optimizer", "freezing") != "backbone":
+        once.set_params(optimizer__freezing=None)
+    return once
 
 
 def check_images(classifier, X, *, reset):
-    """Take X as images, and note or compare their shape and kind."""
+    """Convert X to images, and record or compare their shape and kind."""
     flat = not (isinstance(X, ImageArray) or looks_like_images(X) or holds_paths(X))
     if flat and not reset and classifier.image_shape_[0] != 1:
         raise ValueError(
-            f"X must hold images of shape {classifier.image_shape_}, as in fit, got flat data "
+            f"X must contain images of shape {classifier.image_shape_}, as in fit, got flat data "
             f"of shape {np.shape(X)}. A single image is X[:1], not X[0]."
         )
     if flat:  # images one pixel high
         X = validate_data(classifier, X, reset=reset, dtype=np.float32)[:, None]
     X = as_images(X)
     if not len(X):
-        raise ValueError("X must hold at least one image, got an array without rows.")
+        raise ValueError(f"X must contain at least one image, got shape {X.shape}.")
     if reset:
         classifier.image_shape_, classifier._dtype_kind = X.shape[1:], X.dtype.kind
         classifier.n_features_in_ = X.shape[2] if flat else X.shape[1]
     elif X.shape[1:] != classifier.image_shape_:
         raise ValueError(
-            f"X must hold images of shape {classifier.image_shape_}, as in fit, "
+            f"X must contain images of shape {classifier.image_shape_}, as in fit, "
             f"got {X.shape[1:]}. Put ImageLoader(size=...) before the classifier."
         )
     elif X.dtype.kind != classifier._dtype_kind:
@@ -61,8 +94,11 @@ def check_images(classifier, X, *, reset):
     return X
 
 
-def check_training_data(classifier, X, y, sample_weight, *, reset):
-    """Check images, labels and weights; see ``check_images``."""
+def _begin(classifier, X, y, sample_weight, start, classes):
+    """Check the data; unless training continues, forget the last fit and set the classes."""
+    reset = start is None
+    if reset:
+        forget_fit(classifier)
     if y is None:
         raise ValueError(
             f"{type(classifier).__name__} requires y to be passed, but the target y is None."
@@ -77,21 +113,33 @@ def check_training_data(classifier, X, y, sample_weight, *, reset):
             "augmentation and test_time_augmentation are for images, got flat data, or images "
             f"one pixel high, of shape {X.shape}. Leave them out."
         )
-    return X, y, sample_weight
+    if reset:
+        classifier.classes_ = np.unique(check_labels(y if classes is None else classes))
+        if len(classifier.classes_) < 2:
+            raise ValueError(
+                f"y must contain two classes or more, got one class: {classifier.classes_[0]}."
+            )
+    elif classes is not None and not np.array_equal(np.unique(classes), classifier.classes_):
+        raise ValueError(
+            f"classes must be those of the first partial_fit ({shorten(classifier.classes_)}), "
+            f"got {shorten(np.unique(classes))}. Leave them out, or call fit."
+        )
+    return X, _encode(classifier, y), sample_weight
 
 
 def _check_weights(sample_weight, X):
     values = np.asarray(sample_weight)
-    if X.is_synthetic.any() or len(np.unique(X.parents[:, 0])) < len(X):
+    n_originals = len(np.unique(X.parents[:, 0]))
+    if X.is_synthetic.any() or n_originals < len(X):
         raise ValueError(
-            "sample_weight must belong to the rows of X one by one, got images that a sampler "
-            "repeated or made (or a picture that is listed twice). Use class_weight or "
+            "sample_weight must belong to the rows of X one by one, got synthetic or repeated "
+            f"images: {len(X)} rows of {n_originals} originals. Use class_weight or "
             "batch_sampling instead, or leave the sampler out."
         )
     if values.ndim == 1 and len(values) != len(X):
         raise ValueError(
             f"sample_weight must have one entry per image, got {len(values)} for {len(X)} images. "
-            "Where a sampler before the classifier changes the rows, use class_weight or "
+            "If a sampler before the classifier changes the rows, use class_weight or "
             "batch_sampling instead."
         )
     if not values.any():
@@ -99,71 +147,16 @@ def _check_weights(sample_weight, X):
     return check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
 
 
-def check_classes(y):
-    """Find the classes of a training, which must be two or more, (n,) -> (n_classes,)."""
-    classes = np.unique(check_labels(y))
-    if len(classes) < 2:
-        raise ValueError(f"y must hold two classes or more, got one class: {classes[0]}.")
-    return classes
-
-
-def encode_labels(classifier, y):
-    """Give labels as positions in ``classes_``, (n,) -> (n,) of int."""
+def _encode(classifier, y):
+    """Return the positions of labels in ``classes_``."""
     known = np.isin(y, classifier.classes_)
     if not known.all():
         raise ValueError(
-            f"y must hold labels seen in the first fit ({shorten(classifier.classes_)}), "
+            f"y must contain labels seen in the first fit ({shorten(classifier.classes_)}), "
             f"got {shorten(np.unique(y[~known]))}. Name all of them by classes in the first "
             "partial_fit, or fit without warm_start."
         )
     return np.searchsorted(classifier.classes_, y)
-
-
-_PARTS = ("backbone_lr", "backbone_weight_decay", "freezing")  # need features and head
-
-
-def fit(classifier, X, y, sample_weight):
-    """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""
-    start = getattr(classifier, "net_", None) if classifier._own("net", "warm_start") else None
-    X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
-    random_state = check_random_state(classifier.random_state)
-    task = _make_task(classifier, X, y, sample_weight, random_state, again=start is not None)
-    trained = copy(classifier)
-    trained.class_counts_ = _count(classifier, y[task.train])
-    _train(trained, task, start=start)
-    vars(classifier).update(vars(trained))
-    vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
-
-
-def partial_fit(classifier, X, y, classes, sample_weight):
-    """Train one epoch, from new weights or from the last ones."""
-    start = getattr(classifier, "net_", None)
-    X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes)
-    if start is None or not hasattr(classifier, "_random_state"):
-        classifier._random_state = check_random_state(classifier.random_state)
-    once = _one_epoch(classifier)
-    task = _make_task(once, X, y, sample_weight, classifier._random_state)
-    seen = 0 if start is None else classifier.class_counts_
-    once.class_counts_ = seen + _count(classifier, y)
-    _train(once, task, start=start, resume=True)
-    for name in ("class_counts_", "net_", "n_iter_", "training_prior_", "validation_indices_"):
-        setattr(classifier, name, getattr(once, name))
-
-
-def _begin(classifier, X, y, sample_weight, start, classes):
-    """Check the data; where nothing is to be trained on from, start with nothing."""
-    if start is None:
-        forget_fit(classifier)
-    reset = start is None
-    X, y, sample_weight = check_training_data(classifier, X, y, sample_weight, reset=reset)
-    if reset:
-        classifier.classes_ = check_classes(y if classes is None else classes)
-    elif classes is not None and not np.array_equal(np.unique(classes), classifier.classes_):
-        raise ValueError(
-            f"classes must be those of the first partial_fit ({shorten(classifier.classes_)}), "
-            f"got {shorten(np.unique(classes))}. Leave them out, or fit anew."
-        )
-    return X, encode_labels(classifier, y), sample_weight
 
 
 def _count(classifier, y):
@@ -187,55 +180,49 @@ def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
 
 
 def _train(classifier, task, *, start=None, resume=False):
-    """Train a net and note what came of it in the classifier."""
+    """Train a net, and set the fitted attributes that come of it."""
     if start is not None:
         task = replace(task, input_scale=(start.input_mean, start.input_scale))
     with limited_threads(classifier.n_threads), seeded(task.seed, task.device):
         net = compose_net(classifier, task, pretrained=start is None).initialize()
-        _check_parts(classifier, net.module_)
+        _check_backbone(classifier, net.module_)
         if start is not None:
             _take_over(net, start, resume)
         try:
             net.partial_fit(task.X, task.y)
         finally:
-            _close(net)
+            for _, callback in net.callbacks_:
+                if hasattr(callback, "close"):  # a progress bar releases the terminal
+                    callback.close()
     epoch = len(net.history)
-    if len(task.valid):  # whose weights were restored; 0 where it ended before any counted
+    if len(task.valid):  # best_epoch_ is 0 if training ended before any epoch counted
         epoch = dict(net.callbacks_)["early_stopping"].best_epoch_ or epoch
     classifier.training_prior_ = training_prior(classifier, task, net, epoch - 1)
     before = [] if start is None else start.history
-    net.history = _joined(before, net.history, best=len(before) + epoch)
+    net.history = _join(before, net.history, best=len(before) + epoch)
     classifier.net_, classifier.n_iter_ = net, len(net.history)
     classifier.validation_indices_ = task.valid
 
 
-def _check_parts(classifier, module):
-    """Refuse keywords about the backbone where there is none."""
-    asked = [name for name in _PARTS if classifier._own("optimizer", name) is not None]
+def _check_backbone(classifier, module):
+    """Refuse settings of a backbone for a network without one."""
+    asked = [name for name in _NEED_BACKBONE if classifier._own("optimizer", name) is not None]
     if asked and not (hasattr(module, "features") and hasattr(module, "set_trainable")):
         raise ValueError(
-            f"{shorten(asked)} needs a network of features and head, as those of "
-            f"imbemotion.networks are, got {type(module).__name__}."
+            f"{shorten(asked)} needs a network of features and head, such as those of "
+            f"imbemotion.networks, got {type(module).__name__}."
         )
 
 
-def _one_epoch(classifier):
-    """Give a copy of a classifier whose parameters train one epoch as it stands."""
-    once = copy(classifier)
-    once.max_epochs, once.lr_schedule, once.validation_fraction = 1, None, None
-    once.balance_from = 0.0
-    if once._own("optimizer", "freezing") != "backbone":
-        once.set_params(optimizer__freezing=None)
-    return once
-
-
 def _take_over(net, start, resume):
+    """Continue from the weights of another net, and on request the state of its optimizer."""
     try:
         net.module_.load_state_dict(start.module_.state_dict())
     except RuntimeError as error:
         raise ValueError(
-            "Training on takes the network of the last fit, got one of other layers or sizes. "
-            "Put module, module_params and net_params back, or fit anew without warm_start."
+            "warm_start and partial_fit continue with the network of the last fit, got one of "
+            f"other layers or sizes: {str(error).splitlines()[-1].strip()} Reset module, "
+            "module_params and net_params, or fit without warm_start."
         ) from error
     before, optimizer = getattr(start, "optimizer_", None), net.optimizer_
     if resume and type(before) is type(optimizer) and _shapes(before) == _shapes(optimizer):
@@ -244,19 +231,12 @@ def _take_over(net, start, resume):
 
 
 def _shapes(optimizer):
-    """Give the shapes of the weights of an optimizer, in the order of its state."""
+    """Return the shapes of the weights of an optimizer, in the order of its state."""
     return [tuple(p.shape) for group in optimizer.param_groups for p in group["params"]]
 
 
-def _close(net):
-    """Give back what callbacks hold, also when the training failed."""
-    for _, callback in net.callbacks_:
-        if hasattr(callback, "close"):
-            callback.close()
-
-
-def _joined(before, after, best):
-    """Join the histories of two trainings, number the epochs through, and mark the best."""
+def _join(before, after, best):
+    """Join the histories of two trainings, number the epochs, and mark the best."""
     joined = History([dict(epoch) for epoch in (*before, *after)])
     scored = any("valid_macro_f1" in epoch for epoch in joined)
     for number, epoch in enumerate(joined, start=1):

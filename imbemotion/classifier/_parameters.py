@@ -12,7 +12,7 @@ from imbemotion._base.validation import (
     validate_parameter_constraints,
 )
 
-__all__ = ["CONSTRAINTS", "OWN_CONSTRAINTS", "OWN_DEFAULTS", "NestedParameters"]
+__all__ = ["CONSTRAINTS", "OWN_SETTINGS", "PARAMS", "NestedParameters"]
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -45,37 +45,27 @@ CONSTRAINTS = {
     "verbose": ["verbose"],
 }
 
-# Entries of the ``*_params`` that the classifier itself reads; it hands on all others.
-OWN_CONSTRAINTS = {
-    "loss": {"label_smoothing": [_SHARE]},
+# Entries of the ``*_params`` that the classifier reads itself (all others it hands on): their
+# defaults and constraints.
+OWN_SETTINGS = {
+    "module": {},
+    "loss": {"label_smoothing": (0.0, [_SHARE])},
     "optimizer": {
-        "weight_decay": [_NOT_NEGATIVE],
-        "backbone_lr": [_NOT_NEGATIVE, None],
-        "backbone_weight_decay": [_NOT_NEGATIVE, None],
-        "freezing": [StrOptions({"backbone", "gradual"}), _FRACTION, None],
-        "gradient_clipping": [_POSITIVE, None],
-        "weight_averaging": [_SHARE],
+        "weight_decay": (0.0, [_NOT_NEGATIVE]),
+        "backbone_lr": (None, [_NOT_NEGATIVE, None]),
+        "backbone_weight_decay": (None, [_NOT_NEGATIVE, None]),
+        "freezing": (None, [StrOptions({"backbone", "gradual"}), _FRACTION, None]),
+        "gradient_clipping": (None, [_POSITIVE, None]),
+        "weight_averaging": (0.0, [_SHARE]),
     },
     "net": {
-        "callbacks": [list, None],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-        "test_time_augmentation": [StrOptions({"flip", "flip_zoom"}), None],
-        "warm_start": ["boolean"],
+        "callbacks": (None, [list, None]),
+        "precision": ("auto", [StrOptions({"auto", "float32", "bfloat16"})]),
+        "test_time_augmentation": (None, [StrOptions({"flip", "flip_zoom"}), None]),
+        "warm_start": (False, ["boolean"]),
     },
 }
-OWN_DEFAULTS = {
-    "label_smoothing": 0.0,
-    "weight_decay": 0.0,
-    "backbone_lr": None,
-    "backbone_weight_decay": None,
-    "freezing": None,
-    "gradient_clipping": None,
-    "weight_averaging": 0.0,
-    "callbacks": None,
-    "precision": "auto",
-    "test_time_augmentation": None,
-    "warm_start": False,
-}
+PARAMS = {part: f"{part}_params" for part in OWN_SETTINGS}
 
 TRANSFER = {
     "optimizer": "adamw",
@@ -91,15 +81,13 @@ ADAM_STEP = {
     "lr_schedule": "step",
 }
 
-_PARTS = ("module", "loss", "optimizer", "net")
-
 
 class NestedParameters:
     """Entries of ``module_params``, ``loss_params`` ... as parameters, and presets."""
 
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "NestedParameters":
-        """Return a classifier with the parameters of a preset.
+        """Return a classifier with the parameters of a preset, all of them explicit.
 
         Parameters
         ----------
@@ -108,18 +96,17 @@ class NestedParameters:
             backbone; ``"adam_step"`` is Adam with a rate that falls in steps.
 
         **overrides : dict
-            Parameters that replace or add to those of the preset; nested ones as in
-            ``set_params``.
+            Parameters that replace those of the preset or add to them, as in ``set_params``.
 
         Returns
         -------
         classifier : CNNClassifier
-            Not fitted; its parameters are explicit.
+            Not fitted.
 
         Raises
         ------
         ValueError
-            If there is no such preset or parameter.
+            If no preset or parameter has that name.
 
         Examples
         --------
@@ -132,23 +119,22 @@ class NestedParameters:
         return cls(**deepcopy(PRESETS.load(name))).set_params(**overrides)
 
     def get_params(self, deep: bool = True) -> dict:
-        """Return the parameters, with ``deep`` also the entries of the ``*_params``.
+        """Return the parameters by name.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether to list nested settings such as ``loss__gamma``.
+            Whether to list nested settings such as ``loss__gamma``, too.
 
         Returns
         -------
         params : dict
-            Values by name.
+            Their values.
         """
         params = super().get_params(deep=deep)
-        for part in _PARTS if deep else ():
-            entries = params[f"{part}_params"]
-            if isinstance(entries, dict):
-                params |= {f"{part}__{name}": value for name, value in entries.items()}
+        for part, keyword in PARAMS.items() if deep else ():
+            if isinstance(params[keyword], dict):
+                params |= {f"{part}__{name}": value for name, value in params[keyword].items()}
         return params
 
     def set_params(self, **params) -> "NestedParameters":
@@ -164,7 +150,7 @@ class NestedParameters:
         self : object
             The classifier.
         """
-        nested = {part: {} for part in _PARTS}
+        nested = {part: {} for part in PARAMS}
         for key in list(params):
             part, delimiter, name = key.partition("__")
             if delimiter and part in nested:
@@ -172,22 +158,24 @@ class NestedParameters:
         super().set_params(**params)
         for part, entries in nested.items():
             if entries:
-                before = getattr(self, f"{part}_params") or {}
-                setattr(self, f"{part}_params", {**before, **entries})
+                setattr(self, PARAMS[part], {**self._entries(part), **entries})
         return self
 
     def _validate_params(self):
         super()._validate_params()
-        for part, constraints in OWN_CONSTRAINTS.items():
-            entries = getattr(self, f"{part}_params") or {}
-            own = {name: entries[name] for name in constraints if name in entries}
-            validate_parameter_constraints(constraints, own, caller_name=f"{part}_params")
+        for part, own in OWN_SETTINGS.items():
+            constraints = {name: accepted for name, (_, accepted) in own.items()}
+            given = {name: value for name, value in self._entries(part).items() if name in own}
+            validate_parameter_constraints(constraints, given, caller_name=PARAMS[part])
+
+    def _entries(self, part):
+        return getattr(self, PARAMS[part]) or {}
 
     def _own(self, part, name):
-        """Return an own setting of a part, or its default."""
-        return (getattr(self, f"{part}_params") or {}).get(name, OWN_DEFAULTS[name])
+        """Return a setting that the classifier reads itself, or its default."""
+        return self._entries(part).get(name, OWN_SETTINGS[part][name][0])
 
     def _others(self, part):
-        """Return the settings of a part that are handed on to it, as a new dict."""
-        own, entries = OWN_CONSTRAINTS.get(part, ()), getattr(self, f"{part}_params") or {}
-        return {name: value for name, value in entries.items() if name not in own}
+        """Return the settings that a part receives, as a new dict."""
+        own = OWN_SETTINGS[part]
+        return {name: value for name, value in self._entries(part).items() if name not in own}

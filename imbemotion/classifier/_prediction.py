@@ -70,32 +70,22 @@ class PredictionMixin:
     def save(self, path: str | PathLike) -> None:
         """Write the fitted classifier to a safetensors file; loading it runs no code.
 
-        Weights are tensors, everything else is JSON in the metadata. The file is written
-        atomically and replaces an existing one.
-
         Parameters
         ----------
         path : str or Path
-            File to write; its folder must exist.
+            File to write atomically, or to replace; its folder must exist.
 
         Raises
         ------
         NotFittedError
             If the classifier is not fitted.
 
-        FileNotFoundError
-            If there is no such folder.
-
-        IsADirectoryError
-            If the path is a folder.
+        OSError
+            If there is no such folder, or the path is a folder.
 
         ValueError
             If labels are neither text nor numbers, the network has state other than tensors,
             or parameters that define the network were changed after training.
-
-        See Also
-        --------
-        load : Read the file.
 
         Notes
         -----
@@ -111,20 +101,19 @@ class PredictionMixin:
         >>> from tempfile import TemporaryDirectory
         >>> import numpy as np
         >>> from imbemotion import CNNClassifier
-        >>> X = np.zeros((8, 12, 12), dtype=np.uint8)
-        >>> X[4:, :6] = 255
-        >>> y = np.repeat(["below", "above"], 4)
-        >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
+        >>> X, y = np.zeros((4, 12, 12), dtype=np.uint8), ["happy", "sad", "happy", "sad"]
+        >>> model = CNNClassifier(module="small_cnn", max_epochs=1).fit(X, y)
         >>> with TemporaryDirectory() as folder:
         ...     model.save(f"{folder}/model.safetensors")
         ...     loaded = CNNClassifier.load(f"{folder}/model.safetensors")
         >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
         True
         """
-        from imbemotion.classifier import _saving
+        from imbemotion.classifier._archive import write_archive
+        from imbemotion.classifier._saving import describe
 
         check_is_fitted(self, "net_")
-        _saving.save(self, path)
+        write_archive(path, *describe(self))
 
     @classmethod
     def load(cls, path: str | PathLike, **parameters) -> "PredictionMixin":
@@ -140,9 +129,8 @@ class PredictionMixin:
             File to read.
 
         **parameters : dict
-            Parameters that replace saved ones: ``module=MyNetwork`` is required for a custom
-            network class, as are ``module_params`` and ``net_params`` that contained code;
-            ``device="cpu"`` puts the classifier elsewhere.
+            Parameters that replace saved ones. A custom network (``module=MyNetwork``) and
+            code in its settings are required; ``device="cpu"`` puts the network elsewhere.
 
         Returns
         -------
@@ -165,18 +153,6 @@ class PredictionMixin:
         DataWarning
             If a custom loss, optimizer, augmentation or callback was used and is missing in
             ``parameters``. The default is used, which matters to another ``fit`` only.
-
-        See Also
-        --------
-        save : Write the file.
-
-        Examples
-        --------
-        >>> from imbemotion import CNNClassifier
-        >>> CNNClassifier.load("missing.safetensors")
-        Traceback (most recent call last):
-        ...
-        FileNotFoundError: There is no file missing.safetensors. Correct the path.
         """
         from imbemotion.classifier import _saving
 
@@ -185,7 +161,7 @@ class PredictionMixin:
     def to_onnx(self, path: str | PathLike) -> None:
         """Export the fitted classifier as ONNX, to predict without Python or PyTorch.
 
-        Requires ``pip install 'imbemotion[onnx]'``.
+        Requires ``pip install 'imbemotion[onnx]'``, and up to half a minute.
 
         Parameters
         ----------
@@ -201,8 +177,8 @@ class PredictionMixin:
         ImportError
             If onnx or onnxscript is missing, or too old for this PyTorch.
 
-        FileNotFoundError
-            If there is no such folder.
+        OSError
+            If there is no such folder, or the path is a folder.
 
         ValueError
             If PyTorch cannot express the network in ONNX.
@@ -213,13 +189,8 @@ class PredictionMixin:
         height and width of the training, in uint8 if that was the type in training, else in
         float32; scaling of the pixels is part of the model. The output ``probabilities`` is
         float32 of shape (n, n_classes). The metadata contain ``classes``, the labels as a
-        JSON list, and ``image_shape``.
+        JSON list, and ``image_shape``. With onnxruntime::
 
-        Examples
-        --------
-        Exporting takes PyTorch some seconds, up to half a minute for a large network::
-
-            model.to_onnx("model.onnx")
             session = onnxruntime.InferenceSession("model.onnx")
             probabilities = session.run(None, {"images": X})[0]
             classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
@@ -253,7 +224,7 @@ class PredictionMixin:
 
     def _run(self, method, X):
         from imbemotion.classifier._fitting import check_images
-        from imbemotion.training import limited_threads
+        from imbemotion.training.machine import limited_threads
 
         check_is_fitted(self, "net_")
         X = check_images(self, X, reset=False)
@@ -262,7 +233,7 @@ class PredictionMixin:
             return getattr(self.net_, method)(X)
 
     def _linear_head(self):
-        from imbemotion.training import limited_threads
+        from imbemotion.training.machine import limited_threads
 
         check_is_fitted(self, "net_")
         with limited_threads(self.n_threads):

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from contextlib import suppress
 from copy import copy, deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,35 +24,22 @@ from imbemotion.classifier._archive import (
     encode,
     encode_or_lose,
     read_archive,
-    write_archive,
 )
 from imbemotion.classifier._composition import Task, compose_net
-from imbemotion.training import check_views, pick_device, seeded, softmax_probabilities
+from imbemotion.classifier._parameters import PARAMS
+from imbemotion.training.batches import check_views, softmax_probabilities
+from imbemotion.training.machine import pick_device, seeded
 
-__all__ = ["describe", "export_onnx", "load", "save"]
+__all__ = ["describe", "export_onnx", "load"]
 
 # What fit leaves besides net_; those that are absent are skipped.
 _FITTED_ATTRIBUTES = (
-    "_dtype_kind",
-    "_random_state",
-    "_split_seed",
-    "class_counts_",
-    "classes_",
-    "feature_names_in_",
-    "image_shape_",
-    "n_features_in_",
-    "n_iter_",
-    "training_prior_",
+    "_dtype_kind", "_random_state", "_split_seed", "class_counts_", "classes_",
+    "feature_names_in_", "image_shape_", "n_features_in_", "n_iter_", "training_prior_",
     "validation_indices_",
-)
-_DICTS = ("module_params", "loss_params", "optimizer_params", "net_params")
+)  # fmt: skip
 _TRAINING_ONLY = ("callbacks", "criterion__", "iterator_train__", "optimizer__")  # of net_params
 _NETWORK, _HISTORY = "network.", "history"
-
-
-def save(classifier, path):
-    """Write a fitted classifier to a file."""
-    write_archive(path, *describe(classifier))
 
 
 def describe(classifier):
@@ -72,12 +58,9 @@ def describe(classifier):
 
 def _flat_parameters(classifier):
     """Return parameters with the entries of dicts one by one; code in one loses no others."""
-    flat = classifier.get_params(deep=False)
-    for name in _DICTS:
-        part, entries = name.removesuffix("_params"), flat[name] or {}
-        flat |= {f"{part}__{key}": value for key, value in entries.items()}
-        flat[name] = {} if entries else flat[name]
-    return flat
+    flat = classifier.get_params(deep=True)
+    flat = {name: flat[name] for name in flat if not name.startswith("augmentation__")}
+    return flat | {keyword: {} for keyword in PARAMS.values() if flat[keyword]}
 
 
 def _check_unchanged(classifier):
@@ -121,7 +104,7 @@ def _attributes(classifier):
             found[name] = encode(getattr(classifier, name))
         except NotPlainError as error:
             raise ValueError(
-                f"{name} must hold numbers or text to be saved, got {error}. "
+                f"{name} must contain numbers or text to be saved, got {error}. "
                 "Save this classifier by joblib.dump."
             ) from error
     return found
@@ -132,7 +115,7 @@ def load(kind, path, given):
     path = Path(path)
     tensors, content = read_archive(path)
     saved, attributes, scale, history = _decode(path, tensors, content)
-    replaced = tuple(f"{name.removesuffix('_params')}__" for name in _DICTS if name in given)
+    replaced = tuple(f"{part}__" for part, keyword in PARAMS.items() if keyword in given)
     saved = {name: value for name, value in saved.items() if not name.startswith(replaced)}
     saved |= given
     lost = {name: value.name for name, value in saved.items() if isinstance(value, Lost)}
@@ -218,7 +201,19 @@ def _rebuild_net(classifier, path, state, scale, device, lost):
     with seeded(0, device):
         net = _compose(classifier, scale, device, lost).initialize()
     net.classes_inferred_ = np.arange(len(classifier.classes_))
-    _load_state(net, path, state)
+    module = net.module_
+    try:
+        module.load_state_dict(state)  # some networks adopt the image size of the state
+    except RuntimeError as error:
+        raise ValueError(
+            f"The network {type(module).__name__} does not fit {path}: "
+            f"{str(error).splitlines()[1].strip()} Pass the network and its settings as they "
+            "were in training."
+        ) from error
+    for name, part in module.state_dict(keep_vars=True).items():
+        part.data = part.data.to(state[name].dtype)  # a callback may have made it double
+    module.load_state_dict(state)
+    module.eval()
     return net
 
 
@@ -245,26 +240,6 @@ def _for_prediction(classifier, lost):
     params = classifier.net_params or {}
     copied.net_params = {k: v for k, v in params.items() if not k.startswith(tuple(foreign))}
     return copied
-
-
-def _load_state(net, path, state):
-    with suppress(RuntimeError):  # some networks adopt the image size of the state
-        net.module_.load_state_dict(state, strict=False)
-    parts = net.module_.state_dict(keep_vars=True)
-    shapes = [{name: tuple(part.shape) for name, part in side.items()} for side in (parts, state)]
-    names = sorted(set(parts) | set(state))
-    differing = [name for name in names if shapes[0].get(name) != shapes[1].get(name)]
-    if differing:
-        here, there = (side.get(differing[0], "absent") for side in shapes)
-        raise ValueError(
-            f"The network {type(net.module_).__name__} does not fit {path}: it differs in "
-            f"{shorten(differing, 3)}, of which the first must be {there}, got {here}. Pass the "
-            "network and its settings as they were in training."
-        )
-    for name, part in parts.items():
-        part.data = part.data.to(state[name].dtype)  # a network may have been made double
-    net.module_.load_state_dict(state)
-    net.module_.eval()
 
 
 def _device(name):

@@ -362,7 +362,7 @@ def _precision(models):
     values = [value for model in models for value in model.get_params(deep=True).values()]
     if not any(type(v).__module__.startswith("imbemotion.classifier") for v in (*models, *values)):
         return None
-    from imbemotion.training import pick_device, pick_precision
+    from imbemotion.training.machine import pick_device, pick_precision
 
     device = pick_device("auto")
     return f"{pick_precision('auto', device)} on {device}"

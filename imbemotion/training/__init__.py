@@ -1,44 +1,5 @@
-"""What surrounds a training: the machine, the rows of an epoch, what changes meanwhile."""
+"""The skorch net for images; ``batches`` and ``machine`` are what its training needs."""
 
-from imbemotion.training._machine import (
-    check_settings,
-    is_sound,
-    limited_threads,
-    overflow,
-    pick_device,
-    pick_precision,
-    seeded,
-)
-from imbemotion.training._net import ImageNeuralNetClassifier, softmax_probabilities
-from imbemotion.training._rows import (
-    BalancedRows,
-    FixedSplit,
-    ImageDataset,
-    TrainingImages,
-    check_views,
-    collate,
-    epoch_shares,
-    input_scale,
-    views,
-)
+from imbemotion.training._net import ImageNeuralNetClassifier
 
-__all__ = [
-    "BalancedRows",
-    "FixedSplit",
-    "ImageDataset",
-    "ImageNeuralNetClassifier",
-    "TrainingImages",
-    "check_settings",
-    "check_views",
-    "collate",
-    "epoch_shares",
-    "input_scale",
-    "is_sound",
-    "limited_threads",
-    "overflow",
-    "pick_device",
-    "pick_precision",
-    "seeded",
-    "softmax_probabilities",
-    "views",
-]
+__all__ = ["ImageNeuralNetClassifier"]

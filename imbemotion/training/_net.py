@@ -5,37 +5,32 @@ from numbers import Real
 import cloudpickle
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
 from skorch.dataset import unpack_data
 
 from imbemotion.losses import Target, batch_loss
-from imbemotion.training._machine import check_settings, is_sound, overflow, record_ctrl_c
-from imbemotion.training._rows import ImageDataset, collate, views
+from imbemotion.training.batches import (
+    ImageDataset,
+    check_views,
+    collate,
+    softmax_probabilities,
+    views,
+)
+from imbemotion.training.machine import record_ctrl_c
 
-__all__ = [
-    "ImageNeuralNetClassifier",
-    "softmax_probabilities",
-]
+__all__ = ["ImageNeuralNetClassifier"]
 
-
-def _to_channels_first(images):
-    """Give (n, H, W) and (n, H, W, C) the shape that networks take, (n, C, H, W)."""
-    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-
-
-def softmax_probabilities(logits):
-    """Turn logits into probabilities, in double precision so that rows sum to 1."""
-    return torch.softmax(logits.double(), dim=-1)
+_PRECISIONS = ("float32", "bfloat16")
 
 
 class ImageNeuralNetClassifier(NeuralNetClassifier):
-    """A skorch classifier for images whose network gives logits.
+    """A skorch classifier for images whose network returns logits.
 
-    It differs from ``skorch.NeuralNetClassifier`` in this: images are fetched batch by
-    batch, scaled on the device (by 255, unless ``input_scale`` says otherwise) and put
-    channels first; ``predict_proba`` gives probabilities whatever the loss; a loss that is
-    not finite, and Ctrl-C, stop the training with an error instead of leaving a half-trained
-    network.
+    In contrast to ``skorch.NeuralNetClassifier``, images are fetched batch by batch, scaled
+    on the device and put channels first; batches are shuffled; ``predict_proba`` returns
+    probabilities whatever the loss; a loss that is not finite, and Ctrl-C, raise an error
+    instead of leaving a half-trained network.
 
     Parameters
     ----------
@@ -52,38 +47,27 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         Subtracted from every pixel.
 
     input_scale : float or array-like of shape (channels,), default=255.0
-        Every pixel is divided by it, after the mean was subtracted.
-
-    dataset : Dataset class, default=ImageDataset
-        Holds X and y.
+        Divisor of every pixel, after the mean was subtracted.
 
     precision : {"float32", "bfloat16"}, default="float32"
-        In what the network computes while it is trained; weights, loss and predictions are
-        float32 in any case.
+        Precision of the network in training; weights, loss and predictions are float32.
 
     label_smoothing : float, default=0.0
         Probability with which every label counts as one drawn from ``class_shares``. It
-        takes a criterion of single images, by ``criterion__reduction="none"``.
+        needs a criterion of single images, by ``criterion__reduction="none"``.
 
     class_shares : array-like of shape (n_classes,), default=None
-        Shares of the classes in training; needed by ``label_smoothing``.
+        Class shares in training; needed by ``label_smoothing``.
 
     test_time_augmentation : {"flip", "flip_zoom"} or None, default=None
-        ``"flip"`` averages the probabilities of every image and its mirror image,
-        ``"flip_zoom"`` those of three enlarged central crops and theirs as well.
+        ``"flip"`` averages the probabilities of each image and its mirror image,
+        ``"flip_zoom"`` those of three enlarged central crops as well.
+
+    dataset : Dataset class, default=ImageDataset
+        Container of X and y.
 
     predict_nonlinearity : callable, "auto" or None, default=softmax
         From logits to probabilities.
-
-    iterator_train__shuffle : bool, default=True
-        Whether to draw the batches in a new order each epoch.
-
-    iterator_train__collate_fn : callable, default=collate
-        Makes a training batch; the default takes images and labels as the dataset gives
-        them.
-
-    iterator_valid__collate_fn : callable, default=collate
-        The same for validation and prediction.
 
     **kwargs : dict
         As in ``skorch.NeuralNetClassifier``.
@@ -112,27 +96,26 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         criterion=torch.nn.CrossEntropyLoss,
         input_mean=0.0,
         input_scale=255.0,
-        precision="float32",
-        label_smoothing=0.0,
+        precision: str = "float32",
+        label_smoothing: float = 0.0,
         class_shares=None,
-        test_time_augmentation=None,
+        test_time_augmentation: str | None = None,
         dataset=ImageDataset,
         predict_nonlinearity=softmax_probabilities,
-        iterator_train__shuffle=True,
-        iterator_train__collate_fn=collate,
-        iterator_valid__collate_fn=collate,
         **kwargs,
     ):
+        batches = {
+            "iterator_train__shuffle": True,
+            "iterator_train__collate_fn": collate,
+            "iterator_valid__collate_fn": collate,
+        }
         super().__init__(
             module,
             *args,
             criterion=criterion,
             dataset=dataset,
             predict_nonlinearity=predict_nonlinearity,
-            iterator_train__shuffle=iterator_train__shuffle,
-            iterator_train__collate_fn=iterator_train__collate_fn,
-            iterator_valid__collate_fn=iterator_valid__collate_fn,
-            **kwargs,
+            **{**batches, **kwargs},
         )
         self.input_mean = input_mean
         self.input_scale = input_scale
@@ -141,77 +124,78 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         self.class_shares = class_shares
         self.test_time_augmentation = test_time_augmentation
 
-    def initialize(self):
-        """Check the settings and make the network.
+    def initialize(self) -> "ImageNeuralNetClassifier":
+        """Check the settings and create the network.
 
         Returns
         -------
         self : object
-            The net itself.
+            The net.
 
         Raises
         ------
         ValueError
-            If a setting is unknown, or settings do not go together.
+            If a setting is unknown, or settings exclude each other.
         """
-        check_settings(self)
+        if self.precision not in _PRECISIONS:
+            raise ValueError(f"precision must be one of {_PRECISIONS}, got {self.precision!r}.")
+        check_views(self.test_time_augmentation)
+        if self.label_smoothing and self.class_shares is None:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing} needs class_shares, got None. Set the "
+                'shares of the classes, and criterion__reduction="none".'
+            )
         return super().initialize()
 
-    def infer(self, x, **fit_params):
+    def infer(self, x, **fit_params) -> torch.Tensor:
         """Scale a batch of images and compute their logits.
 
         Parameters
         ----------
         x : Tensor of shape (n, height, width[, channels])
-            The images as they were stored.
+            The images as they are stored.
 
         **fit_params : dict
-            Handed on to the network.
+            Passed to the network.
 
         Returns
         -------
         logits : Tensor of shape (n, n_classes)
-            What the network makes of them.
+            Output of the network.
         """
         images = self._scale(x)
         half = self.precision == "bfloat16" and self.module_.training
         with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
             return super().infer(images, **fit_params).float()
 
-    def evaluation_step(self, batch, training=False):
-        """Compute the logits of a batch, averaged over views if that is asked for.
+    def evaluation_step(self, batch, training: bool = False) -> torch.Tensor:
+        """Compute the logits of a batch, with ``test_time_augmentation`` averaged over views.
 
         Parameters
         ----------
-        batch : tuple
-            Images and labels.
-
-        training : bool, default=False
-            Whether the network is in training mode.
+        batch, training
+            As in skorch.
 
         Returns
         -------
         logits : Tensor of shape (n, n_classes)
-            With ``test_time_augmentation`` the logarithms of the averaged probabilities.
+            Averaged ones are the logarithms of the averaged probabilities.
         """
         if self.test_time_augmentation is None or training:
             return super().evaluation_step(batch, training=training)
         images, labels = unpack_data(batch)
-        shown = views(torch.as_tensor(images), self.test_time_augmentation)
         infer = super().evaluation_step
+        shown = views(torch.as_tensor(images), self.test_time_augmentation)
         logits = torch.stack([infer((view, labels)) for view in shown])
         return logits.double().log_softmax(dim=2).logsumexp(dim=0) - np.log(len(logits))
 
-    def validation_step(self, batch, **fit_params):
+    def validation_step(self, batch, **fit_params) -> dict:
         """Compute logits, as for prediction, and loss of a validation batch.
 
         Parameters
         ----------
-        batch : tuple
-            Images and labels.
-
-        **fit_params : dict
-            Not used.
+        batch, **fit_params
+            As in skorch.
 
         Returns
         -------
@@ -221,8 +205,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         logits = self.evaluation_step(batch)
         return {"loss": self.get_loss(logits, unpack_data(batch)[1]), "y_pred": logits}
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Compute the loss of a batch.
+    def get_loss(self, y_pred, y_true, X=None, training: bool = False) -> torch.Tensor:
+        """Compute the loss of a batch; labels are smoothed in training.
 
         Parameters
         ----------
@@ -232,11 +216,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         y_true : Tensor of int of shape (n,) or list of Target
             The labels.
 
-        X : Tensor, default=None
-            Not used.
-
-        training : bool, default=False
-            Whether labels are smoothed.
+        X, training
+            As in skorch.
 
         Returns
         -------
@@ -251,8 +232,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             self.criterion_, y_pred, targets, label_smoothing=smoothing, class_shares=shares
         )
 
-    def transform(self, X):
-        """Compute the features that the head of the network is given.
+    def transform(self, X) -> NDArray:
+        """Compute the features that the head of the network receives.
 
         Parameters
         ----------
@@ -273,7 +254,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         features = getattr(self.module_, "features", None)
         if not callable(features):
             raise TypeError(
-                f"transform takes networks that consist of features and head, got "
+                "transform needs a network that consists of features and head, got "
                 f"{type(self.module_).__name__}, which has no features."
             )
         self._set_training(False)
@@ -287,7 +268,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         images = torch.as_tensor(images, device=self.device).float()
         if np.any(self.input_mean):
             images = images - self._on_device(self.input_mean)
-        images = _to_channels_first(images / self._on_device(self.input_scale))
+        images = images / self._on_device(self.input_scale)
+        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         if getattr(self.module_, "takes_channels_last", False):
             return images
         return images.contiguous()  # networks of tutorials flatten by view
@@ -298,32 +280,20 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         return torch.as_tensor(setting, dtype=torch.float32, device=self.device)
 
     def __getstate__(self):
-        # skorch pickles the parts of the network with pickle, which can't name classes that
-        # were written in a notebook; cloudpickle takes them along
+        # skorch pickles the parts of the network with pickle, which cannot name classes that
+        # were written in a notebook; cloudpickle includes them
         state = self.__dict__.copy()
         prefixes = tuple(self.cuda_dependent_attributes_)
         parts = {name: state.pop(name) for name in list(state) if name.startswith(prefixes)}
         return {**state, "__cuda_dependent_attributes__": cloudpickle.dumps(parts)}
 
-    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
-        """Stop when the loss of a training batch is not a number.
+    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs) -> None:
+        """Stop when the loss of a training batch is not finite.
 
         Parameters
         ----------
-        net : NeuralNet
-            This net.
-
-        batch : tuple, default=None
-            The batch.
-
-        training : bool, default=False
-            Whether it is a training batch.
-
-        loss : Tensor, default=None
-            Its loss.
-
-        **kwargs : dict
-            What skorch adds.
+        net, batch, training, loss, **kwargs
+            As in skorch.
 
         Raises
         ------
@@ -333,56 +303,45 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         super().on_batch_end(net, batch=batch, training=training, loss=loss, **kwargs)
         if training and loss is not None and not torch.isfinite(loss):
             number = len(self.history[-1, "batches"])
-            raise overflow(self, f"The loss became {loss.item()}", f"batch {number}")
+            raise self._overflow(f"The loss became {loss.item()}", f"batch {number}")
 
-    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Stop when the last step of an epoch left weights that are not numbers.
+    def on_epoch_end(self, net, **kwargs) -> None:
+        """Stop when the last step of an epoch left weights that are not finite.
 
         Parameters
         ----------
-        net : NeuralNet
-            This net.
-
-        dataset_train, dataset_valid : Dataset, default=None
-            The images.
-
-        **kwargs : dict
-            What skorch adds.
+        net, **kwargs
+            As in skorch.
 
         Raises
         ------
         FloatingPointError
-            If a weight is infinite or NaN.
+            If a weight is infinite or NaN, or so large that its square is.
         """
-        super().on_epoch_end(
-            net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs
+        super().on_epoch_end(net, **kwargs)
+        limits = ((w, torch.finfo(w.dtype).max ** 0.5) for w in self.module_.parameters())
+        if not all((weight.abs() < limit).all() for weight, limit in limits):
+            raise self._overflow("The weights became huge, infinite or NaN", "the last batch")
+
+    def _overflow(self, what, where):
+        rates = ", ".join(f"{group['lr']:.3g}" for group in self.optimizer_.param_groups)
+        return FloatingPointError(
+            f"{what} in epoch {len(self.history)}, {where}, at learning rate {rates}. Lower the "
+            "learning rate, and check the images for outliers."
         )
-        if not is_sound(self.module_):
-            raise overflow(self, "The weights became huge, infinite or NaN", "the last batch")
 
-    def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train on, as in skorch, except that Ctrl-C is raised when the net is in order.
-
-        skorch takes every KeyboardInterrupt for a callback that wants to stop early.
+    def partial_fit(self, X, y=None, classes=None, **fit_params) -> "ImageNeuralNetClassifier":
+        """Continue training, as in skorch, but raise Ctrl-C when the net is in order.
 
         Parameters
         ----------
-        X : ImageArray, ndarray or Dataset
-            The images.
-
-        y : ndarray of int, default=None
-            The encoded labels.
-
-        classes : array-like, default=None
-            Not used.
-
-        **fit_params : dict
-            Handed on to the network.
+        X, y, classes, **fit_params
+            As in skorch.
 
         Returns
         -------
         self : object
-            The net itself.
+            The net.
 
         Raises
         ------
@@ -391,6 +350,6 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         """
         with record_ctrl_c() as pressed:
             super().partial_fit(X, y, classes=classes, **fit_params)
-        if pressed:
+        if pressed:  # skorch mistakes every KeyboardInterrupt for a callback that stops early
             raise KeyboardInterrupt
         return self

@@ -11,30 +11,20 @@ from imbemotion.augmentation import apply_policy
 from imbemotion.callbacks import first_epoch
 from imbemotion.losses import Target
 
-__all__ = [
-    "BATCH_SAMPLING",
-    "VIEWS",
-    "BalancedRows",
-    "FixedSplit",
-    "ImageDataset",
-    "TrainingImages",
-    "check_views",
-    "collate",
-    "epoch_shares",
-    "input_scale",
-    "views",
-]
+__all__ = ["BATCH_SAMPLING", "VIEWS", "BalancedRows", "FixedSplit", "ImageDataset",
+           "TrainingImages", "check_views", "collate", "epoch_shares", "input_scale",
+           "softmax_probabilities", "views"]  # fmt: skip
 
-_BATCH = 1024
+_CHUNK = 1024  # images that are read at once
 
 
 def input_scale(X):
-    """Find what to subtract from pixels and divide them by, per channel for floats."""
+    """Return what to subtract from pixels and to divide them by, per channel for floats."""
     if X.dtype == np.uint8:
         return 0.0, 255.0
     channels = X.shape[3] if X.ndim == 4 else 1
-    batches = [X[start : start + _BATCH] for start in range(0, len(X), _BATCH)]
-    pixels = (np.asarray(batch, dtype=np.float64).reshape(-1, channels) for batch in batches)
+    chunks = (X[start : start + _CHUNK] for start in range(0, len(X), _CHUNK))
+    pixels = (np.asarray(chunk, dtype=np.float64).reshape(-1, channels) for chunk in chunks)
     sums = np.array([[p.sum(axis=0), (p**2).sum(axis=0)] for p in pixels]).sum(axis=0)
     mean, square = sums / (X.size // channels)
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
@@ -59,13 +49,13 @@ class ImageDataset(Dataset):
         """Fetch a batch, rows (n,) -> uint8 or float images (n, H, W[, C]), labels (n,)."""
         rows = np.asarray(rows)
         images = np.asarray(self.X[rows])
-        if not images.flags.writeable:  # PyTorch wants to own what it is given
+        if not images.flags.writeable:  # PyTorch warns of memory that it must not write
             images = images.copy()
         return torch.from_numpy(images), torch.from_numpy(self.y[rows])
 
 
 def collate(batch):
-    """Hand on a batch that an ``ImageDataset`` gave whole, and stack what comes singly."""
+    """Pass on a batch of an ``ImageDataset``, and stack single items."""
     return batch if isinstance(batch, tuple) else default_collate(batch)
 
 
@@ -74,7 +64,7 @@ VIEWS = {"flip": _ZOOMS[:1], "flip_zoom": _ZOOMS}
 
 
 def check_views(kind):
-    """Refuse what names no views; None stands for none."""
+    """Refuse unknown views."""
     if kind not in (None, *VIEWS):
         raise ValueError(
             f"test_time_augmentation must be one of {[*VIEWS]} or None, got {kind!r}."
@@ -82,16 +72,21 @@ def check_views(kind):
 
 
 def views(images, kind):
-    """Give views of a batch one after another."""
-    check_views(kind)  # a fitted net may be given another one
+    """Yield the views of a batch one after another."""
+    check_views(kind)  # the setting of a fitted net may change
     for zoom in VIEWS[kind]:
         view = _enlarge(images, zoom / 48)
         yield view
         yield view.flip(2)
 
 
+def softmax_probabilities(logits):
+    """Turn logits into probabilities, in double precision so that rows sum to 1."""
+    return torch.softmax(logits.double(), dim=-1)
+
+
 def _enlarge(images, share):
-    """Cut a share off every side and bring the rest back to the size of the images."""
+    """Cut a share off every side and resize the rest to the size of the images."""
     height, width = images.shape[1:3]
     top, left = round(share * height), round(share * width)
     if not top and not left:
@@ -102,25 +97,21 @@ def _enlarge(images, share):
     return enlarged[:, 0] if images.ndim == 3 else enlarged.permute(0, 2, 3, 1)
 
 
-def _equal(counts, progress):
-    return counts > 0
-
-
-def _square_root(counts, progress):
-    return np.sqrt(counts)
-
-
 def _progressive(counts, progress):
     """Move from the natural shares to equal ones (Kang et al., ICLR 2020)."""
     present = counts > 0
     return (1 - progress) * counts / counts.sum() + progress * present / present.sum()
 
 
-BATCH_SAMPLING = {"balanced": _equal, "sqrt": _square_root, "progressive": _progressive}
+BATCH_SAMPLING = {
+    "balanced": lambda counts, progress: counts > 0,
+    "sqrt": lambda counts, progress: np.sqrt(counts),
+    "progressive": _progressive,
+}
 
 
 def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
-    """Compute the shares that the classes have among the images of an epoch."""
+    """Compute the class shares among the images of an epoch."""
     first = first_epoch(start, n_epochs)
     if sampling is None or epoch < first:
         return counts / counts.sum()
@@ -130,10 +121,7 @@ def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
 
 
 class BalancedRows(Sampler):
-    """Rows of every epoch in a random order, with the shares of the classes that are asked for."""
-
-    # An epoch has as many rows as there are. No row is drawn a second time before all of its class
-    # were drawn once.
+    """Rows of every epoch in a random order, with the requested class shares."""
 
     def __init__(self, labels, sampling, n_epochs, start, seed):
         self.labels = labels
@@ -150,30 +138,29 @@ class BalancedRows(Sampler):
         counts = np.bincount(self.labels)
         shares = epoch_shares(self.sampling, counts, self._epoch, self.n_epochs, self.start)
         self._epoch += 1
-        totals = _whole(shares * len(self))
+        totals = _round(shares * len(self))
         drawn = [self._draw(np.flatnonzero(self.labels == c), n) for c, n in enumerate(totals)]
         return iter(self._generator.permutation(np.concatenate(drawn)).tolist())
 
     def _draw(self, rows, n_draws):
+        """Draw rows of a class, none a second time before all were drawn once."""
         if not n_draws:
             return rows[:0]
         rounds = [self._generator.permutation(rows) for _ in range(-(-n_draws // len(rows)))]
         return np.concatenate(rounds)[:n_draws]
 
 
-def _whole(totals):
-    """Round to whole numbers of the same sum; the largest remainders are rounded up."""
-    whole = np.floor(totals + 1e-9).astype(np.int64)
-    missing = round(totals.sum()) - whole.sum()
-    whole[np.argsort(whole - totals, kind="stable")[:missing]] += 1
-    return whole
+def _round(totals):
+    """Round to integers of the same sum; the largest remainders are rounded up."""
+    rounded = np.floor(totals + 1e-9).astype(np.int64)
+    missing = round(totals.sum()) - rounded.sum()
+    rounded[np.argsort(rounded - totals, kind="stable")[:missing]] += 1
+    return rounded
 
 
 @dataclass
 class FixedSplit:
-    """The split that was decided beforehand, in the form that skorch asks for."""
-
-    # Only training images are augmented, mixed and weighted.
+    """A known split as skorch's ``train_split``; training images are augmented and weighted."""
 
     train: np.ndarray
     valid: np.ndarray
@@ -184,18 +171,13 @@ class FixedSplit:
 
     def __call__(self, dataset, y=None, groups=None):
         """Split a dataset into training and validation; None where there is none."""
-        train = TrainingImages(dataset, self) if self._changes() else Subset(dataset, self.train)
+        changes = self.augmentation is not None or self.mixup or self.sample_weight is not None
+        train = TrainingImages(dataset, self) if changes else Subset(dataset, self.train)
         return train, Subset(dataset, self.valid) if len(self.valid) else None
-
-    def _changes(self):
-        return self.augmentation is not None or self.mixup or self.sample_weight is not None
 
 
 class TrainingImages(Subset):
     """Training rows of an ``ImageDataset`` that look different every time they are fetched."""
-
-    # What is random comes from generators of its own, so that a policy that changes nothing leaves
-    # the training as it was, bit by bit. Every worker process has others, in every epoch.
 
     def __init__(self, dataset, split):
         super().__init__(dataset, split.train)
@@ -203,6 +185,8 @@ class TrainingImages(Subset):
         self._seed_generators(split.seed)
 
     def _seed_generators(self, *entropy):
+        # apart from PyTorch's generator, so that a policy that changes nothing leaves the
+        # training as it was, bit by bit
         children = np.random.SeedSequence(entropy).spawn(2)
         self._seeds, self._mixing = (np.random.default_rng(child) for child in children)
         self._worker_seed = entropy[-1]
@@ -210,7 +194,7 @@ class TrainingImages(Subset):
     def __getitems__(self, rows):
         """Fetch a batch, (n,) -> images (n, H, W[, C]) and labels (n,) or a list of Target."""
         worker, split = get_worker_info(), self._split
-        if worker is not None and worker.seed != self._worker_seed:
+        if worker is not None and worker.seed != self._worker_seed:  # new in every epoch
             self._seed_generators(split.seed, worker.seed)
         images, labels = super().__getitems__(rows)
         images = images.numpy()
@@ -235,6 +219,5 @@ class TrainingImages(Subset):
         mixed = share * images + (1 - share) * images[order]
         labels, weights = target.labels, target.weights
         other = Target(labels[order], None if weights is None else weights[order])
-        return mixed, [
-            target._replace(share=float(share)), other._replace(share=float(1 - share))
-        ]  # fmt: skip
+        first, second = float(share), float(1 - share)
+        return mixed, [target._replace(share=first), other._replace(share=second)]

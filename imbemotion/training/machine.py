@@ -1,0 +1,98 @@
+"""Device, threads, precision, random numbers and Ctrl-C during a training."""
+
+import platform
+import signal
+import threading
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["limited_threads", "pick_device", "pick_precision", "record_ctrl_c", "seeded"]
+
+_LOCK = threading.RLock()  # PyTorch's generator and number of threads are global
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed PyTorch, keep other threads from training meanwhile, then restore its generators."""
+    device = torch.device(device)
+    devices = []
+    if device.type == "cuda":
+        devices = [torch.cuda.current_device() if device.index is None else device.index]
+    with _LOCK, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def limited_threads(number):
+    """Limit PyTorch's threads, then restore their number; None leaves it unchanged."""
+    if number is None:
+        yield
+        return
+    with _LOCK:
+        before = torch.get_num_threads()
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def record_ctrl_c():
+    """Yield a list that is filled when Ctrl-C is pressed, which still works as before."""
+    pressed, before = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield pressed  # signals reach the main thread only
+        return
+
+    def record(number, frame):
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            pressed.append(number)
+            raise
+
+    signal.signal(signal.SIGINT, record)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def pick_device(name):
+    """Return the device of a name; "auto" is a GPU if there is one."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError) as error:  # depends on what PyTorch was built without
+        reason = str(error).split(". ")[0].rstrip(".")
+        raise ValueError(
+            f"device={name!r} is not available here: {reason}. Use 'auto', which is a GPU if "
+            "there is one, or 'cpu'."
+        ) from error
+    return name
+
+
+def pick_precision(name, device):
+    """Return the precision of a name; "auto" is bfloat16 if the device gains from it."""
+    if name != "auto":
+        return name
+    if str(device).startswith("cuda"):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:  # AVX512-BF16 alone makes the gradients of convolutions slower than in float32
+        native = str(device) == "cpu" and _cpu_has_amx()
+    return "bfloat16" if native else "float32"
+
+
+@cache
+def _cpu_has_amx():
+    """Read the flags of the CPU; a timing would give another answer every time."""
+    flags = Path("/proc/cpuinfo")
+    if platform.machine() not in {"x86_64", "AMD64"} or not flags.exists():
+        return False
+    return "amx_bf16" in flags.read_text().split()
