@@ -9,7 +9,7 @@ import yaml
 
 from imbemotion import CNNClassifier
 from imbemotion._base.registry import LOSSES, PRESETS
-from imbemotion.classifier import OWN_DEFAULTS
+from imbemotion.classifier.parameters import OWN_SETTINGS
 from imbemotion.workflow import (
     build_pipeline,
     example_config,
@@ -70,7 +70,8 @@ def test_what_is_written_is_read_again(read, tmp_path):
 
 def test_defaults_are_those_of_the_classifier():
     defaults = {n: p.default for n, p in signature(CNNClassifier).parameters.items()}
-    defaults |= OWN_DEFAULTS
+    for own in OWN_SETTINGS.values():
+        defaults |= {name: default for name, (default, _) in own.items()}
     for name, key in SCHEMA["training"].items():
         if name != "preset":
             assert key.default == defaults[name], name

@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from imbemotion import Augmentation, CNNClassifier, RandomResampler, make_faces
 from imbemotion._base.registry import LOSSES, NETWORKS, OPTIMIZERS, PRESETS, SCHEDULES
-from imbemotion.classifier._parameters import OWN_SETTINGS
+from imbemotion.classifier.parameters import OWN_SETTINGS
 from imbemotion.losses import FocalLoss
 from imbemotion.training.batches import BATCH_SAMPLING, VIEWS
 

@@ -193,7 +193,7 @@ STRATEGY_SETS = Registry("strategy_sets", {
     "long_tail": (f"{__name__}:_LONG_TAIL", "The best supported methods for long tails."),
     "post_hoc": (f"{__name__}:_POST_HOC", "Methods that adjust a trained network."),
 })  # fmt: skip
-_PARAMETERS = "imbemotion.classifier._parameters"
+_PARAMETERS = "imbemotion.classifier.parameters"
 PRESETS = Registry("presets", {
     "transfer": (f"{_PARAMETERS}:TRANSFER", "AdamW, with low rates for a pretrained backbone."),
     "adam_step": (f"{_PARAMETERS}:ADAM_STEP", "Adam, with a rate that falls in steps."),

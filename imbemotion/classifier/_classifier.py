@@ -4,8 +4,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 
 from imbemotion._base.validation import fit_context
-from imbemotion.classifier._parameters import CONSTRAINTS, NestedParameters
 from imbemotion.classifier._prediction import PredictionMixin
+from imbemotion.classifier.parameters import CONSTRAINTS, NestedParameters
 
 __all__ = ["CNNClassifier"]
 

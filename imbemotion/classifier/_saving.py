@@ -26,7 +26,7 @@ from imbemotion.classifier._archive import (
     read_archive,
 )
 from imbemotion.classifier._composition import Task, compose_net
-from imbemotion.classifier._parameters import PARAMS
+from imbemotion.classifier.parameters import PARAMS
 from imbemotion.training.batches import check_views, softmax_probabilities
 from imbemotion.training.machine import pick_device, seeded
 

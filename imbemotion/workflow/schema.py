@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from imbemotion._base.registry import AUGMENTATIONS, NETWORKS, PRESETS, SAMPLERS, TRACKERS
 from imbemotion._base.validation import HasMethods, Interval, RegisteredName, StrOptions
-from imbemotion.classifier import OWN_CONSTRAINTS, OWN_DEFAULTS, CNNClassifier
+from imbemotion.classifier import CNNClassifier
+from imbemotion.classifier.parameters import OWN_SETTINGS
 from imbemotion.targets import STRATEGY_NAMES
 
 __all__ = ["CLASSIFIER_KEYS", "MAIN_KEYS", "NESTED_KEYS", "SCHEMA", "SECTIONS", "TOP", "Key"]
@@ -77,7 +78,7 @@ CLASSIFIER_KEYS = {
 NESTED_KEYS = {  # parameter of CNNClassifier: section, and its keys that are entries
     f"{part}_params": (
         section,
-        [name for name in OWN_CONSTRAINTS[part] if name not in _NO_SETTINGS],
+        [name for name in OWN_SETTINGS[part] if name not in _NO_SETTINGS],
     )
     for part, section in _SECTIONS.items()
 }
@@ -110,9 +111,9 @@ def _keys_of(section, but=()):
         if place == section and key not in but
     }
     for name, (place, entries) in NESTED_KEYS.items():
-        constraints = OWN_CONSTRAINTS[name.removesuffix("_params")]
+        own = OWN_SETTINGS[name.removesuffix("_params")]
         keys |= {
-            entry: Key(OWN_DEFAULTS[entry], tuple(constraints[entry]), _first_sentence(entry))
+            entry: Key(own[entry][0], tuple(own[entry][1]), _first_sentence(entry))
             for entry in entries
             if place == section
         }
