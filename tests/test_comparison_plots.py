@@ -14,8 +14,7 @@ from sklearn.dummy import DummyClassifier
 
 from imbemotion import CNNClassifier, ComparisonDisplay, TrainingCurveDisplay
 from imbemotion.comparison import Comparison
-from imbemotion.plots.comparison_views import label_points
-from imbemotion.plots.style import GAIN, LOSS, signed
+from imbemotion.plots.style import GAIN, LOSS, label_points, signed
 
 CLASSES = ["fear", "neutral", "joy"]
 COUNTS = {"fear": 12, "neutral": 4000, "joy": 300}
@@ -81,8 +80,8 @@ def test_marks_stand_at_the_scores_and_shapes_tell_the_verdict():
     shapes = [("good", "^"), ("bad", "v"), ("none", "s")]
     for name, shape in shapes:
         assert marks(ax, shape)[0, 0] == pytest.approx(summary.loc[name, "mean"])
-    colours = {line.get_marker(): to_hex(line.get_color()).upper() for line in ax.lines}
-    assert (colours["^"], colours["v"]) == (GAIN, LOSS)
+    colors = {line.get_marker(): to_hex(line.get_color()).upper() for line in ax.lines}
+    assert (colors["^"], colors["v"]) == (GAIN, LOSS)
 
 
 def test_bars_are_the_interval_of_the_gain_from_the_baseline_on():
@@ -272,7 +271,7 @@ def test_a_fitted_classifier_shows_its_history():
 
 def test_what_keeps_no_history_is_refused():
     model = DummyClassifier().fit([[0], [1]], [0, 1])
-    with pytest.raises(TypeError, match=r"must keep a history_.*got DummyClassifier"):
+    with pytest.raises(TypeError, match=r"must have a history_.*got DummyClassifier"):
         TrainingCurveDisplay.from_estimator(model)
     with pytest.raises(ValueError, match="at least one table, got none"):
         TrainingCurveDisplay.from_histories([])

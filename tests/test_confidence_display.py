@@ -73,7 +73,7 @@ def test_a_fitted_classifier_is_asked_for_its_predictions():
 def test_a_group_that_is_empty_is_left_out(y):
     display = ConfidenceDisplay.from_predictions(y, [[0.9, 0.1], [0.0, 1.0]], [0, 1])
     (label,) = [text.get_text() for text in display.axes_[0].get_legend().get_texts()]
-    assert label in ("right: 2, mean 0.95", "wrong: 2, mean 0.95")
+    assert label in ("correct: 2, mean 0.95", "wrong: 2, mean 0.95")
 
 
 def test_a_bin_that_is_all_right_has_an_interval_up_to_its_accuracy():
@@ -116,9 +116,9 @@ def test_wrong_choices_are_refused(predictions):
     display = ConfidenceDisplay.from_predictions(*predictions)
     with pytest.raises(ValueError, match="one of both, distribution, reliability, got 'pie'"):
         display.plot(kind="pie")
-    with pytest.raises(ValueError, match="hold 2 axes for this kind, got 1"):
+    with pytest.raises(ValueError, match="hold 2 axes for kind='both', got 1"):
         display.plot(ax=Figure().subplots())
-    with pytest.raises(ValueError, match="hold 1 axes for this kind, got 2"):
+    with pytest.raises(ValueError, match="hold 1 axes for kind='reliability', got 2"):
         display.plot(ax=Figure().subplots(1, 2), kind="reliability")
 
 

@@ -1,4 +1,4 @@
-"""ImageGridDisplay: every picture stands beside what it was made of, as bright as it is."""
+"""ImageGridDisplay: every image is next to its parents, as bright as it is."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ def test_the_first_cell_is_the_parent_and_the_others_are_made_of_it(skewed):
 def test_classes_take_turns_and_the_rarest_begins(skewed):
     display = ImageGridDisplay.from_sampler(STRONG, *skewed, n_rows=7)
     assert classes_of(display) == ["rare", "few", "some", "rare", "few", "some", "few"]
-    assert display.labels[0] == "rare\n2 original, 7 made"
+    assert display.labels[0] == "rare\n2 original, 7 synthetic"
 
 
 def test_few_rows_go_to_the_rarest_classes(skewed):
@@ -98,7 +98,7 @@ def test_the_other_parent_stands_below_the_picture():
     X, y = interpolated()
     display = ImageGridDisplay.from_resampled(X, y)
     assert display.rows.tolist() == [[0, 4, 5, 6], [-1, 1, 2, 3]]
-    assert display.labels == ["sad\n4 original, 3 made", "mixed with"]
+    assert display.labels == ["sad\n4 original, 3 synthetic", "mixed with"]
     assert display.is_synthetic.tolist() == [[False, True, True, True], [False] * 4]
     np.testing.assert_array_equal(display.images[1, 1:], X[1:4])
 
@@ -266,7 +266,9 @@ def test_it_draws_without_a_warning_under_other_settings(skewed, settings, tmp_p
 
 @pytest.mark.parametrize("sampler", [RandomResampler(), AugmentationSampler(sampling_strategy=2)])
 def test_nothing_made_is_refused(skewed, sampler):
-    with pytest.raises(ValueError, match=r"must hold new pictures, got \d+ originals or copies"):
+    with pytest.raises(
+        ValueError, match=r"must hold synthetic images, got \d+ originals or copies"
+    ):
         ImageGridDisplay.from_sampler(sampler, *skewed)
 
 

@@ -1,10 +1,10 @@
-"""Displays: what a person should see, drawn as scikit-learn's displays are."""
+"""Displays, in the manner of scikit-learn: numbers in, drawings of them out."""
 
 from imbemotion.plots._class_sizes import ClassDistributionDisplay
-from imbemotion.plots._comparison_display import ComparisonDisplay
 from imbemotion.plots._confidence_display import ConfidenceDisplay
 from imbemotion.plots._curves import TrainingCurveDisplay
 from imbemotion.plots._grid import ImageGridDisplay
+from imbemotion.plots.comparison_views import ComparisonDisplay
 
 __all__ = [
     "ClassDistributionDisplay",

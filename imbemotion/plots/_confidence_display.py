@@ -1,36 +1,47 @@
-"""How confident a classifier is where it is right and where it is wrong, and its calibration."""
+"""Confidence of correct and wrong predictions, and its calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from imbemotion.analysis import analyze_confidence
-from imbemotion.plots.style import COLOURS, GAIN, INK, LOSS, new_axes, quieten
+from imbemotion.analysis import ConfidenceAnalysis, analyze_confidence
+from imbemotion.plots.style import COLORS, GAIN, INK, LOSS, legend_above, new_axes, simplify
 
-__all__ = [
-    "ConfidenceDisplay",
-]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ConfidenceDisplay"]
 
 _KINDS = ("both", "distribution", "reliability")
 _FONT = 9  # points
-_RIGHT = COLOURS[5]  # sky blue: light enough for lines upon it
+_CORRECT = COLORS[5]  # sky blue: light enough for lines on it
+_LOOKS = {
+    "correct": {"facecolor": _CORRECT, "edgecolor": GAIN, "alpha": 0.75},
+    "wrong": {"facecolor": "none", "edgecolor": LOSS, "hatch": "////"},
+}
 
 
 class ConfidenceDisplay:
-    """Confidence where predictions are right and wrong, and a reliability diagram.
+    """Confidence of correct and wrong predictions, and a reliability diagram.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
     analysis : ConfidenceAnalysis
-        What :func:`analyze_confidence` gave.
+        Result of :func:`analyze_confidence`.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        Figure of the display.
 
     axes_ : list of matplotlib Axes
-        The axes that were drawn in: the distribution, the reliability diagram, or both.
+        Axes of the distribution, the reliability diagram, or both.
 
     See Also
     --------
@@ -39,11 +50,10 @@ class ConfidenceDisplay:
 
     Notes
     -----
-    In the distribution the bars of right and of wrong predictions sum to 100 % each, so that few
-    mistakes can be seen beside many hits. In the reliability diagram a bar is the accuracy of
-    the predictions in a bin, its hatched part what it lacks to, or has above, their mean
-    confidence; the line is Wilson's 95 % interval of the accuracy, which is long where a bin
-    holds few predictions.
+    In the distribution the bars of correct and of wrong predictions sum to 100 % each, so that
+    few mistakes are visible next to many hits. In the reliability diagram a bar is the accuracy
+    of the predictions in a bin, and its hatched part the gap to their mean confidence; the line
+    is Wilson's 95 % interval of the accuracy, which is long for bins of few predictions.
 
     Examples
     --------
@@ -57,12 +67,14 @@ class ConfidenceDisplay:
     0.96
     """
 
-    def __init__(self, analysis):
+    def __init__(self, analysis: ConfidenceAnalysis) -> None:
         self.analysis = analysis
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_bins=15, kind="both", ax=None):
-        """Predict with a fitted classifier and draw how confident it is.
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, n_bins: int = 15, **plot_params: Any
+    ) -> ConfidenceDisplay:
+        """Predict with a fitted classifier and draw its confidence.
 
         Parameters
         ----------
@@ -70,19 +82,16 @@ class ConfidenceDisplay:
             A fitted classifier, or a pipeline that ends in one, with ``predict_proba``.
 
         X : array-like
-            What the classifier takes; samples that it was not trained on.
+            Input of the classifier; samples that it was not trained on.
 
         y : array-like of shape (n_samples,)
             Their labels.
 
         n_bins : int, default=15
-            Number of equal parts of [0, 1].
+            Number of equal bins of [0, 1].
 
-        kind : {"both", "distribution", "reliability"}, default="both"
-            What to draw.
-
-        ax : matplotlib Axes, or two of them for "both", default=None
-            Where to draw. None makes a new figure.
+        **plot_params : dict
+            Parameters of :meth:`plot`: ``ax`` and ``kind``.
 
         Returns
         -------
@@ -96,17 +105,25 @@ class ConfidenceDisplay:
         """
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(
-                f"estimator must have predict_proba, got {estimator!r}. CalibratedClassifierCV "
-                "gives probabilities to classifiers without."
+                f"estimator must have predict_proba, got {estimator!r}. Wrap it in "
+                "CalibratedClassifierCV to get probabilities."
             )
         probabilities = estimator.predict_proba(X)
         return cls.from_predictions(
-            y, probabilities, estimator.classes_, n_bins=n_bins, kind=kind, ax=ax
+            y, probabilities, estimator.classes_, n_bins=n_bins, **plot_params
         )
 
     @classmethod
-    def from_predictions(cls, y_true, probabilities, classes, *, n_bins=15, kind="both", ax=None):
-        """Draw how confident predictions are.
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        probabilities: ArrayLike,
+        classes: ArrayLike,
+        *,
+        n_bins: int = 15,
+        **plot_params: Any,
+    ) -> ConfidenceDisplay:
+        """Draw the confidence of predictions.
 
         Parameters
         ----------
@@ -114,19 +131,16 @@ class ConfidenceDisplay:
             The true labels.
 
         probabilities : array-like of shape (n_samples, n_classes)
-            What ``predict_proba`` gives.
+            Output of ``predict_proba``.
 
         classes : array-like of shape (n_classes,)
-            The class of every column, as in ``classes_``.
+            Class of every column, as in ``classes_``.
 
         n_bins : int, default=15
-            Number of equal parts of [0, 1].
+            Number of equal bins of [0, 1].
 
-        kind : {"both", "distribution", "reliability"}, default="both"
-            What to draw.
-
-        ax : matplotlib Axes, or two of them for "both", default=None
-            Where to draw. None makes a new figure.
+        **plot_params : dict
+            Parameters of :meth:`plot`: ``ax`` and ``kind``.
 
         Returns
         -------
@@ -134,18 +148,20 @@ class ConfidenceDisplay:
             The display, drawn.
         """
         analysis = analyze_confidence(y_true, probabilities, classes, n_bins=n_bins)
-        return cls(analysis).plot(ax=ax, kind=kind)
+        return cls(analysis).plot(**plot_params)
 
-    def plot(self, ax=None, *, kind="both"):
+    def plot(
+        self, ax: Axes | Sequence[Axes] | None = None, *, kind: str = "both"
+    ) -> ConfidenceDisplay:
         """Draw the distribution of the confidence, the reliability diagram, or both.
 
         Parameters
         ----------
         ax : matplotlib Axes, or two of them for "both", default=None
-            Where to draw. None makes a new figure.
+            Axes to draw on. None creates a figure.
 
         kind : {"both", "distribution", "reliability"}, default="both"
-            What to draw.
+            The parts to draw.
 
         Returns
         -------
@@ -159,7 +175,10 @@ class ConfidenceDisplay:
         """
         if kind not in _KINDS:
             raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {kind!r}.")
-        self.axes_ = _axes(ax, 2 if kind == "both" else 1)
+        n = 2 if kind == "both" else 1
+        self.axes_ = new_axes((5 * n, 4), n) if ax is None else np.ravel(ax).tolist()
+        if len(self.axes_) != n:
+            raise ValueError(f"ax must hold {n} axes for kind={kind!r}, got {len(self.axes_)}.")
         self.figure_ = self.axes_[0].figure
         if kind != "reliability":
             _draw_distribution(self.axes_[0], self.analysis)
@@ -168,45 +187,30 @@ class ConfidenceDisplay:
         return self
 
 
-def _axes(ax, n):
-    if ax is None:
-        return new_axes((5 * n, 4), n)
-    axes = np.ravel(ax).tolist()
-    if len(axes) != n:
-        raise ValueError(
-            f"ax must hold {n} axes for this kind, got {len(axes)}. Two are drawn for "
-            'kind="both", one for "distribution" or "reliability".'
-        )
-    return axes
-
-
 def _draw_distribution(ax, analysis):
     table, edges = analysis.predictions, np.array([*analysis.bins["low"], 1.0])
-    looks = {
-        "correct": {"facecolor": _RIGHT, "edgecolor": GAIN, "alpha": 0.75},
-        "wrong": {"facecolor": "none", "edgecolor": LOSS, "hatch": "////"},
-    }
-    for name, look in looks.items():
+    for name, look in _LOOKS.items():
         count, mean, _ = analysis.by_correctness.loc[name]
         if not count:
             continue
         confidence = table["confidence"][table["correct"] == (name == "correct")]
         # mirrored, so that bins hold their high ends, as those of the analysis do
         shares = 100 / count * np.histogram(-confidence, -edges[::-1])[0][::-1]
-        used = np.flatnonzero(shares)
-        part = slice(used[0], used[-1] + 1)
-        label = f"{'right' if name == 'correct' else 'wrong'}: {count:,.0f}, mean {mean:.2f}"
-        outline = edges[used[0] : used[-1] + 2]
-        ax.stairs(shares[part], outline, fill=True, linewidth=1.6, label=label, **look)
+        first, last = np.flatnonzero(shares)[[0, -1]]
+        label = f"{name}: {count:,.0f}, mean {mean:.2f}"
+        ax.stairs(
+            shares[first : last + 1], edges[first : last + 2], fill=True, linewidth=1.6,
+            label=label, **look,
+        )  # fmt: skip
     ax.set_ylabel("share of these predictions (%)", fontsize=_FONT)
-    _finish(ax, "Confidence where right and where wrong")
+    _finish(ax, "Confidence of correct and wrong predictions")
 
 
 def _draw_reliability(ax, analysis):
     bins = analysis.bins[analysis.bins["count"] > 0]
     middle, width = (bins["low"] + bins["high"]) / 2, 0.92 * (bins["high"] - bins["low"])
     accuracy = bins["accuracy"]
-    ax.bar(middle, accuracy, width, color=_RIGHT, label="accuracy")
+    ax.bar(middle, accuracy, width, color=_CORRECT, label="accuracy")
     ax.bar(
         middle, bins["confidence"] - accuracy, width, accuracy, facecolor="none",
         edgecolor=LOSS, hatch="////", linewidth=1.2, label="gap to confidence",
@@ -221,12 +225,9 @@ def _draw_reliability(ax, analysis):
 
 
 def _finish(ax, title):
-    quieten(ax, grid="y")
+    simplify(ax, grid="y")
     ax.set_title(title, fontsize=_FONT + 1, loc="left", pad=22)  # above the legend
     ax.set_xlabel("confidence", fontsize=_FONT)
     ax.set_xlim(0, 1)
     ax.tick_params(labelsize=_FONT - 1)
-    ax.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=_FONT - 0.5,
-        borderaxespad=0.4, borderpad=0, handlelength=1.6, columnspacing=1.2,
-    )  # fmt: skip
+    legend_above(ax)

@@ -1,49 +1,59 @@
-"""How training went: losses and validation scores, epoch by epoch."""
+"""Training curves: losses and validation scores, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion.plots.style import GAIN, LOSS, quieten
+from imbemotion.plots.style import GAIN, LOSS, new_axes, simplify
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["TrainingCurveDisplay"]
 
-_LOSSES = {
-    "train_loss": {"label": "training", "color": GAIN, "linestyle": "-"},
-    "valid_loss": {"label": "validation", "color": LOSS, "linestyle": "--"},
+_VALID = {"label": "validation", "color": LOSS, "linestyle": "--"}
+_PANELS = {
+    "loss": {
+        "train_loss": {"label": "training", "color": GAIN, "linestyle": "-"},
+        "valid_loss": _VALID,
+    },
+    "macro-F1": {"valid_macro_f1": _VALID},
 }
-_SCORES = {"valid_macro_f1": {"label": "validation", "color": LOSS, "linestyle": "--"}}
-_PANELS = {"loss": _LOSSES, "macro-F1": _SCORES}
 
 
 class TrainingCurveDisplay:
-    """Losses and, where there were validation images, macro-F1 of every epoch.
+    """Losses and, with validation images, macro-F1 of every epoch.
 
-    A training loss that falls while the validation loss rises shows that training images
-    are learnt by heart; curves that still fall at the end, that more epochs would help. Of
-    several fits the single ones are faint, and a strong line is their mean as far as all of
-    them went. A dot stands at the best epoch of every fit: the one whose weights were kept, or,
-    where ``best`` does not tell, that of the highest score.
+    A training loss that falls while the validation loss rises is overfitting; curves that
+    still fall at the end suggest more epochs. Of several fits the single ones are faint, and a
+    strong line is their mean over the epochs that all of them reached. A dot marks the best
+    epoch of every fit: the one whose weights were restored or, if ``best`` is missing, that of
+    the highest score.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_histories`.
 
     Parameters
     ----------
     histories : list of DataFrame
-        One per fit with columns ``epoch``, ``train_loss`` and, where there were validation
-        images, ``valid_loss``, ``valid_macro_f1`` and ``best``. Others are left out.
+        One per fit with columns ``epoch``, ``train_loss`` and, with validation images,
+        ``valid_loss``, ``valid_macro_f1`` and ``best``. Other columns are ignored.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        Figure of the display.
 
     axes_ : ndarray of matplotlib Axes of shape (n_panels,)
         One for the losses, one for the score if there is one.
 
     See Also
     --------
-    ComparisonDisplay : What came out of many fits.
+    ComparisonDisplay : Results of many fits.
     CNNClassifier : Its ``history_`` is shown.
 
     Examples
@@ -56,20 +66,22 @@ class TrainingCurveDisplay:
     ['loss']
     """
 
-    def __init__(self, histories):
+    def __init__(self, histories: list[pd.DataFrame]) -> None:
         self.histories = histories
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
-        """Show how a classifier was trained.
+    def from_estimator(
+        cls, estimator: Any, *, ax: Axes | Sequence[Axes] | None = None
+    ) -> TrainingCurveDisplay:
+        """Draw the training of a classifier.
 
         Parameters
         ----------
         estimator : CNNClassifier or pipeline
-            Fitted; of a pipeline the last step is shown.
+            Fitted; of a pipeline the last step is used.
 
         ax : matplotlib Axes or sequence of them, default=None
-            Where to draw, see :meth:`plot`.
+            Axes to draw on, see :meth:`plot`.
 
         Returns
         -------
@@ -79,28 +91,33 @@ class TrainingCurveDisplay:
         Raises
         ------
         TypeError
-            If the estimator keeps no history.
+            If the estimator has no history.
         """
         estimator = estimator[-1] if hasattr(estimator, "steps") else estimator
         check_is_fitted(estimator)
         if not hasattr(estimator, "history_"):
             raise TypeError(
-                "estimator must keep a history_, as CNNClassifier does, "
+                "estimator must have a history_, as CNNClassifier does, "
                 f"got {type(estimator).__name__}."
             )
         return cls.from_histories([estimator.history_], ax=ax)
 
     @classmethod
-    def from_histories(cls, histories, *, ax=None):
-        """Show one history or several, for example those of all folds.
+    def from_histories(
+        cls,
+        histories: pd.DataFrame | Sequence[pd.DataFrame],
+        *,
+        ax: Axes | Sequence[Axes] | None = None,
+    ) -> TrainingCurveDisplay:
+        """Draw one history or several, for example those of all folds.
 
         Parameters
         ----------
         histories : DataFrame or list of DataFrame
-            What ``history_`` of fitted classifiers holds.
+            The ``history_`` of fitted classifiers.
 
         ax : matplotlib Axes or sequence of them, default=None
-            Where to draw, see :meth:`plot`.
+            Axes to draw on, see :meth:`plot`.
 
         Returns
         -------
@@ -125,18 +142,18 @@ class TrainingCurveDisplay:
         return cls(histories).plot(ax=ax)
 
     @property
-    def panels(self):
-        """What there is to draw: ``loss``, and ``macro-F1`` where it was measured."""
+    def panels(self) -> list[str]:
+        """Panels to draw: ``loss``, and ``macro-F1`` if it was measured."""
         return [name for name, curves in _PANELS.items() if any(map(self._tables, curves))]
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | Sequence[Axes] | None = None) -> TrainingCurveDisplay:
         """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes or sequence of them, default=None
-            Where to draw: one for each of ``panels``. Where a single one is given, only the
-            losses are drawn. None makes a new figure.
+            Axes to draw on, at most one for each of ``panels``; a single one shows the losses
+            only. None creates a figure.
 
         Returns
         -------
@@ -150,10 +167,7 @@ class TrainingCurveDisplay:
         """
         panels = self.panels
         if ax is None:
-            import matplotlib.pyplot as plt
-
-            size = (1 + 3.4 * len(panels), 3)
-            ax = plt.subplots(1, len(panels), figsize=size, layout="constrained")[1]
+            ax = new_axes((1 + 3.4 * len(panels), 3), len(panels))
         self.axes_ = np.atleast_1d(np.asarray(ax, dtype=object))
         if len(self.axes_) > len(panels):
             raise ValueError(
@@ -161,52 +175,41 @@ class TrainingCurveDisplay:
             )
         self.figure_ = self.axes_[0].figure
         for axes, panel in zip(self.axes_, panels, strict=False):
-            self._draw_panel(axes, panel)
+            for column, style in _PANELS[panel].items():
+                self._draw_curves(axes, column, style)
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(panel)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            simplify(axes, grid="both")
+            axes.legend(frameon=False, fontsize=8)
         return self
 
-    def _draw_panel(self, ax, panel):
-        for column, style in _PANELS[panel].items():
-            tables = self._tables(column)
-            if not tables:
-                continue
-            for curve in tables if len(tables) > 1 else []:
-                faint = {"color": style["color"], "linestyle": style["linestyle"]}
-                ax.plot(curve, linewidth=0.8, alpha=0.35, **faint)
-            mean = pd.concat(tables, axis=1, join="inner").mean(axis=1)
-            ax.plot(mean, linewidth=2, marker="o" if len(mean) == 1 else None, **style)
-            if column in _SCORES:
-                _mark_best(ax, self.histories, column, style["color"])
-        _finish(ax, panel)
+    def _draw_curves(self, ax, column, style):
+        tables = self._tables(column)
+        if not tables:
+            return
+        faint = {"color": style["color"], "linestyle": style["linestyle"]}
+        for curve in tables if len(tables) > 1 else []:
+            ax.plot(curve, linewidth=0.8, alpha=0.35, **faint)
+        mean = pd.concat(tables, axis=1, join="inner").mean(axis=1)
+        ax.plot(mean, linewidth=2, marker="o" if len(mean) == 1 else None, **style)
+        best = [point for table in self.histories for point in _find_best(table, column)]
+        if column == "valid_macro_f1" and best:
+            label = f"best, epoch {best[0][0]}" if len(best) == 1 else "best epoch of a fit"
+            ax.plot(*zip(*best, strict=True), "o", markersize=5, color=style["color"], label=label)
 
     def _tables(self, column):
-        """Give the values of a column in every fit that has it, by epoch."""
+        """Return the values of a column in every fit that has it, by epoch."""
         having = [table for table in self.histories if column in table]
         curves = [table.set_index("epoch")[column].dropna() for table in having]
         return [curve for curve in curves if len(curve)]
 
 
-def _mark_best(ax, histories, column, color):
-    """Put a dot at the best epoch of every fit."""
-    having = [table for table in histories if column in table]
-    points = [point for table in having for point in _find_best(table, column)]
-    if not points:
-        return
-    label = f"best, epoch {points[0][0]}" if len(points) == 1 else "best epoch of a fit"
-    epochs, scores = zip(*points, strict=True)
-    ax.plot(epochs, scores, "o", markersize=5, color=color, label=label)
-
-
 def _find_best(table, column):
-    """Give epoch and score of the weights that were kept; of the highest score if unknown."""
+    """Return epoch and score of the restored weights; of the highest score if unknown."""
+    if column not in table:
+        return []
     known = table.dropna(subset=[column])
     wanted = known["best"] if "best" in known else known[column].eq(known[column].max())
     best = known.loc[wanted.eq(True), ["epoch", column]]
     return list(best.itertuples(index=False, name=None))[:1]
-
-
-def _finish(ax, panel):
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(panel)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    quieten(ax, grid="both")
-    ax.legend(frameon=False, fontsize=8)

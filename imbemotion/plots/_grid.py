@@ -1,15 +1,22 @@
-"""Originals beside what was made of them, as one grid of pictures."""
+"""Originals next to the images synthesized from them, as one grid."""
+
+from __future__ import annotations
 
 from itertools import chain, zip_longest
 from numbers import Integral
-from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_scalar
 
 from imbemotion._base.validation import check_labels
 from imbemotion.images import ImageArray
+from imbemotion.plots.style import PLAIN_TEXT, wrap
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ImageGridDisplay"]
 
@@ -19,12 +26,12 @@ _LARGEST = {"cell": 1.2, "width": 9, "height": 14}  # inches
 
 
 class ImageGridDisplay:
-    """Originals beside the pictures made of them, to see whether those are plausible.
+    """Originals next to the images synthesized from them, to judge whether these are plausible.
 
-    Every line begins with an original in a frame; the new pictures made of it follow. Where
+    Every line begins with an original in a frame, followed by synthetic images of it. Where
     they were interpolated, the line below shows the other parent of each, framed as well.
-    Nothing is stretched for display: all pictures share one range of grey, so that a brighter
-    picture looks brighter.
+    Pixel values are not stretched: all images share one range of gray, so that a brighter
+    image looks brighter.
 
     It is recommended to use :meth:`from_resampled` or :meth:`from_sampler`.
 
@@ -34,34 +41,34 @@ class ImageGridDisplay:
         Pixels of every cell. Of 2 channels the first is shown, of 4 the first three.
 
     rows : ndarray of int of shape (n_lines, n_cells)
-        Row of the resampled images that every cell shows, -1 where it is empty.
+        Row of the resampled images that every cell shows, -1 if it is empty.
 
     is_synthetic : ndarray of bool of shape (n_lines, n_cells)
-        Which cells show new pictures; all others are framed.
+        Cells that show synthetic images; all others are framed.
 
     labels : list of str of length n_lines
-        What is written to the left of every line.
+        Text to the left of every line.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
-        The figure.
+        Figure of the display.
 
     ax_ : matplotlib Axes
-        The axes that all pictures are in.
+        Axes of the display.
 
     im_ : matplotlib AxesImage
-        The pictures, as one image.
+        All cells, as one image.
 
     See Also
     --------
-    ImageArray : Its ``parents`` and ``is_synthetic`` say what is shown where.
+    ImageArray : Its ``parents`` and ``is_synthetic`` determine the cells.
 
     Notes
     -----
     uint8 is shown from 0 (black) to 255 (white). Floats are shown from 0 to 1, or from the
-    smallest and to the largest pixel of the grid where these lie outside, as standardised
-    ones do.
+    smallest and to the largest pixel of the grid where these lie outside, as in standardized
+    images.
 
     Examples
     --------
@@ -73,70 +80,75 @@ class ImageGridDisplay:
     array([[ 1, 14, 16],
            [ 3, 13, 17]])
     >>> display.labels[0].splitlines()
-    ['sad', '3 original, 6 made']
+    ['sad', '3 original, 6 synthetic']
     """
 
-    def __init__(self, images, *, rows, is_synthetic, labels):
+    def __init__(
+        self, images: NDArray, *, rows: NDArray, is_synthetic: NDArray, labels: list[str]
+    ) -> None:
         self.images = images
         self.rows = rows
         self.is_synthetic = is_synthetic
         self.labels = labels
 
     @classmethod
-    def from_sampler(cls, sampler, X, y, *, n_rows=8, n_columns=6, ax=None):
-        """Resample with a copy of a sampler and show what it made.
+    def from_sampler(
+        cls, sampler: Any, X: Any, y: ArrayLike, **grid_params: Any
+    ) -> ImageGridDisplay:
+        """Resample with a copy of a sampler and draw its synthetic images.
 
         Parameters
         ----------
         sampler : object
-            A sampler for images that gives an ``ImageArray``.
+            A sampler for images that returns an ``ImageArray``.
 
         X : array-like of images or paths
-            What the sampler takes.
+            Input of the sampler.
 
         y : array-like of shape (n_samples,)
             The labels.
 
-        n_rows : int, default=8
-            Most originals to show.
-
-        n_columns : int, default=6
-            Most new pictures to show of each.
-
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a new figure of fitting size.
+        **grid_params : dict
+            Parameters of :meth:`from_resampled`: ``n_rows``, ``n_columns`` and ``ax``.
 
         Returns
         -------
         display : ImageGridDisplay
             The display, drawn.
         """
-        resampled = clone(sampler).fit_resample(X, y)
-        return cls.from_resampled(*resampled, n_rows=n_rows, n_columns=n_columns, ax=ax)
+        return cls.from_resampled(*clone(sampler).fit_resample(X, y), **grid_params)
 
     @classmethod
-    def from_resampled(cls, X_resampled, y_resampled, *, n_rows=8, n_columns=6, ax=None):
-        """Show what was made by a sampler, by ``augment`` or by ``interpolate``.
+    def from_resampled(
+        cls,
+        X_resampled: ImageArray,
+        y_resampled: ArrayLike,
+        *,
+        n_rows: int = 8,
+        n_columns: int = 6,
+        ax: Axes | None = None,
+    ) -> ImageGridDisplay:
+        """Draw synthetic images of a sampler, of ``augment`` or of ``interpolate``.
 
-        The classes take turns, the one with the fewest originals first; within a class those
-        originals come first of which most pictures were made. Only the pixels shown are made.
+        Classes take turns, the one with the fewest originals first; within a class, originals
+        with the most synthetic images come first. Only the pixels shown are computed.
 
         Parameters
         ----------
         X_resampled : ImageArray of shape (n_resampled, height, width[, channels])
-            Originals and new pictures.
+            Originals and synthetic images.
 
         y_resampled : array-like of shape (n_resampled,)
             Their labels.
 
         n_rows : int, default=8
-            Most originals to show.
+            Maximum number of originals.
 
         n_columns : int, default=6
-            Most new pictures to show of each.
+            Maximum number of synthetic images of each.
 
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a new figure of fitting size.
+            Axes to draw on. None creates a figure of fitting size.
 
         Returns
         -------
@@ -146,34 +158,34 @@ class ImageGridDisplay:
         Raises
         ------
         TypeError
-            If the images are no ImageArray.
+            If the images are not an ImageArray.
 
         ValueError
-            If none of them was made of another.
+            If none of them is synthetic.
         """
         if not isinstance(X_resampled, ImageArray):
             raise TypeError(
-                "X_resampled must be an ImageArray, which knows what its pictures were made of, "
+                "X_resampled must be an ImageArray, which holds the parents of its images, "
                 f'got {type(X_resampled).__name__}. Use a sampler with output="images".'
             )
         check_scalar(n_rows, "n_rows", Integral, min_val=1)
         check_scalar(n_columns, "n_columns", Integral, min_val=1)
         y = check_labels(y_resampled, n_samples=len(X_resampled))
-        lineage = X_resampled.parents, X_resampled.is_synthetic
-        rows, labels = _arrange(*lineage, y, n_rows, n_columns)
+        is_synthetic = X_resampled.is_synthetic
+        rows, labels = _arrange(X_resampled.parents, is_synthetic, y, n_rows, n_columns)
         shown, places = np.unique(rows[rows >= 0], return_inverse=True)
         images = np.zeros(rows.shape + X_resampled.shape[1:], dtype=X_resampled.dtype)
         images[rows >= 0] = np.asarray(X_resampled[shown])[places]
-        made = X_resampled.is_synthetic[rows] & (rows >= 0)
-        return cls(images, rows=rows, is_synthetic=made, labels=labels).plot(ax=ax)
+        is_synthetic = is_synthetic[rows] & (rows >= 0)
+        return cls(images, rows=rows, is_synthetic=is_synthetic, labels=labels).plot(ax=ax)
 
-    def plot(self, ax=None):
-        """Draw the pictures.
+    def plot(self, ax: Axes | None = None) -> ImageGridDisplay:
+        """Draw the grid.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a new figure of fitting size.
+            Axes to draw on. None creates a figure of fitting size.
 
         Returns
         -------
@@ -182,43 +194,42 @@ class ImageGridDisplay:
         """
         import matplotlib.pyplot as plt
 
-        new_figure = ax is None
-        self.ax_ = plt.subplots(layout="none")[1] if new_figure else ax
+        self.ax_ = plt.subplots(layout="none")[1] if ax is None else ax
         self.figure_ = self.ax_.figure
-        filled, begins = self.rows >= 0, np.array(self.labels) != _PARTNERS
-        mosaic, tops, lefts = _tile(_to_colours(self.images), filled, self.is_synthetic, begins)
+        begins = np.array(self.labels) != _PARTNERS
+        mosaic, tops, lefts = _tile(
+            _to_colors(self.images), self.rows >= 0, self.is_synthetic, begins
+        )
         self.im_ = self.ax_.imshow(mosaic, interpolation="nearest")
         self._write_labels(tops, lefts)
-        if new_figure:
+        if ax is None:
             _fit_figure(self.ax_, self.rows.shape, max(self.images.shape[2:4]))
         if self.ax_.get_window_extent().width < mosaic.shape[1] - 0.5:
             self.im_.set_interpolation("antialiased")  # nearest would drop pixels
         return self
 
     def _write_labels(self, tops, lefts):
-        height, width = self.images.shape[2:4]
-        labels = ["\n".join(_wrap(part) for part in text.split("\n")) for text in self.labels]
-        style = {"fontsize": 9, "parse_math": False}  # a "$" is a "$"
-        self.ax_.set_yticks(tops + (height - 1) / 2, labels, **style)
-        middle = (width - 1) / 2
-        centres = [lefts[0] + middle, lefts[1:].mean() + middle]
-        self.ax_.set_xticks(centres, ["original", "made of it"], **style)
+        middle_row, middle = ((side - 1) / 2 for side in self.images.shape[2:4])
+        labels = ["\n".join(wrap(part, 24) for part in text.split("\n")) for text in self.labels]
+        self.ax_.set_yticks(tops + middle_row, labels, fontsize=9, **PLAIN_TEXT)
+        centers = [lefts[0] + middle, lefts[1:].mean() + middle]
+        self.ax_.set_xticks(centers, ["original", "synthetic"], fontsize=9, **PLAIN_TEXT)
         self.ax_.tick_params(length=0, labeltop=True, labelbottom=False)
         self.ax_.spines[:].set_visible(False)
         self.ax_.patch.set_visible(False)
 
 
-def _arrange(parents, made, y, n_rows, n_columns):
+def _arrange(parents, is_synthetic, y, n_rows, n_columns):
     """Choose the row of every cell, (n_lines, n_cells), -1 for none, and label the lines."""
-    if not made.any():
+    if not is_synthetic.any():
         raise ValueError(
-            f"X_resampled must hold new pictures, got {len(made)} originals or copies of them. "
-            "Raise sampling_strategy, or use a sampler that makes pictures."
+            f"X_resampled must hold synthetic images, got {len(is_synthetic)} originals or "
+            "copies of them. Raise sampling_strategy, or use a sampler that creates images."
         )
-    original = np.flatnonzero(~made)[::-1]  # of several copies the first counts
+    original = np.flatnonzero(~is_synthetic)[::-1]  # of several copies the first counts
     row_of = dict(zip(parents[original, 0].tolist(), original.tolist(), strict=True)) | {-1: -1}
     lines, labels = [], []
-    for label, family in _take_turns(parents[:, 0], made, y, n_rows):
+    for label, family in _take_turns(parents[:, 0], is_synthetic, y, n_rows):
         family = family[:n_columns]
         lines.append([row_of.get(parents[family[0], 0], -1), *family])
         labels.append(label)
@@ -229,16 +240,16 @@ def _arrange(parents, made, y, n_rows, n_columns):
     return np.array(list(zip_longest(*lines, fillvalue=-1))).T, labels
 
 
-def _take_turns(first, made, y, n_rows):
-    """Give pairs (label, made rows with one first parent), a class after the other."""
+def _take_turns(first, is_synthetic, y, n_rows):
+    """Return pairs (label, synthetic rows of one first parent), from each class in turn."""
     classes, codes = np.unique(y, return_inverse=True)
-    n_made = np.bincount(codes[made], minlength=len(classes))
-    n_original = [len(np.unique(first[~made & (codes == code)])) for code in range(len(classes))]
+    members = [codes == code for code in range(len(classes))]
+    n_original = [len(np.unique(first[~is_synthetic & rows])) for rows in members]
     families = []
     for code in np.argsort(n_original, kind="stable"):
-        label = f"{classes[code]}\n{n_original[code]} original, {n_made[code]} made"
-        grouped = _group(first, np.flatnonzero(made & (codes == code)))
-        families.append([(label, family) for family in grouped])
+        rows = np.flatnonzero(is_synthetic & members[code])
+        label = f"{classes[code]}\n{n_original[code]} original, {len(rows)} synthetic"
+        families.append([(label, family) for family in _group(first, rows)])
     turns = chain.from_iterable(zip_longest(*families))
     return [pair for pair in turns if pair is not None][:n_rows]
 
@@ -252,8 +263,8 @@ def _group(first, rows):
     return sorted(groups, key=lambda group: (first[group[0]] < 0, -len(group)))
 
 
-def _to_colours(images):
-    """Bring pixels of any kind to uint8 colours, (..., H, W[, C]) -> (..., H, W, 3)."""
+def _to_colors(images):
+    """Convert pixels of any kind to uint8 colors, (..., H, W[, C]) -> (..., H, W, 3)."""
     # One range holds for the whole grid, so that brightness can be compared.
     if images.ndim == 4:
         images = images[..., np.newaxis]
@@ -266,10 +277,10 @@ def _to_colours(images):
     return np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
 
 
-def _tile(colours, filled, made, begins):
-    """Put cells into one RGBA image; give it and where cells begin, (n_lines,), (n_cells,)."""
+def _tile(colors, filled, is_synthetic, begins):
+    """Put cells into one RGBA image; return it and where cells begin, (n_lines,), (n_cells,)."""
     # The first column and every line that ``begins`` something new are set apart.
-    n_cells, height, width = colours.shape[1:4]
+    n_cells, height, width = colors.shape[1:4]
     size = max(height, width)
     frame, gap = max(1, size // 32), max(3, size // 6)
     spaces = np.where(begins, gap, 3 * frame)  # before every line
@@ -280,15 +291,11 @@ def _tile(colours, filled, made, begins):
     for line, cell in np.argwhere(filled):
         top, left = tops[line], lefts[cell]
         bottom, right = top + height, left + width
-        if not made[line, cell]:
+        if not is_synthetic[line, cell]:
             mosaic[top - frame : bottom + frame, left - frame : right + frame] = _FRAME
-        mosaic[top:bottom, left:right, :3] = colours[line, cell]
+        mosaic[top:bottom, left:right, :3] = colors[line, cell]
         mosaic[top:bottom, left:right, 3] = 255  # opaque
     return mosaic, tops, lefts
-
-
-def _wrap(text):
-    return fill(text, 24, max_lines=2, placeholder="...")
 
 
 def _fit_figure(ax, shape, size):

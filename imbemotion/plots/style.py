@@ -1,49 +1,53 @@
-"""How verdicts, names and gains look: the same in every view of a comparison, also in grey."""
+"""The look of all displays: colors, axes, legends and texts, readable in gray too."""
 
 from textwrap import fill
+
+import numpy as np
 
 from imbemotion._base.validation import cut_label
 
 __all__ = [
     "BASELINE",
-    "COLOURS",
+    "COLORS",
     "GAIN",
     "HATCHES",
     "INK",
-    "LEGEND",
     "LOSS",
     "PLAIN_TEXT",
     "cut_label",
-    "failed",
-    "mark_of",
+    "label_points",
+    "legend_above",
     "new_axes",
-    "quieten",
     "signed",
-    "verdicts_in",
+    "simplify",
     "wrap",
     "write_plainly",
 ]
 
-BASELINE = "#A6A6A6"  # grey: what things are compared with, what was there before
-GAIN = "#0072B2"  # blue, dark: what was won, what is right
-LOSS = "#D55E00"  # vermillion, lighter than the blue: what was lost, what is wrong
+BASELINE = "#A6A6A6"  # gray: what things are compared with, the state before
+GAIN = "#0072B2"  # blue, dark: gains, correct predictions
+LOSS = "#D55E00"  # vermillion, lighter than the blue: losses, wrong predictions
 INK = "#404040"  # lines and text that only guide the eye
-COLOURS = (  # neighbours differ in lightness
+COLORS = (  # neighbors differ in lightness
     "#0072B2",  # blue
     "#E69F00",  # orange
     "#009E73",  # bluish green
     "#F0E442",  # yellow
     "#D55E00",  # vermillion
     "#56B4E9",  # sky blue
-    "#555555",  # dark grey, in the place of black
+    "#555555",  # dark gray, in place of black
     "#CC79A7",  # reddish purple
 )
-HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of the colours
+HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of the colors
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
+_DIRECTIONS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
+_DISTANCES = (0, 8, 18, 30, 44, 60, 80, 105)  # points, beyond the edge of the mark
+_NEAR = 8  # points; names further away than this get a line to their mark
+_GAP = 3  # points between a mark and its name
 
 
 def new_axes(size, n=1):
-    """Make a figure and give its axes."""
+    """Return the axes, side by side, of a new figure of that size in inches."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, n, figsize=size, layout="constrained", squeeze=False)
@@ -51,8 +55,8 @@ def new_axes(size, n=1):
     return axes[0].tolist()
 
 
-def quieten(ax, grid=None):
-    """Take lines away that carry nothing: the frame, ticks, all but a light grid."""
+def simplify(ax, grid=None):
+    """Remove the frame, ticks and all lines but a light grid."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(INK)
     ax.tick_params(length=0)
@@ -61,40 +65,21 @@ def quieten(ax, grid=None):
         ax.set_axisbelow(True)
 
 
+def legend_above(ax, handles=None, **how):
+    """Put a legend above the axes, on the left, where it covers nothing."""
+    how = {"ncols": 3, "fontsize": 8.5, "labelspacing": 0.3, "handlelength": 1.6} | how
+    legend = ax.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
+        borderaxespad=0.4, borderpad=0, columnspacing=1.2, handletextpad=0.5, **how,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set(**PLAIN_TEXT)
+
+
 def write_plainly(ax):
-    """Write labels of ticks as they are, which others set: a "$" in them is a "$"."""
+    """Write tick labels that others set literally: a "$" in them is a "$"."""
     for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
         label.set(**PLAIN_TEXT)
-
-
-LEGEND = {  # of views whose legend stands above them, on the left
-    "loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "frameon": False, "fontsize": 8,
-    "borderaxespad": 0.2, "handletextpad": 0.5, "columnspacing": 1.2,
-}  # fmt: skip
-_MARKS = {  # in the order of legends; shapes tell verdicts apart where colours can't
-    "baseline": {"marker": "s", "color": "black"},
-    "better": {"marker": "^", "color": GAIN},
-    "not distinguishable": {"marker": "o", "color": INK, "markerfacecolor": "white"},
-    "worse": {"marker": "v", "color": LOSS},
-    "no baseline": {"marker": "D", "color": INK},
-    "failed": {"marker": "x", "color": INK},
-    "not run": {"marker": "x", "color": INK},
-}
-
-
-def mark_of(verdict):
-    """Give the keywords of ``Axes.plot`` for a verdict."""
-    return {"linestyle": "none", "markersize": 7, **_MARKS[verdict]}
-
-
-def verdicts_in(summary):
-    """Give the verdicts of a summary in the order of legends."""
-    return [verdict for verdict in _MARKS if (summary["verdict"] == verdict).any()]
-
-
-def failed(verdicts):
-    """Tell which verdicts, or whether a verdict, stand for no result at all."""
-    return (verdicts == "failed") | (verdicts == "not run")
 
 
 def wrap(name, width=26):
@@ -103,6 +88,63 @@ def wrap(name, width=26):
 
 
 def signed(gain, digits=3):
-    """Write a gain with its sign, a true minus, and no sign where it rounds to nothing."""
+    """Write a gain with its sign, a true minus, and no sign where it rounds to zero."""
     text = f"{gain:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
     return text if any(digit in "123456789" for digit in text) else text[1:]
+
+
+def label_points(ax, x, y, names, diameters):
+    """Write names next to points of data coordinates x, y (n,) with marks of these diameters."""
+    # Every name takes the nearest free place inside the axes, points in crowds first.
+    ax.figure.draw_without_rendering()  # settles the layout, by which places are measured
+    scale = ax.figure.dpi / 72  # pixels per point
+    centers = ax.transData.transform(np.column_stack([x, y])) / scale
+    radii = np.asarray(diameters) / 2
+    marks = np.column_stack([centers - radii[:, None], centers + radii[:, None]])
+    frame = np.array(ax.get_window_extent().extents) / scale
+    taken = list(marks)  # boxes as (left, bottom, right, top), in points
+    for number in _most_crowded_first(centers):
+        text = ax.annotate(
+            names[number], (x[number], y[number]), (0, 0), textcoords="offset points",
+            ha="left", va="bottom", fontsize=8.5, **PLAIN_TEXT,
+        )  # fmt: skip
+        size = np.array(text.get_window_extent().size) / scale
+        box = _free_place(centers[number], radii[number] + _GAP, size, np.array(taken), frame)
+        taken.append(box)
+        text.set_position(box[:2] - centers[number])
+        _draw_line(text, box - np.tile(centers[number], 2), radii[number])
+
+
+def _most_crowded_first(centers):
+    distances = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
+    return np.argsort(np.sort(distances, axis=1)[:, :4].sum(axis=1), kind="stable")
+
+
+def _free_place(center, radius, size, taken, frame):
+    """Find the nearest box that covers nothing, or else the one that covers least."""
+    boxes = [_box(center, radius + far, side, size) for far in _DISTANCES for side in _DIRECTIONS]
+    outside = [size.prod() - _overlap(box, frame[None])[0] for box in boxes]
+    covered = [_overlap(box, taken).sum() for box in boxes]
+    return boxes[int(np.argmin(np.round(np.add(covered, outside), 3)))]
+
+
+def _box(center, distance, side, size):
+    side = np.array(side)
+    if side.all():
+        distance = distance * np.sqrt(0.5)
+    middle = center + side * (distance + size / 2)
+    return np.concatenate([middle - size / 2, middle + size / 2])
+
+
+def _overlap(box, others):
+    """Compute the area that a box (4,) shares with each of others (n, 4)."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    return np.clip(high - low, 0, None).prod(axis=1)
+
+
+def _draw_line(text, box, radius):
+    """Draw a line from a mark to the box of its name, both around (0, 0), if that is far away."""
+    end = np.clip(0, box[:2], box[2:])
+    if np.linalg.norm(end) > radius + _NEAR:
+        line = {"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkA": 1, "shrinkB": radius}
+        text.axes.annotate("", text.xy, end, textcoords="offset points", arrowprops=line)
