@@ -141,8 +141,8 @@ def test_analysis_reads_samples_as_it_reads_labels():
     [
         ([], ValueError, "at least one dict, got none"),
         (pd.DataFrame({"emotion": ["joy"]}), TypeError, r'got DataFrame.*to_dict\("records"\)'),
-        (["joy", "fear"], TypeError, "must hold dicts, got 'joy' in place 0"),
-        ([{"emotion": "joy"}, {"path": "b"}], ValueError, "'emotion', got none in place 1"),
+        (["joy", "fear"], TypeError, "must be dicts, got 'joy' at index 0"),
+        ([{"emotion": "joy"}, {"path": "b"}], ValueError, "'emotion', got none at index 1"),
         ([{"emotion": "joy"}, {"emotion": None}], ValueError, "got 1 that are None"),
         ([{"emotion": "joy"}, {"emotion": 1}], ValueError, "text and others mixed"),
         ([{"emotion": "joy"}] * 3, ValueError, "more than 1 class"),

@@ -17,13 +17,6 @@ from imbemotion.analysis._distribution import (
 )
 from imbemotion.targets import expect_totals, resolve_targets
 
-__all__ = [
-    "Advice",
-    "TargetPreview",
-    "advise",
-    "preview_targets",
-]
-
 _HIGH, _TOO_HIGH = 2, 5  # imbalance ratios of the rules of thumb
 _SMALL, _LARGE = 1_000, 10_000  # samples, of the same rules
 _MOST_DROPPED, _MOST_COPIES = 0.5, 10  # our own limits of what resampling may cost
@@ -239,8 +232,10 @@ def advise(
     if stats.n_classes == 1:
         (label,) = stats.counts
         text = f"All {stats.n_samples:,} samples are {label!r}: a classifier needs two classes."
-        return _AdviceList([Advice("strategy", "problem", text, "none"), *_missing(stats)])
-    about_y = [_strategy(stats, y), *_imbalance(stats), *_missing(stats), *_small_classes(stats)]
+        expected = ("missing classes", "unexpected classes")
+        found = [item for item in _about_classes(stats) if item.topic in expected]
+        return _AdviceList([Advice("strategy", "problem", text, "none"), *found])
+    about_y = [_strategy(stats, y), *_imbalance(stats), *_about_classes(stats)]
     return _AdviceList([*about_y, *_undersampling(stats, y), *_practice(stats)])
 
 
@@ -275,71 +270,58 @@ def _cost(preview):
 
 def _imbalance(stats):
     ratio = stats.imbalance_ratio
-    largest = max(stats.counts, key=stats.counts.get)
     if ratio <= _HIGH:
         return []
+    largest = max(stats.counts, key=stats.counts.get)
+    degree, limit = ("high", _HIGH) if ratio <= _TOO_HIGH else ("too high", _TOO_HIGH)
     text = (
-        f"The imbalance ratio is {ratio:.2f}:1, {{}} (more than {{}}). Judge by macro-F1: always "
-        f"answering {largest!r} has an accuracy of {stats.shares[largest]:.2f}."
+        f"The imbalance ratio is {ratio:.2f}:1, {degree} (more than {limit}). Judge by macro-F1: "
+        f"always answering {largest!r} has an accuracy of {stats.shares[largest]:.2f}."
     )
     if ratio <= _TOO_HIGH:
-        return [Advice("imbalance", "warning", text.format("high", _HIGH))]
-    more = (
+        return [Advice("imbalance", "warning", text)]
+    text += (
         " Check how the data were collected, and collect more of the rare classes; over-sample, "
         "best with new images (AugmentationSampler), or use class weights in the last epochs."
     )
-    found = Advice("imbalance", "problem", text.format("too high", _TOO_HIGH) + more)
-    return [found, Advice("evidence", "note", _EVIDENCE)]
+    return [Advice("imbalance", "problem", text), Advice("evidence", "note", _EVIDENCE)]
 
 
-def _missing(stats):
-    found = []
-    if stats.missing:
-        text = f"No sample of {shorten(stats.missing)}: no model can learn what it never sees."
-        found.append(Advice("missing classes", "problem", text))
-    if stats.unexpected:
-        text = f"Not expected: {name_counts(stats.counts, stats.unexpected)}. Check the spelling."
-        found.append(Advice("unexpected classes", "warning", text))
-    return found
+def _about_classes(stats):
+    def named(classes):
+        return name_counts(stats.counts, classes)
 
-
-def _small_classes(stats):
-    k, folds, found = stats.k_neighbors, stats.n_folds, []
-    if stats.tiny:
-        text = (
-            f"Very small: {name_counts(stats.counts, stats.tiny)}. With fewer than ten samples of "
-            "a class in the test set, its scores are mostly chance. Collect more of them."
-        )
-        found.append(Advice("tiny classes", "warning", text))
-    if stats.too_few_for_neighbors:
-        text = (
-            f"imbalanced-learn's SMOTE with {k} neighbors fails on "
-            f"{name_counts(stats.counts, stats.too_few_for_neighbors)}: a training fold may hold "
-            f"fewer than {k + 1}. ImageSMOTE and AugmentationSampler work there."
-        )
-        found.append(Advice("neighbors", "warning", text))
-    if stats.too_few_for_folds:
-        text = (
-            f"With {folds} folds, some test folds have none of "
-            f"{name_counts(stats.counts, stats.too_few_for_folds)}. Use "
-            "make_macro_f1_scorer, which keeps the set of classes, or fewer folds."
-        )
-        found.append(Advice("folds", "warning", text))
-    return found
+    missing, unexpected = stats.missing, stats.unexpected
+    tiny, lonely, absent = stats.tiny, stats.too_few_for_neighbors, stats.too_few_for_folds
+    k = stats.k_neighbors
+    rules = [
+        (missing, "missing classes", "problem",
+         f"No sample of {shorten(missing)}: no model can learn what it never sees."),
+        (unexpected, "unexpected classes", "warning",
+         f"Not expected: {named(unexpected)}. Check the spelling."),
+        (tiny, "tiny classes", "warning",
+         f"Very small: {named(tiny)}. With fewer than ten samples of a class in the test set, its "
+         "scores are mostly chance. Collect more of them."),
+        (lonely, "neighbors", "warning",
+         f"imbalanced-learn's SMOTE with {k} neighbors fails on {named(lonely)}: a training fold "
+         f"may hold fewer than {k + 1}. ImageSMOTE and AugmentationSampler work there."),
+        (absent, "folds", "warning",
+         f"With {stats.n_folds} folds, some test folds have none of {named(absent)}. Use "
+         "make_macro_f1_scorer, which keeps the set of classes, or fewer folds."),
+    ]  # fmt: skip
+    return [Advice(topic, level, text) for classes, topic, level, text in rules if classes]
 
 
 def _undersampling(stats, y):
     preview = preview_targets(y, "undersample")
-    dropped, _ = _cost(preview)
-    if dropped <= _MOST_DROPPED:
+    if _cost(preview)[0] <= _MOST_DROPPED:
         return []
-    to_median, _ = _cost(preview_targets(y, "hybrid"))
-    others = "Over-sample or use a loss for long tails"
-    if to_median <= _MOST_DROPPED:
-        others = "Balance to the median, over-sample or use a loss for long tails"
+    median_works = _cost(preview_targets(y, "hybrid"))[0] <= _MOST_DROPPED
+    others = "Balance to the median, over-sample" if median_works else "Over-sample"
     text = (
         f"Under-sampling would keep {preview.n_after:,} of {stats.n_samples:,} samples, "
-        f"{stats.min_class_size:,} per class. {others}, or collect more of the rare classes."
+        f"{stats.min_class_size:,} per class. {others} or use a loss for long tails, or collect "
+        "more of the rare classes."
     )
     level = "problem" if stats.min_class_size < 100 else "warning"
     return [Advice("under-sampling", level, text)]

@@ -12,11 +12,6 @@ from sklearn.utils import check_array, check_scalar
 from imbemotion._base.validation import DataWarning, check_labels, column_or_1d, shorten
 from imbemotion.analysis._distribution import as_html
 
-__all__ = [
-    "ConfidenceAnalysis",
-    "analyze_confidence",
-]
-
 _ROUNDING = 1e-3  # by how much probabilities of low precision may miss a sum of 1
 _NORMAL_95 = norm.ppf(0.975)
 

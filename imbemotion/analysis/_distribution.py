@@ -15,15 +15,6 @@ from imbemotion._base.text import as_key, draw_bar, name_counts, text_width, wri
 from imbemotion._base.validation import check_labels, shorten
 from imbemotion.targets import class_sizes
 
-__all__ = [
-    "Distribution",
-    "analyze_distribution",
-    "as_html",
-    "count_classes",
-    "find_labels",
-    "sample_labels",
-]
-
 _TINY = 10  # images of a class in a test fold
 _BAR, _SHORTEST = 30, 8  # characters of the longest bar
 
@@ -61,9 +52,7 @@ def sample_labels(samples: list[Mapping], key: str = "emotion") -> NDArray:
             f'{type(samples).__name__}. Use to_dict("records") of a data frame.'
         )
     if not samples:
-        raise ValueError(
-            f"samples must hold at least one dict, got {samples!r}. Check the source."
-        )
+        raise ValueError(f"samples must hold at least one dict, got none: {samples!r}.")
     for number, sample in enumerate(samples):
         if not isinstance(sample, Mapping):
             raise TypeError(f"samples must be dicts, got {sample!r} at index {number}.")
@@ -84,7 +73,7 @@ def find_labels(y, key="emotion"):
 def count_classes(y, key="emotion"):
     """Count the samples of every class."""
     if np.size(y) == 0:
-        raise ValueError(f"y must hold at least one label, got none: {y!r}. Check the source.")
+        raise ValueError("y must hold at least one label, got none. Check what was loaded.")
     counts = class_sizes(find_labels(y, key))
     return {as_key(label): n for label, n in counts.items()}
 

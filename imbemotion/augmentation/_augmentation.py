@@ -27,8 +27,6 @@ from imbemotion.augmentation._operations import (
     in_whole_pixels,
 )
 
-__all__ = ["Augmentation", "apply_policy"]
-
 
 class Augmentation(BaseEstimator):
     """Augmentation policy: limits of random changes, all of them gentle by default.

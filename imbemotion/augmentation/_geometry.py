@@ -3,8 +3,6 @@
 import cv2
 import numpy as np
 
-__all__ = ["BORDERS", "INTERPOLATIONS", "Warp"]
-
 BORDERS = {
     "reflect": cv2.BORDER_REFLECT_101,
     "replicate": cv2.BORDER_REPLICATE,

@@ -18,14 +18,6 @@ from imbemotion._base.validation import Interval
 from imbemotion.augmentation._geometry import BORDERS, Warp
 from imbemotion.augmentation._tones import change_levels, levels_of
 
-__all__ = [
-    "OPERATIONS",
-    "apply_parameters",
-    "draw_parameters",
-    "in_whole_pixels",
-    "neutral_parameters",
-]
-
 _SHARE = Interval(Real, 0, 1, closed="both")
 _BELOW_1 = Interval(Real, 0, 1, closed="left")
 _STRENGTH = Interval(Real, 0, None, closed="left")

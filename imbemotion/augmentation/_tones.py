@@ -5,8 +5,6 @@ import numpy as np
 
 from imbemotion._base.random import normals
 
-__all__ = ["change_levels", "levels_of"]
-
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601: gray of RGB
 _LEVELS = np.arange(256, dtype=np.float32)
 _TONES = ("brightness", "contrast", "gamma")

@@ -15,8 +15,6 @@ from imbemotion._base.validation import check_pixels
 from imbemotion.images._recipes import Content, Recipes, Root, check_lineage, join
 from imbemotion.images.manifest import write_array, write_images
 
-__all__ = ["ImageArray"]
-
 _SHAPE_FUNCTIONS = {np.shape, np.ndim, np.size}  # these need no pixels
 _N_THUMBNAILS, _THUMBNAIL = 10, (64, 64)
 

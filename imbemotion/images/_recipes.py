@@ -8,15 +8,6 @@ import numpy as np
 from imbemotion.augmentation import apply_policy
 from imbemotion.images.blocks import places_of
 
-__all__ = [
-    "Content",
-    "Recipes",
-    "Root",
-    "check_lineage",
-    "join",
-    "share_originals",
-]
-
 # One changed row: it is moved by `weight` towards source row `partner` (-1: not moved), then
 # augmented by policy number `policy` (-1: not augmented) under `seed`.
 _CHANGE = np.dtype(

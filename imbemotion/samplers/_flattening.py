@@ -16,10 +16,6 @@ from imbemotion.samplers._vectors import is_integral, round_to
 from imbemotion.samplers.base import BaseImageSampler
 from imbemotion.targets import class_sizes, expect_totals
 
-__all__ = [
-    "FlattenSampler",
-]
-
 
 class FlattenSampler(BaseImageSampler):
     """Run a sampler of imbalanced-learn on images, as rows of pixels.

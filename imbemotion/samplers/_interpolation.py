@@ -20,8 +20,6 @@ from imbemotion.samplers.base import (
     take_rows,
 )
 
-__all__ = ["ImageADASYN", "ImageSMOTE"]
-
 
 class _Search(NamedTuple):
     """What new rows are drawn from."""

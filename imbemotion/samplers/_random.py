@@ -23,11 +23,6 @@ from imbemotion.loading import as_images
 from imbemotion.loading.reading import only_column
 from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, take_rows
 
-__all__ = [
-    "AugmentationSampler",
-    "RandomResampler",
-]
-
 
 class RandomResampler(BaseImageSampler):
     """Repeat images of small classes and drop images of large ones.

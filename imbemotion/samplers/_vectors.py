@@ -15,15 +15,6 @@ from imbemotion.images import ImageArray
 from imbemotion.images.blocks import blocks_of, places_of
 from imbemotion.loading import ImageFlattener
 
-__all__ = [
-    "feature_space",
-    "interpolate",
-    "is_integral",
-    "nearest_others",
-    "round_columns",
-    "round_to",
-]
-
 _SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 
 
