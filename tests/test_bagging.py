@@ -1,4 +1,4 @@
-"""Offsets from bootstrap samples: what is shrunk, what is drawn, and that both overfit less."""
+"""Offsets from bootstrap samples: shrinkage, drawing, and less overfitting."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ class Given(ClassifierMixin, BaseEstimator):
         return X
 
 
-def made(n=60, seed=0, n_decimals=9):
-    """Make probabilities of three skewed classes, and labels drawn by them."""
+def make_rows(n=60, seed=0, n_decimals=9):
+    """Draw probabilities of three skewed classes, and labels from them."""
     rng = np.random.default_rng(seed)
     P = rng.dirichlet([4, 2, 0.7], size=n).round(n_decimals) + 0.01
     P /= P.sum(axis=1, keepdims=True)
@@ -43,12 +43,12 @@ def sampled(P, y, units=None, n_samples=20):
     return list(draw_samples(np.log(P), y, None, units, n_samples))
 
 
-def test_what_is_the_same_in_every_sample_is_not_shrunk():
+def test_offsets_equal_in_every_sample_are_not_shrunk():
     found = np.tile([0.5, -1.0, 3.0], (20, 1))
     np.testing.assert_allclose(shrink_offsets(found, np.array([50, 20, 3])), found[0])
 
 
-def test_what_scatters_around_0_vanishes():
+def test_offsets_that_scatter_around_0_vanish():
     found = np.random.default_rng(0).normal(size=(10_000, 3))
     assert np.abs(shrink_offsets(found, np.array([50, 20, 3]))).max() < 1e-4
 
@@ -77,15 +77,15 @@ def test_a_class_that_no_offset_reaches_keeps_0():
 
 
 @given(st.permutations(range(60)))
-def test_samples_hold_the_same_rows_in_whatever_order_they_come(order):
-    P, y = made()
+def test_samples_do_not_depend_on_the_order_of_rows(order):
+    P, y = make_rows()
     order = np.array(order)
     for rows, others in zip(sampled(P, y), sampled(P[order], y[order]), strict=True):
         np.testing.assert_array_equal(rows, order[others])
 
 
-def test_units_are_drawn_as_a_whole():
-    P, y = made()
+def test_units_are_never_split():
+    P, y = make_rows()
     units = np.array(list("abcdefghijkl")).repeat(5)
     for rows in sampled(P, y, units):
         drawn = np.bincount(rows, minlength=60).reshape(12, 5)
@@ -94,8 +94,8 @@ def test_units_are_drawn_as_a_whole():
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_rows_of_one_group_or_one_repeated_row_are_no_news(grouped):
-    P, y = made(40)
+def test_repeated_rows_of_one_group_add_no_information(grouped):
+    P, y = make_rows(40)
     groups, once = np.tile(np.arange(40), 3), tuned(P, y)
     model = TunedOffsetClassifierCV(Given().fit(P, y), cv="prefit")
     copies = np.tile(P, (3, 1)), np.tile(y, 3)
@@ -105,15 +105,15 @@ def test_rows_of_one_group_or_one_repeated_row_are_no_news(grouped):
 
 
 def test_rows_held_out_several_times_are_drawn_together():
-    P, y = made(40)
+    P, y = make_rows(40)
     cv = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0)
     repeated = TunedOffsetClassifierCV(Given(), cv=cv).fit(P, y)
     np.testing.assert_allclose(repeated.best_offsets_, tuned(P, y).best_offsets_)
 
 
 @pytest.mark.parametrize("scoring", ["f1_macro", "matthews_corrcoef"])
-def test_results_hold_the_offsets_of_every_sample_with_their_scores(scoring):
-    P, y = made()
+def test_results_contain_the_offsets_and_scores_of_every_sample(scoring):
+    P, y = make_rows()
     model = tuned(P, y, scoring=scoring, n_bootstraps=5)
     offsets, scores = (model.cv_results_[name] for name in ("offsets", "scores"))
     assert offsets.shape == (7, 3)
@@ -127,7 +127,7 @@ def test_results_hold_the_offsets_of_every_sample_with_their_scores(scoring):
 def test_offsets_are_halved_until_they_do_no_harm():
     harmful = 0
     for seed in range(40):
-        P, y = made(12, seed)
+        P, y = make_rows(12, seed)
         results = tuned(P, y, n_bootstraps=4).cv_results_
         found, final = results["offsets"][1:-1], results["offsets"][-1]
         shrunk = shrink_offsets(found, np.bincount(y))
@@ -141,21 +141,21 @@ def test_offsets_are_halved_until_they_do_no_harm():
     ("n_rows", "n_samples"), [(60, 20), (5_000, 20), (12_000, 8), (25_000, 4)]
 )
 def test_many_rows_are_drawn_less_often(n_rows, n_samples):
-    model = tuned(*made(n_rows, n_decimals=1))
+    model = tuned(*make_rows(n_rows, n_decimals=1))
     assert len(model.cv_results_["scores"]) == n_samples + 2
 
 
 def test_one_sample_or_very_many_rows_are_searched_once():
-    P, y = made()
+    P, y = make_rows()
     once = tuned(P, y, n_bootstraps=0)
     np.testing.assert_array_equal(tuned(P, y, n_bootstraps=1).best_offsets_, once.best_offsets_)
-    P, y = made(25_001)
+    P, y = make_rows(25_001)
     large = tuned(P, y).cv_results_["scores"]
     np.testing.assert_array_equal(large, tuned(P, y, n_bootstraps=0).cv_results_["scores"])
 
 
 def test_weights_go_with_the_rows_that_are_drawn():
-    P, y = made()
+    P, y = make_rows()
     model = TunedOffsetClassifierCV(Given().fit(P, y), cv="prefit")
     weight = np.where(y == 0, 1e-9, 1)
     order = np.random.default_rng(0).permutation(60)
@@ -167,17 +167,17 @@ def test_weights_go_with_the_rows_that_are_drawn():
 
 @pytest.mark.filterwarnings("ignore")  # kappa's own, of a single class
 def test_samples_of_a_single_class_may_have_no_score():
-    P, y = made(8)
+    P, y = make_rows(8)
     model = tuned(P, y, scoring=make_scorer(cohen_kappa_score), n_bootstraps=30)
     assert np.isfinite(model.best_offsets_).all()
 
 
 def gains_on_few_rows(seed, **settings):
-    """Give the gain in macro-F1 on new rows of three Gaussian classes, 142 rows, 10:1."""
+    """Return the gain in macro-F1 on new rows of three Gaussian classes, 142 rows, 10:1."""
     rng = np.random.default_rng(seed)
-    centres, sizes = 0.6 * rng.normal(size=(3, 10)), np.array([100, 32, 10])
+    centers, sizes = 0.6 * rng.normal(size=(3, 10)), np.array([100, 32, 10])
     y, y_new = np.repeat(np.arange(3), sizes), np.repeat(np.arange(3), 50 * sizes)
-    X, X_new = (centres[labels] + rng.normal(size=(len(labels), 10)) for labels in (y, y_new))
+    X, X_new = (centers[labels] + rng.normal(size=(len(labels), 10)) for labels in (y, y_new))
     model = TunedOffsetClassifierCV(LinearDiscriminantAnalysis(), random_state=0, **settings)
     model.fit(X, y)
     before, after = (
@@ -187,7 +187,7 @@ def gains_on_few_rows(seed, **settings):
 
 
 @pytest.mark.slow
-def test_few_rows_mislead_a_single_search_and_not_many():
+def test_bagging_avoids_the_harm_of_a_single_search_on_few_rows():
     once, bagged = (
         np.array([gains_on_few_rows(seed, n_bootstraps=number) for seed in range(30)])
         for number in (0, "auto")

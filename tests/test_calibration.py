@@ -1,4 +1,4 @@
-"""scikit-learn's calibration around the network: every method, every form of images."""
+"""scikit-learn's calibration of networks: every method, every form of images."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from imbemotion import (
 METHODS = ["sigmoid", "isotonic", "temperature"]
 KINDS = {
     "array": np.asarray,
-    "colour": lambda X: np.repeat(np.asarray(X)[..., None], 3, axis=-1),
+    "color": lambda X: np.repeat(np.asarray(X)[..., None], 3, axis=-1),
     "list": lambda X: list(np.asarray(X)),
     "ImageArray": ImageArray,
 }
@@ -90,7 +90,7 @@ def test_corrected_networks_are_calibrated_too(faces):
 
 
 def doubtful_faces(seed):
-    """Draw faces of which many are labelled at random, so that a network gets too sure."""
+    """Draw faces with many random labels, so that a network becomes overconfident."""
     X, y = make_faces({"fear": 50, "happy": 100, "sad": 70}, size=8, random_state=seed)
     rng = np.random.default_rng(seed)
     wrong = rng.random(len(y)) < 0.3

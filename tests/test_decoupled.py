@@ -35,7 +35,8 @@ from imbemotion import (
     TunedOffsetClassifierCV,
     make_faces,
 )
-from imbemotion.postprocessing._heads import HEADS, _own_head
+from imbemotion._base.registry import HEADS
+from imbemotion.postprocessing._heads import LinearHead, estimator_head
 
 NAMES = np.array(["neutral", "happy", "fear"])
 
@@ -86,14 +87,14 @@ def balanced_loss(model, X, y):
     return log_loss(y, model.predict_proba(X), sample_weight=weights, labels=model.classes_)
 
 
-def test_the_head_of_the_test_estimator_gives_its_decisions(skewed):
+def test_the_head_of_the_test_estimator_reproduces_its_decisions(skewed):
     model = Discriminant().fit(*skewed)
     logits = model.transform(skewed[0]) @ model.head_coef_.T + model.head_intercept_
     difference = logits - model.decision_function(skewed[0])
     np.testing.assert_allclose(difference, difference[:, :1] * np.ones(3), atol=1e-9)
 
 
-def test_tau_0_gives_the_original_back(skewed, faces, network):
+def test_tau_0_keeps_the_original_head(skewed, faces, network):
     for model, X, y in [(Discriminant(), *skewed), (FrozenEstimator(network), *faces)]:
         same = DecoupledClassifier(model, head="tau_norm", tau=0).fit(X, y)
         expected = same.estimator_.predict_proba(X)
@@ -113,7 +114,7 @@ def test_tau_is_the_power_of_the_norms_that_weights_are_divided_by(skewed, tau):
     )
 
 
-def test_weights_that_are_all_0_stay_so(skewed):
+def test_weights_that_are_all_0_stay_0(skewed):
     class Blank(Discriminant):
         head_coef_ = np.zeros((3, 2))
 
@@ -149,7 +150,7 @@ def test_the_probabilities_of_crt_are_relative_to_the_training_prior(skewed, sam
 
 
 @pytest.mark.parametrize(("head", "known"), [("lws", True), ("ncm", True), ("tau_norm", False)])
-def test_other_heads_tell_their_prior_where_they_have_one(skewed, head, known):
+def test_other_heads_report_their_prior_if_they_have_one(skewed, head, known):
     model = DecoupledClassifier(Discriminant(), head=head).fit(*skewed)
     assert hasattr(model, "training_prior_") == known
     if known:
@@ -158,7 +159,7 @@ def test_other_heads_tell_their_prior_where_they_have_one(skewed, head, known):
         np.testing.assert_allclose(corrected.trained_prior_, 1 / 3)
 
 
-def test_the_nearest_mean_counts_classes_alike_whatever_the_sampler_made(skewed):
+def test_the_nearest_mean_treats_classes_equally_after_any_sampler(skewed):
     sampler = RandomResampler(sampling_strategy="sqrt", random_state=0)
     model = DecoupledClassifier(Discriminant(), head="ncm", sampler=sampler).fit(*skewed)
     np.testing.assert_allclose(model.training_prior_, 1 / 3)
@@ -199,7 +200,7 @@ def test_any_classifier_can_be_the_head(skewed, head):
     np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(model.transform(X)))
 
 
-def test_a_head_without_probabilities_gives_labels(skewed):
+def test_a_head_without_probabilities_predicts_labels(skewed):
     model = DecoupledClassifier(LinearDiscriminantAnalysis(), head=LinearSVC()).fit(*skewed)
     assert set(model.predict(skewed[0])) <= set(NAMES)
     assert not hasattr(model, "predict_proba")
@@ -219,7 +220,7 @@ SAMPLERS = [
     ("head", "same"),
     [("crt", LogisticRegression()), ("ncm", NearestCentroid()), (GaussianNB(), GaussianNB())],
 )
-def test_samplers_balance_the_features_that_the_head_sees(skewed, sampler, head, same):
+def test_samplers_balance_the_features_of_the_head(skewed, sampler, head, same):
     X, y = skewed
     model = DecoupledClassifier(LinearDiscriminantAnalysis(), head=head, sampler=sampler).fit(X, y)
     features, labels = clone(sampler).fit_resample(model.transform(X), y)
@@ -230,13 +231,13 @@ def test_samplers_balance_the_features_that_the_head_sees(skewed, sampler, head,
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: type(sampler).__name__)
-def test_scales_are_learned_on_what_the_sampler_gives(skewed, sampler):
+def test_scales_are_learned_on_resampled_features(skewed, sampler):
     X, y = skewed
     model = DecoupledClassifier(Discriminant(), head="lws", sampler=sampler).fit(X, y)
     features, labels = clone(sampler).fit_resample(model.transform(X), y)
     losses = [
         log_loss(labels, head.predict_proba(features))
-        for head in (model.head_, _own_head("lws", model.estimator_, features))
+        for head in (model.head_, estimator_head("lws", model.estimator_, features))
     ]
     assert losses[0] < losses[1]
 
@@ -256,7 +257,7 @@ def test_the_order_of_resampled_rows_does_not_matter(skewed):
         np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-3)
 
 
-def test_a_class_too_small_for_smote_is_named_and_image_smote_takes_it(skewed):
+def test_a_class_too_small_for_smote_is_reported_and_image_smote_works(skewed):
     X, y = skewed
     rows = np.r_[np.flatnonzero(y != "fear"), np.flatnonzero(y == "fear")[:4]]
     model = DecoupledClassifier(Discriminant(), sampler=SMOTE())
@@ -289,7 +290,7 @@ def test_a_frozen_estimator_is_not_fitted_again(faces, network):
     with pytest.raises(NotFittedError, match="not fitted"):
         DecoupledClassifier(fresh).fit(*faces)
     with pytest.raises(
-        ValueError, match="FrozenEstimator is not fitted, so it can't use sample_w"
+        ValueError, match="FrozenEstimator is not fitted, so it cannot use sample_w"
     ):
         model.fit(*faces, sample_weight=np.ones(46))
 
@@ -306,7 +307,7 @@ def test_images_go_through_pipelines_with_samplers_inside_and_outside(faces, hea
     np.testing.assert_allclose(outer.fit(X, y).predict_proba(X).sum(axis=1), 1, atol=1e-6)
 
 
-def test_other_tools_take_it(skewed):
+def test_it_works_in_other_meta_estimators(skewed):
     X, y = skewed
     grid = {"head": [*HEADS, LogisticRegression(C=0.01)], "sampler": [None, SMOTE(random_state=0)]}
     search = GridSearchCV(DecoupledClassifier(Discriminant()), grid, cv=2, error_score="raise")
@@ -327,6 +328,20 @@ def test_the_own_head_is_found_in_pipelines_searches_and_frozen_estimators(skewe
         np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-9)
 
 
+def fit_first(features, y, *, estimator, balance, tau):
+    """Fit a head that always predicts the first class."""
+    classes = np.unique(y)
+    bias = np.arange(len(classes)) == 0
+    return LinearHead(np.zeros((len(classes), features.shape[1])), bias.astype(float), classes)
+
+
+def test_a_registered_head_works_by_name(skewed, monkeypatch):
+    monkeypatch.setattr(HEADS, "_entries", dict(HEADS))
+    HEADS.register("first", f"{__name__}:fit_first", "Always the first class.")
+    model = DecoupledClassifier(Discriminant(), head="first").fit(*skewed)
+    assert set(model.predict(skewed[0])) == {"fear"}
+
+
 def test_parameters_of_the_parts_can_be_set():
     model = DecoupledClassifier(Discriminant(), head=LogisticRegression(), sampler=SMOTE())
     model.set_params(head__C=3, sampler__k_neighbors=2, estimator__tol=1e-3)
@@ -335,7 +350,7 @@ def test_parameters_of_the_parts_can_be_set():
     assert copy.head is not model.head
 
 
-def test_what_does_not_fit_is_said(skewed):
+def test_invalid_parts_are_refused(skewed):
     X, y = skewed
     with pytest.raises(ValueError, match=r"'estimator' parameter .* 'transform'\. Got SVC"):
         DecoupledClassifier(SVC()).fit(X, y)
@@ -346,7 +361,7 @@ def test_what_does_not_fit_is_said(skewed):
     with pytest.raises(ValueError, match="at least two classes, not one class"):
         DecoupledClassifier(Discriminant()).fit(X, np.ones(400))
     frozen = FrozenEstimator(Discriminant().fit(X, y))
-    with pytest.raises(ValueError, match=r"got 'other' in y, which is none of fear, happy, neut"):
+    with pytest.raises(ValueError, match=r"\(fear, happy, neutral\), got 'other' in y"):
         DecoupledClassifier(frozen, head="lws").fit(X, np.where(y == "fear", "other", y))
 
 
@@ -362,7 +377,7 @@ def test_heads_and_features_of_another_shape_are_refused(skewed, faces):
         DecoupledClassifier(Wrong(), head="tau_norm").fit(*skewed)
     with pytest.raises(ValueError, match="one row of features per label, got 399 rows"):
         DecoupledClassifier(Short()).fit(*skewed)
-    with pytest.raises(ValueError, match=r"Weighed must give features .* shape \(46, 12, 12\)"):
+    with pytest.raises(ValueError, match=r"Weighed must return features .* shape \(46, 12, 12\)"):
         DecoupledClassifier(Weighed()).fit(*faces)
 
 

@@ -1,4 +1,4 @@
-"""What a fit is given beside X and y: to the features, to the head, to the folds inside."""
+"""Metadata of fit: to the estimator, to the head, to the folds of a search inside."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def skewed():
     return X, np.array(["neutral", "happy", "fear"])[y]
 
 
-def test_weights_go_to_the_estimator_and_where_they_are_requested(skewed):
+def test_weights_reach_the_estimator_and_the_parts_that_request_them(skewed):
     X, y = skewed
     weights = np.linspace(1, 2, len(y))
     model = DecoupledClassifier(Weighed()).fit(X, y, sample_weight=weights)
@@ -41,14 +41,14 @@ def test_weights_go_to_the_estimator_and_where_they_are_requested(skewed):
         head = LogisticRegression().set_fit_request(sample_weight=True)
         inner = Weighed().set_fit_request(sample_weight=False)
         model = DecoupledClassifier(inner, head=head).fit(X, y, sample_weight=weights)
-        with pytest.raises(ValueError, match="can't be given sample_weight together with a sam"):
+        with pytest.raises(ValueError, match="cannot receive sample_weight together with a sam"):
             model.set_params(sampler=SMOTE()).fit(X, y, sample_weight=weights)
         named = DecoupledClassifier(Weighed().set_fit_request(sample_weight=True), head="ncm")
         named.fit(X, y, sample_weight=weights)
     np.testing.assert_array_equal(named.estimator_.weights_, weights)
 
 
-def test_a_weighted_head_is_that_of_scikit_learn(skewed):
+def test_a_weighted_head_equals_that_of_scikit_learn(skewed):
     X, y = skewed
     weights = np.linspace(1, 9, len(y))
     with config_context(enable_metadata_routing=True):
@@ -60,11 +60,11 @@ def test_a_weighted_head_is_that_of_scikit_learn(skewed):
     assert model.estimator_.weights_ is None
 
 
-class NotingFolds(GroupKFold):
-    """Notes the groups that it is given."""
+class RecordingFolds(GroupKFold):
+    """Records the groups that it receives."""
 
     def split(self, X, y=None, groups=None):
-        self.noted = groups
+        self.recorded = groups
         return super().split(X, y, groups)
 
 
@@ -73,12 +73,12 @@ class NotingFolds(GroupKFold):
 @pytest.mark.parametrize("sampler", [None, RandomResampler(random_state=0)], ids=["", "sampler"])
 def test_groups_reach_the_folds_of_a_search_for_features(skewed, routing, head, sampler):
     X, y = skewed
-    groups, folds = np.arange(len(y)) % 7, NotingFolds(3)
+    groups, folds = np.arange(len(y)) % 7, RecordingFolds(3)
     search = GridSearchCV(LinearDiscriminantAnalysis(), {"tol": [1e-4, 1e-3]}, cv=folds)
     model = DecoupledClassifier(search, head=head, sampler=sampler)
     with config_context(enable_metadata_routing=routing):
         model.fit(X, y, groups=groups)
-    np.testing.assert_array_equal(model.estimator_.cv.noted, groups)
+    np.testing.assert_array_equal(model.estimator_.cv.recorded, groups)
     plain = LinearDiscriminantAnalysis(tol=model.estimator_.best_params_["tol"])
     alone = DecoupledClassifier(plain, head=head, sampler=sampler).fit(X, y)
     np.testing.assert_allclose(model.predict_proba(X), alone.predict_proba(X))

@@ -1,4 +1,4 @@
-"""Factors of the logits: the best that are not negative, found with the right slope."""
+"""Heads: the best nonnegative factors of the logits, and the nearest class mean."""
 
 from types import SimpleNamespace
 
@@ -14,13 +14,14 @@ from imbemotion.postprocessing._heads import (
     LinearHead,
     _cross_entropy,
     balanced_weights,
-    fit_named_head,
+    fit_lws,
+    fit_ncm,
     learn_scales,
 )
 
 
 @given(seed=st.integers(0, 10_000), n_classes=st.integers(2, 5))
-def test_learned_scales_are_the_best_of_those_that_are_not_negative(seed, n_classes):
+def test_learned_scales_are_the_best_nonnegative_ones(seed, n_classes):
     rng = np.random.default_rng(seed)
     logits, codes = rng.normal(size=(30, n_classes)) * 3, rng.integers(0, n_classes - 1, 30)
     data = logits, codes, balanced_weights(codes)
@@ -29,31 +30,31 @@ def test_learned_scales_are_the_best_of_those_that_are_not_negative(seed, n_clas
     seen = np.unique(codes)
     assert loss <= _cross_entropy(np.ones(n_classes), *data)[0]
     assert (scales >= 0).all()
-    assert (slope[seen] > -1e-3).all()  # the loss is convex: nowhere else it is smaller
+    assert (slope[seen] > -1e-3).all()  # the loss is convex, so this is its minimum
     np.testing.assert_allclose(slope[seen] * scales[seen], 0, atol=1e-3)
     np.testing.assert_array_equal(np.delete(scales, seen), 1)  # classes without rows
 
 
-def test_the_slope_is_that_of_the_loss():
+def test_the_gradient_is_that_of_the_loss():
     rng = np.random.default_rng(0)
     data = rng.normal(size=(20, 4)), rng.integers(0, 4, 20), rng.dirichlet(np.ones(20))
     parts = (lambda s: _cross_entropy(s, *data)[0], lambda s: _cross_entropy(s, *data)[1])
     assert check_grad(*parts, rng.normal(size=4)) < 1e-6
 
 
-def test_scales_are_finite_where_all_rows_are_right():
+def test_scales_are_finite_if_all_rows_are_predicted_right():
     scales = learn_scales(np.eye(3)[[0, 1, 2, 0]] * 50, np.array([0, 1, 2, 0]), np.full(4, 0.25))
     np.testing.assert_allclose(scales, 1, atol=1e-3)
 
 
 @given(codes=st.lists(st.integers(0, 4), min_size=1))
-def test_balanced_weights_are_those_of_scikit_learn(codes):
+def test_balanced_weights_equal_those_of_scikit_learn(codes):
     expected = compute_sample_weight("balanced", codes)
     np.testing.assert_allclose(balanced_weights(np.array(codes)), expected / len(codes))
 
 
 def nearest_means(features, y):
-    return fit_named_head("ncm", features, y, estimator=None, balance=True, tau=1.0)
+    return fit_ncm(features, y, estimator=None, balance=True, tau=1.0)
 
 
 @given(seed=st.integers(0, 10_000), far=st.sampled_from([0, 1e4, -1e8]))
@@ -69,7 +70,7 @@ def test_the_nearest_mean_is_found_however_far_from_0(seed, far):
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_features_that_are_no_numbers_are_refused(wrong):
+def test_features_with_nan_or_infinity_are_refused(wrong):
     features, y = np.eye(4), np.array([0, 1, 0, 1])
     head = LinearHead(np.ones((2, 4)), np.zeros(2), np.arange(2))
     features[1, 2] = wrong
@@ -79,7 +80,7 @@ def test_features_that_are_no_numbers_are_refused(wrong):
         head.predict(features)
 
 
-def test_classes_may_stand_in_any_order():
+def test_classes_may_be_in_any_order():
     rng = np.random.default_rng(0)
     features, y = rng.normal(size=(30, 2)), np.repeat(["a", "b", "c"], [18, 9, 3])
     coef, intercept, classes = rng.normal(size=(3, 2)), rng.normal(size=3), np.unique(y)
@@ -88,7 +89,7 @@ def test_classes_may_stand_in_any_order():
         own = SimpleNamespace(
             head_coef_=coef[order], head_intercept_=intercept[order], classes_=classes[order]
         )
-        return fit_named_head("lws", features, y, estimator=own, balance=True, tau=1.0)
+        return fit_lws(features, y, estimator=own, balance=True, tau=1.0)
 
     expected, order = scaled([0, 1, 2]), [2, 0, 1]
     np.testing.assert_allclose(scaled(order).coef_, expected.coef_[order], atol=1e-4)

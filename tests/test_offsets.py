@@ -1,4 +1,4 @@
-"""Offsets of given probabilities: exact along a class, never a loss, names play no part."""
+"""Offsets of given probabilities: exact along a class, never a loss, independent of names."""
 
 import warnings
 
@@ -11,8 +11,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import fbeta_score, get_scorer, make_scorer, matthews_corrcoef
 
 from imbemotion import TunedOffsetClassifierCV, make_macro_f1_scorer
-from imbemotion.postprocessing._offset_search import find_offsets
-from imbemotion.postprocessing._scores import AnyScore, RatioScore, make_score
+from imbemotion.postprocessing._offset_search import (
+    AnyScore,
+    RatioScore,
+    find_offsets,
+    make_score,
+)
 
 CLASSES = np.array(["anger", "fear", "joy", "sadness"])
 EXACT = {
@@ -44,8 +48,8 @@ class Given(ClassifierMixin, BaseEstimator):
         return X
 
 
-def made(seed, n=60, classes=CLASSES):
-    """Make labels of skewed classes and probabilities that know something of them."""
+def make_rows(seed, n=60, classes=CLASSES):
+    """Draw labels of skewed classes, and probabilities that are informative about them."""
     rng = np.random.default_rng(seed)
     share = 0.5 ** np.arange(len(classes))
     codes = rng.choice(len(classes), n, p=share / share.sum())
@@ -79,8 +83,8 @@ def search_score(scorer, P, y):
 
 @exact_scorers
 @pytest.mark.parametrize("seed", range(4))
-def test_every_offset_of_a_class_gets_the_score_that_scikit_learn_gives(scorer, seed):
-    P, y = made(seed)
+def test_the_score_of_every_offset_equals_that_of_scikit_learn(scorer, seed):
+    P, y = make_rows(seed)
     score = search_score(scorer, P, y)
     assert isinstance(score, RatioScore)
     others = np.delete(P, 1, axis=1)
@@ -99,7 +103,7 @@ def test_every_offset_of_a_class_gets_the_score_that_scikit_learn_gives(scorer, 
 
 @exact_scorers
 def test_no_offset_of_a_single_class_is_better_than_those_found(scorer):
-    P, y = made(seed=5, n=40)
+    P, y = make_rows(seed=5, n=40)
     model = tuned_once(P, y, scoring=scorer)
     shifted = np.log(P) + model.best_offsets_
     for label in range(len(CLASSES)):
@@ -114,7 +118,7 @@ def test_no_offset_of_a_single_class_is_better_than_those_found(scorer):
 
 @given(st.integers(0, 10**6), st.integers(5, 50), st.sampled_from(list(EXACT)), st.booleans())
 def test_offsets_never_lower_the_score(seed, n, name, once):
-    P, y = made(seed, n)
+    P, y = make_rows(seed, n)
     scorer = EXACT[name]
     model = tuned(P, y, scoring=scorer, n_bootstraps=0 if once else 4)
     plain = score_of(scorer, y, CLASSES[P.argmax(axis=1)])
@@ -148,8 +152,8 @@ def test_zeros_and_ties_do_no_harm(counts, y):
     st.permutations(range(4)),
     st.sampled_from([0, 3]),
 )
-def test_the_order_of_rows_and_classes_plays_no_part(seed, rows, names, n_bootstraps):
-    P, y = made(seed)
+def test_the_order_of_rows_and_classes_does_not_matter(seed, rows, names, n_bootstraps):
+    P, y = make_rows(seed)
     expected = tuned(P, y, n_bootstraps=n_bootstraps)
     names = np.array(names)  # class k is called CLASSES[names[k]]
     renamed = CLASSES[names[np.searchsorted(CLASSES, y)]]
@@ -167,15 +171,15 @@ def test_ties_go_to_the_rarer_class():
         assert model.predict(P).tolist() == [min(y, key=y.count)] * 3
 
 
-def test_offsets_stay_0_where_nothing_is_gained():
-    y = made(seed=0)[1]
+def test_offsets_stay_0_if_nothing_is_gained():
+    y = make_rows(seed=0)[1]
     right = np.where(y[:, None] == CLASSES, 0.7, 0.1)
     for model in (tuned(right, y), tuned_once(right, y)):
         assert model.best_offsets_.tolist() == [0.0] * 4
     assert model.cv_results_["offsets"].shape == (1, 4)
 
 
-def test_of_equally_good_offsets_the_nearest_to_0_is_taken_but_not_at_its_edge():
+def test_the_nearest_to_0_of_equally_good_offsets_is_chosen_but_not_at_its_edge():
     log_odds = np.array([-3.0, -1.0, 2.0])  # of b; right are all offsets from 1 to 3
     P = 1 / (1 + np.exp(np.column_stack([log_odds, -log_odds])))
     model = tuned_once(P, ["a", "b", "b"])
@@ -188,8 +192,8 @@ def test_of_equally_good_offsets_the_nearest_to_0_is_taken_but_not_at_its_edge()
 
 
 @given(st.integers(0, 10**6), st.floats(0.01, 10))
-def test_every_step_gains_more_than_the_penalty_takes(seed, l2):
-    P, y = made(seed)
+def test_every_step_gains_more_than_its_penalty(seed, l2):
+    P, y = make_rows(seed)
     model = tuned_once(P, y, l2=l2)
     counts = np.unique(y, return_counts=True)[1]
     penalties = l2 * (model.cv_results_["offsets"] ** 2 / counts).sum(axis=1)
@@ -197,8 +201,8 @@ def test_every_step_gains_more_than_the_penalty_takes(seed, l2):
     assert penalties[-1] < 1  # no score gains as much
 
 
-def test_whole_weights_count_as_repeated_rows():
-    P, y = made(seed=1)
+def test_integer_weights_count_as_repeated_rows():
+    P, y = make_rows(seed=1)
     weight = np.random.default_rng(0).integers(1, 4, len(y))
     model = Given().fit(None, y)
     weighted = TunedOffsetClassifierCV(model, cv="prefit", n_bootstraps=0).fit(
@@ -210,7 +214,7 @@ def test_whole_weights_count_as_repeated_rows():
 
 
 def test_other_scores_are_searched_on_a_grid():
-    P, y = made(seed=2)
+    P, y = make_rows(seed=2)
     scorer = make_scorer(matthews_corrcoef)
     assert isinstance(search_score(scorer, P, y), AnyScore)
     model = tuned_once(P, y, scoring=scorer)
@@ -222,8 +226,8 @@ def test_other_scores_are_searched_on_a_grid():
     np.testing.assert_allclose(steps, steps.round(), atol=1e-9)
 
 
-def test_any_callable_can_be_the_score_and_is_given_the_images():
-    P, y = made(seed=2)
+def test_any_callable_can_be_the_score_and_receives_the_images():
+    P, y = make_rows(seed=2)
 
     def first_half(estimator, X, y):
         assert X is P
@@ -235,7 +239,7 @@ def test_any_callable_can_be_the_score_and_is_given_the_images():
 
 
 def test_the_grid_is_nearly_as_good_as_the_exact_search():
-    P, y = made(seed=7, n=80)
+    P, y = make_rows(seed=7, n=80)
     codes = np.searchsorted(CLASSES, y)
     scorer, counts = get_scorer("f1_macro"), np.bincount(codes)
     exact = search_score(scorer, P, y)

@@ -1,4 +1,4 @@
-"""Prior correction: Bayes' rule where the posterior is known, and harmless where it must be."""
+"""Prior correction: Bayes' rule for known posteriors, and no effect for equal priors."""
 
 import pickle
 from inspect import signature
@@ -30,8 +30,8 @@ CLASSES = np.array(["anger", "fear", "joy", "sadness"])
 MEANS, DEVIATIONS = np.array([-2.0, 0.0, 0.5, 3.0]), np.array([1.0, 0.5, 2.0, 1.0])
 
 
-class Knowing(ClassifierMixin, BaseEstimator):
-    """Gives the true posterior of Gaussian classes under a prior."""
+class TruePosterior(ClassifierMixin, BaseEstimator):
+    """Returns the true posterior of Gaussian classes under a prior."""
 
     def __init__(self, prior, labels=CLASSES):
         self.prior = prior
@@ -45,8 +45,8 @@ class Knowing(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba(self, X):
-        places = np.searchsorted(CLASSES, self.classes_)
-        density = norm.logpdf(X, MEANS[places], DEVIATIONS[places])
+        codes = np.searchsorted(CLASSES, self.classes_)
+        density = norm.logpdf(X, MEANS[codes], DEVIATIONS[codes])
         return softmax(density + np.log(self.prior), axis=1)
 
 
@@ -62,8 +62,8 @@ def corrected(classifier, X, **settings):
 
 @given(samples, shares, shares)
 def test_a_true_posterior_becomes_that_of_the_other_prior(X, before, after):
-    model = corrected(Knowing(before), X, trained_prior=before, target=after)
-    expected = Knowing(after).fit(X).predict_proba(X)
+    model = corrected(TruePosterior(before), X, trained_prior=before, target=after)
+    expected = TruePosterior(after).fit(X).predict_proba(X)
     np.testing.assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(model.offsets_, np.log(after / before), atol=1e-12)
@@ -71,7 +71,7 @@ def test_a_true_posterior_becomes_that_of_the_other_prior(X, before, after):
 
 @given(samples, shares, shares, st.floats(0, 3))
 def test_equal_priors_and_tau_0_change_nothing(X, before, after, tau):
-    plain = Knowing(before).fit(X)
+    plain = TruePosterior(before).fit(X)
     expected, labels = plain.predict_proba(X), plain.predict(X)
     for settings in (
         {"trained_prior": after, "target": after, "tau": tau},
@@ -84,9 +84,12 @@ def test_equal_priors_and_tau_0_change_nothing(X, before, after, tau):
         np.testing.assert_array_equal(model.predict(X), labels)
 
 
-def test_the_classifier_is_positional_and_all_else_by_name():
-    expected = "(estimator, *, trained_prior='auto', target='uniform', tau=1.0)"
-    assert str(signature(PriorCorrectedClassifier)) == expected
+def test_only_the_classifier_is_positional():
+    first, *others = signature(PriorCorrectedClassifier).parameters.values()
+    assert first.name == "estimator"
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in others)
+    expected = {"trained_prior": "auto", "target": "uniform", "tau": 1.0}
+    assert {parameter.name: parameter.default for parameter in others} == expected
 
 
 NEED_MORE = {"NuSVC", "SGDClassifier", "SVC"}  # have probabilities by a setting alone
@@ -118,18 +121,18 @@ def test_it_works_around_any_classifier_with_probabilities(classifier):
 
 
 @given(samples, shares, shares, st.floats(0, 3))
-def test_there_and_back_restores(X, before, after, tau):
-    there = corrected(Knowing(before), X, trained_prior=before, target=after, tau=tau)
+def test_correcting_back_restores_the_probabilities(X, before, after, tau):
+    there = corrected(TruePosterior(before), X, trained_prior=before, target=after, tau=tau)
     back = corrected(there, X, trained_prior=after, target=before, tau=tau)
-    expected = Knowing(before).fit(X).predict_proba(X)
+    expected = TruePosterior(before).fit(X).predict_proba(X)
     np.testing.assert_allclose(back.predict_proba(X), expected, rtol=0, atol=1e-9)
 
 
 @given(samples, shares, shares, st.permutations(range(4)))
-def test_the_order_of_classes_plays_no_part(X, before, after, order):
+def test_the_order_of_classes_does_not_matter(X, before, after, order):
     target = dict(zip(CLASSES, after, strict=True))
-    model = corrected(Knowing(before), X, trained_prior=before, target=target)
-    shuffled = Knowing(before[order], CLASSES[order])
+    model = corrected(TruePosterior(before), X, trained_prior=before, target=target)
+    shuffled = TruePosterior(before[order], CLASSES[order])
     other = corrected(shuffled, X, trained_prior=before[order], target=target)
     np.testing.assert_allclose(other.offsets_, model.offsets_[order], atol=1e-12)
     np.testing.assert_allclose(
@@ -138,7 +141,7 @@ def test_the_order_of_classes_plays_no_part(X, before, after, order):
 
 
 def test_ties_go_to_the_first_class_as_in_argmax():
-    class Undecided(Knowing):
+    class Undecided(TruePosterior):
         def predict_proba(self, X):
             return np.full((len(X), 4), 0.25)
 
@@ -149,7 +152,7 @@ def test_ties_go_to_the_first_class_as_in_argmax():
 def test_tiny_shares_and_probabilities_stay_finite_in_the_logarithm():
     X = np.array([[-60.0], [60.0]])
     prior = [1e-200, 1, 1, 1e-200]
-    model = corrected(Knowing(np.full(4, 0.25)), X, trained_prior=prior)
+    model = corrected(TruePosterior(np.full(4, 0.25)), X, trained_prior=prior)
     assert np.isfinite(model.predict_log_proba(X)).any(axis=1).all()
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
     assert not np.isnan(model.predict_log_proba(X)).any()
@@ -160,8 +163,8 @@ def skewed():
     """Many rows of three overlapping classes."""
     rng = np.random.default_rng(0)
     y = np.repeat(CLASSES[:3], [12_000, 2_400, 600])
-    centres = np.repeat([[0, 0], [1, 1], [-1, 1]], [12_000, 2_400, 600], axis=0)
-    return rng.normal(size=(len(y), 2)) + centres, y
+    centers = np.repeat([[0, 0], [1, 1], [-1, 1]], [12_000, 2_400, 600], axis=0)
+    return rng.normal(size=(len(y), 2)) + centers, y
 
 
 TRUE_SHARES = np.array([0.8, 0.16, 0.04])
@@ -176,7 +179,7 @@ BALANCED = {
 
 
 @pytest.mark.parametrize("classifier", BALANCED.values(), ids=BALANCED.keys())
-def test_balancing_is_undone(skewed, classifier):
+def test_correction_undoes_balancing(skewed, classifier):
     X, y = skewed
     model = PriorCorrectedClassifier(classifier, target="observed").fit(X, y)
     np.testing.assert_allclose(model.trained_prior_, 1 / 3)
@@ -196,7 +199,7 @@ def test_equal_shares_find_rare_classes_as_balanced_weights_do(skewed):
     np.testing.assert_allclose(half.offsets_, model.offsets_ / 2)
 
 
-def test_shares_are_given_in_any_scale_and_by_label(skewed):
+def test_shares_may_have_any_scale_and_be_given_by_label(skewed):
     X, y = skewed
     given = {"anger": 4, "fear": 3, "joy": 1, "contempt": 9}  # the last in other folds only
     model = PriorCorrectedClassifier(GaussianNB(), trained_prior=[8, 1, 1], target=given)
@@ -209,14 +212,14 @@ def test_shares_are_given_in_any_scale_and_by_label(skewed):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([0.5, 0.5], r"one share per class \(anger, fear, joy\), got \[0.5, 0.5\]"),
-        ([1, 1, 0], r"positive numbers, got \[1, 1, 0\]"),
-        ([1, 1, np.nan], r"positive numbers, got \[1, 1, nan\]"),
-        (["a", "b", "c"], r"positive numbers, got \['a', 'b', 'c'\]"),
-        ({"anger": 1, "joi": 1, "fear": 1}, r"share for every class, got .*, which lacks 'joy'"),
+        ([0.5, 0.5], r"one positive number per class \(anger, fear, joy\), got \[0.5, 0.5\]"),
+        ([1, 1, 0], r"one positive number per .*, got \[1, 1, 0\]"),
+        ([1, 1, np.nan], r"one positive number per .*, got \[1, 1, nan\]"),
+        (["a", "b", "c"], r"one positive number per .*, got \['a', 'b', 'c'\]"),
+        ({"anger": 1, "joi": 1, "fear": 1}, r"one positive number per .*, joy\), got .*'joi'"),
     ],
 )
-def test_shares_that_are_none_are_refused(skewed, name, given, message):
+def test_invalid_shares_are_refused(skewed, name, given, message):
     with pytest.raises(ValueError, match=f"{name} must .*{message}"):
         PriorCorrectedClassifier(GaussianNB(), **{name: given}).fit(*skewed)
 
@@ -227,7 +230,7 @@ def test_tau_must_be_a_number_from_0(skewed):
             PriorCorrectedClassifier(GaussianNB(), tau=tau).fit(*skewed)
 
 
-def test_a_series_gives_shares_by_label(skewed):
+def test_a_series_is_read_by_label(skewed):
     pandas = pytest.importorskip("pandas")
     X, y = skewed
     given = pandas.Series(y[::-1]).value_counts(ascending=True)  # joy comes first
@@ -237,7 +240,7 @@ def test_a_series_gives_shares_by_label(skewed):
 
 
 @pytest.mark.parametrize("weight", [0.0, np.nan, -1.0, np.inf])
-def test_weights_that_give_no_shares_are_refused(skewed, weight):
+def test_weights_without_shares_are_refused(skewed, weight):
     X, y = skewed
     frozen = FrozenEstimator(GaussianNB().fit(X, y))
     model = PriorCorrectedClassifier(frozen, trained_prior=TRUE_SHARES, target="observed")
@@ -260,7 +263,7 @@ def test_weights_named_for_a_step_count_in_the_observed_target(skewed):
     np.testing.assert_allclose(model.offsets_, 0, atol=1e-12)
 
 
-def test_weights_of_made_rows_do_not_count_in_the_observed_target(skewed):
+def test_weights_of_resampled_rows_do_not_count_in_the_observed_target(skewed):
     X, y = skewed
     sampler = RandomUnderSampler(random_state=0)
     model = PriorCorrectedClassifier(make_pipeline(sampler, GaussianNB()), target="observed")
@@ -281,12 +284,12 @@ def test_groups_reach_the_folds_of_a_search_inside(skewed, routing):
     X, y = skewed[0][::50], skewed[1][::50]
     groups = np.arange(len(y)) % 3
 
-    class Noting(GroupKFold):
+    class Recording(GroupKFold):
         def split(self, X, y=None, groups=None):
             got.append(groups)
             return super().split(X, y, groups)
 
-    got, search = [], GridSearchCV(GaussianNB(), {"priors": [None]}, cv=Noting(2))
+    got, search = [], GridSearchCV(GaussianNB(), {"priors": [None]}, cv=Recording(2))
     with config_context(enable_metadata_routing=routing):
         PriorCorrectedClassifier(search).fit(X, y, groups=groups)
         if routing:
@@ -299,7 +302,7 @@ def test_groups_reach_the_folds_of_a_search_inside(skewed, routing):
     np.testing.assert_array_equal(got[0], groups)
 
 
-def test_whole_weights_count_as_repeated_rows():
+def test_integer_weights_count_as_repeated_rows():
     for settings in ({}, {"target": "observed"}, {"tau": 0.5}):
         check_weights("corrected", PriorCorrectedClassifier(LogisticRegression(), **settings))
 
@@ -326,7 +329,7 @@ def test_weights_reach_the_classifier_and_the_prior(skewed):
 def test_a_class_without_weight_is_left_alone_with_a_warning(skewed):
     X, y = skewed
     model = PriorCorrectedClassifier(LogisticRegression())
-    with pytest.warns(DataWarning, match="no weight to joy: nothing is known"):
+    with pytest.warns(DataWarning, match="no weight to joy, so the probabilities"):
         model.fit(X, y, sample_weight=(y != "joy").astype(float))
     np.testing.assert_allclose(model.offsets_, [*np.log([0.4, 2]), 0], atol=1e-12)
     assert np.isfinite(model.predict_proba(X)).all()
@@ -343,7 +346,7 @@ def test_the_observed_target_needs_rows_of_every_class(skewed):
     np.testing.assert_allclose(model.target_prior_, TRUE_SHARES)
 
 
-def test_it_can_be_searched_over_copied_and_pickled(skewed):
+def test_it_can_be_searched_copied_and_pickled(skewed):
     X, y = skewed
     model = PriorCorrectedClassifier(make_pipeline(MinMaxScaler(), GaussianNB()))
     grid = {"tau": [0, 0.5, 1], "estimator__gaussiannb__var_smoothing": [1e-9, 0.1]}
@@ -353,10 +356,10 @@ def test_it_can_be_searched_over_copied_and_pickled(skewed):
     best = search.best_estimator_
     copied = pickle.loads(pickle.dumps(best))
     np.testing.assert_array_equal(copied.predict_proba(X), best.predict_proba(X))
-    assert "fit" not in vars(best.estimator_[-1])  # nothing is left of the noting
+    assert "fit" not in vars(best.estimator_[-1])  # the recording is over
 
 
-def test_columns_are_known_and_the_classifier_is_cloned(skewed):
+def test_column_names_are_copied_and_the_classifier_is_cloned(skewed):
     pandas = pytest.importorskip("pandas")
     X, y = skewed
     inner = GaussianNB()

@@ -1,4 +1,4 @@
-"""The shares of training: found behind samplers, weights and losses, or asked for."""
+"""Class shares of training: inferred behind samplers, weights and losses, or required."""
 
 import pickle
 from collections import Counter
@@ -107,7 +107,7 @@ def test_without_a_sampler_the_shares_are_those_of_the_labels(flat, step):
 
 
 @pytest.mark.parametrize("memory", [False, True])
-def test_samplers_of_images_are_seen(faces, tmp_path, memory):
+def test_samplers_of_images_are_counted(faces, tmp_path, memory):
     X, y = faces
     for sampler in (
         AugmentationSampler(random_state=0), FlattenSampler(RandomUnderSampler(random_state=0))
@@ -144,7 +144,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize(("settings", "expected"), NETWORKS, ids=str)
-def test_networks_tell_what_their_training_did(faces, settings, expected):
+def test_networks_report_their_training_prior(faces, settings, expected):
     settings = {"max_epochs": 1, **settings}
     cnn = CNNClassifier(module="small_cnn", n_threads=1, random_state=0, **settings)
     model = PriorCorrectedClassifier(cnn, target="observed").fit(*faces)
@@ -168,7 +168,7 @@ def test_networks_are_found_in_frozen_searches_behind_samplers(faces):
     assert model.estimator_.estimator is search
 
 
-def test_a_class_that_a_network_never_saw_is_left_alone(faces):
+def test_a_class_unknown_to_the_network_is_not_corrected(faces):
     X, y = faces
     cnn = CNNClassifier(module="small_cnn", n_threads=1, random_state=0)
     cnn.partial_fit(X, y, classes=[*COUNTS, "contempt"])
@@ -223,7 +223,7 @@ class Copying(GaussianNB):
 
 
 class Forgetful(GaussianNB):
-    """Starts every fit with nothing."""
+    """Clears itself in every fit."""
 
     def fit(self, X, y):
         vars(self).clear()
@@ -263,11 +263,11 @@ def test_networks_of_skorch_count_their_labels_unless_they_draw_batches(flat):
         "criterion": torch.nn.MultiMarginLoss,
     }
     for name, value in refused.items():
-        with pytest.raises(ValueError, match=f"can't tell .* setting {name}="):
+        with pytest.raises(ValueError, match=f"cannot determine .* setting {name}="):
             prior_of(linear_net(**{name: value}, predict_nonlinearity=None), abs(X), y)
 
 
-class Relabelled(ClassifierMixin, BaseEstimator):
+class Relabeled(ClassifierMixin, BaseEstimator):
     """Knows other labels than those it was fitted on."""
 
     def __init__(self, labels):
@@ -283,26 +283,26 @@ class Relabelled(ClassifierMixin, BaseEstimator):
 
 @pytest.mark.parametrize("labels", [["fear", "sad"], [0, 1, 2]])
 def test_labels_that_are_not_among_the_classes_are_not_counted_as_others(flat, labels):
-    with pytest.raises(ValueError, match=r"can't tell .*fitted on labels \(.*happy.*\) that are"):
-        prior_of(Relabelled(labels), *flat)
+    with pytest.raises(ValueError, match=r"determine .*fitted on labels \(.*happy.*\) that are"):
+        prior_of(Relabeled(labels), *flat)
 
 
 @pytest.mark.filterwarnings("ignore:The `probability` parameter:FutureWarning")
 @pytest.mark.parametrize("weights", ["balanced", {"fear": 3}])
-def test_probabilities_that_are_fitted_to_weighted_decisions_are_asked_for(flat, weights):
-    with pytest.raises(ValueError, match=r"can't tell .*fits its probabilities to what class_w"):
+def test_probabilities_fitted_to_weighted_decisions_need_a_prior(flat, weights):
+    with pytest.raises(ValueError, match=r"determine .*fits its probabilities after class_w"):
         prior_of(SVC(probability=True, class_weight=weights), *flat)
 
 
-def test_class_weights_by_an_unknown_name_are_asked_for(flat):
+def test_class_weights_of_an_unknown_name_need_a_prior(flat):
     class Weighted(GaussianNB):
         class_weight = "sqrt"
 
-    with pytest.raises(ValueError, match=r"can't tell .* setting class_weight='sqrt'"):
+    with pytest.raises(ValueError, match=r"cannot determine .* setting class_weight='sqrt'"):
         prior_of(Weighted(), *flat)
 
 
-def test_samplers_of_ours_tell_their_counts_in_frozen_pipelines(flat):
+def test_our_samplers_report_their_counts_in_frozen_pipelines(flat):
     X, y = flat
     sampler = RandomResampler(sampling_strategy={"fear": 20}, random_state=0)
     pipe = make_pipeline(sampler, LogisticRegression(class_weight={"sad": 2}))
@@ -314,24 +314,24 @@ def test_samplers_of_ours_tell_their_counts_in_frozen_pipelines(flat):
 
 
 def frozen_inside(X, y):
-    """Give a pipeline whose sampler has nothing to do with its frozen classifier."""
+    """Return a pipeline whose sampler has nothing to do with its frozen classifier."""
     return make_pipeline(RandomResampler(), FrozenEstimator(GaussianNB().fit(X, y)))
 
 
 inner = LogisticRegression()
 UNKNOWN = {
-    "frozen": (lambda X, y: FrozenEstimator(inner.fit(X, y)), "fitted before, on rows"),
-    "frozen last step": (frozen_inside, "fitted before, on rows"),
+    "frozen": (lambda X, y: FrozenEstimator(inner.fit(X, y)), "fitted before, on unknown rows"),
+    "frozen last step": (frozen_inside, "fitted before, on unknown rows"),
     "frozen behind a sampler in a search": (
-        lambda X, y: GridSearchCV(frozen_inside(X, y), {}, cv=2), "fitted before, on rows",
+        lambda X, y: GridSearchCV(frozen_inside(X, y), {}, cv=2), "fitted before, on unknown rows",
     ),
     "frozen sampler": (
         lambda X, y: FrozenEstimator(make_pipeline(SMOTE(), GaussianNB()).fit(X, y)),
-        "fitted on what SMOTE made",
+        "fitted on the output of SMOTE",
     ),
     "sampler in a search": (
         lambda X, y: GridSearchCV(make_pipeline(RandomUnderSampler(), inner), {}, cv=2),
-        "fitted on what RandomUnderSampler made",
+        "fitted on the output of RandomUnderSampler",
     ),
     "bagging": (lambda X, y: BalancedBaggingClassifier(), "setting sampling_strategy='auto'"),
     "easy": (lambda X, y: EasyEnsembleClassifier(), "setting sampling_strategy='auto'"),
@@ -346,15 +346,15 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize(("make", "message"), UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_what_can_not_be_known_is_asked_for(flat, make, message):
+def test_unknown_shares_are_required(flat, make, message):
     classifier = make(*flat)
-    with pytest.raises(ValueError, match=rf"can't tell .*{message}.* Give trained_prior:"):
+    with pytest.raises(ValueError, match=rf"cannot determine .*{message}.* Set trained_prior to"):
         prior_of(classifier, *flat)
     given = PriorCorrectedClassifier(classifier, trained_prior=[1, 2, 1]).fit(*flat)
     np.testing.assert_allclose(given.trained_prior_, [0.25, 0.5, 0.25])
 
 
-def test_balanced_weights_beside_weights_of_rows_are_asked_for(flat):
+def test_balanced_weights_with_sample_weights_need_a_prior(flat):
     balanced = LogisticRegression(class_weight="balanced")
     with pytest.raises(ValueError, match="sample_weight and class_weight='balanced' at once"):
         prior_of(balanced, *flat, sample_weight=np.arange(62))

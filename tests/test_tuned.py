@@ -1,4 +1,4 @@
-"""Tuned offsets around classifiers: no row judges itself, tiny classes, routing, images."""
+"""Tuned offsets around classifiers: held-out rows, tiny classes, routing, images."""
 
 import pickle
 
@@ -74,7 +74,7 @@ def test_out_of_fold_probabilities_are_those_of_cross_val_predict(skewed):
     assert model.best_score_ == model.cv_results_["scores"][-1] > stages[0]
 
 
-def test_rare_classes_are_found_more_often_in_new_data():
+def test_offsets_raise_macro_f1_on_new_data():
     X, y = make_classification(
         3000, n_classes=3, n_informative=4, weights=[0.9, 0.07], random_state=3
     )
@@ -83,11 +83,11 @@ def test_rare_classes_are_found_more_often_in_new_data():
     assert macro_f1(y[1000:], model.predict(X[1000:])) > macro_f1(y[1000:], plain) + 0.03
 
 
-def test_no_row_judges_itself():
+def test_every_row_is_scored_by_a_classifier_fitted_on_others():
     X = np.random.default_rng(0).normal(size=(200, 2))
     y = np.random.default_rng(1).choice(NAMES, 200)
     model = TunedOffsetClassifierCV(KNeighborsClassifier(1), random_state=0).fit(X, y)
-    assert macro_f1(y, model.estimator_.predict(X)) == 1  # by heart
+    assert macro_f1(y, model.estimator_.predict(X)) == 1  # memorized
     assert model.best_score_ < 0.5
 
 
@@ -136,7 +136,7 @@ def test_weights_go_to_a_step_of_a_pipeline_by_its_name(skewed):
     assert np.sum(weighted == "neutral") < np.sum(plain == "neutral")
 
 
-def test_predict_proba_is_renormalised_and_agrees_with_predict(skewed):
+def test_predict_proba_is_renormalized_and_agrees_with_predict(skewed):
     X, y = skewed
     model = TunedOffsetClassifierCV(RandomForestClassifier(10, random_state=0), cv=3).fit(X, y)
     shifted = model.estimator_.predict_proba(X) * np.exp(model.best_offsets_)
@@ -148,7 +148,7 @@ def test_predict_proba_is_renormalised_and_agrees_with_predict(skewed):
     np.testing.assert_array_equal(chosen, P.max(axis=1))
 
 
-def test_a_prefit_classifier_is_taken_as_it_is(skewed):
+def test_a_prefit_classifier_is_used_as_it_is(skewed):
     X, y = skewed
     classifier = GaussianNB().fit(X[:200], y[:200])
     model = TunedOffsetClassifierCV(classifier, cv="prefit").fit(X[200:], y[200:])
@@ -179,7 +179,7 @@ def test_splits_that_hold_out_nothing_are_refused(skewed, cv):
             TunedOffsetClassifierCV(GaussianNB(), cv=cv).fit(data, y)
 
 
-def test_rows_that_are_held_out_several_times_count_as_often(skewed):
+def test_rows_held_out_several_times_count_as_often(skewed):
     X, y = skewed
     cv = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0)
     model = TunedOffsetClassifierCV(GaussianNB(), cv=cv, scoring="accuracy").fit(X, y)
@@ -203,7 +203,7 @@ def test_tiny_classes_warn_and_do_not_crash(skewed):
     assert model.classes_.tolist() == ["contempt", "disgust", *sorted(NAMES)]
     assert model.best_offsets_[0] == 0
     assert model.predict_proba(X).shape == (400, 5)
-    in_training = model.set_params(cv=0.25, random_state=3).fit(X, y)  # which warns no more
+    in_training = model.set_params(cv=0.25, random_state=3).fit(X, y)  # without a warning
     assert in_training.best_offsets_[0] == 0
 
 
@@ -225,7 +225,7 @@ def test_labels_that_a_prefit_classifier_does_not_know(skewed):
     assert model.classes_.tolist() == ["happy", "neutral"]
     assert len(model.best_offsets_) == 2
     assert model.best_score_ == macro_f1(y, model.predict(X))
-    with pytest.raises(ValueError, match=r"knows, got rows of fear \(\d+ of \d+\) alone"):
+    with pytest.raises(ValueError, match=r"knows, got only rows of fear \(\d+ of \d+\);"):
         model.fit(X[y == "fear"], y[y == "fear"])
 
 
@@ -236,12 +236,12 @@ def test_labels_that_a_prefit_classifier_does_not_know(skewed):
         ({"cv": 399}, r"size of the largest class \(\d+\), got 399"),
     ],
 )
-def test_settings_that_can_not_be_met_are_refused(skewed, settings, message):
+def test_impossible_settings_are_refused(skewed, settings, message):
     with pytest.raises(ValueError, match=message):
         TunedOffsetClassifierCV(GaussianNB(), **settings).fit(*skewed)
 
 
-def test_data_that_do_not_fit_are_refused(skewed):
+def test_invalid_data_are_refused(skewed):
     X, y = skewed
     model = TunedOffsetClassifierCV(GaussianNB())
     with pytest.raises(ValueError, match=r"two classes, not one class, got \['a'\]"):
@@ -252,7 +252,7 @@ def test_data_that_do_not_fit_are_refused(skewed):
         model.fit(X, y, groups=np.arange(400) % 2)
 
 
-def test_probabilities_that_are_none_are_refused(skewed):
+def test_invalid_probabilities_are_refused(skewed):
     class Broken(DummyClassifier):
         def predict_proba(self, X):
             return super().predict_proba(X) * np.nan
@@ -261,7 +261,7 @@ def test_probabilities_that_are_none_are_refused(skewed):
         TunedOffsetClassifierCV(Broken()).fit(*skewed)
 
 
-def test_seeds_and_workers_change_nothing_else(skewed):
+def test_results_depend_on_the_seed_but_not_on_workers(skewed):
     X, y = skewed
     model = TunedOffsetClassifierCV(GaussianNB(), random_state=0)
     first = model.fit(X, y).best_offsets_
@@ -273,7 +273,7 @@ def test_seeds_and_workers_change_nothing_else(skewed):
     assert not np.array_equal(other.best_offsets_, first)
 
 
-def test_it_can_be_searched_over(skewed):
+def test_parameters_can_be_searched(skewed):
     X, y = skewed
     grid = {"l2": [0, 1e3], "estimator__var_smoothing": [1e-9, 0.1]}
     search = GridSearchCV(TunedOffsetClassifierCV(GaussianNB(), cv=3, random_state=0), grid, cv=3)
@@ -290,7 +290,7 @@ def classifier_of_faces():
 
 
 @pytest.mark.parametrize("kind", ["paths", "ImageArray", "array", "list"])
-def test_pipelines_of_images_can_be_inside(faces, tmp_path, kind):
+def test_the_classifier_may_be_a_pipeline_of_images(faces, tmp_path, kind):
     X, y = faces
     images = {
         "paths": lambda: ImageArray(X).save(tmp_path / "faces"),
@@ -304,7 +304,7 @@ def test_pipelines_of_images_can_be_inside(faces, tmp_path, kind):
     assert model.predict_proba(images[:2]).shape == (2, 3)
 
 
-def test_a_network_can_be_inside(faces):
+def test_the_classifier_may_be_a_network(faces):
     X, y = faces
     cnn = CNNClassifier(module="small_cnn", max_epochs=1, n_threads=1, random_state=0)
     model = TunedOffsetClassifierCV(cnn, cv=0.3, refit=False, random_state=0).fit(X, y)
@@ -317,7 +317,7 @@ def test_copies_on_both_sides_of_a_fold_warn(faces):
     model = TunedOffsetClassifierCV(pipe, cv=3, random_state=0)
     with pytest.warns(DataWarning, match=r"images of a test fold are copies .* sampler inside"):
         model.fit(X, y)
-    model.fit(X, y, groups=parent_groups(X.parents))  # warns no more
+    model.fit(X, y, groups=parent_groups(X.parents))  # without a warning
 
 
 @pytest.mark.slow
@@ -334,20 +334,20 @@ def test_offsets_help_on_real_faces_of_new_persons(data_folder):
 
 
 def gain_on_a_long_tail(seed):
-    """Give the gain in macro-F1 on new rows of eight Gaussian classes, 100:1."""
+    """Return the gain in macro-F1 on new rows of eight Gaussian classes, 100:1."""
     rng = np.random.default_rng(seed)
     shares = 100 ** np.linspace(0, -1, 8)
     sizes = np.rint(5000 * shares / shares.sum()).astype(int)
-    centres = 0.6 * rng.normal(size=(8, 10))
+    centers = 0.6 * rng.normal(size=(8, 10))
     y, y_new = np.repeat(np.arange(8), sizes), np.repeat(np.arange(8), 10 * sizes)
-    X, X_new = (centres[labels] + rng.normal(size=(len(labels), 10)) for labels in (y, y_new))
+    X, X_new = (centers[labels] + rng.normal(size=(len(labels), 10)) for labels in (y, y_new))
     model = TunedOffsetClassifierCV(LinearDiscriminantAnalysis(), random_state=0).fit(X, y)
     before, after = (macro_f1(y_new, m.predict(X_new)) for m in (model.estimator_, model))
     return after - before
 
 
 @pytest.mark.slow
-def test_offsets_help_on_long_tails_and_seldom_harm():  # more of it in benchmarks/
+def test_offsets_help_on_long_tails_and_seldom_harm():  # more in benchmarks/
     gains = np.array([gain_on_a_long_tail(seed) for seed in range(20)])
     assert np.sum(gains > 0) >= 18
     assert np.sum(gains < -0.01) == 0

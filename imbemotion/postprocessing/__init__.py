@@ -1,4 +1,4 @@
-"""What can be put right after training: offsets of the log-probabilities, or a new head."""
+"""Corrections after training: offsets of the log-probabilities, or a new head."""
 
 from imbemotion.postprocessing._decoupled import DecoupledClassifier
 from imbemotion.postprocessing._prior_corrected import PriorCorrectedClassifier

@@ -2,103 +2,87 @@
 
 from collections import Counter
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    TransformerMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from imbemotion._base.registry import HEADS
 from imbemotion._base.validation import (
     HasMethods,
     Interval,
-    StrOptions,
+    RegisteredName,
     check_labels,
     fit_context,
     forget_fit,
 )
-from imbemotion.postprocessing._heads import HEADS, fit_named_head
-from imbemotion.postprocessing._held_out import check_classes, take_names
+from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
 
 __all__ = ["DecoupledClassifier"]
 
 
-def _gives_probabilities(model):
+def _has_probabilities(model):
     return isinstance(model.head, str) or hasattr(model.head, "predict_proba")
 
 
-class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin, BaseEstimator):
-    r"""Keep the features that a classifier learned, and learn its head anew on balanced ones.
+class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
+    r"""Keep the features of a classifier, and learn its head again on balanced features.
 
-    Skewed data hardly harm what a network sees, and mostly how it decides [1]_. So the
+    Skewed data hardly harm the features of a network, and mostly its decisions [1]_. So the
     estimator is fitted on the data as they are, and its last layer is replaced by a head that
-    treats classes alike. Balancing happens among features, which is quick, and where an
-    interpolated row makes more sense than among pixels.
+    treats classes equally. Samplers work among features, which is fast.
 
     Parameters
     ----------
     estimator : estimator with ``transform``
-        Gives the features: a ``CNNClassifier``, a pipeline that ends with one (its samplers
-        work in training alone), ``LinearDiscriminantAnalysis``, or any other. A
-        ``FrozenEstimator`` is not fitted again: heads can be compared without its training.
-
-    head : {"crt", "lws", "ncm", "tau_norm"} or classifier, default="crt"
+        Computes the features: a ``CNNClassifier``, a pipeline that ends with one,
+        ``LinearDiscriminantAnalysis``, or any other. A ``FrozenEstimator`` is not fitted again,
+        so heads can be compared without its training.
+    head : str or classifier, default="crt"
         What decides:
 
         - ``"crt"`` (classifier re-training): ``LogisticRegression`` on the features;
-        - ``"lws"`` (learnable weight scaling): the estimator's own logits, each times a factor
-          of its class; only the factors are learned;
+        - ``"lws"`` (learnable weight scaling): the estimator's logits, each times a learned
+          factor of its class, 0 or more;
         - ``"ncm"`` (nearest class mean): the class with the nearest mean;
-        - ``"tau_norm"``: the estimator's own weights, those of each class divided by their norm
-          to the power of ``tau``; nothing is learned, and nothing sampled;
-        - any classifier of scikit-learn's, for example ``LogisticRegression(C=0.01)``.
+        - ``"tau_norm"``: the estimator's weights, those of each class divided by their norm
+          to the power of ``tau``; nothing is learned or sampled;
+        - a registered name, or any classifier, such as ``LogisticRegression(C=0.01)``.
 
-        ``"lws"`` and ``"tau_norm"`` take estimators with ``head_coef_`` and
-        ``head_intercept_``, which a ``CNNClassifier`` with a linear head has.
-
+        ``"lws"`` and ``"tau_norm"`` need an estimator with ``head_coef_`` and
+        ``head_intercept_``, such as a ``CNNClassifier`` with a linear head.
     sampler : sampler or None, default=None
-        Resamples the features that the head is fitted on: one of this library for flat data,
-        or of imbalanced-learn. None leaves them as they are; ``"crt"`` and ``"lws"`` then
-        weigh classes so that all count alike, and any other classifier has to do so itself.
-
+        Resamples the features that the head is fitted on. Without one, ``"crt"`` and ``"lws"``
+        weight classes equally; any other classifier has to do so itself.
     tau : float, default=1.0
-        For ``"tau_norm"``: 1 makes all weights of norm 1, 0 keeps the estimator's own head.
-        The paper chooses it on validation data, between 0 and 1; search it likewise.
+        For ``"tau_norm"``: 1 normalizes all weights, 0 keeps the estimator's head. The paper
+        chooses it on validation data, between 0 and 1.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted estimator.
-
     head_ : classifier
-        The fitted head, from features to labels. All named heads have ``coef_`` and
+        The fitted head, from features to labels. The four heads above have ``coef_`` and
         ``intercept_``.
-
     sampler_ : sampler or None
-        The fitted sampler. None where nothing was sampled.
-
+        The fitted sampler, or None if nothing was sampled.
     training_prior_ : ndarray of float of shape (n_classes,)
-        Class shares that the probabilities are relative to: equal ones, or those that the
-        sampler made, except for ``"ncm"``. Exact for ``"crt"``. Only for ``"crt"``, ``"lws"``
-        and ``"ncm"``.
-
+        Class shares that the probabilities are relative to: equal ones, or those after the
+        sampler. Only for named heads, except ``"tau_norm"``.
     classes_ : ndarray of shape (n_classes,)
         The labels.
-
     n_features_in_ : int
-        Number of features of X. Only where the fitted estimator has it.
-
+        Number of features of X, if the fitted estimator has it.
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only where the fitted estimator has them.
+        Names of the columns of X, if the fitted estimator has them.
 
     See Also
     --------
@@ -107,26 +91,19 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
 
     Notes
     -----
-    The head is fitted on the features of the rows that the estimator was fitted on. A network
-    that knows these by heart shows them better separated than new ones, and the head believes
-    it. Where that matters, fit the network on some rows, and the head on others:
+    The head is fitted on rows that the estimator has seen. A network that memorized them
+    separates them better than new ones. Where that matters, fit the head on other rows:
     ``DecoupledClassifier(FrozenEstimator(network)).fit(X_others, y_others)``.
 
-    Features are those of the images as they are: ``test_time_augmentation`` of a
-    ``CNNClassifier`` has no effect here. Without it, ``head="tau_norm", tau=0`` gives the
-    estimator's own probabilities back.
+    ``test_time_augmentation`` of a ``CNNClassifier`` has no effect on features. The paper drops
+    the bias; here ``"tau_norm"`` keeps it, and ``"lws"`` scales it with the weights, with a
+    small penalty on the distance of the factors from 1. ``"crt"`` depends on the scale of the
+    features: use a pipeline with ``StandardScaler`` as head if they differ much, and a smaller C
+    for a network that memorized its training images. Probabilities of ``"ncm"`` are the softmax
+    of negative squared distances, and not calibrated.
 
-    The paper drops the bias; here ``"tau_norm"`` keeps it as it is, and ``"lws"`` scales it
-    with the weights. The factors are 0 or more, found by L-BFGS, and pulled towards 1 a little,
-    as ``LogisticRegression(C=1)`` pulls weights towards 0. ``"crt"`` is that regression, so C
-    is relative to the scale of the features: give a pipeline with ``StandardScaler`` as head
-    for features that differ much, and a smaller C for those of a network that knows its
-    training images by heart. Probabilities of ``"ncm"`` are the softmax of the negative squared
-    distances; they rank, and are not calibrated.
-
-    ``sample_weight`` and whatever else ``fit`` is given goes to the estimator. With
-    scikit-learn's metadata routing it goes where it is requested, to a classifier as head,
-    too, unless there is a sampler, whose rows are others.
+    Arguments of ``fit`` go to the estimator; with scikit-learn's metadata routing they go where
+    they are requested, also to a classifier as head unless there is a sampler.
 
     References
     ----------
@@ -153,32 +130,31 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "transform"])],
-        "head": [StrOptions(set(HEADS)), HasMethods(["fit", "predict"])],
+        "head": [RegisteredName(HEADS), HasMethods(["fit", "predict"])],
         "sampler": [HasMethods("fit_resample"), None],
         "tau": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, estimator, *, head="crt", sampler=None, tau=1.0):
+    def __init__(
+        self, estimator: Any, *, head: Any = "crt", sampler: Any = None, tau: float = 1.0
+    ):
         self.estimator = estimator
         self.head = head
         self.sampler = sampler
         self.tau = tau
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> "DecoupledClassifier":
         """Fit the estimator, and the head on its features.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes: flat data, images, an ``ImageArray``, paths.
-
+            Input of the estimator: flat data, images, an ``ImageArray`` or paths.
         y : array-like of shape (n_samples,)
             The labels.
-
         **params : dict
-            Goes to ``fit`` of the estimator. With scikit-learn's metadata routing on, all
-            goes where it is requested.
+            Arguments of the estimator's ``fit``, or metadata to route.
 
         Returns
         -------
@@ -188,12 +164,10 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
         Raises
         ------
         ValueError
-            If y holds one class only or differs in length from X, the features are no table,
-            or the sampler can't resample them.
-
+            If y has a single class or another length than X, the features are not
+            two-dimensional, or the sampler cannot resample them.
         TypeError
             If ``head`` needs ``head_coef_`` and the estimator has none.
-
         NotFittedError
             If the estimator is frozen and not fitted.
         """
@@ -204,26 +178,25 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
         self.estimator_ = clone(self.estimator).fit(X, y, **routed.estimator.fit)
         self.sampler_ = None
         self.head_ = self._fit_head(self.transform(X), y, routed.head.fit)
-        take_names(self)
+        self._copy_column_names()
         return self
 
     def _fit_head(self, features, y, params):
         n_rows = np.shape(features)[0]
         if n_rows != len(y):
             raise ValueError(
-                f"transform must give one row of features per label, got {n_rows} rows from "
+                f"transform must return one row of features per label, got {n_rows} rows from "
                 f"{self.estimator_!r} for {len(y)} labels."
             )
-        named = isinstance(self.head, str)
-        if self.sampler is not None and not (named and self.head == "tau_norm"):
+        is_computed = isinstance(self.head, str) and self.head == "tau_norm"
+        if self.sampler is not None and not is_computed:
             features, y = self._resample(features, y)
-        if not named:
+        if not isinstance(self.head, str):
             return clone(self.head).fit(features, y, **params)
         balance = self.sampler is None
-        head = fit_named_head(
-            self.head, features, y, estimator=self.estimator_, balance=balance, tau=self.tau
-        )
-        if self.head != "tau_norm":
+        settings = {"estimator": self.estimator_, "balance": balance, "tau": self.tau}
+        head = HEADS.load(self.head)(features, y, **settings)
+        if not is_computed:
             counts = np.array([(y == label).sum() for label in head.classes_])
             counts = counts > 0 if balance or self.head == "ncm" else counts
             self.training_prior_ = counts / counts.sum()
@@ -239,51 +212,51 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
             n_rows, label = min((n, label) for label, n in Counter(y.tolist()).items())
             raise ValueError(
                 f"{self.sampler!r} needs more rows than the smallest class has, got {n_rows} of "
-                f"{label!r}: {error}. Take ImageSMOTE, which searches as many neighbors as there "
-                "are, or fewer neighbors."
+                f"{label!r}: {error}. Use ImageSMOTE, which adapts the number of neighbors, or "
+                "fewer neighbors."
             ) from error
 
     @property
-    def classes_(self):
+    def classes_(self) -> NDArray:
         """The labels, (n_classes,)."""
         check_is_fitted(self, "head_")
         return self.head_.classes_
 
-    def transform(self, X):
-        """Compute the features that the head decides by.
+    def transform(self, X: ArrayLike) -> ArrayLike:
+        """Compute the features that the head uses.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Input of the estimator.
 
         Returns
         -------
         features : array-like of shape (n_samples, n_features)
-            As the estimator gives them.
+            The output of the estimator's ``transform``.
 
         Raises
         ------
         ValueError
-            If these are no table.
+            If the features are not two-dimensional.
         """
         check_is_fitted(self, "estimator_")
         features = self.estimator_.transform(X)
         shape = np.shape(features)
         if len(shape) != 2:
             raise ValueError(
-                f"transform of {type(self.estimator_).__name__} must give features of shape "
+                f"transform of {type(self.estimator_).__name__} must return features of shape "
                 f"(n_samples, n_features), got shape {shape}. Put ImageFlattener behind it."
             )
         return features
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray:
         """Predict labels.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Input of the estimator.
 
         Returns
         -------
@@ -293,47 +266,47 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
         check_is_fitted(self, "head_")
         return self.head_.predict(self.transform(X))
 
-    @available_if(_gives_probabilities)
-    def predict_proba(self, X):
-        """Estimate the probability of every class, where the head does.
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Estimate class probabilities, if the head does.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Input of the estimator.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            Of the head, which has learned of balanced classes: rare ones are more probable
-            than in the data.
+            Probabilities relative to ``training_prior_``: rare classes are more probable than
+            in the data.
         """
         check_is_fitted(self, "head_")
         return self.head_.predict_proba(self.transform(X))
 
-    @available_if(_gives_probabilities)
-    def predict_log_proba(self, X):
-        """Give logarithms of ``predict_proba``.
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Estimate logarithms of class probabilities, if the head has probabilities.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the estimator takes.
+            Input of the estimator.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            -inf where the probability is 0.
+            Logarithms of ``predict_proba``; -inf where it is 0.
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def _route(self, params):
-        """Sort what ``fit`` was given by who takes it."""
+        """Split the arguments of ``fit`` by receiver."""
         if not get_config()["enable_metadata_routing"]:
             if params and isinstance(self.estimator, FrozenEstimator):
                 raise ValueError(
-                    f"A FrozenEstimator is not fitted, so it can't use {', '.join(params)}, got "
+                    f"A FrozenEstimator is not fitted, so it cannot use {', '.join(params)}, got "
                     f"{self.estimator!r}. Request it for the head by metadata routing."
                 )
             return Bunch(estimator=Bunch(fit=params), head=Bunch(fit={}))
@@ -341,31 +314,18 @@ class DecoupledClassifier(ClassifierMixin, TransformerMixin, MetaEstimatorMixin,
         routed.setdefault("head", Bunch(fit={}))
         if routed.head.fit and self.sampler is not None:
             raise ValueError(
-                f"The head can't be given {', '.join(routed.head.fit)} together with a sampler, "
-                f"whose rows are others, got {self.sampler!r}. Set sampler=None, or request "
+                f"The head cannot receive {', '.join(routed.head.fit)} together with a sampler, "
+                f"which changes the rows, got {self.sampler!r}. Set sampler=None, or request "
                 "nothing for the head."
             )
         return routed
 
-    def get_metadata_routing(self):
-        """Tell where scikit-learn's metadata routing has to go.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            To ``fit`` of the estimator, and of a head that is a classifier.
-        """
-        to_fit = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=self).add(estimator=self.estimator, method_mapping=to_fit)
-        if not isinstance(self.head, str):
-            router.add(head=self.head, method_mapping=to_fit)
-        return router
+    def _routed_parts(self):
+        head = {} if isinstance(self.head, str) else {"head": (self.head, "fit")}
+        return super()._routed_parts() | head
 
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
         if inner.transformer_tags is not None:
             tags.transformer_tags = inner.transformer_tags
-        if inner.classifier_tags is not None:
-            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
         return tags

@@ -1,4 +1,8 @@
-"""Heads on features: linear ones that are scaled or computed, and one that is learned."""
+"""Heads on features: logistic regression, scaled or normalized weights, nearest class means.
+
+A head is fitted by a function of the features, the labels, the estimator behind the features,
+whether classes should count equally (``balance``), and ``tau``; it returns a classifier.
+"""
 
 import numpy as np
 from scipy import sparse
@@ -9,13 +13,20 @@ from sklearn.utils import check_array
 
 from imbemotion._base.validation import shorten
 
-__all__ = ["HEADS", "LinearHead", "balanced_weights", "fit_named_head", "learn_scales"]
-
-HEADS = ("crt", "lws", "ncm", "tau_norm")
+__all__ = [
+    "LinearHead",
+    "balanced_weights",
+    "estimator_head",
+    "fit_crt",
+    "fit_lws",
+    "fit_ncm",
+    "fit_tau_norm",
+    "learn_scales",
+]
 
 
 def _dense(features):
-    """Give finite features as one table of float64: NaN would make every row the first class."""
+    """Return finite features as float64; NaN would make every row the first class."""
     features = features.toarray() if sparse.issparse(features) else features
     return check_array(features, dtype=np.float64, input_name="features")
 
@@ -29,89 +40,51 @@ class LinearHead:
         self.classes_ = classes
 
     def logits(self, features):
-        """Give the logits, (n_samples, n_classes)."""
+        """Return the logits, (n_samples, n_classes)."""
         return _dense(features) @ self.coef_.T + self.intercept_
 
     def predict(self, features):
-        """Give the label with the largest logit, (n_samples,)."""
+        """Return the label with the largest logit, (n_samples,)."""
         return self.classes_[self.logits(features).argmax(axis=1)]
 
     def predict_proba(self, features):
-        """Give the softmax of the logits, (n_samples, n_classes)."""
+        """Return the softmax of the logits, (n_samples, n_classes)."""
         return softmax(self.logits(features), axis=1)
 
 
-def fit_named_head(name, features, y, *, estimator, balance, tau):
-    """Learn a head."""
-    if name == "crt":
-        weight = "balanced" if balance else None
-        return LogisticRegression(class_weight=weight, max_iter=10_000).fit(features, y)
-    features = _dense(features)
-    if name == "ncm":
-        return _nearest_centroids(features, y)
-    head = _own_head(name, estimator, features)
-    if name == "tau_norm":
-        return _normalise(head, tau)
-    return _scale(head, features, y, balance)
+def fit_crt(features, y, *, estimator, balance, tau):
+    """Retrain the classifier: logistic regression."""
+    weight = "balanced" if balance else None
+    return LogisticRegression(class_weight=weight, max_iter=10_000).fit(features, y)
 
 
-def _nearest_centroids(features, y):
-    """Give logits that are the negative squared distances from the means of the classes."""
-    # What is the same in all classes is left out: the square of the features, and where the middle
-    # of the means lies, whose square could swallow the distances.
-    classes = np.unique(y)
+def fit_ncm(features, y, *, estimator, balance, tau):
+    """Choose the nearest class mean: logits are negative squared distances."""
+    features, classes = _dense(features), np.unique(y)
     means = np.stack([features[y == label].mean(axis=0) for label in classes])
+    # Terms equal for all classes are left out: the squares of the features, and the middle of the
+    # means, whose square could swallow the distances.
     middle = means.mean(axis=0)
     apart = means - middle
     return LinearHead(2 * apart, -(apart * (apart + 2 * middle)).sum(axis=1), classes)
 
 
-def _own_head(name, estimator, features):
-    """Give the head that the estimator was trained with."""
-    last = _last(estimator)
-    try:
-        coef, intercept = np.asarray(last.head_coef_), np.asarray(last.head_intercept_)
-    except AttributeError as error:
-        raise TypeError(
-            f"head={name!r} needs an estimator that has head_coef_ and head_intercept_, got "
-            f"{type(last).__name__}: {error} Or take head='crt' or 'ncm', which learn from the "
-            "features alone."
-        ) from error
-    n_classes = len(estimator.classes_)
-    if coef.shape != (n_classes, features.shape[1]) or intercept.shape != (n_classes,):
-        raise ValueError(
-            f"head_coef_ and head_intercept_ of {type(last).__name__} must be of shape "
-            f"{(n_classes, features.shape[1])} and {(n_classes,)}, got {coef.shape} and "
-            f"{intercept.shape}. With them transform(X) @ head_coef_.T + head_intercept_ are the "
-            "logits."
-        )
-    return LinearHead(coef, intercept, np.asarray(estimator.classes_))
-
-
-def _last(estimator):
-    """Give what stands at the end of pipelines, in searches and frozen estimators."""
-    while True:
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif hasattr(estimator, "steps"):
-            estimator = estimator.steps[-1][1]
-        else:
-            return estimator
-
-
-def _normalise(head, tau):
+def fit_tau_norm(features, y, *, estimator, balance, tau):
+    """Divide the weights of each class by their norm to the power of tau."""
+    head = estimator_head("tau_norm", estimator, features)
     norms = np.linalg.norm(head.coef_, axis=1)
-    norms[norms == 0] = 1.0  # weights that are all 0 stay so
+    norms[norms == 0] = 1.0  # weights that are all 0 stay 0
     return LinearHead(head.coef_ / norms[:, None] ** tau, head.intercept_, head.classes_)
 
 
-def _scale(head, features, y, balance):
+def fit_lws(features, y, *, estimator, balance, tau):
+    """Learn a factor for the logit of each class."""
+    head = estimator_head("lws", estimator, features)
     unknown = np.setdiff1d(y, head.classes_).tolist()
     if unknown:
         raise ValueError(
-            "head='lws' scales the logits of classes that the estimator knows, got "
-            f"{unknown[0]!r} in y, which is none of {shorten(head.classes_)}. Take head='crt' "
-            "or 'ncm'."
+            "head='lws' scales the logits of the estimator's classes "
+            f"({shorten(head.classes_)}), got {unknown[0]!r} in y. Use head='crt' or 'ncm'."
         )
     order = np.argsort(head.classes_)
     codes = order[np.searchsorted(head.classes_, y, sorter=order)]
@@ -120,19 +93,40 @@ def _scale(head, features, y, balance):
     return LinearHead(head.coef_ * scales[:, None], head.intercept_ * scales, head.classes_)
 
 
+def estimator_head(name, estimator, features):
+    """Return the head that the estimator was trained with."""
+    last = estimator
+    while hasattr(last, "best_estimator_") or hasattr(last, "steps"):  # FrozenEstimator, too
+        last = last.best_estimator_ if hasattr(last, "best_estimator_") else last.steps[-1][1]
+    try:
+        coef, intercept = np.asarray(last.head_coef_), np.asarray(last.head_intercept_)
+    except AttributeError as error:
+        raise TypeError(
+            f"head={name!r} needs an estimator with head_coef_ and head_intercept_, got "
+            f"{type(last).__name__}: {error} Or use head='crt' or 'ncm', which need features only."
+        ) from error
+    expected = (len(estimator.classes_), np.shape(features)[1]), (len(estimator.classes_),)
+    if (coef.shape, intercept.shape) != expected:
+        raise ValueError(
+            f"head_coef_ and head_intercept_ of {type(last).__name__} must be of shape "
+            f"{expected[0]} and {expected[1]}, got {coef.shape} and {intercept.shape}. The logits "
+            "must be transform(X) @ head_coef_.T + head_intercept_."
+        )
+    return LinearHead(coef, intercept, np.asarray(estimator.classes_))
+
+
 def balanced_weights(codes):
-    """Weigh rows so that all classes count alike."""
+    """Weight rows so that all classes count equally."""
     sizes = np.bincount(codes)
     return 1 / (sizes[codes] * np.count_nonzero(sizes))
 
 
 def learn_scales(logits, codes, weights):
-    r"""Find the factor of every class's logit that makes the cross-entropy smallest."""
-    # .. math:: -\sum_i w_i \log \mathrm{softmax}(s \, z_i)_{y_i} + \frac{1}{2n} \|s - 1\|^2
-    # It is convex in s, and its last term, as small as that of ``LogisticRegression(C=1)``, gives
-    # it a smallest value also where all rows are predicted right. No factor is negative: logits of
-    # rare classes hardly ever are positive, and with a negative factor the rows that look least
-    # like the class would be given to it.
+    """Return the factor of each class's logit that minimizes the cross-entropy, by L-BFGS."""
+    # The penalty |s - 1|^2 / 2n, as small as that of LogisticRegression(C=1), gives the convex
+    # loss a minimum also where all rows are predicted right. No factor is negative: logits of rare
+    # classes are seldom positive, and a negative factor would assign them the rows that look least
+    # like the class. Classes without rows keep 1.
     n_classes = logits.shape[1]
     seen = np.isin(np.arange(n_classes), codes)
     found = minimize(
@@ -148,7 +142,7 @@ def learn_scales(logits, codes, weights):
 
 
 def _cross_entropy(scales, logits, codes, weights):
-    """Give the penalised cross-entropy of scaled logits, and its gradient (n_classes,)."""
+    """Return the penalized cross-entropy of scaled logits, and its gradient (n_classes,)."""
     rows = np.arange(len(codes))
     log_p = log_softmax(logits * scales, axis=1)
     wrong = np.exp(log_p)

@@ -1,4 +1,4 @@
-"""What classifiers share that add offsets to the log-probabilities of another one."""
+"""Base classes of the post-hoc classifiers, and predictions of held-out rows."""
 
 import warnings
 from collections import Counter
@@ -6,10 +6,12 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,56 +22,167 @@ from imbemotion.splitting import draw_folds
 
 __all__ = [
     "HeldOut",
+    "MetaClassifierMixin",
     "OffsetClassifierMixin",
     "check_classes",
+    "class_shares",
     "log_probabilities",
     "make_splits",
     "pool",
     "predict_held_out",
-    "take_names",
 ]
+
+_DEFAULT_FOLDS = 5
+
+
+class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
+    """Tags, column names and metadata routing of a classifier around an ``estimator``."""
+
+    def _routed_parts(self):
+        """Return what receives metadata of ``fit``, and in which method, by name."""
+        return {"estimator": (self.estimator, "fit")}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return the metadata routing.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Routes metadata of ``fit`` to the parts that request it.
+        """
+        router = MetadataRouter(owner=self)
+        for name, (part, method) in self._routed_parts().items():
+            to_method = MethodMapping().add(caller="fit", callee=method)
+            router.add(**{name: part}, method_mapping=to_method)
+        return router
+
+    def _copy_column_names(self):
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+
+    def __sklearn_tags__(self):
+        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
+        tags.input_tags = inner.input_tags
+        if inner.classifier_tags is not None:
+            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
+        return tags
+
+
+class OffsetClassifierMixin(MetaClassifierMixin):
+    """Predictions of a fitted ``estimator_`` whose log-probabilities are shifted.
+
+    Subclasses name the fitted attribute with the offsets, (n_classes,), in ``_offsets``.
+    """
+
+    _offsets: str
+
+    @property
+    def classes_(self) -> NDArray:
+        """The labels, (n_classes,)."""
+        return self.estimator_.classes_
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Predict labels, with the offsets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Input of the classifier.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The predicted labels.
+        """
+        return self.classes_[self._choose(self._shift(X))]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Estimate class probabilities, with the offsets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Input of the classifier.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities of the classifier times the exponential of the offsets, normalized.
+        """
+        return softmax(self._shift(X), axis=1)
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Estimate logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Input of the classifier.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Logarithms of ``predict_proba``; -inf where the classifier returns 0.
+        """
+        return log_softmax(self._shift(X), axis=1)
+
+    def _shift(self, X):
+        check_is_fitted(self, self._offsets)
+        return log_probabilities(self.estimator_, X) + getattr(self, self._offsets)
+
+    def _choose(self, log_proba):
+        """Return the column of each row; the first one of ties, as ``argmax`` does."""
+        return log_proba.argmax(axis=1)
 
 
 def check_classes(y):
-    """Make sure that there is something to tell apart."""
+    """Raise unless there are at least two classes."""
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(f"y must hold at least two classes, not one class, got {classes}.")
 
 
-def take_names(model):
-    """Take over what a fitted ``estimator_`` knows of the columns of X."""
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(model.estimator_, name):
-            setattr(model, name, getattr(model.estimator_, name))
-
-
-class HeldOut(NamedTuple):
-    """Rows of X that were predicted by a classifier fitted on others."""
-
-    rows: np.ndarray  # (n_rows,), ascending; as often as a row was predicted
-    classes: np.ndarray  # (n_classes,), sorted: of the labels and the classifiers
-    codes: np.ndarray  # (n_rows,): the labels, as columns
-    log_proba: np.ndarray  # (n_rows, n_classes); -inf where a classifier did not know a class
+def class_shares(y, weight, classes):
+    """Compute the class shares of labels, (n_classes,)."""
+    order, y = np.argsort(classes), np.asarray(y)
+    codes = order[np.searchsorted(classes, y, sorter=order)]
+    weights = np.broadcast_to(1.0 if weight is None else weight, y.shape)
+    sums = np.bincount(codes, weights=weights, minlength=len(classes))
+    if not ((sums >= 0).all() and 0 < sums.sum() < np.inf):
+        raise ValueError(
+            f"sample_weight must be finite and at least 0, and not 0 for all rows, got sums of "
+            f"{shorten(sums.tolist())} for the classes {shorten(classes)}."
+        )
+    return sums / sums.sum()
 
 
 def log_probabilities(estimator, X):
-    """Give logarithms of a classifier's probabilities, (n_samples, n_classes)."""
+    """Return logarithms of a classifier's probabilities, (n_samples, n_classes)."""
     proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     name = type(estimator).__name__
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
         raise ValueError(
-            f"{name}.predict_proba must give shape (n_samples, {len(estimator.classes_)}), one "
+            f"{name}.predict_proba must return shape (n_samples, {len(estimator.classes_)}), one "
             f"column per class, got shape {proba.shape}."
         )
     wrong = ~np.isfinite(proba).all(axis=1) | (proba < 0).any(axis=1) | (proba.sum(axis=1) <= 0)
     if wrong.any():
         raise ValueError(
-            f"{name}.predict_proba must give probabilities, got {proba[wrong.argmax()]} for row "
+            f"{name}.predict_proba must return probabilities, got {proba[wrong.argmax()]} for row "
             f"{wrong.argmax()}. Fit it with other settings, or scale its input."
         )
     with np.errstate(divide="ignore"):
         return np.log(proba)
+
+
+class HeldOut(NamedTuple):
+    """Rows of X that were predicted by a classifier fitted on others."""
+
+    rows: np.ndarray  # (n_rows,), ascending; repeated if predicted several times
+    classes: np.ndarray  # (n_classes,), sorted: of the labels and the classifiers
+    codes: np.ndarray  # (n_rows,): the labels, as columns
+    log_proba: np.ndarray  # (n_rows, n_classes); -inf for classes unknown to the classifier
 
 
 def predict_held_out(estimator, X, y, splits, params, n_jobs):
@@ -89,7 +202,7 @@ def _fit_and_predict(estimator, X, y, train, test, params, keep):
 
 
 def pool(parts, y):
-    """Put the predictions of all splits into one table."""
+    """Join the predictions of all splits."""
     classes = np.unique(np.concatenate([y, *(known for _, known, _ in parts)]))
     rows = np.concatenate([test for test, _, _ in parts])
     log_proba = np.full((len(rows), len(classes)), -np.inf)
@@ -107,38 +220,37 @@ def pool(parts, y):
 
 
 def _warn_of_unseen(labels, seen, classes):
-    """Warn of rows whose class their classifier did not know."""
+    """Warn of rows whose class was not in the training rows of their classifier."""
     sizes, unseen = Counter(labels.tolist()), Counter(labels[~seen].tolist())
     few = shorten([f"{label} ({n} of {sizes[label]})" for label, n in sorted(unseen.items())])
     if not seen.any():
         raise ValueError(
-            f"y must hold classes that the classifier knows, got rows of {few} alone, where "
-            f"all classes are {shorten(classes)}."
+            f"y must hold classes that the classifier knows, got only rows of {few}; the classes "
+            f"are {shorten(classes)}."
         )
     warnings.warn(
         f"Some rows were predicted by a classifier that was not fitted on their class: {few}. "
-        "They have probability 0 for it, so that no offset reaches them.",
+        "It assigns probability 0 to that class, which no offset changes.",
         DataWarning,
         stacklevel=5,
     )
 
 
-_DEFAULT_FOLDS = 5
-
-
 def make_splits(cv, X, y, params, random_state):
-    """Return training and test rows of each fold, or of one split by a share."""
+    """Return training and test rows, without splits that have no test rows."""
     cv, strata = _DEFAULT_FOLDS if cv is None else cv, y
-    is_share = isinstance(cv, Real) and not isinstance(cv, Integral)
-    if is_share:
+    if isinstance(cv, Real) and not isinstance(cv, Integral):
         kind = StratifiedShuffleSplit if params.get("groups") is None else GroupShuffleSplit
-        cv, strata = kind(1, test_size=cv, random_state=random_state), _strata(y)
+        cv = kind(1, test_size=cv, random_state=random_state)
+        # A class of a single row cannot be on both sides: count it to the largest class.
+        classes, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
+        strata = np.where(sizes == 1, sizes.argmax(), np.arange(len(classes)))[codes]
     found = draw_folds(cv, X, strata, random_state, **params)
     splits = [split for split in found if len(split[1])]
     if not splits:
         raise ValueError(
             f"cv must hold out some rows, got {len(found)} splits, none of them with test rows. "
-            "Pass a number of folds, a share of test rows or a splitter."
+            "Set it to a number of folds, a share of test rows or a splitter."
         )
     if isinstance(cv, Integral):
         _warn_of_small_classes(cv, y)
@@ -146,114 +258,30 @@ def make_splits(cv, X, y, params, random_state):
     return splits
 
 
-def _strata(y):
-    """Put classes of a single row, which can not be on both sides, to the largest class."""
-    classes, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
-    return np.where(sizes == 1, sizes.argmax(), np.arange(len(classes)))[codes]
-
-
 def _warn_of_small_classes(n_folds, y):
     sizes = Counter(y.tolist())
     few = [f"{label} ({n})" for label, n in sorted(sizes.items()) if 1 < n < n_folds]
     if few:
         warnings.warn(
-            f"Classes with fewer rows than folds ({n_folds}): {shorten(few)}. Their offsets rest "
-            "on these rows alone; l2 pulls them towards 0.",
+            f"Classes with fewer rows than folds ({n_folds}): {shorten(few)}. Their offsets "
+            "depend on these rows alone; l2 shrinks them towards 0.",
             DataWarning,
             stacklevel=6,
         )
 
 
 def _warn_of_copies(X, splits):
-    """Warn where a training row and a test row come from one image."""
+    """Warn if training and test rows derive from the same images."""
     if not isinstance(X, ImageArray):
         return
     parents = parent_groups(X.parents)
     n_shared = max(np.isin(parents[test], parents[train]).sum() for train, test in splits)
     if n_shared:
         warnings.warn(
-            f"Up to {n_shared} images of a test fold are copies of training images, or made of "
-            "the same ones, so that offsets are tuned to what the classifier knows by heart. Put "
-            "the sampler inside, TunedOffsetClassifierCV(make_pipeline(sampler, classifier)), or "
-            "pass groups=imbemotion.leaks.parent_groups(X.parents).",
+            f"Up to {n_shared} images of a test fold are copies or synthetic images of training "
+            "images, so the offsets are tuned to images that the classifier has seen. Put the "
+            "sampler inside, TunedOffsetClassifierCV(make_pipeline(sampler, classifier)), or pass "
+            "groups=imbemotion.leaks.parent_groups(X.parents).",
             DataWarning,
             stacklevel=6,
         )
-
-
-class OffsetClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
-    """Predictions of a fitted ``estimator_`` whose log-probabilities are shifted.
-
-    Subclasses name the fitted attribute that holds the offsets, (n_classes,), and may choose
-    among equals by ``_decide``.
-    """
-
-    _offsets: str
-
-    @property
-    def classes_(self):
-        """The labels, (n_classes,)."""
-        return self.estimator_.classes_
-
-    def predict(self, X):
-        """Predict labels, with the offsets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The predicted labels.
-        """
-        winners = self._decide(self._shift(X))
-        return self.classes_[winners]
-
-    def predict_proba(self, X):
-        """Give probabilities times the exponential of the offsets, scaled to sum 1.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            The largest of a row is that of the predicted label. They are as if the shares of
-            the classes were others; those of the classifier itself are in
-            ``estimator_.predict_proba``.
-        """
-        return softmax(self._shift(X), axis=1)
-
-    def predict_log_proba(self, X):
-        """Give logarithms of ``predict_proba``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            -inf where the classifier gives probability 0.
-        """
-        return log_softmax(self._shift(X), axis=1)
-
-    def _shift(self, X):
-        check_is_fitted(self, self._offsets)
-        return log_probabilities(self.estimator_, X) + getattr(self, self._offsets)
-
-    def _decide(self, log_proba):
-        """Choose columns, the first among equals, (n_samples, n_classes) -> (n_samples,)."""
-        return log_proba.argmax(axis=1)
-
-    def __sklearn_tags__(self):
-        tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        if inner.classifier_tags is not None:
-            tags.classifier_tags.multi_class = inner.classifier_tags.multi_class
-        return tags

@@ -2,13 +2,18 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import contextmanager
+from functools import update_wrapper
 from numbers import Real
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import process_routing
 
 from imbemotion._base.validation import (
     DataWarning,
@@ -20,110 +25,111 @@ from imbemotion._base.validation import (
     forget_fit,
     shorten,
 )
-from imbemotion.postprocessing._held_out import OffsetClassifierMixin, take_names
-from imbemotion.postprocessing._trained_prior import (
-    find_trained_prior,
-    find_weight,
-    noting_labels,
-    share_out,
-)
+from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
 
-__all__ = [
-    "PriorCorrectedClassifier",
-]
+__all__ = ["PriorCorrectedClassifier"]
+
+_OWN_PRIORS = {  # settings by which other libraries change the prior
+    "auto_class_weights", "class_prior", "class_weights", "criterion__pos_weight",
+    "criterion__weight", "is_unbalance", "iterator_train__batch_sampler",
+    "iterator_train__sampler", "priors", "sampling_strategy", "scale_pos_weight",
+}  # fmt: skip
+_NEUTRAL = {"None", "False", "1", "1.0"}
+_CROSS_ENTROPIES = {"BCEWithLogitsLoss", "CrossEntropyLoss", "NLLLoss"}
+
+
+class _Seen(NamedTuple):
+    """What the last step of a pipeline was fitted on."""
+
+    y: np.ndarray  # (n_samples,), after all samplers
+    params: dict  # further arguments of its fit
+
+
+class _LastStep(NamedTuple):
+    """The innermost classifier, and what is around it."""
+
+    classifier: Any
+    samplers: list  # those whose labels were not recorded
+    frozen: bool
+    searched: bool
+    path: str  # prefix of its parameters in the innermost search
+
+
+class _UnknownPriorError(Exception):
+    """The reason why the prior is unknown."""
 
 
 class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     r"""Correct a classifier's probabilities from the class shares of training to others.
 
-    Over- and under-sampling, class weights and losses that know the prior change how often
-    a classifier expects each class. This keeps the classifier and changes what it expects:
+    Over- and under-sampling, class weights and losses that use the prior change how often a
+    classifier expects each class. This keeps the classifier and changes the expectation:
 
     .. math:: p'_c(x) \propto p_c(x) \, (\pi'_c / \pi_c)^\tau
 
-    with the shares :math:`\pi` that it was trained on and those that are wanted, :math:`\pi'`
-    [1]_ [2]_. With equal ones it decides as if all classes were equally frequent, which is
-    logit adjustment after training [3]_; with ``target="observed"`` probabilities are those of
-    the data again, whatever a sampler or weights did to them.
+    with the class shares :math:`\pi` of training and the target :math:`\pi'` [1]_ [2]_. With
+    equal targets this is post-hoc logit adjustment [3]_; with ``target="observed"`` the
+    probabilities are those of the data again, whatever a sampler or weights did to them.
 
     Parameters
     ----------
     estimator : classifier
-        Any classifier with ``predict_proba``; a pipeline with its samplers is one, too. One
-        that is fitted already goes in as ``FrozenEstimator(estimator)``.
-
+        Any classifier with ``predict_proba``, also a pipeline with samplers; a fitted one as
+        ``FrozenEstimator(estimator)``.
     trained_prior : "auto", array-like of shape (n_classes,) or dict, default="auto"
         The class shares that the probabilities are relative to: positive numbers in the order
-        of ``classes_``, or by label in a dict or a pandas Series; they need not sum to 1.
-        ``"auto"`` finds them, see Notes.
-
+        of ``classes_``, or by label in a dict or pandas Series; they need not sum to 1.
+        ``"auto"`` infers them, see Notes.
     target : {"uniform", "observed"}, array-like of shape (n_classes,) or dict, default="uniform"
-        The class shares wanted, in the same forms: equal ones, or those of the labels that
-        ``fit`` is given, before any sampler, each counting by its ``sample_weight``, also one
-        with the name of a step before it.
-
+        The target class shares, in the same forms: equal ones, or those of the labels passed to
+        ``fit``, before any sampler, weighted by ``sample_weight``.
     tau : float, default=1.0
-        How much is corrected; 0 changes no probability. Labels are always those of the
-        largest one, also where the classifier itself decides otherwise, as ``SVC`` does.
+        Strength of the correction; 0 changes no probability. Labels are always those of the
+        largest probability, even if the classifier decides otherwise, as ``SVC`` does.
 
     Attributes
     ----------
     trained_prior_ : ndarray of float of shape (n_classes,)
         Class shares of training; they sum to 1.
-
     target_prior_ : ndarray of float of shape (n_classes,)
-        Class shares that probabilities are corrected to; they sum to 1.
-
+        Target class shares; they sum to 1.
     offsets_ : ndarray of float of shape (n_classes,)
-        What is added to the log-probabilities. A class without any weight in training has 0:
-        nothing is known of it, which a ``DataWarning`` says.
-
+        Offsets of the log-probabilities; 0, with a ``DataWarning``, for a class without weight
+        in training.
     estimator_ : classifier
         The fitted classifier.
-
     classes_ : ndarray of shape (n_classes,)
         The labels.
-
     n_features_in_ : int
-        Number of features. Only where the fitted classifier has it.
-
+        Number of features, if the fitted classifier has it.
     feature_names_in_ : ndarray of str
-        Names of the columns of X. Only where the fitted classifier has them.
+        Names of the columns of X, if the fitted classifier has them.
 
     See Also
     --------
-    TunedOffsetClassifierCV : Offsets that a score asks for, found on held-out rows.
-    LogitAdjustedLoss : The correction during training.
+    TunedOffsetClassifierCV : Offsets tuned for a score on held-out rows.
+    imbemotion.losses.LogitAdjustedLoss : The correction during training.
 
     Notes
     -----
-    This is Bayes' rule, exactly, where the probabilities are right for the shares of training
-    and only the shares of the classes differ, not what their samples look like. So it undoes
-    random over- and under-sampling, class weights, ``batch_sampling``, balanced softmax and
-    logit adjustment. It does not make probabilities right that were not: after SMOTE,
-    ADASYN or offline augmentation, where made samples look different; after cleaning
-    such as edited nearest neighbours, which takes certain samples away; after focal, LDAM and
-    soft F1 loss; and of networks that are too sure of themselves. Calibrate those on
-    held-out rows, for example by ``CalibratedClassifierCV``.
+    Bayes' rule is exact if the probabilities are right for the shares of training, and only the
+    shares change. So it undoes random over- and under-sampling, class weights,
+    ``batch_sampling``, balanced softmax and logit adjustment, but not SMOTE, ADASYN, offline
+    augmentation or cleaning, which change the samples of a class, nor focal, LDAM and soft F1
+    loss or overconfidence. Calibrate those, for example with ``CalibratedClassifierCV``. For
+    macro-F1 equal shares often go too far; try a ``tau`` of about 0.5.
 
-    For macro-F1 equal shares often go too far, since every rare class found costs false
-    alarms; try a ``tau`` of about 0.5, or search for it.
-
-    ``trained_prior="auto"`` is, for the last step of a pipeline, its ``training_prior_`` where
-    it has it, as ``CNNClassifier`` does; else the shares of the labels that this step was
-    fitted on, after all samplers, times ``sample_weight`` and ``class_weight``. A search is
-    looked into, and there, as in a ``FrozenEstimator``, samplers of this library tell their
-    counts. A ValueError asks for ``trained_prior`` where this is not enough: for frozen
-    classifiers without either, other samplers inside a search, classifiers that fit others or
-    resample inside, and such that are told a prior by settings of their own.
+    ``trained_prior="auto"`` is ``training_prior_`` of the last step of a pipeline, such as a
+    ``CNNClassifier``, or else the shares of the labels that it was fitted on, after all
+    samplers, times ``sample_weight`` and ``class_weight``. Inside a search or a
+    ``FrozenEstimator`` only samplers of this library report their counts. Where the shares are
+    unknown, a ValueError asks for ``trained_prior``.
 
     References
     ----------
     .. [1] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the Outputs of a Classifier to
        New a Priori Probabilities: A Simple Procedure", Neural Computation 14, 2002.
-
     .. [2] C. Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001.
-
     .. [3] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar, "Long-tail
        learning via logit adjustment", ICLR 2021.
 
@@ -134,9 +140,8 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
     >>> X, y = make_classification(2000, weights=[0.9], random_state=0)
-    >>> pipe = make_pipeline(
-    ...     RandomResampler(sampling_strategy="undersample", random_state=0), LogisticRegression()
-    ... )
+    >>> sampler = RandomResampler(sampling_strategy="undersample", random_state=0)
+    >>> pipe = make_pipeline(sampler, LogisticRegression())
     >>> model = PriorCorrectedClassifier(pipe, target="observed").fit(X, y)
     >>> model.trained_prior_, model.target_prior_.round(2)
     (array([0.5, 0.5]), array([0.9, 0.1]))
@@ -154,27 +159,31 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         "tau": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, estimator, *, trained_prior="auto", target="uniform", tau=1.0):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        trained_prior: str | ArrayLike | Mapping = "auto",
+        target: str | ArrayLike | Mapping = "uniform",
+        tau: float = 1.0,
+    ):
         self.estimator = estimator
         self.trained_prior = trained_prior
         self.target = target
         self.tau = tau
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
-        """Fit the classifier and find the class shares that it was trained on.
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> "PriorCorrectedClassifier":
+        """Fit the classifier and infer the class shares of its training.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Whatever the classifier takes: flat data, images, an ``ImageArray``, paths.
-
+            Input of the classifier: flat data, images, an ``ImageArray`` or paths.
         y : array-like of shape (n_samples,)
             The labels.
-
         **params : dict
-            For ``fit`` of the classifier. With scikit-learn's metadata routing on, all goes
-            where it is requested.
+            Arguments of the classifier's ``fit``, or metadata to route.
 
         Returns
         -------
@@ -184,35 +193,35 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X and y differ in length, shares are no positive numbers or lack a class, or
-            ``trained_prior="auto"`` can't be told.
+            If X and y differ in length, shares are not positive or lack a class, or the shares
+            of training are unknown.
         """
         forget_fit(self)
         X, y = indexable(X, y)
         y = check_labels(y)
         estimator = clone(self.estimator)
-        with noting_labels(estimator) as seen:
-            self.estimator_ = estimator.fit(X, y, **self._route(params))
-        take_names(self)
-        self.trained_prior_ = self._find_trained(seen)
+        routed = params
+        if get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, "fit", **params).estimator.fit
+        with _recording_labels(estimator) as seen:
+            self.estimator_ = estimator.fit(X, y, **routed)
+        self._copy_column_names()
+        if isinstance(self.trained_prior, str):
+            self.trained_prior_ = _infer_prior(self.estimator_, self.classes_, seen)
+        else:
+            self.trained_prior_ = _check_shares(self.trained_prior, self.classes_, "trained_prior")
         self.target_prior_ = self._find_target(y, params, seen)
         known = self.trained_prior_ > 0
+        if not known.all():
+            warnings.warn(
+                f"Training gave no weight to {shorten(self.classes_[~known])}, so the "
+                "probabilities of these classes are not corrected.",
+                DataWarning,
+                stacklevel=3,
+            )
         ratios = self.target_prior_ / np.where(known, self.trained_prior_, self.target_prior_)
         self.offsets_ = self.tau * np.log(ratios)
         return self
-
-    def _find_trained(self, seen):
-        if not isinstance(self.trained_prior, str):
-            return _check_shares(self.trained_prior, self.classes_, "trained_prior")
-        prior = find_trained_prior(self.estimator_, self.classes_, seen)
-        if not prior.all():
-            warnings.warn(
-                f"Training gave no weight to {shorten(self.classes_[prior == 0])}: nothing is "
-                "known of these classes, and their probabilities are not corrected.",
-                DataWarning,
-                stacklevel=4,
-            )
-        return prior
 
     def _find_target(self, y, params, seen):
         classes = self.classes_
@@ -222,56 +231,171 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
             return np.full(len(classes), 1 / len(classes))
         unknown = np.setdiff1d(y, classes)
         weight = params.get("sample_weight")
-        if weight is None and seen and len(seen[0].y) == len(y):  # else it is of made rows
-            weight = find_weight(self.estimator_, seen)
-        shares = share_out(y, weight, classes) if not len(unknown) else np.zeros(1)
+        if weight is None and seen and len(seen[0].y) == len(y):  # else a sampler changed the rows
+            weight = _find_weight(self.estimator_, seen)
+        shares = class_shares(y, weight, classes) if not len(unknown) else np.zeros(1)
         if not shares.all():
             raise ValueError(
                 f"target='observed' needs rows of every class of the classifier "
                 f"({shorten(classes)}) and of no other, got rows of {shorten(np.unique(y))}. "
-                "Give target as a dict of label to share."
+                "Set target to a dict of label to share."
             )
         return shares
 
-    def _route(self, params):
-        if get_config()["enable_metadata_routing"]:
-            return process_routing(self, "fit", **params).estimator.fit
-        return params
-
-    def get_metadata_routing(self):
-        """Tell where scikit-learn's metadata routing has to go.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            To ``fit`` of the classifier.
-        """
-        return MetadataRouter(owner=self).add(
-            estimator=self.estimator,
-            method_mapping=MethodMapping().add(caller="fit", callee="fit"),
-        )
-
 
 def _check_shares(given, classes, name):
-    """Give class shares that sum to 1, in the order of the classes, (n_classes,)."""
+    """Return class shares that sum to 1, in the order of the classes, (n_classes,)."""
     labels = classes.tolist()
-    given = given.to_dict() if hasattr(given, "to_dict") else given  # a pandas Series
-    if isinstance(given, Mapping):
-        missing = [label for label in labels if label not in given]
-        if missing:
-            raise ValueError(
-                f"{name} must name a share for every class, got {given!r}, which lacks "
-                f"{shorten(map(repr, missing))}."
-            )
-        given = [given[label] for label in labels]
+    shares = given.to_dict() if hasattr(given, "to_dict") else given  # a pandas Series
+    if isinstance(shares, Mapping):
+        shares = [shares.get(label) for label in labels]
     try:
-        shares = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold positive numbers, got {given!r}.") from error
-    if shares.shape != classes.shape:
+        shares = np.asarray(shares, dtype=np.float64)  # NaN for a label that is missing
+    except (TypeError, ValueError):
+        shares = np.zeros(0)
+    if shares.shape != classes.shape or not (np.isfinite(shares) & (shares > 0)).all():
         raise ValueError(
-            f"{name} must hold one share per class ({shorten(labels)}), got {given!r}."
+            f"{name} must hold one positive number per class ({shorten(labels)}), got {given!r}."
         )
-    if not (np.isfinite(shares) & (shares > 0)).all():
-        raise ValueError(f"{name} must hold positive numbers, got {given!r}.")
     return shares / shares.sum()
+
+
+@contextmanager
+def _recording_labels(estimator):
+    """Record what the last step of a pipeline is fitted on, whatever samplers do before it."""
+    # Samplers report their numbers of rows in many ways, and some not at all.
+    last, seen = estimator, []
+    while hasattr(last, "steps") and not isinstance(last, FrozenEstimator):
+        last = last.steps[-1][1]
+    if isinstance(last, FrozenEstimator):
+        yield seen
+        return
+    last.fit = _RecordingFit(last, seen)
+    try:
+        yield seen
+    finally:
+        vars(last).pop("fit", None)
+
+
+class _RecordingFit:
+    """The ``fit`` of one classifier, which records its arguments."""
+
+    def __init__(self, classifier, seen):
+        update_wrapper(self, classifier.fit)
+        self._classifier, self._seen = classifier, seen
+
+    def __call__(self, X, y, **params):
+        self._seen.append(_Seen(np.asarray(y), params))
+        return self.__wrapped__(X, y, **params)
+
+    def __reduce__(self):  # copies that the classifier makes of itself get its own fit
+        return getattr, (self._classifier, "fit")
+
+
+def _infer_prior(fitted, classes, seen):
+    """Return the class shares that the probabilities of a fitted classifier are relative to."""
+    step = _last_step(fitted)
+    last = step.classifier
+    if hasattr(last, "training_prior_"):
+        prior = np.asarray(last.training_prior_, dtype=np.float64)
+        return prior / prior.sum()
+    try:
+        _refuse_unknown_priors(last)
+        weight = None if step.samplers else _find_weight(fitted, seen)
+        shares = _count_rows(step, classes, seen, weight)
+        shares = shares * _class_weights(last, classes, shares, weighted=weight is not None)
+    except _UnknownPriorError as reason:
+        raise ValueError(
+            "trained_prior='auto' cannot determine the class shares of training: "
+            f"{type(last).__name__} {reason}. Set trained_prior to an array in the order of "
+            "classes_, or a dict of label to share."
+        ) from reason
+    return shares / shares.sum()
+
+
+def _find_weight(fitted, seen):
+    """Return the weights of rows that reached the last step."""
+    step, name = _last_step(fitted), "sample_weight"
+    if step.frozen or not seen:
+        return None
+    if step.searched and get_config()["enable_metadata_routing"]:
+        requests = getattr(step.classifier.get_metadata_routing(), "fit", None)
+        name = getattr(requests, "requests", {}).get(name)
+        name = "sample_weight" if name is True else name  # or False, None, an alias
+    else:
+        name = step.path + name
+    return seen[0].params.get(name)
+
+
+def _last_step(fitted):
+    """Follow pipelines, searches and frozen estimators to the innermost classifier."""
+    samplers, frozen, searched, path = [], False, False, ""
+    while True:
+        if isinstance(fitted, FrozenEstimator):  # its rows did not pass the samplers before it
+            fitted, samplers, frozen = fitted.estimator, [], True
+        elif hasattr(fitted, "steps"):
+            name, last = fitted.steps[-1]
+            if frozen or searched:
+                samplers += [s for _, s in fitted.steps[:-1] if hasattr(s, "fit_resample")]
+                path += f"{name}__"
+            fitted = last
+        elif hasattr(fitted, "best_estimator_"):
+            fitted, searched = fitted.best_estimator_, True
+        else:
+            return _LastStep(fitted, samplers, frozen, searched, path)
+
+
+def _count_rows(step, classes, seen, weight):
+    """Return the shares or numbers of rows, (n_classes,)."""
+    if step.samplers:
+        sampler = step.samplers[-1]
+        if not hasattr(sampler, "target_counts"):
+            raise _UnknownPriorError(
+                f"was fitted on the output of {type(sampler).__name__}, which does not report "
+                "its numbers of rows"
+            )
+        return np.array([sampler.sampling_strategy_.get(c, 0) for c in classes.tolist()], float)
+    if step.frozen or not seen:
+        raise _UnknownPriorError("was fitted before, on unknown rows")
+    unknown = np.setdiff1d(seen[0].y, classes)
+    if len(unknown):
+        raise _UnknownPriorError(
+            f"was fitted on labels ({shorten(unknown)}) that are not among its classes_ "
+            f"({shorten(classes)})"
+        )
+    return class_shares(seen[0].y, weight, classes)
+
+
+def _refuse_unknown_priors(classifier):
+    """Refuse classifiers that contain others, resample inside, or set a prior of their own."""
+    if not hasattr(classifier, "get_params"):
+        return
+    for name, value in classifier.get_params().items():
+        if hasattr(value, "fit_resample") or (hasattr(value, "fit") and hasattr(value, "predict")):
+            raise _UnknownPriorError(f"fits {type(value).__name__} inside ({name})")
+        if _sets_prior(name, value):
+            raise _UnknownPriorError(f"has the setting {name}={value!r}")
+
+
+def _sets_prior(name, value):
+    if name == "fit_prior":  # of naive Bayes
+        return not value
+    if name == "criterion":  # of skorch, and of trees, where it is a name
+        return callable(value) and getattr(value, "__name__", "") not in _CROSS_ENTROPIES
+    return name in _OWN_PRIORS and str(value) not in _NEUTRAL
+
+
+def _class_weights(classifier, classes, shares, weighted):
+    """Return the class weights of training, (n_classes,) or 1."""
+    given = getattr(classifier, "class_weight", None)
+    if given is None:
+        return 1
+    if getattr(classifier, "probability", None) is True:  # of SVC
+        raise _UnknownPriorError(f"fits its probabilities after class_weight={given!r}")
+    if isinstance(given, Mapping):
+        return np.array([given.get(label, 1.0) for label in classes.tolist()])
+    if str(given) not in ("balanced", "balanced_subsample"):
+        raise _UnknownPriorError(f"has the setting class_weight={given!r}")
+    if weighted:  # some count rows, others weights
+        raise _UnknownPriorError(f"has sample_weight and class_weight={given!r} at once")
+    return 1 / np.where(shares > 0, shares, 1)
