@@ -7,7 +7,7 @@ from imbemotion.workflow.balancing import (
     build_sampler,
     check_lists_folder,
 )
-from imbemotion.workflow.data import (
+from imbemotion.workflow.inputs import (
     Images,
     count_subsets,
     load_data,

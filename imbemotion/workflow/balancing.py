@@ -18,7 +18,7 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.compat import WEIGHTED
 from imbemotion.images import ImageArray
 from imbemotion.leaks.copies import has_files
-from imbemotion.workflow.data import SUBSETS, contains_midi, load_data, split_data
+from imbemotion.workflow.inputs import SUBSETS, contains_midi, load_data, split_data
 
 __all__ = [
     "REMARK",

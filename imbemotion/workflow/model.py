@@ -23,7 +23,7 @@ from imbemotion.midi import load_rolls
 from imbemotion.plots import TrainingCurveDisplay
 from imbemotion.tracking import check_tracking
 from imbemotion.workflow.balancing import build_policy, build_sampler
-from imbemotion.workflow.data import load_data, split_data, subset_rows
+from imbemotion.workflow.inputs import load_data, split_data, subset_rows
 from imbemotion.workflow.schema import CLASSIFIER_KEYS, NESTED_KEYS, SCHEMA
 from imbemotion.workflow.settings import resolve_config
 from imbemotion.workflow.yaml_file import read_config, write_config
@@ -161,19 +161,18 @@ def train_model(config, data, folder, on_epoch=None):
     )  # fmt: skip
     job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
     fitted, found = fit_tracked(_reporting(pipeline, on_epoch), settings, images, job)
+    record = new_record(job) | found | {"leaks": leaks}
+    classifier = fitted.model["cnn"].set_params(net__callbacks=None)
+    files = {
+        **keep(fitted, record, settings, images, job),
+        _SUMMARY: to_json(record),
+        _CURVES: to_png(TrainingCurveDisplay.from_estimator(classifier).figure_),
+    }
     _clear(folder)  # only now, so that a failed training removes nothing
     write_config(config, folder / CONFIG)
     split.save(folder / SPLIT, X=data.filenames)
-    classifier = fitted.model["cnn"].set_params(net__callbacks=None)
     classifier.save(folder / MODEL)
-    record = new_record(job) | found | {"leaks": leaks}
-    files = keep(fitted, record, settings, images, job)
-    files[_SUMMARY] = to_json(record)
-    files[_CURVES] = to_png(TrainingCurveDisplay.from_estimator(classifier).figure_)
-    for name, content in files.items():
-        path = folder / _VALIDATION.get(name, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+    _write_files(folder, files)
     return Trained(classifier, record, settings.classes)
 
 
@@ -183,6 +182,13 @@ def _reporting(pipeline, on_epoch):
     from imbemotion.callbacks import EpochHook
 
     return pipeline.set_params(cnn__net__callbacks=[("on_epoch", EpochHook(on_epoch))])
+
+
+def _write_files(folder, files):
+    for name, content in files.items():
+        path = folder / _VALIDATION.get(name, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
 
 
 def _clear(folder):
