@@ -116,6 +116,12 @@ def test_drawn_faces_have_a_name(tmp_path, monkeypatch):
     assert load_source("faces", load_content=False).target.tolist() == y.tolist()
 
 
+def test_a_path_in_this_folder_is_not_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"\./faces does not exist"):
+        load_source("./faces")
+
+
 def test_a_file_or_folder_comes_before_a_name(folder, monkeypatch):
     monkeypatch.chdir(folder.parent)
     assert len(load_source("faces", load_content=False).target) == 12

@@ -39,7 +39,9 @@ def find_kind(source: str | os.PathLike, label_pattern: str | None = None) -> So
     kinds = [kind for kind in map(SOURCES.load, names[::-1]) if kind.matches(path)]
     if label_pattern is not None:  # a folder with a legend is a plain folder then
         kinds = [kind for kind in kinds if "label_pattern" in kind.takes] or kinds
-    if kinds:
+    # ./faces is a path, although it becomes faces, the name of a data set
+    is_path = os.fspath(source) != str(path) and str(path) in names and not path.exists()
+    if kinds and not is_path:
         return kinds[0]
     expected = "; ".join(
         f"{entry.help[0].lower()}{entry.help[1:-1]}" for entry in SOURCES.values()
