@@ -311,7 +311,7 @@ def test_a_pickle_holds_the_rows_in_use_and_needs_no_folder(files, cache):
     [
         ("file", ValueError, "'file', which cannot be created: File exists. Choose another"),
         ("file/below", ValueError, "cannot be created: Not a directory"),
-        (7, TypeError, r"'cache_dir' parameter of load_images must be .*Got 7 instead"),
+        (7, TypeError, r"'cache_dir' parameter of ImageLoader must be .*Got 7 instead"),
     ],
 )
 def test_what_names_no_folder_is_refused(files, tmp_path, monkeypatch, cache_dir, error, message):

@@ -1,5 +1,7 @@
 """ImageLoader and ImageFlattener: the steps by which images enter and leave a pipeline."""
 
+from collections.abc import Iterable
+from numbers import Integral
 from os import PathLike
 from typing import Any, Self
 
@@ -8,19 +10,23 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from imbemotion._base.validation import (
-    fit_context,
+    Interval,
+    StrOptions,
     forget_fit,
     holds_paths,
     looks_like_images,
     validate_data,
 )
 from imbemotion.images import ImageArray
-from imbemotion.loading.reading import CONSTRAINTS, as_images, check_size, load_images
+from imbemotion.loading.decoding import Target
+from imbemotion.loading.reading import FileLoader, ImageReader, only_column
 
-__all__ = ["ImageFlattener", "ImageLoader"]
+__all__ = ["ImageFlattener", "ImageLoader", "as_images", "load_images"]
+
+_MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 
 
-class ImageLoader(TransformerMixin, BaseEstimator):
+class ImageLoader(FileLoader):
     """Read paths, PIL images and arrays of any size into one ``ImageArray``.
 
     It learns nothing from the data, so it can be the first step of any pipeline. Every file
@@ -88,7 +94,12 @@ class ImageLoader(TransformerMixin, BaseEstimator):
     [[255, 255, 255], [255, 255, 255]]
     """
 
-    _parameter_constraints = CONSTRAINTS
+    _parameter_constraints = {
+        **FileLoader._parameter_constraints,
+        "size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "mode": [StrOptions(set(_MODES))],
+        "resize": [StrOptions({"stretch", "crop", "pad"})],
+    }
 
     def __init__(
         self,
@@ -105,57 +116,91 @@ class ImageLoader(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.cache_dir = cache_dir
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters; nothing is learned.
+    def _reader(self):
+        return ImageReader(Target(self._size(), _MODES[self.mode], self.resize), self.n_jobs)
 
-        Parameters
-        ----------
-        X, y : array-like of shape (n_samples, ...)
-            Ignored.
-
-        Returns
-        -------
-        self : ImageLoader
-            The loader itself.
-        """
-        check_size(self.size)
-        return self
-
-    def transform(self, X: ArrayLike | ImageArray) -> ImageArray:
-        """Read the images.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-            A list, array, Series or single column of paths, PIL images and arrays, in any
-            mixture; or a batch of images of one size.
-
-        Returns
-        -------
-        images : ImageArray of shape (n_samples, height, width[, 3])
-            Pixels of dtype uint8.
-
-        Raises
-        ------
-        UnreadableImagesError
-            If an image cannot be read; the message lists all of them.
-
-        ValueError
-            If `size` is None and the images differ in size, or `cache_dir` cannot be created.
-
-        TypeError
-            If X is a single path or image.
-        """
-        return load_images(X, **self.get_params(deep=False))[0]
+    def _size(self):
+        """Return the size as Pillow has it, (width, height)."""
+        if self.size is None:
+            return None
+        pair = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
+        if len(pair) != 2 or not all(isinstance(n, Integral) and n > 0 for n in pair):
+            raise ValueError(f"size must be a positive int or (height, width), got {self.size!r}.")
+        return int(pair[1]), int(pair[0])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
         return tags
+
+
+def load_images(
+    items: Iterable, *, errors: str = "raise", **parameters: Any
+) -> tuple[ImageArray, list[tuple[int, str, str]]]:
+    """Read images as :class:`ImageLoader` does, optionally without unreadable ones.
+
+    Parameters
+    ----------
+    items : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
+        Paths, PIL images and arrays, or a batch of images.
+
+    errors : {"raise", "skip"}, default="raise"
+        What to do if images cannot be read.
+
+    **parameters
+        The parameters of :class:`ImageLoader`.
+
+    Returns
+    -------
+    images : ImageArray of shape (n_readable, height, width[, 3])
+        The readable images in their order.
+
+    failures : list of (int, str, str)
+        Row, name and reason of every image that is left out.
+
+    Raises
+    ------
+    UnreadableImagesError
+        If an image cannot be read and `errors` is "raise", or if none can be read.
+
+    Examples
+    --------
+    >>> images, failures = load_images([np.eye(4), "nowhere.png"], errors="skip")
+    >>> images.shape
+    (1, 4, 4)
+    >>> failures
+    [(1, 'nowhere.png', 'does not exist')]
+    """
+    return ImageLoader(**parameters)._load(items, errors)
+
+
+def as_images(X: ArrayLike | ImageArray) -> ImageArray:
+    """Take X as images, reading files in color and at their own size.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
+        An ``ImageArray``, a batch of images, or a list, array, Series or single column of
+        paths, PIL images or arrays. The first one decides which of them it holds.
+
+    Returns
+    -------
+    images : ImageArray of shape (n_samples, height, width[, channels])
+        The same object if X is an ``ImageArray``.
+
+    Examples
+    --------
+    >>> as_images(np.zeros((2, 8, 8), dtype=np.uint8)).shape
+    (2, 8, 8)
+    """
+    if isinstance(X, ImageArray):
+        return X
+    X = only_column(X)
+    if getattr(X, "ndim", 1) > 1:
+        return ImageArray(X)
+    if not looks_like_images(X) or hasattr(next(iter(X)), "getbands"):  # PIL's images
+        return load_images(X, mode="rgb")[0]
+    return ImageArray(list(X))
 
 
 class ImageFlattener(TransformerMixin, BaseEstimator):

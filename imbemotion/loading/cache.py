@@ -178,7 +178,7 @@ def _warned(folder):
             f"The cache_dir {str(folder)!r} cannot be used: {error}. The images missing in it "
             "are decoded again whenever they are loaded. Choose a writable folder.",
             CacheWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
 
 

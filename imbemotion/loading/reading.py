@@ -1,43 +1,29 @@
-"""Reading many images at once: the functions behind ImageLoader and image input elsewhere."""
+"""Reading many files at once, and the base of the transformers that do it."""
 
 import os
-from collections.abc import Iterable
 from numbers import Integral
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import PIL
 from joblib import Parallel, delayed, effective_n_jobs
-from numpy.typing import ArrayLike
 from PIL import Image, ImageFile, features
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from imbemotion._base.validation import (
-    Interval,
     StrOptions,
     check_pixels,
-    looks_like_images,
+    fit_context,
     validate_parameter_constraints,
 )
 from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
 
-__all__ = [
-    "CONSTRAINTS", "ERRORS", "ImageReader", "as_images", "as_items", "batches_of", "check_size",
-    "load_images", "only_column", "read_items",
-]  # fmt: skip
+__all__ = ["FileLoader", "ImageReader", "as_items", "batches_of", "only_column", "read_items"]
 
 _BATCH = 64  # images that a thread reads at a time
-_MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
-CONSTRAINTS = {
-    "size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
-    "mode": [StrOptions(set(_MODES))],
-    "resize": [StrOptions({"stretch", "crop", "pad"})],
-    "n_jobs": [Integral, None],
-    "cache_dir": [str, PathLike, None],
-}
-ERRORS = {"errors": [StrOptions({"raise", "skip"})]}
 
 
 def batches_of(numbers, n_jobs):
@@ -52,6 +38,18 @@ class ImageReader(NamedTuple):
 
     target: Target
     n_jobs: int | None
+
+    def unchanged(self, items):
+        """Return a batch that already has the wanted form, without a copy; else None."""
+        if isinstance(items, list) or items.dtype != np.uint8:
+            return None
+        if self.target.size not in (None, items.shape[2:0:-1]):
+            return None
+        if items.shape[3:] == ((3,) if self.target.mode == "RGB" else ()):
+            return items if isinstance(items, ImageArray) else ImageArray(items)
+        if items.shape[3:] == (1,) and self.target.mode == "L" and isinstance(items, np.ndarray):
+            return ImageArray(items[..., 0])
+        return None
 
     def find_shape(self, sources):
         """Return the shape of an image, and why those tried to find it cannot be read."""
@@ -113,15 +111,14 @@ def as_items(X):
     X = only_column(X)
     if getattr(X, "ndim", 1) > 1:
         X = np.asarray(X)
-    if getattr(X, "ndim", 1) > 2:
+        if X.ndim == 2:
+            raise ValueError(
+                "X must hold images of shape (n, height, width[, channels]) or paths, got "
+                f"{X.dtype} of shape {X.shape}. Select the column of paths, or put a single image "
+                "in a list."
+            )
         check_pixels(np.broadcast_to(np.uint8(0), X.shape))  # the shape alone
         return X
-    if getattr(X, "ndim", 1) == 2:
-        raise ValueError(
-            "X must hold images of shape (n, height, width[, channels]) or paths, got "
-            f"{X.dtype} of shape {X.shape}. Select the column of paths, or put a single image "
-            "in a list."
-        )
     if len(X) == 0:
         raise ValueError(f"X must hold at least one image, got none in this {type(X).__name__}.")
     return list(X)
@@ -133,16 +130,6 @@ def only_column(X):
         return X
     table = np.asarray(X)
     return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X
-
-
-def check_size(size):
-    """Check a size, int or (height, width), and return Pillow's (width, height)."""
-    if size is None:
-        return None
-    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, Integral) and n > 0 for n in pair):
-        raise ValueError(f"size must be a positive int or (height, width), got {size!r}.")
-    return int(pair[1]), int(pair[0])
 
 
 def read_items(items, reader, folder, errors):
@@ -193,102 +180,73 @@ def _images_at(pixels, places):
     return ImageArray(pixels[first : last + 1], parents=parents)[places - first]
 
 
-def as_images(X: ArrayLike | ImageArray) -> ImageArray:
-    """Take X as images, reading files in color and at their own size.
+class FileLoader(TransformerMixin, BaseEstimator):
+    """Base of the transformers that read files and learn nothing."""
 
-    Parameters
-    ----------
-    X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-        An ``ImageArray``, a batch of images, or a list, array, Series or single column of
-        paths, PIL images or arrays. The first one decides which of them it holds.
+    _parameter_constraints = {"n_jobs": [Integral, None], "cache_dir": [str, PathLike, None]}
 
-    Returns
-    -------
-    images : ImageArray of shape (n_samples, height, width[, channels])
-        The same object if X is an ``ImageArray``.
+    def _reader(self):
+        """Return what reads the files, such as an ``ImageReader``."""
+        raise NotImplementedError
 
-    Examples
-    --------
-    >>> as_images(np.zeros((2, 8, 8), dtype=np.uint8)).shape
-    (2, 8, 8)
-    """
-    if isinstance(X, ImageArray):
-        return X
-    X = only_column(X)
-    if getattr(X, "ndim", 1) > 1:
-        return ImageArray(X)
-    if not looks_like_images(X) or hasattr(next(iter(X)), "getbands"):  # PIL's images
-        return load_images(X, mode="rgb")[0]
-    return ImageArray(list(X))
+    def _load(self, X, errors="raise"):
+        """Return images, and row, name and reason of those left out."""
+        constraints = self._parameter_constraints | {"errors": [StrOptions({"raise", "skip"})]}
+        given = self.get_params(deep=False) | {"errors": errors}
+        validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
+        reader, folder, items = self._reader(), make_folder(self.cache_dir), as_items(X)
+        unchanged = reader.unchanged(items)
+        if unchanged is not None:
+            return unchanged, []
+        return read_items(items, reader, folder, errors)
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters; nothing is learned.
 
-def load_images(
-    items: Iterable,
-    *,
-    size: int | tuple[int, int] | None = None,
-    mode: str = "gray",
-    resize: str = "stretch",
-    n_jobs: int | None = None,
-    cache_dir: str | PathLike | None = None,
-    errors: str = "raise",
-) -> tuple[ImageArray, list[tuple[int, str, str]]]:
-    """Read images as :class:`ImageLoader` does, optionally without unreadable ones.
+        Parameters
+        ----------
+        X, y : array-like of shape (n_samples, ...)
+            Ignored.
 
-    Parameters
-    ----------
-    items : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-        Paths, PIL images and arrays, or a batch of images.
+        Returns
+        -------
+        self : object
+            The transformer itself.
+        """
+        self._reader()
+        return self
 
-    size, mode, resize, n_jobs, cache_dir
-        The parameters of :class:`ImageLoader`.
+    def transform(self, X: Any) -> ImageArray:
+        """Read the files.
 
-    errors : {"raise", "skip"}, default="raise"
-        What to do if images cannot be read.
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
+            A list, array, Series or single column of paths. :class:`ImageLoader` also takes PIL
+            images and arrays, in any mixture, or a batch of images of one size.
 
-    Returns
-    -------
-    images : ImageArray of shape (n_readable, height, width[, 3])
-        The readable images in their order.
+        Returns
+        -------
+        images : ImageArray of shape (n_samples, height, width[, 3])
+            Pixels of dtype uint8.
 
-    failures : list of (int, str, str)
-        Row, name and reason of every image that is left out.
+        Raises
+        ------
+        UnreadableImagesError
+            If a file cannot be read; the message lists all of them.
 
-    Raises
-    ------
-    UnreadableImagesError
-        If an image cannot be read and `errors` is "raise", or if none can be read.
+        ValueError
+            If images differ in size and `size` is None, or `cache_dir` cannot be created.
 
-    ValueError
-        If a parameter is invalid, the images differ in size and `size` is None, or
-        `cache_dir` cannot be created.
+        TypeError
+            If X is a single path or image.
+        """
+        return self._load(X)[0]
 
-    Examples
-    --------
-    >>> images, failures = load_images([np.eye(4), "nowhere.png"], errors="skip")
-    >>> images.shape
-    (1, 4, 4)
-    >>> failures
-    [(1, 'nowhere.png', 'does not exist')]
-    """
-    given = {"size": size, "mode": mode, "resize": resize, "n_jobs": n_jobs, "errors": errors}
-    given["cache_dir"] = cache_dir
-    validate_parameter_constraints(CONSTRAINTS | ERRORS, given, caller_name="load_images")
-    target, folder = Target(check_size(size), _MODES[mode], resize), make_folder(cache_dir)
-    items = as_items(items)
-    unchanged = _unchanged(items, target)
-    if unchanged is not None:
-        return unchanged, []
-    return read_items(items, ImageReader(target, n_jobs), folder, errors)
-
-
-def _unchanged(items, target):
-    """Return a batch that already has the wanted form, without a copy; else None."""
-    if isinstance(items, list) or items.dtype != np.uint8:
-        return None
-    if target.size not in (None, items.shape[2:0:-1]):
-        return None
-    if items.shape[3:] == ((3,) if target.mode == "RGB" else ()):
-        return items if isinstance(items, ImageArray) else ImageArray(items)
-    if items.shape[3:] == (1,) and target.mode == "L" and isinstance(items, np.ndarray):
-        return ImageArray(items[..., 0])
-    return None
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from imbemotion.loading.decoding import Unreadable, read_file, reason_for
 from imbemotion.loading.reading import batches_of
 
-__all__ = ["LOWEST", "RollReader", "import_mido"]
+__all__ = ["LOWEST", "RollReader"]
 
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
@@ -33,7 +33,7 @@ class Note(NamedTuple):
     velocity: int  # 1 to 127
 
 
-def import_mido():
+def _import_mido():
     """Import mido, with advice if it is not installed."""
     try:
         import mido
@@ -58,7 +58,7 @@ def _parse(data):
     if not data.startswith(b"MThd"):
         raise Unreadable("is not a MIDI file")
     try:
-        midi = import_mido().MidiFile(file=io.BytesIO(data))
+        midi = _import_mido().MidiFile(file=io.BytesIO(data))
     except EOFError as error:
         raise Unreadable("is truncated") from error
     if midi.type == 2:
@@ -166,6 +166,15 @@ class RollReader(NamedTuple):
     pedal: bool
     n_jobs: int | None
 
+    def unchanged(self, items):
+        """Refuse images: no batch is a piano roll already."""
+        _import_mido()
+        if not isinstance(items, list):
+            raise TypeError(
+                f"Expected paths of MIDI files, got images of shape {items.shape}. Piano rolls "
+                "are images already: leave this step out."
+            )
+
     def find_shape(self, sources):
         """Return the shape of a roll, which is the same for every file, and no reasons."""
         return (self.height, self.width), {}
@@ -188,7 +197,7 @@ class RollReader(NamedTuple):
     def identity(self):
         """Return the settings and the versions that decide about pixels, besides the shape."""
         settings = f"roll-{float(self.resolution)!r}-{self.crop}{'-pedal' * bool(self.pedal)}"
-        return settings, [str(import_mido().version_info)]
+        return settings, [str(_import_mido().version_info)]
 
     def draw(self, notes):
         """Draw the roll of notes, (height, width) of uint8."""

@@ -3,33 +3,17 @@
 from collections.abc import Iterable
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, Self
+from typing import Any
 
-from sklearn.base import BaseEstimator, TransformerMixin
-
-from imbemotion._base.validation import (
-    Interval,
-    StrOptions,
-    fit_context,
-    validate_parameter_constraints,
-)
+from imbemotion._base.validation import Interval, StrOptions
 from imbemotion.images import ImageArray
-from imbemotion.loading.cache import make_folder
-from imbemotion.loading.reading import CONSTRAINTS, ERRORS, as_items, read_items
-from imbemotion.midi._notes import LOWEST, RollReader, import_mido
+from imbemotion.loading.reading import FileLoader
+from imbemotion.midi._notes import LOWEST, RollReader
 
 __all__ = ["PianoRoll", "load_rolls"]
 
 
-def _check_height(height):
-    if height not in LOWEST:
-        raise ValueError(
-            f"height must be 88 (the keys of a piano) or 128 (all pitches), got {height!r}. Put "
-            "ImageLoader(size=...) after it for smaller images."
-        )
-
-
-class PianoRoll(TransformerMixin, BaseEstimator):
+class PianoRoll(FileLoader):
     """Read MIDI files into one ``ImageArray`` of piano rolls.
 
     A row is a pitch, with the highest on top as in a score; a column is a step of time; the
@@ -106,13 +90,12 @@ class PianoRoll(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
+        **FileLoader._parameter_constraints,
         "resolution": [Interval(Real, 0, None, closed="neither")],
         "height": [Integral],
         "width": [Interval(Integral, 1, None, closed="left")],
         "crop": [StrOptions({"start", "middle"})],
         "pedal": ["boolean"],
-        "n_jobs": CONSTRAINTS["n_jobs"],
-        "cache_dir": CONSTRAINTS["cache_dir"],
     }
 
     def __init__(
@@ -134,68 +117,18 @@ class PianoRoll(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.cache_dir = cache_dir
 
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters; nothing is learned.
-
-        Parameters
-        ----------
-        X, y : array-like of shape (n_samples,)
-            Ignored.
-
-        Returns
-        -------
-        self : PianoRoll
-            The transformer itself.
-        """
-        _check_height(self.height)
-        return self
-
-    def transform(self, X: Iterable[str | PathLike]) -> ImageArray:
-        """Read the files.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples,)
-            A list, array, Series or single column of paths of MIDI files.
-
-        Returns
-        -------
-        rolls : ImageArray of shape (n_samples, height, width)
-            Pixels of dtype uint8.
-
-        Raises
-        ------
-        UnreadableImagesError
-            If a file cannot be read; the message lists all of them.
-
-        ImportError
-            If mido is not installed.
-
-        TypeError
-            If X is a single path, or holds images.
-        """
-        return load_rolls(X, **self.get_params(deep=False))[0]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        tags.input_tags.string = True
-        return tags
+    def _reader(self):
+        if self.height not in LOWEST:
+            raise ValueError(
+                f"height must be 88 (the keys of a piano) or 128 (all pitches), got "
+                f"{self.height!r}. Put ImageLoader(size=...) after it for smaller images."
+            )
+        parameters = self.get_params(deep=False)
+        return RollReader(**{name: parameters[name] for name in RollReader._fields})
 
 
 def load_rolls(
-    paths: Iterable[str | PathLike],
-    *,
-    resolution: float = 8.0,
-    height: int = 88,
-    width: int = 256,
-    crop: str = "start",
-    pedal: bool = False,
-    n_jobs: int | None = None,
-    cache_dir: str | PathLike | None = None,
-    errors: str = "raise",
+    paths: Iterable[str | PathLike], *, errors: str = "raise", **parameters: Any
 ) -> tuple[ImageArray, list[tuple[int, str, str]]]:
     """Read MIDI files as :class:`PianoRoll` does, optionally without unreadable ones.
 
@@ -204,11 +137,11 @@ def load_rolls(
     paths : array-like of shape (n_samples,)
         Paths of MIDI files.
 
-    resolution, height, width, crop, pedal, n_jobs, cache_dir
-        The parameters of :class:`PianoRoll`.
-
     errors : {"raise", "skip"}, default="raise"
         What to do if files cannot be read.
+
+    **parameters
+        The parameters of :class:`PianoRoll`.
 
     Returns
     -------
@@ -226,22 +159,7 @@ def load_rolls(
     ImportError
         If mido is not installed.
 
-    ValueError
-        If a parameter is invalid, or `cache_dir` cannot be created.
-
     TypeError
         If these are not paths.
     """
-    reader = RollReader(resolution, height, width, crop, pedal, n_jobs)
-    given = reader._asdict() | {"cache_dir": cache_dir, "errors": errors}
-    constraints = PianoRoll._parameter_constraints | ERRORS
-    validate_parameter_constraints(constraints, given, caller_name="load_rolls")
-    _check_height(height)
-    import_mido()
-    folder, items = make_folder(cache_dir), as_items(paths)
-    if not isinstance(items, list):
-        raise TypeError(
-            f"Expected paths of MIDI files, got images of shape {items.shape}. Piano rolls are "
-            "images already: leave this step out."
-        )
-    return read_items(items, reader, folder, errors)
+    return PianoRoll(**parameters)._load(paths, errors)
