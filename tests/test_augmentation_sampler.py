@@ -22,7 +22,7 @@ from imbemotion import (
     load_image_folder,
     make_faces,
 )
-from imbemotion.splitting import split_originals
+from imbemotion.splitting.holdout import split_originals
 
 Y = np.repeat(["joy", "anger", "fear"], [12, 6, 3])
 

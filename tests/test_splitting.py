@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from imbemotion import AugmentationSampler, ImageArray, RandomResampler, groups_from_filenames
 from imbemotion.leaks import join_groups
-from imbemotion.splitting import split_originals
+from imbemotion.splitting.holdout import split_originals
 
 
 def invert(images):

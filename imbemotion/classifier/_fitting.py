@@ -19,7 +19,7 @@ from imbemotion._base.validation import (
 from imbemotion.classifier._composition import Task, compose_net, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
-from imbemotion.splitting import split_originals
+from imbemotion.splitting.holdout import split_originals
 from imbemotion.training.machine import limited_threads, pick_device, seeded
 
 __all__ = ["check_images", "fit", "partial_fit"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from imbemotion._base.validation import DataWarning, check_random_state, shorten
 from imbemotion.leaks.copies import warn_of_copies
-from imbemotion.splitting import draw_folds
+from imbemotion.splitting.holdout import draw_folds
 
 __all__ = [
     "Fold",

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from imbemotion._base.validation import DataWarning, check_method_params, safe_indexing, shorten
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
-from imbemotion.splitting import draw_folds
+from imbemotion.splitting.holdout import draw_folds
 
 __all__ = [
     "HeldOut",

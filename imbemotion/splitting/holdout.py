@@ -3,51 +3,17 @@
 import warnings
 from collections import Counter
 from numbers import Integral
-from typing import Any
 
 import numpy as np
-from numpy.random import RandomState
-from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
-from imbemotion.images import ImageArray
 from imbemotion.leaks.duplicates import first_rows, pixel_keys
 
 __all__ = ["draw_folds", "split_originals"]
 
 
-def draw_folds(
-    cv: Any, X: ArrayLike, y: NDArray, random_state: Any = None, **params: Any
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Return (train, test) rows by a splitter, or a number of stratified folds that keep groups.
-
-    Parameters
-    ----------
-    cv : int, splitter or iterable
-        An int means shuffled stratified folds, grouped where ``groups`` are given.
-
-    X : array-like of shape (n_samples, ...)
-        The data.
-
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    random_state : int, RandomState instance or None, default=None
-        Shuffles the rows where cv is an int.
-
-    **params : dict
-        Passed to ``split`` of the splitter, above all ``groups``.
-
-    Returns
-    -------
-    folds : list of tuple
-        Training and test rows of each fold.
-
-    Raises
-    ------
-    ValueError
-        If there are more folds than rows of the largest class, or than groups.
-    """
+def draw_folds(cv, X, y, random_state=None, **params):
+    """Return (train, test) rows by a splitter or a number of stratified, grouped folds."""
     if isinstance(cv, Integral):
         splitter = _stratified(cv, y, params.get("groups"), random_state)
     else:
@@ -72,40 +38,11 @@ def _stratified(n_folds, y, groups, random_state):
     return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
 
 
-def split_originals(
-    X: ImageArray, y: NDArray, fraction: float, random_state: RandomState
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split rows into training and validation with no image, nor its parents, in both.
-
-    Validation gets originals only, one row per parent and a share of the parents of every
-    class: at least one if the class has two. Every other row with a parent in validation, be
-    it a copy or a synthetic image, is left out of training too. Originals with equal pixels
-    count as one parent, even if only a synthetic image of one is left.
-
-    Parameters
-    ----------
-    X : ImageArray of shape (n_samples, height, width[, channels])
-        The images.
-
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    fraction : float
-        Share of every class for validation, in (0, 1).
-
-    random_state : RandomState
-        Draws the parents.
-
-    Returns
-    -------
-    train, valid : ndarray of int
-        Rows for training and for validation.
-
-    Raises
-    ------
-    ValueError
-        If the parents of a row are unknown, there are no originals, or no class has two.
-    """
+def split_originals(X, y, fraction, random_state):
+    """Return rows of an ImageArray for training and validation, with no image in both."""
+    # Validation gets originals only, one row per parent and a share of the parents of every
+    # class: at least one if the class has two. Every other row with a parent in validation, be
+    # it a copy or a synthetic image, is left out of training too.
     parents, originals = X.parents, np.flatnonzero(~X.is_synthetic)
     n_unknown = (parents[:, 0] < 0).sum()
     if n_unknown:
