@@ -202,3 +202,16 @@ def test_numbers_are_expected_by_their_names_too(pool):
         load_table(path, labels=["0", "one"])
     with pytest.warns(DataWarning, match="No image has the expected label 2"):
         load_table(path, labels=["0", "1", "2"], load_content=False)
+
+
+def test_lines_are_counted_with_those_inside_quotes(pool):
+    (pool / "a.csv").write_text('path,label,note\n0.png,joy,"two\nlines"\n\n1.png,,none\n')
+    with pytest.raises(ValueError, match=r"1\.png has no label in line 5"):
+        load_table(pool / "a.csv")
+
+
+@pytest.mark.parametrize("text", ["\n\npath,label\n0.png,joy\n", "\ufeff", ",\n,\n"])
+def test_a_table_without_column_names_is_refused(text, pool):
+    (pool / "a.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"lists no images|The image column must be"):
+        load_table(pool / "a.csv")

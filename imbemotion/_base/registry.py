@@ -202,11 +202,11 @@ PRESETS = Registry("presets", {
 _DATASETS = "imbemotion.datasets"
 SOURCES = Registry("sources", {
     "folder": (f"{_DATASETS}.folder:IMAGE_FOLDER", "A folder with a subfolder per class."),
-    "list": (f"{_DATASETS}._tables:LIST", "A list of paths and labels (CSV, JSON, Parquet)."),
+    "list": (f"{_DATASETS}._listed_images:LIST", "A CSV, JSON or Parquet list of paths."),
     "midi": (f"{_DATASETS}.source:MIDI", "A folder of MIDI files."),
     "npz": (f"{_DATASETS}._archives:ARCHIVE", "An .npz archive."),
     "fer2013": (f"{_DATASETS}._archives:FER2013", "A CSV file of FER2013."),
-    "legend": (f"{_DATASETS}._tables:LEGEND", "A legend.csv, or a folder with one."),
+    "legend": (f"{_DATASETS}._listed_images:LEGEND", "A legend.csv, or a folder with one."),
     "facial_expressions": (f"{_DATASETS}._expressions:EXPRESSIONS", "A name: downloaded faces."),
     "faces": (f"{_DATASETS}._faces:FACES", "The name faces: drawn faces."),
 })  # fmt: skip

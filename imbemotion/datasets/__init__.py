@@ -4,7 +4,7 @@ from imbemotion.datasets._archives import load_fer2013, load_npz
 from imbemotion.datasets._bunch import SourceKind
 from imbemotion.datasets._expressions import fetch_facial_expressions
 from imbemotion.datasets._faces import make_faces
-from imbemotion.datasets._tables import load_legend, load_table
+from imbemotion.datasets._listed_images import load_legend, load_table
 from imbemotion.datasets.folder import load_image_folder, load_midi_folder
 from imbemotion.datasets.source import load_source
 

@@ -54,7 +54,6 @@ def load_npz(
     label_key: str | None = None,
     group_key: str | None = None,
     size: int | tuple[int, int] | None = None,
-    errors: str = "raise",
     load_content: bool = True,
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
@@ -78,23 +77,18 @@ def load_npz(
     size : int, tuple of (int, int) or None, default=None
         Height and width of the images; None keeps those of the archive.
 
-    errors : {"raise", "skip"}, default="raise"
-        Whether missing and unknown labels raise an error or such images are left out.
-
     load_content : bool, default=True
         Whether to read the images. If not, `data` holds the `filenames` or, where there are
         none, ``"row 0"``, ``"row 1"`` and so on.
 
-    **settings : mode, resize, n_jobs, labels, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : mode, resize, n_jobs, labels, errors, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray or ndarray of str), `target` (ndarray; text in lower case with
-        single spaces), `target_names` (classes, sorted), `filenames` (array ``files`` or
-        ``filenames``, else None), `groups` (ndarray or None), `skipped` (list of name and
-        reason) and `source`. Images are in the order of the archive.
+        As :func:`load_source` returns it, in the order of the archive. `filenames` are the array
+        ``files`` or ``filenames``, or None. Text labels become lower case with single spaces.
 
     Raises
     ------
@@ -131,17 +125,18 @@ def load_npz(
     _check_lengths(path, images=images, labels=classes, files=files, groups=groups)
     names = row_names(len(images)) if files is None else files
     listing = Listing(images, _as_classes(classes), names, groups)
+    errors = settings.get("errors", "raise")
     unlabeled = np.flatnonzero(listing.labels == "") if listing.labels.dtype.kind == "U" else ()
     listing = refuse_or_leave_out(listing, dict.fromkeys(unlabeled, "has no label"), errors)
     return make_bunch(
         listing, path, clean=normalize, has_files=files is not None,
-        size=size, errors=errors, load_content=load_content, **settings,
+        size=size, load_content=load_content, **settings,
     )  # fmt: skip
 
 
 def _open(file, path):
     try:
-        archive = np.load(file, allow_pickle=False)
+        archive = np.load(file, allow_pickle=False)  # Python objects could run code
     except _DAMAGED as error:
         raise ValueError(f"{path} is not a NumPy archive. {_HOW}") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -153,7 +148,7 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
     """Read the array of that key, or of the first usual one; or only number its rows."""
     choice = usual if key is None else (key,)
     name = next((name for name in choice if name in archive.files), None)
-    if name is None and is_optional and key is None:
+    if name is None and is_optional and key is None:  # a key that is named must exist
         return None
     if name is None:
         raise ValueError(
@@ -169,6 +164,7 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
 def _number_rows(archive, name):
     """Return row numbers for an array, of which only the header is read."""
     with archive.zip.open(f"{name}.npy") as member:
+        # Version 3 differs from 2 in the encoding of field names only.
         version = np.lib.format.read_magic(member)
         header = getattr(np.lib.format, f"read_array_header_{min(version[0], 2)}_0")
         shape, _, _ = header(member)
@@ -194,7 +190,6 @@ def load_fer2013(
     *,
     split: str | None = None,
     size: int | tuple[int, int] | None = None,
-    errors: str = "raise",
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
     r"""Load the faces of the FER2013 challenge from one of its CSV files.
@@ -215,19 +210,14 @@ def load_fer2013(
     size : int, tuple of (int, int) or None, default=None
         Height and width of the images; None keeps those of the file, which are 48 and 48.
 
-    errors : {"raise", "skip"}, default="raise"
-        Whether broken lines and unknown labels raise an error or are left out.
-
-    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray or ndarray of str), `target` (ndarray of str),
-        `target_names` (classes, sorted), `usage` (ndarray of str, or None if the file has
-        none), `filenames` and `groups` (None), `skipped` (list of line and reason) and
-        `source`. Images are in the order of the file.
+        As :func:`load_source` returns it, in the order of the file, with another entry `usage`
+        (ndarray of str, or None if the file has none). `filenames` and `groups` are None.
 
     Raises
     ------
@@ -270,11 +260,10 @@ def load_fer2013(
     if split not in (None, *_SPLITS):
         raise ValueError(f"split must be None or one of {', '.join(_SPLITS)}, got {split!r}.")
     # Until the images are read, the usage takes the place of groups.
-    listing = refuse_or_leave_out(*_read_faces(Path(path), split), errors)
+    errors, listing = settings.get("errors", "raise"), _read_faces(Path(path), split)
+    listing = refuse_or_leave_out(*listing, errors)
     return_X_y = settings.pop("return_X_y", False)
-    bunch = make_bunch(
-        listing, path, clean=normalize, has_files=False, size=size, errors=errors, **settings
-    )
+    bunch = make_bunch(listing, path, clean=normalize, has_files=False, size=size, **settings)
     bunch.usage, bunch.groups = bunch.groups, None
     return (bunch.data, bunch.target) if return_X_y else bunch
 
@@ -307,7 +296,7 @@ def _read_columns(path):
         raise FileNotFoundError(f"{path} does not exist or is not a file. Expected a CSV file.")
     rows = read_csv(path, separator=",")
     header = ",".join(rows.columns)
-    rows = rows.rename(columns=str.lower)
+    rows = rows.rename(columns=str.lower)  # the challenge writes Usage and " Usage"
     if "pixels" not in rows:
         raise ValueError(
             f"{path} must begin with the names of its columns, emotion, pixels and Usage, "
@@ -340,7 +329,7 @@ def _read_images(rows, path):
         raise ValueError(f"{path} holds no square image: {rows.index[0]} {reason}.")
     images = np.zeros((len(faces), isqrt(square), isqrt(square)), dtype=np.uint8)
     for row, face in enumerate(faces):
-        if len(face) == square:
+        if len(face) == square:  # a broken row stays black until it is refused or left out
             images[row].flat = face
         else:
             reasons.setdefault(row, f"has {len(face)} pixels, expected {square}")

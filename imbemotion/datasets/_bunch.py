@@ -4,6 +4,7 @@ import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from typing import NamedTuple, TypedDict
 
@@ -68,10 +69,12 @@ class SourceKind(NamedTuple):
 class LoadSettings(TypedDict, total=False):
     """Settings that all loaders share, as ``load_source`` documents them."""
 
+    size: int | tuple[int, int] | None
     mode: str
     resize: str
     n_jobs: int | None
     labels: list | None
+    errors: str
     load_content: bool
     return_X_y: bool
 
@@ -150,7 +153,7 @@ def leave_out(listing, reasons):
     """Remove rows from a listing and record why; `reasons` maps rows to texts."""
     if not reasons:
         return listing
-    skipped = _named(listing, reasons)
+    skipped = _named(listing, reasons)  # by name, since row numbers change
     rows = np.setdiff1d(np.arange(len(listing.labels)), list(reasons))
     if not rows.size:
         raise ValueError(f"No image is left: {_in_words(skipped)}.")
@@ -195,11 +198,16 @@ def _check_known(listing, expected, errors):
     return leave_out(listing, reasons)
 
 
+_read_images = partial(load_images, size=48)
+
+
 def make_bunch(
-    listing, source, *, errors, labels=None, load_content=True, return_X_y=False,
-    has_files=True, clean=lambda label: label, read=load_images, **reading,
+    listing, source, *, labels=None, errors="raise", load_content=True, return_X_y=False,
+    has_files=True, clean=lambda label: label, read=_read_images, **reading,
 ):  # fmt: skip
     """Check labels, read the images and put everything together."""
+    if errors not in ("raise", "skip"):
+        raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
     labels = _check_expected(labels, clean)
     if labels is not None:
         # A command line knows the number 1 as "1": take names as they are in the data.
@@ -227,14 +235,12 @@ def make_bunch(
 
 def _only_names(listing, errors):
     """Return names in place of images, and the files that do not exist."""
-    if errors not in ("raise", "skip"):
-        raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
     names, failures = np.asarray(listing.names, dtype=str), []
     if listing.images.dtype.kind == "U":  # paths
         exists = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
         failures = [(row, str(names[row]), ABSENT) for row in np.flatnonzero(~exists).tolist()]
         names = names[exists]
-    if failures and (errors == "raise" or not names.size):
+    if failures and (errors == "raise" or not names.size):  # as load_images does
         raise UnreadableImagesError(failures, len(listing.labels))
     return names, failures
 

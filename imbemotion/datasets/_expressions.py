@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from imbemotion._base.files import publish_folder
 from imbemotion.datasets._bunch import LoadSettings, SourceKind
-from imbemotion.datasets._tables import load_legend
+from imbemotion.datasets._listed_images import load_legend
 from imbemotion.images import ImageArray
 from imbemotion.leaks import groups_from_filenames
 
@@ -37,8 +37,6 @@ def fetch_facial_expressions(
     *,
     data_home: str | os.PathLike | None = None,
     download_if_missing: bool = True,
-    size: int | tuple[int, int] | None = 48,
-    errors: str = "raise",
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
     """Load the facial expressions of muxspace, downloading them the first time.
@@ -54,21 +52,13 @@ def fetch_facial_expressions(
     download_if_missing : bool, default=True
         Whether to download the data if they are not there yet.
 
-    size : int, tuple of (int, int) or None, default=48
-        Height and width of the images; None keeps their own, which differ here.
-
-    errors : {"raise", "skip"}, default="raise"
-        Whether unreadable images raise an error or are left out.
-
-    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str),
-        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray of
-        str, the persons), `skipped` (list of name and reason) and `source`.
+        As :func:`load_source` returns it. `groups` are the persons.
 
     Raises
     ------
@@ -114,7 +104,7 @@ def fetch_facial_expressions(
             raise OSError(f"There are no data in {folder}, and download_if_missing is False.")
         _fetch(folder)
     return_X_y = settings.pop("return_X_y", False)
-    bunch = load_legend(folder / _LEGEND, folder / _IMAGES, size=size, errors=errors, **settings)
+    bunch = load_legend(folder / _LEGEND, folder / _IMAGES, **settings)
     bunch.groups = groups_from_filenames([Path(name).name for name in bunch.filenames])
     return (bunch.data, bunch.target) if return_X_y else bunch
 

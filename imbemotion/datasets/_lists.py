@@ -59,6 +59,7 @@ def read_csv(path, separator=None):
     try:
         names, separator = _split_header(path, separator)
         # usecols ends rows that are longer than the header where it ends.
+        # Text only: 01 and NA are labels like any other.
         rows = pd.read_csv(
             path, sep=separator, usecols=range(len(names)), index_col=False, dtype=str,
             keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig",

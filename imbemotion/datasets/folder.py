@@ -38,7 +38,7 @@ __all__ = [
 MIDI_SUFFIXES = (".mid", ".midi")
 # quadrant, id of the song, segment
 _EMOPIA = r"(?:^|[/\\])(?P<label>Q[1-4])_(?P<group>[^/\\]+)_\d+\.[a-zA-Z]+$"
-_SPLITS = {"train", "test", "val", "valid", "validation"}
+_SPLITS = {"train", "test", "val", "valid", "validation"}  # folders of splits, not of classes
 _IMAGE_LAYOUT = "Expected a subfolder of images per class, such as {}/happy/1.png."
 _MIDI_LAYOUT = (
     "Expected MIDI files named as in EMOPIA, such as {0}/Q1_song_0.mid, or to match "
@@ -48,13 +48,14 @@ _MIDI_LAYOUT = (
 
 def image_suffixes() -> set[str]:
     """Return the suffixes, in lower case, that Pillow may be able to open."""
+    # It also registers formats that it can only write.
     return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 
 def files_in(folder: str | os.PathLike) -> Iterator[str]:
     """Yield the paths of all files at any depth but hidden ones."""
     for place, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".")]  # walks these only
         yield from (os.path.join(place, name) for name in files if not name.startswith("."))
 
 
@@ -68,6 +69,7 @@ def _suffix(path):
 
 def _find(folder, suffixes):
     """List files with one of the suffixes, and the others, sorted by the parts of their paths."""
+    # By parts: as text, "a-b/1.png" would come before "a/1.png".
     files = sorted(files_in(os.fspath(folder)), key=lambda path: path.split(os.sep))
     found = [path for path in files if _suffix(path) in suffixes]
     return found, [path for path in files if _suffix(path) not in suffixes]
@@ -88,6 +90,7 @@ def _list_by_folders(folder, what, suffixes, layout):
         raise ValueError(
             f"{folder} contains no {what} in the folders {shorten(empty)}. {layout.format(folder)}"
         )
+    # Files next to the class folders have no label.
     files = (path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     loose = sorted(str(path) for path in files if _suffix(path) in suffixes)
     _warn_of_rest(what, others, loose, empty)
@@ -113,6 +116,7 @@ def _class_folders(folder, layout):
 
 
 def _warn_of_classes(folder, names):
+    # A single folder next to a list is likely the images of a legend.
     lists = sorted(path.name for path in folder.glob("*.csv") if path.name != MANIFEST)
     if len(names) == 1 and lists:
         warn(f"{folder} holds only one class, {names[0]!r}. load_legend reads {shorten(lists)}.")
@@ -137,9 +141,10 @@ def _list_by_names(folder, pattern, errors, what, suffixes, layout):
     if not paths:
         raise ValueError(f"{folder} contains no {what}. {layout.format(folder)}")
     _warn_of_rest(what, others, [], [])
+    # Patterns are written with slashes, and must not match the path of the folder itself.
     names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
     labels, groups, reasons = _read_names(pattern, names)
-    if reasons and (errors == "raise" or len(reasons) == len(names)):
+    if reasons and (errors == "raise" or len(reasons) == len(names)):  # nothing would be left
         raise ValueError(
             f"{len(reasons):,} of {len(names):,} {what} in {folder} do not match the label "
             f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
@@ -174,7 +179,7 @@ def _read_names(pattern, names):
     reasons = {row: reason for row, text in enumerate(labels) if not text}
     if "group" not in pattern.groupindex:
         return np.array(labels), None, reasons
-    pairs = zip(found, names, strict=True)
+    pairs = zip(found, names, strict=True)  # a name without a group is its own group
     groups = np.array([(match and match["group"]) or name for match, name in pairs])
     return np.array(labels), groups, reasons
 
@@ -183,8 +188,6 @@ def load_image_folder(
     folder: str | os.PathLike,
     *,
     label_pattern: str | re.Pattern | None = None,
-    size: int | tuple[int, int] | None = 48,
-    errors: str = "raise",
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
     """Load images from a folder that holds a subfolder per class.
@@ -203,24 +206,14 @@ def load_image_folder(
         (with slashes), in its group ``label`` or its first one. A group called ``group``
         becomes `groups`. None takes the subfolder as label.
 
-    size : int, tuple of (int, int) or None, default=48
-        Height and width of the images; None keeps their own, which must be equal.
-
-    errors : {"raise", "skip"}, default="raise"
-        Whether unreadable files, unknown labels and names that do not match raise an error
-        or are left out.
-
-    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str),
-        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray of
-        int where a manifest names common parents, of str from `label_pattern`, else None),
-        `skipped` (list of name and reason) and `source`. Images are sorted by class, then
-        path.
+        As :func:`load_source` returns it, sorted by class, then path. `groups` are ints where a
+        manifest names common parents, text from `label_pattern`, or None.
 
     Raises
     ------
@@ -253,12 +246,13 @@ def load_image_folder(
     ['happy', 'happy', 'sad']
     """
     folder, expected = Path(folder), ("images", image_suffixes(), _IMAGE_LAYOUT)
+    errors = settings.get("errors", "raise")
     if label_pattern is None:
         listing = _list_by_folders(folder, *expected)
     else:
         listing = _list_by_names(folder, label_pattern, errors, *expected)
     return_X_y = settings.pop("return_X_y", False)
-    bunch = make_bunch(listing, folder, size=size, errors=errors, **settings)
+    bunch = make_bunch(listing, folder, **settings)
     origins = read_manifest(folder, bunch.filenames)
     if origins is not None:
         _add_origins(bunch, *origins)
@@ -270,7 +264,7 @@ def _add_origins(bunch, parents, is_synthetic):
     if isinstance(bunch.data, ImageArray):
         bunch.data = ImageArray(bunch.data, parents=parents, is_synthetic=is_synthetic)
     by_parents = parent_groups(parents)
-    if by_parents.max() + 1 < len(by_parents):
+    if by_parents.max() + 1 < len(by_parents):  # else no two images share a parent
         bunch.groups = (
             by_parents if bunch.groups is None else join_groups(bunch.groups, by_parents)
         )
@@ -285,7 +279,6 @@ def load_midi_folder(
     width: int = 256,
     crop: str = "start",
     pedal: bool = False,
-    errors: str = "raise",
     load_content: bool = True,
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
@@ -321,24 +314,18 @@ def load_midi_folder(
     pedal : bool, default=False
         Whether the sustain pedal prolongs notes.
 
-    errors : {"raise", "skip"}, default="raise"
-        Whether unreadable files, unknown labels and names that do not match raise an error
-        or are left out.
-
     load_content : bool, default=True
         Whether to read the files. If not, `data` holds their paths, for a pipeline that
         begins with :class:`~imbemotion.PianoRoll`, and settings of rolls are ignored.
 
-    **settings : n_jobs, labels, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : n_jobs, labels, errors, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray of shape (n, height, width) or ndarray of paths), `target`
-        (ndarray of str), `target_names` (classes, sorted), `filenames` (ndarray of paths),
-        `groups` (ndarray of str, the songs; None if names do not give them), `skipped` (list
-        of name and reason) and `source`. Files are sorted by path.
+        As :func:`load_source` returns it, sorted by path, with `data` of shape (n, height,
+        width). `groups` are the songs, or None if names do not give them.
 
     Raises
     ------
@@ -378,6 +365,7 @@ def load_midi_folder(
     (['Q1', 'Q1', 'Q3'], ['song', 'song', 'other'])
     """
     folder, expected = Path(folder), ("MIDI files", MIDI_SUFFIXES, _MIDI_LAYOUT)
+    errors = settings.get("errors", "raise")
     if label_pattern is not None or _holds_songs(folder):
         listing = _list_by_names(folder, label_pattern or _EMOPIA, errors, *expected)
     else:
@@ -385,7 +373,7 @@ def load_midi_folder(
         _, groups, unnamed = _read_names(_check_pattern(_EMOPIA), listing.names)
         listing = listing if unnamed else listing._replace(groups=groups)
     return make_bunch(
-        listing, folder, errors=errors, load_content=load_content, read=load_rolls,
+        listing, folder, load_content=load_content, read=load_rolls,
         resolution=resolution, height=height, width=width, crop=crop, pedal=pedal, **settings,
     )  # fmt: skip
 

@@ -48,6 +48,7 @@ def find_kind(source: str | os.PathLike, label_pattern: str | None = None) -> So
     )
     if path.exists():
         raise ValueError(f"{path} cannot be read as a source. A source is {expected}.")
+    # A slip may be in the name of a kind or in that of a file.
     siblings = os.listdir(path.parent) if path.parent.is_dir() else []
     near = get_close_matches(path.name, [*names, *siblings], n=1)
     near = near and (near[0] if near[0] in names else str(path.with_name(near[0])))
@@ -129,10 +130,12 @@ def load_source(
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data`, `target`, `target_names`, `filenames`, `groups`, `skipped` and `source`,
-        as all loaders return them. Of several sources, labels of different types become text;
-        groups of one name are one group in all sources, while numbers belong to their own
-        source, as do rows without a group; `filenames` are None if a source has none.
+        With `data` (ImageArray, or ndarray of str), `target` (ndarray), `target_names`
+        (classes, sorted), `filenames` (ndarray of paths or None), `groups` (ndarray or None),
+        `skipped` (list of name and reason) and `source` (str); in notebooks it shows the
+        classes. Of several sources, labels of different types become text; groups of one name
+        are one group in all sources, while numbers belong to their own source, as do rows
+        without a group; `filenames` are None if a source has none.
 
     Raises
     ------
@@ -166,6 +169,7 @@ def load_source(
         "label_column": label_column, "group_column": group_column, "roll": roll,
     }  # fmt: skip
     specific = {name: value for name, value in specific.items() if value is not None}
+    # What no kind of source takes would be ignored silently, so it is an error.
     shared = {
         "size": size, "mode": mode, "resize": resize, "n_jobs": n_jobs, "labels": labels,
         "errors": errors, "load_content": load_content,
@@ -186,7 +190,7 @@ def check_different(sources: Sequence[str | os.PathLike | None]) -> None:
     """Refuse a source that is named twice: its copies would be in training and test."""
     found = set()
     for source in filter(None, sources):
-        if os.path.realpath(source) in found:
+        if os.path.realpath(source) in found:  # also under another name, such as a link
             raise ValueError(
                 f"Every source must be named once, got {source} twice: its images would be in "
                 "training and in the test. Leave it out."
@@ -211,7 +215,7 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
     names = [part.filenames for part in parts]
     _warn_of_shared(names)
     targets = [part.target for part in parts]
-    if len({target.dtype.kind for target in targets}) > 1:
+    if len({target.dtype.kind for target in targets}) > 1:  # numbers and text
         targets = [target.astype(str) for target in targets]
     target = np.concatenate(targets)
     classes = np.unique(target)
@@ -220,6 +224,7 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
         data=np.concatenate([part.data for part in parts]),
         target=target,
         target_names=classes,
+        # Half of the names would be taken for all of them.
         filenames=None if any(each is None for each in names) else np.concatenate(names),
         groups=_join_groups(parts),
         skipped=[pair for part in parts for pair in part.skipped],
@@ -245,6 +250,7 @@ def _join_groups(parts):
         keys += [(number, name) if is_number else name for name in groups.tolist()]
     if all(isinstance(key, str) for key in keys):
         return np.array(keys)
+    # Tuples and names together cannot be one array, so groups are numbered.
     codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
     return np.array([codes[key] for key in keys])
 
@@ -253,7 +259,7 @@ def _load_rolls(path, *, size, mode, resize, roll=None, **settings):
     """Load a folder of MIDI files as a source; rolls are gray and have their own size."""
     given = {"size": (size, 48), "mode": (mode, "gray"), "resize": (resize, "stretch")}
     for name, (value, default) in given.items():
-        if settings["load_content"] and value != default:
+        if settings["load_content"] and value != default:  # paths need none of them
             raise ValueError(
                 f"{name} (--{name}) does not apply to MIDI files, got {value!r}: rolls are gray, "
                 "and roll={'height': 88, 'width': 256} sets their size. Leave it out."

@@ -51,8 +51,6 @@ def load_legend(
     image_column: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
-    size: int | tuple[int, int] | None = 48,
-    errors: str = "raise",
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
     r"""Load each image that a list names, once, with its label.
@@ -77,23 +75,13 @@ def load_legend(
     group_column : str, default=None
         Column of `groups`, such as persons. Where a cell is empty, the path is the group.
 
-    size : int, tuple of (int, int) or None, default=48
-        Height and width of the images; None keeps their own, which must be equal.
-
-    errors : {"raise", "skip"}, default="raise"
-        Whether missing or unreadable files and missing or unknown labels raise an error or
-        are left out.
-
-    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str),
-        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray of
-        str or None), `skipped` (list of name and reason) and `source`. Images are in the
-        order of the list.
+        As :func:`load_source` returns it, in the order of the list.
 
     Raises
     ------
@@ -140,10 +128,11 @@ def load_legend(
         cells_of(rows, "label", label_column, _LEGEND_LABELS),
         group_column and cells_of(rows, "group", group_column),
     )
-    listing = refuse_or_leave_out(*listing, errors)
+    listing = refuse_or_leave_out(*listing, settings.get("errors", "raise"))
+    # Only now, since a missing label would become the text "none".
     listing = listing._replace(labels=np.array([normalize(label) for label in listing.labels]))
     listing = _first_rows(without_conflicts(listing))
-    return make_bunch(listing, legend, clean=normalize, size=size, errors=errors, **settings)
+    return make_bunch(listing, legend, clean=normalize, **settings)
 
 
 def _first_rows(listing):
@@ -152,7 +141,7 @@ def _first_rows(listing):
     if len(first) < len(listing.images):
         repeated = [Path(path).name for path in listing.names[first[n_rows > 1]]]
         warn(f"Loaded once, though listed more than once: {shorten(repeated)}.")
-    return take(listing, np.sort(first))
+    return take(listing, np.sort(first))  # in the order of the list
 
 
 def load_table(
@@ -162,8 +151,6 @@ def load_table(
     image_column: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
-    size: int | tuple[int, int] | None = 48,
-    errors: str = "raise",
     **settings: Unpack[LoadSettings],
 ) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
     r"""Load the images of a table, a row per row of it.
@@ -190,23 +177,13 @@ def load_table(
     group_column : str, default=None
         Column of `groups`, such as persons. Where a cell is empty, the path is the group.
 
-    size : int, tuple of (int, int) or None, default=48
-        Height and width of the images; None keeps their own, which must be equal.
-
-    errors : {"raise", "skip"}, default="raise"
-        Whether missing or unreadable files and missing or unknown labels raise an error or
-        are left out.
-
-    **settings : mode, resize, n_jobs, labels, load_content, return_X_y
-        Settings that all loaders share; see :func:`load_source`.
+    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        With `data` (ImageArray or ndarray of paths), `target` (ndarray of str or numbers),
-        `target_names` (classes, sorted), `filenames` (ndarray of paths), `groups` (ndarray or
-        None), `skipped` (list of name and reason) and `source`. Images are in the order of
-        the table.
+        As :func:`load_source` returns it, in the order of the table.
 
     Raises
     ------
@@ -251,15 +228,16 @@ def load_table(
     rows = read_rows(path)
     listing = list_rows(
         rows,
+        # Other programs write paths relative to the folder that they ran in.
         lambda files: find_files(files, path.parent, folder, elsewhere=(".",)),
         cells_of(rows, "image", image_column, _FILES, is_strict=True),
         cells_of(rows, "label", label_column, _LABELS, is_strict=True),
         group_column and cells_of(rows, "group", group_column),
     )
-    listing = refuse_or_leave_out(*listing, errors)
+    listing = refuse_or_leave_out(*listing, settings.get("errors", "raise"))
     listing = without_conflicts(listing._replace(labels=_as_classes(listing.labels, path)))
     _warn_of_repeats(listing, path)
-    return make_bunch(listing, path, clean=normalize, size=size, errors=errors, **settings)
+    return make_bunch(listing, path, clean=normalize, **settings)
 
 
 def _as_classes(labels, path):
@@ -269,6 +247,7 @@ def _as_classes(labels, path):
         if all(map(_INTEGER.fullmatch, labels)):
             return labels.astype(np.int64)
         return np.array([normalize(label) for label in labels])
+    # As one array, numbers among text would become text unnoticed.
     if len(kinds) > 1 or not kinds & {int, float, bool}:
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(f"The labels in {path} must be all text or all numbers, got {found}.")
@@ -288,7 +267,7 @@ def _is_list(path):
     return path.is_file() and path.suffix.lower() in READERS
 
 
-def _is_legend(path):
+def _is_legend(path):  # in any case as a file, in lower case within a folder
     path = path / "legend.csv" if path.is_dir() else path
     return path.name.lower() == "legend.csv" and path.is_file()
 
