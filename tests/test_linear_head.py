@@ -148,10 +148,10 @@ def test_a_head_with_a_hidden_layer_has_none(faces, settings):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Unnamed, "consist of features and head, got Unnamed"),
+        (Unnamed, "consists of features and head, got Unnamed"),
         (Sharper, r"got Sharper, which does more than head\(features\(images\)\)"),
-        (Batchwise, "head of Batchwise, which holds BatchNorm1d"),
-        (Headless, "head of Headless, which holds no linear layer"),
+        (Batchwise, "head of Batchwise, which contains BatchNorm1d"),
+        (Headless, "head of Headless, which contains no linear layer"),
     ],
 )
 def test_other_networks_say_why_they_have_none(faces, module, message):

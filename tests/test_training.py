@@ -12,7 +12,9 @@ from imbemotion import CNNClassifier, make_faces
 from imbemotion._base.registry import LOSSES
 from imbemotion.callbacks import FreezeBackbone, first_epoch
 from imbemotion.losses import Target, batch_loss
+from imbemotion.training import machine
 from imbemotion.training.batches import BalancedRows, epoch_shares, views
+from imbemotion.training.machine import pick_precision
 
 
 @pytest.fixture(scope="module")
@@ -390,6 +392,13 @@ def test_a_device_that_is_not_there_is_said_before_training(faces, device):
         ValueError, match=rf"device='{device}' is not available here: .* Use 'auto'"
     ):
         quick(device=device).fit(*faces)
+
+
+def test_small_images_train_in_float32_on_cpus(monkeypatch):
+    monkeypatch.setattr(machine, "_cpu_has_amx", lambda: True)
+    assert pick_precision("auto", "cpu", (48, 48)) == "bfloat16"
+    assert pick_precision("auto", "cpu", (48, 12)) == "float32"  # bfloat16 gradients may be wrong
+    assert pick_precision("bfloat16", "cpu", (12, 12)) == "bfloat16"
 
 
 @pytest.mark.parametrize("name", ["transfer", "adam_step"])

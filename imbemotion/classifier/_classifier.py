@@ -113,7 +113,8 @@ class CNNClassifier(
           in ``net_.callbacks_``. With ``mixup`` or ``sample_weight`` the labels of a batch
           are a list of ``imbemotion.losses.Target``;
         - ``precision``: data type of training: ``"float32"``, ``"bfloat16"``, or ``"auto"``
-          (the default), which is bfloat16 where the GPU or CPU (with AMX) gains from it;
+          (the default), which is bfloat16 where the GPU, or the CPU (with AMX, for images of
+          32 pixels and more), gains from it;
         - ``test_time_augmentation``: averaged views: ``"flip"`` averages the probabilities of
           each image and its mirror image, ``"flip_zoom"`` those of three enlarged central
           crops as well;

@@ -62,7 +62,9 @@ def compose_net(classifier, task, *, pretrained=True, trains=True):
         "max_epochs": classifier.max_epochs,
         "batch_size": classifier.batch_size,
         "device": task.device,
-        "precision": pick_precision(classifier._own("net", "precision"), task.device),
+        "precision": pick_precision(
+            classifier._own("net", "precision"), task.device, task.X.shape[1:3]
+        ),
         "test_time_augmentation": classifier._own("net", "test_time_augmentation"),
         "callbacks": _callbacks(classifier, task) if trains else [],
         "verbose": 0,

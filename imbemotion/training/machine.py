@@ -11,6 +11,9 @@ import torch
 
 __all__ = ["limited_threads", "pick_device", "pick_precision", "record_ctrl_c", "seeded"]
 
+# On CPUs with AMX, PyTorch 2.14 computes wrong gradients, NaN among them, in bfloat16 for strided
+# convolutions of maps narrower than the stride, as most networks have for images under 17 pixels.
+_SMALLEST = 32
 _LOCK = threading.RLock()  # PyTorch's generator and number of threads are global
 
 
@@ -78,14 +81,14 @@ def pick_device(name):
     return name
 
 
-def pick_precision(name, device):
-    """Return the precision of a name; "auto" is bfloat16 if the device gains from it."""
+def pick_precision(name, device, size=(_SMALLEST, _SMALLEST)):
+    """Return the precision of a name; "auto" is bfloat16 if device and size of images allow."""
     if name != "auto":
         return name
     if str(device).startswith("cuda"):
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:  # AVX512-BF16 alone makes the gradients of convolutions slower than in float32
-        native = str(device) == "cpu" and _cpu_has_amx()
+        native = str(device) == "cpu" and min(size) >= _SMALLEST and _cpu_has_amx()
     return "bfloat16" if native else "float32"
 
 
