@@ -62,7 +62,7 @@ class FeatureNetwork(nn.Module):
         ----------
         share : float
             Share of the layers that train, counted from the last one: from 0 (the head alone)
-            to 1 (the whole network). A layer is a module with parameters of its own.
+            to 1 (the whole network). A layer is a module that has parameters itself.
 
         Returns
         -------

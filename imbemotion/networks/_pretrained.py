@@ -352,7 +352,7 @@ def find_network(name: str) -> Callable[..., nn.Module]:
     TypeError
         If name is not a string.
     ValueError
-        If there is no such network.
+        If the name is unknown.
     ImportError
         If timm is needed and not installed.
 

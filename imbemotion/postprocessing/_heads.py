@@ -4,6 +4,8 @@ A head is fitted by a function of the features, the labels, the estimator behind
 whether classes should count equally (``balance``), and ``tau``; it returns a classifier.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize
@@ -31,13 +33,13 @@ def _dense(features):
     return check_array(features, dtype=np.float64, input_name="features")
 
 
+@dataclass
 class LinearHead:
     """A classifier whose logits are linear in the features."""
 
-    def __init__(self, coef, intercept, classes):
-        self.coef_ = coef
-        self.intercept_ = intercept
-        self.classes_ = classes
+    coef_: np.ndarray  # (n_classes, n_features)
+    intercept_: np.ndarray  # (n_classes,)
+    classes_: np.ndarray
 
     def logits(self, features):
         """Return the logits, (n_samples, n_classes)."""

@@ -1,11 +1,14 @@
 """Search for offsets that increase a score: exact along one class or on a grid, and bagged."""
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from math import fsum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import (
@@ -65,14 +68,14 @@ _PARTS = {
 }
 
 
+@dataclass
 class _Ratio:
     r"""A score :math:`\sum_c a_c / \sum_c b_c`, where the counts of a class define its terms."""
 
-    def __init__(self, parts, average, counted=None, n_absent=0):
-        self.parts = parts
-        self.average = average
-        self.counted = counted  # 1 for classes that count, (n_classes,), or None
-        self.n_absent = n_absent  # labels of the scorer that are not among the classes
+    parts: Callable  # from counts to numerator and denominator of a class
+    average: str
+    counted: np.ndarray | None = None  # 1 for classes that count, (n_classes,)
+    n_absent: int = 0  # labels of the scorer that are not among the classes
 
     def terms(self, classes, hits, predicted, actual):
         """Return the terms of classes with these counts, all of one shape."""
@@ -145,16 +148,16 @@ class _Given(ClassifierMixin, BaseEstimator):
         return self.predicted
 
 
+@dataclass
 class AnyScore:
     """The score of any scorer, on a grid of offsets."""
 
-    def __init__(self, scorer, X, y, classes, params, grid=None):
-        self.scorer = scorer
-        self.X = X
-        self.y = y
-        self.classes = classes
-        self.params = params
-        self.grid = _GRID if grid is None else grid
+    scorer: Callable
+    X: ArrayLike
+    y: np.ndarray
+    classes: np.ndarray
+    params: dict
+    grid: np.ndarray = field(default_factory=lambda: _GRID)
 
     def take(self, rows):
         """Return the score of a bootstrap sample, on a coarser grid."""

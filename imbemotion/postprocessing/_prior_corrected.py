@@ -199,10 +199,9 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         forget_fit(self)
         X, y = indexable(X, y)
         y = check_labels(y)
+        routing = get_config()["enable_metadata_routing"]
+        routed = process_routing(self, "fit", **params).estimator.fit if routing else params
         estimator = clone(self.estimator)
-        routed = params
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", **params).estimator.fit
         with _recording_labels(estimator) as seen:
             self.estimator_ = estimator.fit(X, y, **routed)
         self._copy_column_names()
@@ -267,10 +266,8 @@ def _recording_labels(estimator):
     last, seen = estimator, []
     while hasattr(last, "steps") and not isinstance(last, FrozenEstimator):
         last = last.steps[-1][1]
-    if isinstance(last, FrozenEstimator):
-        yield seen
-        return
-    last.fit = _RecordingFit(last, seen)
+    if not isinstance(last, FrozenEstimator):
+        last.fit = _RecordingFit(last, seen)
     try:
         yield seen
     finally:
