@@ -104,7 +104,7 @@ STRATEGY_NAMES = set(_STRATEGIES)
 def resolve_targets(strategy, y, max_copies=None):
     """Return the total number of rows of every class under a sampling strategy."""
     counts = class_sizes(y)
-    if len(counts) < 2:
+    if len(counts) < 2:  # in the words that scikit-learn's estimator checks expect
         raise ValueError(
             "The target 'y' needs to have more than 1 class. "
             f"Got {len(counts)} class instead: {shorten(counts)}."
@@ -162,6 +162,7 @@ def _check_totals(totals, counts):
             f"(it contains {shorten(map(repr, counts))}). at_least(n), a number or a share "
             "of the largest class work in folds that lack a class."
         )
+    # 0 would remove a class, which then lacks in y and in every score
     wrong = {k: n for k, n in totals.items() if not isinstance(n, Integral) or n < 1}
     if wrong:
         raise ValueError(f"sampling_strategy needs totals of at least 1 row, got {wrong}.")

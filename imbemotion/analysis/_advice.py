@@ -323,6 +323,7 @@ def _undersampling(stats, y):
         f"{stats.min_class_size:,} per class. {others} or use a loss for long tails, or collect "
         "more of the rare classes."
     )
+    # 100 is our own limit of what a network can be trained on
     level = "problem" if stats.min_class_size < 100 else "warning"
     return [Advice("under-sampling", level, text)]
 

@@ -84,7 +84,9 @@ class ConfidenceAnalysis:
         )
         self.by_class = _by_class(predictions, classes)
         self.mistakes = predictions[~correct].sort_values(
-            "confidence", ascending=False, kind="stable"
+            "confidence",
+            ascending=False,
+            kind="stable",  # ties in the order of the data
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -181,12 +183,13 @@ def analyze_confidence(
     columns = np.array([column_of.get(label, -1) for label in y_true.tolist()])
     unknown = _check_known(columns, y_true, classes)
     predicted = probabilities.argmax(axis=1)
+    # -1 picks the last column, which is replaced by 0 below
     own = np.take_along_axis(probabilities, columns[:, None], axis=1)[:, 0]
     predictions = pd.DataFrame(
         {
             "true": y_true,
             "predicted": np.array(classes)[predicted],
-            "confidence": np.minimum(probabilities.max(axis=1), 1),
+            "confidence": np.minimum(probabilities.max(axis=1), 1),  # float16 may exceed it
             "correct": predicted == columns,
             "true_confidence": np.where(columns < 0, 0, own),
         }
@@ -234,7 +237,7 @@ def _fill_bins(confidence, correct, n_bins):
     places = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, None)  # (low, high]
     counts = np.bincount(places, minlength=n_bins)
     right = np.bincount(places, correct, minlength=n_bins)
-    filled = np.where(counts, counts, np.nan)
+    filled = np.where(counts, counts, np.nan)  # means of empty bins become NaN
     low, high = _wilson(right, filled)
     return pd.DataFrame(
         {

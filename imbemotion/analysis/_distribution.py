@@ -66,6 +66,7 @@ def sample_labels(samples: list[Mapping], key: str = "emotion") -> NDArray:
 
 def find_labels(y, key="emotion"):
     """Return checked labels from an array of labels, or from samples that are dicts."""
+    # The first item decides; sample_labels checks all others.
     is_samples = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], Mapping)
     return sample_labels(y, key) if is_samples else check_labels(y)
 
@@ -143,7 +144,7 @@ class Distribution(Bunch):
     def _repr_html_(self):
         kinds = {"over": "over-represented", "under": "under-represented", "even": ""}
         table = self.to_frame().assign(represented=lambda t: t["represented"].map(kinds))
-        for label in self.missing:
+        for label in self.missing:  # they have no shares
             table.loc[label] = [0, 0.0, "missing"]
         table["share"] = table["share"].map("{:.1%}".format)
         table = table.sort_values("count", ascending=False, kind="stable")
@@ -281,7 +282,7 @@ def _compare(counts, labels):
         return [], [], counts
     if isinstance(labels, str) or not hasattr(labels, "__iter__"):
         raise TypeError(f"labels must be a list of the expected classes, got {labels!r}.")
-    expected = list(dict.fromkeys(map(as_key, labels)))
+    expected = list(dict.fromkeys(map(as_key, labels)))  # unique, in their order
     unexpected = [label for label in counts if label not in expected]
     found = [label for label in expected if label in counts]
     missing = [label for label in expected if label not in counts]
@@ -312,6 +313,7 @@ def _measure(counts):
 
 
 def _find_small(counts, k_neighbors, n_folds):
+    # The largest test fold leaves the fewest neighbors for training.
     tested = {label: -(-n // n_folds) if n_folds > 1 else 0 for label, n in counts.items()}
     return {
         "tiny": [c for c, n in counts.items() if n < _TINY * n_folds],

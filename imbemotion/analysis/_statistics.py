@@ -33,6 +33,7 @@ def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
     0.5
     """
     classes = np.unique(labels)
+    # pos_label=None, as scikit-learn warns of its default beside average="macro"
     return make_scorer(
         f1_score, pos_label=None, labels=classes, average="macro", zero_division=0.0
     )
@@ -128,7 +129,7 @@ def corrected_t_test(
         )
     n, mean, spread = _summarize(differences, test_share, resolution)
     evidence = {"two-sided": abs(mean), "greater": mean, "less": -mean}[alternative]
-    if spread == 0:
+    if spread == 0:  # t would be 0 / 0 or infinite
         return float(evidence <= 0)
     n_sides = 2 if alternative == "two-sided" else 1
     return n_sides * stats.t.sf(evidence / spread, df=n - 1)
@@ -187,7 +188,7 @@ def _summarize(differences, test_share, resolution):
         mean, variance = differences[0], 0.0
     else:
         mean, variance = differences.mean(), differences.var(ddof=1)
-    variance += resolution**2 / 12
+    variance += resolution**2 / 12  # of a uniform rounding error
     return n, mean, np.sqrt(variance * (1 / n + test_share))
 
 
@@ -275,7 +276,7 @@ def _step_down(p_values, step):
     outside = p_values[(p_values < 0) | (p_values > 1)]
     if outside.size:
         raise ValueError(f"p-values must lie in [0, 1], got {outside[0]}.")
-    known = np.flatnonzero(~np.isnan(p_values))
+    known = np.flatnonzero(~np.isnan(p_values))  # NaN is no hypothesis and raises no rank
     known = known[np.argsort(p_values[known], kind="stable")]
     p_values[known] = step(p_values[known], np.arange(len(known), 0, -1))
     return p_values

@@ -345,12 +345,15 @@ def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDA
     """
     if hasattr(policy, "draw") and hasattr(policy, "apply"):
         return _checked(policy, policy.apply(images, policy.draw(seeds)), images)
+    # Callables draw from the global generators of Python, NumPy and PyTorch, which are
+    # therefore seeded for every image.
     augmented = np.empty_like(images)
     torch = sys.modules.get("torch")  # a torch policy exists only where torch is loaded
     is_module = torch is not None and isinstance(policy, torch.nn.Module)
     with _generators_kept(torch):
         for number, (image, seed) in enumerate(zip(images, seeds.tolist(), strict=True)):
             random.seed(seed)
+            # NumPy takes 32 bits per word
             np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002
             if torch is not None:
                 torch.random.default_generator.manual_seed(seed)
@@ -362,6 +365,7 @@ def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDA
 def _call_module(transform, image):
     from torch import from_numpy
 
+    # torchvision expects channels first
     stacked = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
     result = transform(from_numpy(stacked.copy())).numpy()  # (C, H, W)
     return result[0] if image.ndim == 2 else result.transpose(1, 2, 0)

@@ -86,6 +86,7 @@ class ImageArray(NDArrayOperatorsMixin):
         lineage = None
         if parents is not None or is_synthetic is not None:
             lineage = check_lineage(len(source), parents, is_synthetic)
+        # A wrapped array keeps its root: parents go on to number the same originals.
         root = source._content.root if isinstance(source, ImageArray) else Root()
         self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage, root))
 
@@ -156,7 +157,7 @@ class ImageArray(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any):
         parts = key if isinstance(key, tuple) else (key,)
         if not parts or parts[0] is Ellipsis or parts[0] is None:
-            return np.asarray(self)[key]
+            return np.asarray(self)[key]  # all rows are needed anyway
         rows, rest = _check_rows(parts[0]), parts[1:]
         jointly = any(isinstance(part, list | np.ndarray) for part in rest)
         if jointly or (isinstance(rows, np.ndarray) and rows.dtype == bool and rows.ndim > 1):
@@ -189,6 +190,7 @@ class ImageArray(NDArrayOperatorsMixin):
         if function is np.concatenate and _is_along_rows(*args, **kwargs):
             return ImageArray._of(join([images._content for images in args[0]]))
         if function in _SHAPE_FUNCTIONS:
+            # a broadcast zero has the shape, but takes no memory
             return function(np.broadcast_to(np.uint8(0), self.shape), *args[1:], **kwargs)
         return function(*_to_pixels(args), **_to_pixels(kwargs))
 
@@ -231,6 +233,7 @@ class ImageArray(NDArrayOperatorsMixin):
             The array itself if no row is changed, else the array wrapped as a new source.
             ``parents`` refer to the first source either way.
         """
+        # A recipe changes its row once: changed rows become the rows of a new source.
         return ImageArray(self) if self._content.recipes.is_synthetic.any() else self
 
     def originals(self, numbers: ArrayLike) -> tuple["ImageArray", NDArray[np.int64]]:
@@ -381,7 +384,7 @@ def _check_rows(rows):
     rows = np.asarray(rows)
     if rows.size and rows.dtype.kind not in "biu":
         raise IndexError(f"Rows must be integers, slices or masks, got dtype {rows.dtype}.")
-    return rows if rows.size else rows.astype(np.int64)
+    return rows if rows.size else rows.astype(np.int64)  # an empty list becomes float64
 
 
 def _thumbnail(pixels):

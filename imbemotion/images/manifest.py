@@ -26,6 +26,7 @@ def read_manifest(folder, paths):
     if lines is None:
         return None
     known = dict(_origins(lines, folder / MANIFEST))
+    # Files that are not listed get numbers after those of all known parents.
     new = max((max(parents, default=-1) for parents, _ in known.values()), default=-1) + 1
     names = [Path(path).relative_to(folder).as_posix() for path in paths]
     missing = [name for name in names if name not in known]
@@ -47,7 +48,7 @@ def _lines(path):
     """Return the lines as dicts, or None if there is no manifest of ours."""
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets add a mark
         lines = csv.DictReader(file)
         columns = set(lines.fieldnames or ())
         if not columns >= _NEEDED and _LOOKS_LIKE.search(" ".join(columns)):
@@ -59,7 +60,7 @@ def _lines(path):
 
 
 def _origins(lines, path):
-    for number, line in enumerate(lines, start=2):
+    for number, line in enumerate(lines, start=2):  # line 1 is the header
         try:
             parents = [int(word) for word in line["parent"].split()]
             yield line["file"], (parents, bool(int(line["synthetic"])))
@@ -90,7 +91,7 @@ def write_images(images, folder, labels=None):
 
 
 def _file_names(n_images, labels):
-    digits = max(6, len(str(n_images - 1)))
+    digits = max(6, len(str(n_images - 1)))  # names sort as rows
     files = [f"{number:0{digits}d}.png" for number in range(n_images)]
     if labels is None:
         return files
@@ -111,7 +112,7 @@ def _write_files(images, paths):
         parent.mkdir(exist_ok=True)
     for place, pixels in blocks_of(images):
         if pixels.ndim == 4 and pixels.shape[3] == 1:
-            pixels = pixels[..., 0]
+            pixels = pixels[..., 0]  # Pillow expects gray images without channels
         for image, path in zip(pixels, paths[place], strict=True):
             Image.fromarray(image).save(path)
 

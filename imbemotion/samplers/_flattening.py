@@ -117,7 +117,7 @@ class FlattenSampler(BaseImageSampler):
         else:  # a sampler may say where a row comes from, and still have changed it
             parents = np.asarray(taken)
             equal = np.where(_are_equal(rows, X, parents), parents, -1)
-        order = _originals_first(equal)
+        order = _originals_first(equal)  # as all our samplers do
         self.sample_indices_ = parents[order]
         return _take_or_add(X, rows[order], equal[order]), y_resampled[order]
 
@@ -180,6 +180,7 @@ def _find_rows(X, y, rows, labels):
 
 def _keys(rows, labels):
     for place, pixels in blocks_of(rows):
+        # Digests take 16 bytes a row; a collision is out of reach.
         for row, label in zip(pixels, labels[place].tolist(), strict=True):
             yield blake2b(row.tobytes(), digest_size=16).digest(), label
 
@@ -197,6 +198,7 @@ def _originals_first(origins):
 
 def _take_or_add(X, images, origins):
     """Take known rows from X, then add the new images, whose parents are unknown."""
+    # Taken rows share the source of X, so that no pixel is copied unless some are new.
     taken, new = X[origins[origins >= 0]], images[origins < 0]
     if not len(new):
         return taken

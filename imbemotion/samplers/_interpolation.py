@@ -42,6 +42,7 @@ class _InterpolationSampler(BaseImageSampler):
         X = X.as_source() if isinstance(X, ImageArray) else X
         members = {label: np.flatnonzero(y == label) for label in self.sampling_strategy_}
         n_new = {label: n - len(members[label]) for label, n in self.sampling_strategy_.items()}
+        # choose_rows only drops rows here; those that are added are interpolated
         stay = {label: len(rows) + min(n_new[label], 0) for label, rows in members.items()}
         random_state = check_random_state(self.random_state)
         kept, _ = choose_rows(y, stay, random_state)
@@ -279,7 +280,7 @@ class ImageADASYN(_InterpolationSampler):
             return _draw_pairs(search, label, n_new, self.n_neighbors)
         k = min(self.n_neighbors, len(members) - 1)
         rows = np.repeat(np.arange(len(members)), _share_out(n_new, foreign))
-        columns = search.random_state.choice(k, size=n_new)
+        columns = search.random_state.choice(k, size=n_new)  # drawn as by imbalanced-learn
         weights = search.random_state.uniform(size=n_new)
         return *_pairs(search.space, members, rows, columns, k), weights
 
@@ -288,6 +289,7 @@ def _draw_pairs(search, label, n_new, k):
     """Draw rows of a class, a neighbor of each and how far to move, (n_new,) each."""
     members = search.members[label]
     k = min(k, len(members) - 1)
+    # One integer for row and neighbor, before the weights: imbalanced-learn draws in this order.
     numbers = search.random_state.randint(len(members) * k, size=n_new)
     weights = search.random_state.uniform(size=n_new)
     rows, columns = np.divmod(numbers, k)
@@ -295,8 +297,8 @@ def _draw_pairs(search, label, n_new, k):
 
 
 def _pairs(space, members, rows, columns, k):
-    """Return pairs of rows of X, (n_new,) each; neighbors are searched for drawn rows only."""
-    searched, place = np.unique(rows, return_inverse=True)
+    """Return pairs of rows of X, (n_new,) each."""
+    searched, place = np.unique(rows, return_inverse=True)  # others need no search
     neighbors = nearest_others(space(members), searched, k)
     return members[rows], members[neighbors[place, columns]]
 
@@ -314,9 +316,9 @@ def _share_out(total, weights):
     exact = total * (weights / weights.sum())
     shares = np.floor(exact).astype(np.int64)
     largest = np.argsort(shares - exact, kind="stable")[: total - shares.sum()]
-    shares[largest] += 1
+    shares[largest] += 1  # of ties, the first rows
     return shares
 
 
 def _warn(message):
-    warnings.warn(message, DataWarning, stacklevel=6)
+    warnings.warn(message, DataWarning, stacklevel=6)  # names the caller of fit_resample

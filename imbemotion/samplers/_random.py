@@ -200,7 +200,7 @@ class AugmentationSampler(BaseImageSampler):
 
     def _prepare(self, X, y):
         self._resampled = None  # save must not write what an earlier call returned
-        column = only_column(X)
+        column = only_column(X)  # paths in a data frame, for example
         is_images = looks_like_images(column) or holds_paths(column)
         return super()._prepare(column if is_images else X, y)
 
@@ -222,7 +222,7 @@ class AugmentationSampler(BaseImageSampler):
 
     def _policy(self):
         policy = Augmentation() if self.augmentation is None else self.augmentation
-        if isinstance(policy, type):
+        if isinstance(policy, type):  # a class is callable, too
             raise ValueError(f"augmentation must be an instance, got the class {policy!r}.")
         if isinstance(policy, Augmentation):
             policy.draw([])  # an invalid limit is an error now, not in training
@@ -313,6 +313,7 @@ class AugmentationSampler(BaseImageSampler):
 
     def __getstate__(self):
         state = super().__getstate__()
+        # pixels would make every pickled pipeline large
         return {name: value for name, value in state.items() if name != "_resampled"}
 
     def __sklearn_tags__(self):

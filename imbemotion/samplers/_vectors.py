@@ -25,13 +25,13 @@ def interpolate(X, rows, partners, weights):
     if sparse.issparse(X):
         return _move(X, rows, partners, weights)
     moved = np.empty((len(rows), X.shape[1]), dtype=X.dtype)
-    for place in places_of(len(rows), X.shape[1:]):
+    for place in places_of(len(rows), X.shape[1:]):  # float64 takes up to 8 times the memory
         moved[place] = _move(X, rows[place], partners[place], weights[place])
     return moved
 
 
 def _move(X, rows, partners, weights):
-    start, end = X[rows].astype(np.float64), X[partners]
+    start, end = X[rows].astype(np.float64), X[partners]  # integers would wrap around
     steps = weights[:, None]
     if sparse.issparse(X):
         moved = (start + (end - start).multiply(steps)).asformat(X.format)
@@ -98,6 +98,7 @@ def feature_space(features, X, y):
 
 
 def _takes_images(transformer):
+    # The tags of a pipeline do not say what its first step takes.
     first = transformer.steps[0][1] if isinstance(transformer, Pipeline) else transformer
     return get_tags(first).input_tags.three_d_array
 
@@ -117,7 +118,7 @@ def _pixels(images, size, rows):
 
 def nearest_others(features, queries, k):
     """Return the rows that are nearest to some rows, except themselves, (n_queries, k)."""
-    search = NearestNeighbors(n_neighbors=k + 1).fit(features)
+    search = NearestNeighbors(n_neighbors=k + 1).fit(features)  # each row finds itself, too
     found = search.kneighbors(features[queries], return_distance=False)
     dropped = found == queries[:, None]
     dropped[~dropped.any(axis=1), -1] = True  # a row with twins may not have found itself

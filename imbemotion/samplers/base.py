@@ -85,6 +85,7 @@ class BaseImageSampler(BaseSampler):
         if isinstance(X_resampled, ImageArray) and self.output == "array":
             X_resampled = np.asarray(X_resampled)
         if frame is not None and not isinstance(X_resampled, ImageArray):
+            # pandas would truncate them when the dtypes are restored
             X_resampled = round_columns(X_resampled, frame.dtypes)
         if one_vs_all:
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
@@ -96,7 +97,7 @@ class BaseImageSampler(BaseSampler):
         return self._expect_totals(_as_labels(y)[0])
 
     def _prepare(self, X, y):
-        forget_fit(self)
+        forget_fit(self)  # a failing fit must not leave attributes of an earlier one
         if looks_like_images(X) or holds_paths(X):
             X = as_images(X)
         originals = ArraysTransformer(X, y)  # imblearn's: restores lists and pandas types
@@ -147,6 +148,7 @@ def _as_labels(y, n_samples=None):
 def take_rows(X, rows):
     """Take rows of images, arrays, sparse matrices or frames."""
     taken = X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
+    # imbalanced-learn numbers resampled frames anew, as repeated rows share a label
     return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
 
 
