@@ -39,11 +39,6 @@ class Images(NamedTuple):
     named_groups: np.ndarray | None = None  # those that the source holds
     parts: np.ndarray | None = None  # "valid" and "test" of separate sources, else ""
 
-    def leaks(self, split, group_by):
-        """Warn of what validation and test share with training, and return the texts."""
-        X = self.X if self.X.ndim > 1 else None  # names, where no pixels were loaded
-        return find_leaks(self.y, self.filenames, self.named_groups, split, group_by, X)
-
 
 def load_data(config, *, load_content=True):
     """Load what the section ``data`` names; without content only names and labels."""
@@ -98,9 +93,10 @@ def make_split(config, data):
 
 
 def split_data(config, data):
-    """Split images, and return the split and the texts of its leaks."""
-    split = make_split(config, data)
-    return split, data.leaks(split, config["split"]["group_by"])
+    """Split images; return the split, and what validation and test share with training."""
+    split, group_by = make_split(config, data), config["split"]["group_by"]
+    X = data.X if data.X.ndim > 1 else None  # names, where no pixels were loaded
+    return split, find_leaks(data.y, data.filenames, data.named_groups, split, group_by, X)
 
 
 def _split_rest(data, shares, drawn):

@@ -69,10 +69,11 @@ def merge_settings(given, overrides):
 
 def _without_stale(section, before, values):
     """Drop parameters that are replaced, or belong to another loss, network or policy."""
-    main = MAIN_KEYS.get(section)
-    if main in values and values[main] != before.get(main, SCHEMA[section][main].default):
-        before = {name: value for name, value in before.items() if name in SCHEMA[section]}
-        return before | ({"parameters": {}} if "parameters" in before else {})
+    keys, main = SCHEMA.get(section, ()), MAIN_KEYS.get(section)
+    if "parameters" not in keys:
+        return before
+    if main in values and values[main] != before.get(main, keys[main].default):
+        return {k: v for k, v in before.items() if k in keys and k != "parameters"}
     parameters = before.get("parameters")
     if isinstance(parameters, dict):
         before = before | {"parameters": {k: v for k, v in parameters.items() if k not in values}}
