@@ -290,7 +290,7 @@ def test_other_things_than_paths_are_refused(melody):
         PianoRoll().transform(np.zeros((2, 88, 9), dtype=np.uint8))
     with pytest.raises(TypeError, match="Put a single one in a list"):
         PianoRoll().transform(melody)
-    with pytest.raises(ValueError, match=r"'errors' parameter .* must be .*Got 'drop' instead"):
+    with pytest.raises(ValueError, match="errors must be one of raise, skip, got 'drop'"):
         load_rolls([melody], errors="drop")
 
 

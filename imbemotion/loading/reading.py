@@ -11,12 +11,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image, ImageFile, features
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from imbemotion._base.validation import (
-    StrOptions,
-    check_pixels,
-    fit_context,
-    validate_parameter_constraints,
-)
+from imbemotion._base.validation import check_pixels, fit_context
 from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
@@ -191,9 +186,9 @@ class FileLoader(TransformerMixin, BaseEstimator):
 
     def _load(self, X, errors="raise"):
         """Return images, and row, name and reason of those left out."""
-        constraints = self._parameter_constraints | {"errors": [StrOptions({"raise", "skip"})]}
-        given = self.get_params(deep=False) | {"errors": errors}
-        validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
+        self._validate_params()
+        if errors not in ("raise", "skip"):
+            raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
         reader, folder, items = self._reader(), make_folder(self.cache_dir), as_items(X)
         unchanged = reader.unchanged(items)
         if unchanged is not None:
