@@ -172,7 +172,7 @@ def check_labels(y, n_samples=None):
             f"the first in row {missing.argmax()}. Remove those rows or label them."
         )
     if y.dtype.kind == "O" and all(isinstance(label, Real | np.bool_) for label in y):
-        y = np.array(y.tolist())
+        y = np.array(y.tolist())  # numbers in an array of objects
     if y.dtype.kind in "mM":
         raise ValueError(f"Labels must be classes, got dates of dtype {y.dtype}. Use text.")
     if y.dtype.kind not in _CLASS_KINDS:

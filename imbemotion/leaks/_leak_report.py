@@ -43,7 +43,7 @@ class Overlap:
     def pairs(self) -> NDArray[np.int64]:
         """All pairs of a row of train and a row of test, (n_pairs, 2)."""
         links = (pd.DataFrame(part, columns=["row", "shared"]) for part in (self.train, self.test))
-        joined = pd.merge(*links, on="shared")
+        joined = pd.merge(*links, on="shared")  # a row may share several things with another
         return np.unique(joined[["row_x", "row_y"]].to_numpy(dtype=np.int64), axis=0)
 
     def __repr__(self):
@@ -235,7 +235,7 @@ def leak_report(
 def _shared(train, test, n_test):
     """Return the Overlap of two sets of links, pairs of a row and a key."""
     links = list(train), list(test)
-    common = {key for _, key in links[0]} & {key for _, key in links[1]}
+    common = {key for _, key in links[0]} & {key for _, key in links[1]}  # the rest is dropped
     numbers = {key: number for number, key in enumerate(common)}
     found = ([(row, numbers[key]) for row, key in part if key in numbers] for part in links)
     return Overlap(*(np.array(part, dtype=np.int64).reshape(-1, 2) for part in found), n_test)
@@ -251,7 +251,7 @@ def _of_groups(of_train, of_test, n_train, n_test):
         )
     of_train = check_groups(of_train, n_train, "groups_train").tolist()
     of_test = check_groups(of_test, n_test, "groups_test").tolist()
-    if isinstance(of_train[0], str) != isinstance(of_test[0], str):
+    if isinstance(of_train[0], str) != isinstance(of_test[0], str):  # "3" is never equal to 3
         raise ValueError(
             "groups_train and groups_test must be of one kind to be compared, got "
             f"{of_train[0]!r} and {of_test[0]!r}. Convert both to text, or neither."
@@ -262,7 +262,7 @@ def _of_groups(of_train, of_test, n_train, n_test):
 def _of_parents(train, test):
     both = isinstance(train, ImageArray) and isinstance(test, ImageArray)
     if not both or not share_originals(train, test):
-        return None
+        return None  # the same number would mean different images
     return _shared(_known_parents(train), _known_parents(test), len(test))
 
 
@@ -274,13 +274,13 @@ def _known_parents(X):
 
 def _near(train, test, keys, other_keys):
     """Compare distinct images, and assign what is found to all rows that show them."""
-    firsts = first_rows(keys), first_rows(other_keys)
+    firsts = first_rows(keys), first_rows(other_keys)  # (n_train,), (n_test,)
     distinct = [np.unique(part) for part in firsts]
     pairs = [
         (row, other)
         for found in near_pairs(train, distinct[0], test, distinct[1])
         for row, other in zip(*(part.tolist() for part in found), strict=True)
-        if keys[row] != other_keys[other]
+        if keys[row] != other_keys[other]  # identical images are no near duplicates
     ]
     links = (_links(part, [pair[side] for pair in pairs]) for side, part in enumerate(firsts))
     return _shared(*links, len(test))

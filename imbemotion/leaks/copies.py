@@ -24,8 +24,8 @@ def warn_of_copies(X, folds):
                 "as parents of synthetic images. Put the sampler into the pipeline, or pass "
                 "groups=imbemotion.leaks.parent_groups(X.parents)."
             )
-            return
-    keys = image_keys(X)
+            return  # one remedy at a time
+    keys = image_keys(X)  # None for data that are no images
     if keys is None:
         return
     firsts = first_rows(keys)

@@ -61,6 +61,7 @@ def groups_from_filenames(
         )
     paths = [Path(str(name)) for name in filenames]
     found = [person.fullmatch(path.stem) for path in paths]
+    # Two folders may hold files of one name, so the whole path names the group.
     return np.array([(m and m[1]) or str(path) for m, path in zip(found, paths, strict=True)])
 
 
@@ -86,6 +87,7 @@ def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
     rows, places = np.nonzero(parents >= 0)
     numbers = parents[rows, places]
     n, size = len(parents), len(parents) + numbers.max(initial=-1) + 1
+    # Images are the nodes from 0, parents those from n.
     links = sparse.coo_array((np.ones(len(rows)), (rows, n + numbers)), shape=(size, size))
     groups = connected_components(links, directed=False)[1][:n]
     return np.unique(groups, return_inverse=True)[1]
@@ -120,7 +122,7 @@ def join_groups(*groups: ArrayLike) -> NDArray[np.int_]:
     for number, part in enumerate(groups):
         part = check_groups(part, len(groups[0]), f"grouping {number}")
         numbers.append(n_numbers + np.unique(part, return_inverse=True)[1])
-        n_numbers = numbers[-1].max(initial=-1) + 1
+        n_numbers = numbers[-1].max(initial=-1) + 1  # groups of each grouping are numbered apart
     return parent_groups(np.stack(numbers, axis=1))
 
 
@@ -137,7 +139,7 @@ def check_groups(groups, n_samples, name="groups"):
             f"{name} must have no gaps, got no group for {missing.sum()} of {n_samples} rows, the "
             f"first in row {missing.argmax()}. Make such rows groups, for example by file name."
         )
-    if len({isinstance(group, str) for group in groups.tolist()}) > 1:
+    if len({isinstance(group, str) for group in groups.tolist()}) > 1:  # cannot be sorted
         raise ValueError(
             f"{name} must be of one kind, got text and others mixed, such as "
             f"{shorten(map(repr, dict.fromkeys(groups.tolist())), 3)}. Convert all to text."

@@ -126,7 +126,7 @@ class ImageLoader(FileLoader):
         pair = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
         if len(pair) != 2 or not all(isinstance(n, Integral) and n > 0 for n in pair):
             raise ValueError(f"size must be a positive int or (height, width), got {self.size!r}.")
-        return int(pair[1]), int(pair[0])
+        return int(pair[1]), int(pair[0])  # NumPy integers are not for Pillow
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -244,9 +244,9 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         self : ImageFlattener
             The fitted transformer.
         """
-        forget_fit(self)
+        forget_fit(self)  # the columns of an earlier table, too
         if _holds_images(X):
-            self.image_shape_ = as_images(X[:1]).shape[1:]
+            self.image_shape_ = as_images(X[:1]).shape[1:]  # one file is enough
             self.n_features_in_ = int(np.prod(self.image_shape_))
         else:
             self.image_shape_ = _check_table(self, X, reset=True).shape[1:]
@@ -274,7 +274,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         if not _holds_images(X):
             return _check_table(self, X, reset=False)
         images = as_images(X)
-        expected = getattr(self, "image_shape_", images.shape[1:])
+        expected = getattr(self, "image_shape_", images.shape[1:])  # it may be unfitted
         if images.shape[1:] != expected:
             raise ValueError(
                 f"X must hold images of shape {expected} as in fit, got {images.shape[1:]}. "
@@ -282,6 +282,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
             )
         features = np.asarray(images).reshape(len(images), -1)
         scaled = features.dtype == np.uint8
+        # float32 holds all 256 fractions in half the memory of float64
         return np.divide(features, 255, dtype=np.float32) if scaled else features
 
     def __sklearn_tags__(self):

@@ -23,7 +23,7 @@ _BATCH = 64  # images that a thread reads at a time
 
 def batches_of(numbers, n_jobs):
     """Cut numbers into batches for several workers, so that none waits long for another."""
-    share = -(-len(numbers) // (4 * effective_n_jobs(n_jobs)))
+    share = -(-len(numbers) // (4 * effective_n_jobs(n_jobs)))  # four batches per worker
     length = max(1, min(_BATCH, share))
     return [numbers[start : start + length] for start in range(0, len(numbers), length)]
 
@@ -56,7 +56,7 @@ class ImageReader(NamedTuple):
             try:
                 return decode(source, target).shape, reasons
             except Unreadable as error:
-                reasons[number] = str(error)
+                reasons[number] = str(error)  # so that it is not tried again
         return (0, 0), reasons
 
     def decode_into(self, pixels, sources, numbers):
@@ -76,7 +76,7 @@ class ImageReader(NamedTuple):
 
 
 def _decode_some(pixels, sources, numbers, target):
-    is_list = isinstance(sources, list)
+    is_list = isinstance(sources, list)  # else a batch, maybe an ImageArray
     batch = [sources[n] for n in numbers] if is_list else np.asarray(sources[np.array(numbers)])
     reasons = {}
     for number, source in zip(numbers, batch, strict=True):
@@ -123,7 +123,7 @@ def only_column(X):
     """Return the column of a table with a single one that is not numeric, else X itself."""
     if getattr(X, "ndim", 1) != 2 or X.shape[1] != 1:
         return X
-    table = np.asarray(X)
+    table = np.asarray(X)  # of a DataFrame, too
     return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X
 
 
@@ -143,7 +143,7 @@ def read_items(items, reader, folder, errors):
     ]
     if failures and (errors == "raise" or len(failures) == len(items)):
         raise UnreadableImagesError(failures, len(items))
-    rows = np.flatnonzero(~np.isin(numbers, list(reasons)))
+    rows = np.flatnonzero(~np.isin(numbers, list(reasons)))  # the readable ones
     if isinstance(items, ImageArray):
         return items[rows].with_pixels(pixels[rows] if reasons else pixels), failures
     readable, numbers = np.unique(numbers[rows], return_inverse=True)
@@ -157,7 +157,7 @@ def _distinct(items):
     numbers, sources, rows = {}, [], []
     for item in items:
         is_path = isinstance(item, str | os.PathLike)
-        key = os.path.abspath(item) if is_path else id(item)
+        key = os.path.abspath(item) if is_path else id(item)  # images are not compared
         if key not in numbers:
             numbers[key] = len(sources)
             sources.append(item)
@@ -169,7 +169,7 @@ def _images_at(pixels, places):
     """Return rows of pixels as originals 0, 1, 2 and so on, without a copy."""
     if np.array_equal(places, np.arange(len(pixels))):
         return ImageArray(pixels)
-    first, last = places.min(), places.max()
+    first, last = places.min(), places.max()  # a cache may hold many more rows
     parents = np.full(last - first + 1, -1)
     parents[places - first] = np.arange(len(places))
     return ImageArray(pixels[first : last + 1], parents=parents)[places - first]

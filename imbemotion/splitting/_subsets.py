@@ -119,7 +119,7 @@ class Split:
         """
         content = {
             "format": _FORMAT,
-            "ratios": {name: str(ratio) for name, ratio in self.ratios.items()},
+            "ratios": {name: str(ratio) for name, ratio in self.ratios.items()},  # exact: 7/10
             "seed": self.seed,
             "stratified": self.stratified,
             "counts": self.counts,
@@ -162,6 +162,7 @@ class Split:
             _check_data(_check_length(X, len(y)), content["data"])
         rows = [np.array(content[name], dtype=np.int64) for name in SUBSETS]
         ratios = {name: Fraction(ratio) for name, ratio in content["ratios"].items()}
+        # Older files do not say whether classes were split.
         facts = {"seed": content["seed"], "stratified": content.get("stratified")}
         return cls(*rows, y=y, ratios=ratios, **facts)
 
@@ -214,7 +215,7 @@ class Split:
         if balance not in ("train", "all"):
             raise ValueError(f"balance must be 'train' or 'all', got {balance!r}.")
         train, *others = [(safe_indexing(X, rows), safe_indexing(y, rows)) for rows in self]
-        balanced = clone(sampler).fit_resample(*train)
+        balanced = clone(sampler).fit_resample(*train)  # any strategy, resolved on training
         if balance == "all":
             totals = Counter(np.asarray(balanced[1]).tolist())
             shares = [self.ratios[name] / self.ratios["train"] for name in SUBSETS[1:]]
@@ -270,7 +271,7 @@ def _digest_data(X):
         return f"files {_digest(np.array([file[start:] for file in files]))}"
     X = X if isinstance(X, ImageArray) else check_pixels(X)
     digest = blake2b(f"{X.shape} {X.dtype}".encode(), digest_size=16)
-    for key in pixel_keys(X):
+    for key in pixel_keys(X):  # in blocks, whatever X is
         digest.update(key)
     return f"pixels {digest.hexdigest()}"
 
@@ -299,7 +300,7 @@ def _read(path):
     """Read a split file, and check that every row is in one subset."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        rows = sorted(row for name in SUBSETS for row in content[name])
+        rows = sorted(row for name in SUBSETS for row in content[name])  # each exactly once
         intact = content["format"] == _FORMAT and set(content["ratios"]) == set(SUBSETS)
         intact = intact and rows == list(range(sum(content["counts"].values())))
         intact = intact and {"seed", "labels", "data"} <= set(content)
@@ -317,7 +318,7 @@ def _read(path):
 
 def _resample_to(sampler, X, y, totals, share):
     """Resample a subset to a share of what training ended with, class by class."""
-    if len(y) == 0:
+    if len(y) == 0:  # a subset with a share of 0
         return X, y
     if "sampling_strategy" not in sampler.get_params():
         raise TypeError(

@@ -34,7 +34,7 @@ def check_ratios(ratios):
             f"{first}, {' and '.join(others)} must add up to 1, got {written} = "
             f"{float(1 - rest)!r}. Set all three, as decimal numbers."
         )
-    exact[[name for name in exact if exact[name]][-1]] += rest
+    exact[[name for name in exact if exact[name]][-1]] += rest  # the last one that is not 0
     if not exact[first]:
         raise ValueError(
             f"{first} must be more than 0, got {ratios[first]!r}. Set {' or '.join(others)} to 0 "
@@ -135,7 +135,7 @@ def stratified_split(
     if len(y) == 0:
         raise ValueError(f"y must hold the label of at least one row, got none: shape {y.shape}.")
     ratios = check_ratios({"train": train, "valid": valid, "test": test})
-    seed = int(random_state) if isinstance(random_state, Integral) else None
+    seed = int(random_state) if isinstance(random_state, Integral) else None  # for the file
     random_state = check_random_state(random_state)
     codes = np.unique(y, return_inverse=True)[1] if stratify else np.zeros(len(y), dtype=int)
     if groups is None:
