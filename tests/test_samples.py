@@ -1,4 +1,4 @@
-"""Plain lists of samples: analysed, split and balanced as the labels they hold."""
+"""Plain lists of samples: analyzed, split and balanced by their labels."""
 
 from collections import Counter
 from copy import deepcopy
@@ -116,7 +116,7 @@ def test_groups_are_a_key_or_values():
         split_samples(samples, groups="singer")
 
 
-def test_parts_can_be_drawn_whatever_the_class():
+def test_subsets_can_be_drawn_without_stratification():
     parts = split_samples(make_samples(GUIDE), stratify=False, random_state=0)
     assert [len(part) for part in parts] == [157, 33, 35]
 

@@ -1,4 +1,4 @@
-"""Validation and test from sources of their own: what they share with training is said."""
+"""Validation and test from separate sources: what they share with training is reported."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ def split_of(lists, **split):
     return data, make_split(config, data)
 
 
-def test_persons_of_a_test_of_its_own_are_known_again(lists):
+def test_groups_of_a_separate_test_are_matched(lists):
     with pytest.warns(DataWarning, match="Separate sources share groups with the first"):
         data, split = split_of(lists)
     with pytest.warns(DataWarning, match="of groups of the source that are in train"):
@@ -41,7 +41,7 @@ def test_persons_of_a_test_of_its_own_are_known_again(lists):
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])
-def test_a_part_of_its_own_is_another_source(lists, part):
+def test_a_subset_cannot_be_the_first_source_again(lists, part):
     config = resolve_config({"data": {"source": str(lists[0]), part: str(lists[0])}})
     with pytest.raises(ValueError, match=r"must be named once, got .*a\.csv twice"):
         load_data(config)
@@ -53,7 +53,7 @@ def test_a_comparison_is_not_tested_on_its_own_source(lists):
         _load_test(config)
 
 
-def test_pictures_of_an_archive_are_compared_by_their_pixels(tmp_path):
+def test_images_of_an_archive_are_compared_by_their_pixels(tmp_path):
     np.savez(tmp_path / "a.npz", images=X, labels=Y)
     np.savez(tmp_path / "b.npz", images=X[18:22], labels=Y[18:22])
     data = {"source": str(tmp_path / "a.npz"), "test": str(tmp_path / "b.npz"), "size": 8}
@@ -69,7 +69,7 @@ def compare(X, y, test):
     return compare_strategies(pipeline, X, y, {"none": {}}, cv=2, external_test=test)
 
 
-def test_external_images_that_are_known_are_said(tmp_path):
+def test_external_images_that_are_in_training_are_reported(tmp_path):
     external = np.concatenate([X[:3], 255 - X[:2]]), Y[:5]
     with pytest.warns(DataWarning, match="3 of 5 images of external_test .*pixel by"):
         compare(X, Y, external)

@@ -1,4 +1,4 @@
-"""DataConfig and load_split: parts that never overlap, and training that is balanced."""
+"""DataConfig and load_split: subsets never overlap, and only training is balanced."""
 
 import json
 import warnings
@@ -54,7 +54,7 @@ def test_only_training_is_balanced(settings, strategy, per_class):
     assert [sample["path"] for sample in train.samples] == train.X.tolist()
 
 
-def test_parts_are_disjoint_and_drawn_once(settings):
+def test_subsets_are_disjoint_and_drawn_once(settings):
     config = DataConfig(**settings)
     first = [load_split(config, name) for name in PARTS]
     written = config.split_indices_path.read_text()
@@ -89,7 +89,7 @@ def test_weighted_training_feeds_the_sampler_and_loader_of_torch(settings):
     assert "weight" not in load_split(config, "val")[0]
 
 
-def test_the_paths_can_be_loaded_and_nothing_is_balanced_on_request(settings):
+def test_paths_can_be_loaded_and_balancing_is_optional(settings):
     part = load_split(DataConfig(**settings, balance_emotions=False))
     assert counts(part) == {"anger": 52, "joy": 70, "sadness": 35}
     assert ImageLoader(size=4).fit_transform(part.X).shape == (157, 4, 4)
@@ -119,13 +119,13 @@ def test_a_split_of_other_data_is_refused(settings, tmp_path):
          "shares 0.7 / 0.15 / 0.15, not 0.8 / 0.1 / 0.1"),
     ],
 )  # fmt: skip
-def test_a_split_that_was_made_otherwise_is_refused(settings, change, message):
+def test_a_split_with_other_settings_is_refused(settings, change, message):
     load_split(DataConfig(**settings))
     with pytest.raises(ValueError, match=message):
         load_split(DataConfig(**{**settings, **change}))
 
 
-def test_split_files_of_before_are_read(settings):
+def test_split_files_without_stratification_are_read(settings):
     config = DataConfig(**settings)
     train = load_split(config)
     content = json.loads(config.split_indices_path.read_text())

@@ -1,4 +1,4 @@
-"""Settings in YAML: nothing misspelt is overlooked, and what is written is read again."""
+"""Settings: misspelled names are refused, shorthand is expanded, files are read again."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ from inspect import signature
 import pytest
 import yaml
 
-from imbemotion import CNNClassifier
-from imbemotion._base.registry import LOSSES, PRESETS
+from imbemotion import CNNClassifier, RandomResampler
+from imbemotion._base.registry import LOSSES, PRESETS, SAMPLERS
 from imbemotion.classifier.parameters import OWN_SETTINGS
 from imbemotion.workflow import (
     build_pipeline,
@@ -62,7 +62,7 @@ def test_the_example_explains_every_key():
             assert [line for line in lines if f" {name}: " in line and "  # " in line], name
 
 
-def test_what_is_written_is_read_again(read, tmp_path):
+def test_written_settings_are_read_again(read, tmp_path):
     config = read("seed: 3\ntraining: {preset: adam_step, max_epochs: 2}\ncomparison: {folds: 3}")
     write_config(config, tmp_path / "again.yaml")
     assert read_config(tmp_path / "again.yaml") == config
@@ -106,7 +106,7 @@ def test_their_own_defaults_hold(read):
     assert config["data"]["size"] == 32
 
 
-def test_weighted_balancing_is_drawing_by_weight(read):
+def test_weighted_balancing_samples_batches_by_class(read):
     balancing = read("data: {dataset_path: faces, balancing_strategy: weighted}")["balancing"]
     assert (balancing["strategy"], balancing["batch_sampling"]) == (None, "balanced")
     balancing = read("data: {dataset_path: faces, balance_emotions: false}")["balancing"]
@@ -144,7 +144,7 @@ def test_weighted_balancing_is_drawing_by_weight(read):
         ("{data: {dataset_path: a}, comparison: {}}", "strategy has .*balance_emotions: false"),
     ],
 )
-def test_mistakes_are_said_in_one_sentence(read, text, message):
+def test_mistakes_are_reported_in_one_sentence(read, text, message):
     with pytest.raises(ValueError, match=f"config.yaml.*{message}"):
         read(text)
 
@@ -161,17 +161,17 @@ def test_mistakes_are_said_in_one_sentence(read, text, message):
         "training: {preset: transfer}",
     ],
 )
-def test_settings_that_have_an_effect_are_taken(read, text):
+def test_settings_that_have_an_effect_are_accepted(read, text):
     assert read(text)
 
 
-def test_a_word_stands_for_a_list_of_one(read):
+def test_a_single_name_becomes_a_list(read):
     config = read("{split: {group_by: name}, comparison: {strategies: long_tail}}")
     assert config["split"]["group_by"] == ["name"]
     assert config["comparison"]["strategies"] == ["long_tail"]
 
 
-def test_a_missing_file_is_said_with_the_remedy(tmp_path):
+def test_a_missing_file_is_reported_with_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"`imbemotion init .*` writes an example"):
         read_config(tmp_path / "none.yaml")
 
@@ -227,7 +227,7 @@ def test_shorthand_means_the_same_as_the_long_form(read, short, long):
                                                  "out": None}),
     ],
 )  # fmt: skip
-def test_words_override_settings_in_any_order(words, given):
+def test_overrides_may_come_in_any_order(words, given):
     assert parse_overrides(words) == given
 
 
@@ -254,12 +254,12 @@ def test_names_of_parts_and_their_parameters_become_settings():
         ("augmentation.rotatoin=3", r"augmentation\.rotatoin is unknown"),
     ],
 )
-def test_misspelled_words_are_refused(word, message):
+def test_misspelled_overrides_are_refused(word, message):
     with pytest.raises(ValueError, match=message):
         resolve_config(parse_overrides([word]))
 
 
-def test_words_replace_what_a_file_says(tmp_path):
+def test_overrides_replace_the_settings_of_a_file(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("seed: 3\nloss: {name: focal, gamma: 2}\nmodel: {parameters: {dropout: 0.3}}")
     config = read_config(path, parse_overrides(["seed=4", "loss.gamma=3", "model=deep_cnn"]))
@@ -330,6 +330,21 @@ assert config["training"]["weight_decay"] == 1e-3
 """
 
 
-def test_settings_are_read_where_torch_can_not_be_imported(tmp_path):
+def test_settings_are_read_without_torch(tmp_path):
     command = [sys.executable, "-c", WITHOUT_TORCH, str(tmp_path / "config.yaml")]
     subprocess.run(command, check=True)
+
+
+class ToySampler(RandomResampler):
+    """A sampler of another package."""
+
+
+def test_a_registered_sampler_is_built_from_settings():
+    SAMPLERS.register("toy", f"{__name__}:ToySampler", "A toy.")
+    try:
+        config = resolve_config({"balancing": {"strategy": "hybrid", "method": "toy"}})
+        sampler = build_pipeline(config)["balance"]
+    finally:
+        SAMPLERS.unregister("toy")
+    assert type(sampler) is ToySampler
+    assert sampler.sampling_strategy == "hybrid"
