@@ -11,15 +11,8 @@ from sklearn.metrics import f1_score
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-__all__ = [
-    "BestWeights",
-    "DeferredWeights",
-    "EpochHook",
-    "FreezeBackbone",
-    "MacroF1",
-    "ProgressBar",
-    "WeightAveraging",
-]
+__all__ = ["BestWeights", "DeferredWeights", "EpochHook", "FreezeBackbone", "MacroF1",
+           "ProgressBar", "WeightAveraging"]  # fmt: skip
 
 
 def first_epoch(fraction, n_epochs):
@@ -60,14 +53,10 @@ class ProgressBar(Callback):
         """Show an empty bar."""
         self.console_ = Console()
         self.bar_ = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("epochs"),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(),
-            console=self.console_,
-            disable=not self.console_.is_terminal,
-        )
+            BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
+            TextColumn("{task.description}"), TimeRemainingColumn(),
+            console=self.console_, disable=not self.console_.is_terminal,
+        )  # fmt: skip
         self.task_ = self.bar_.add_task("", total=net.max_epochs)
         self.bar_.start()
 
@@ -163,8 +152,8 @@ class FreezeBackbone(Callback):
 class WeightAveraging(Callback):
     """Average the weights over the steps; validate and predict with the average.
 
-    It is an exponential moving average whose decay is smaller in the first steps, so that
-    the initial weights are soon forgotten.
+    The average is exponential; its decay rises in the first steps, so that the initial weights
+    are soon forgotten.
 
     Parameters
     ----------
@@ -229,9 +218,7 @@ class MacroF1(EpochScoring):
 
 
 class BestWeights(EarlyStopping):
-    """Stop when macro-F1 on validation images stops rising, and restore the best weights.
-
-    Place it after :class:`MacroF1`.
+    """Stop when :class:`MacroF1`, put before it, stops rising, and restore the best weights.
 
     Parameters
     ----------
@@ -251,13 +238,9 @@ class BestWeights(EarlyStopping):
 
     def __init__(self, patience: int = 5, first_epoch: int = 0, verbose: int = 0):
         super().__init__(
-            "valid_macro_f1",
-            patience=patience,
-            lower_is_better=False,
-            threshold=0,
-            load_best=True,
-            sink=_ignore,
-        )
+            "valid_macro_f1", patience=patience, lower_is_better=False, threshold=0,
+            load_best=True, sink=_ignore,
+        )  # fmt: skip
         self.first_epoch = first_epoch
         self.verbose = verbose
 

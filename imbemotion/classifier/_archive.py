@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -16,18 +17,8 @@ from imbemotion import __version__
 from imbemotion._base.files import publish_file
 from imbemotion.augmentation import Augmentation
 
-__all__ = [
-    "Lost",
-    "NotPlainError",
-    "UnknownClassError",
-    "damaged",
-    "decode",
-    "decode_or_lose",
-    "encode",
-    "encode_or_lose",
-    "read_archive",
-    "write_archive",
-]  # fmt: skip
+__all__ = ["Lost", "NotPlainError", "UnknownClassError", "damaged", "decode", "decode_or_lose",
+           "encode", "encode_or_lose", "read_archive", "write_archive"]  # fmt: skip
 
 _TAG = "$"  # the key of a tagged value, by which it differs from a dict
 _LOST = "lost"  # the tag of a Lost
@@ -44,11 +35,11 @@ class UnknownClassError(ValueError):
     """A file names a class that is not known here."""
 
 
+@dataclass
 class Lost:
     """The place of code in a file, which is never saved."""
 
-    def __init__(self, name):
-        self.name = name
+    name: str
 
 
 def _refuse(value):
@@ -130,10 +121,6 @@ def _class(plain):
     return kind
 
 
-def _augmentation_to_plain(policy):
-    return policy.get_params() if type(policy) is Augmentation else _refuse(policy)
-
-
 def _random_state_to_plain(generator):
     state = generator.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":  # only a generator of the same kind takes its state
@@ -157,7 +144,11 @@ _FORMS = {
     "array": (np.ndarray, _array_to_plain, _array),
     "tensor": (torch.Tensor, _tensor_to_plain, torch.as_tensor),
     "path": (PurePath, str, Path),
-    "augmentation": (Augmentation, _augmentation_to_plain, lambda params: Augmentation(**params)),
+    "augmentation": (
+        Augmentation,
+        lambda policy: policy.get_params() if type(policy) is Augmentation else _refuse(policy),
+        lambda params: Augmentation(**params),
+    ),
     "random_state": (np.random.RandomState, _random_state_to_plain, _random_state),
     "class": (type, _class_to_plain, _class),
     "partial": (
@@ -222,11 +213,12 @@ def _check_format(path, metadata):
         )
 
 
-def damaged(path):
-    """Return the sentence for a damaged file."""
+def damaged(path, error=None):
+    """Return the message for a damaged file."""
+    cause = f" Cause: {type(error).__name__}: {error}" if error else ""
     return (
         f"{path} is damaged: its content is not what was saved. "
-        "Take another copy of it, or save the classifier again."
+        f"Take another copy of it, or save the classifier again.{cause}"
     )
 
 

@@ -132,27 +132,23 @@ class CNNClassifier(
         The labels, sorted.
 
     class_counts_ : ndarray of int of shape (n_classes,)
-        Training rows per class, without those for validation; after ``partial_fit`` summed
-        over all calls.
+        Training rows per class; after ``partial_fit`` summed over all calls.
 
     training_prior_ : ndarray of float of shape (n_classes,)
         Class shares that the probabilities are relative to: those in the batches of the
-        last epoch (or of the one whose weights were restored), times class and sample
-        weights; balanced softmax and logit adjustment take the natural shares out. Exact
-        for these and cross-entropy; other losses distort probabilities.
+        last (or restored) epoch, times class and sample weights; balanced softmax and logit
+        adjustment take the natural shares out. Exact for these and cross-entropy.
 
     head_coef_ : ndarray of shape (n_classes, n_features)
-        Weights of the head, if it is linear: ``transform(X) @ head_coef_.T +
-        head_intercept_`` are the logits. Batch normalization is folded in. AttributeError
-        for ``"deep_cnn"``, and for pretrained networks unless
-        ``module_params={"hidden": None}``.
+        Weights of the head, if it is linear (not in ``"deep_cnn"``, and in pretrained
+        networks only with ``module_params={"hidden": None}``): ``transform(X) @ head_coef_.T
+        + head_intercept_`` are the logits. Batch normalization is folded in.
 
     head_intercept_ : ndarray of shape (n_classes,)
         Intercept of the head, if it is linear.
 
     history_ : DataFrame of shape (n_iter_, n_figures)
-        Losses, macro-F1 on validation images, and seconds of every epoch; with validation
-        ``best`` is True for the epoch whose weights the classifier has.
+        Figures of every epoch; ``best`` marks that whose weights the classifier has.
 
     net_ : ImageNeuralNetClassifier
         The fitted skorch net. Its labels are 0 to n_classes - 1.
@@ -199,8 +195,6 @@ class CNNClassifier(
     >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
     >>> model.predict(X[[0, 7]]).tolist()
     ['below', 'above']
-    >>> model.predict_proba(X).shape
-    (8, 2)
     """
 
     _parameter_constraints: dict = CONSTRAINTS

@@ -124,15 +124,27 @@ def load(kind, path, given):
     classifier._validate_params()
     vars(classifier).update(attributes)
     state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
-    device = pick_device(classifier.device) if "device" in given else _device(classifier.device)
+    try:
+        device = pick_device(classifier.device)
+    except ValueError:
+        if "device" in given:
+            raise
+        device = "cpu"  # in place of that of the training
     try:
         classifier.net_ = _rebuild_net(classifier, path, state, scale, device, lost)
     except (AttributeError, KeyError, TypeError) as error:
         if given:
             raise  # what was given is at least as likely to be wrong
-        raise ValueError(_damaged_by(path, error)) from error
+        raise ValueError(damaged(path, error)) from error
     classifier.net_.history_ = history
-    _warn_of(lost)
+    for name, what in lost.items():
+        warnings.warn(
+            f"{name}={what} is code or state that is never saved, so {name} has its default now. "
+            f"Predictions are the same; before another fit call set_params({name}=...), or pass "
+            "it to load.",
+            DataWarning,
+            stacklevel=3,  # the caller of CNNClassifier.load
+        )
     return classifier
 
 
@@ -148,7 +160,7 @@ def _decode(path, tensors, content):
     except UnknownClassError:
         raise
     except Exception as error:
-        raise ValueError(_damaged_by(path, error)) from error
+        raise ValueError(damaged(path, error)) from error
     if not sound:
         raise ValueError(damaged(path))
     return parameters, attributes, (mean, scale), history
@@ -159,10 +171,6 @@ def _is_sound(*, classes, class_counts, image_shape, dtype_kind, **_):
     return counted and 0 < len(image_shape) < 4 and dtype_kind in ("u", "f")
 
 
-def _damaged_by(path, error):
-    return f"{damaged(path)} Cause: {type(error).__name__}: {error}"
-
-
 def _check_parameters(kind, path, saved, lost):
     known = kind._get_param_names()
     unknown = sorted(k for k in saved if k.partition("__")[0] not in known and k[:5] != "net__")
@@ -171,29 +179,13 @@ def _check_parameters(kind, path, saved, lost):
             f"A {kind.__name__} has no parameter {shorten(unknown)}, which load was given or "
             f"{path} contains. Correct the name, or update imbemotion."
         )
-    required = [name for name in lost if _defines_network(name)]
-    if required:
-        name = required[0]
-        raise ValueError(
-            f"{path} was trained with {name}={lost[name]}, which is code and never saved. "
-            f"Pass it, as in {kind.__name__}.load(path, {name}=...)."
-        )
-
-
-def _defines_network(name):
-    part, _, entry = name.partition("__")
-    return part == "module" or (part == "net" and not entry.startswith(_TRAINING_ONLY))
-
-
-def _warn_of(lost):
     for name, what in lost.items():
-        warnings.warn(
-            f"{name}={what} is code or state that is never saved, so {name} has its default now. "
-            f"Predictions are the same; before another fit call set_params({name}=...), or pass "
-            "it to load.",
-            DataWarning,
-            stacklevel=4,  # the caller of CNNClassifier.load
-        )
+        part, _, entry = name.partition("__")
+        if part == "module" or (part == "net" and not entry.startswith(_TRAINING_ONLY)):
+            raise ValueError(
+                f"{path} was trained with {name}={what}, which is code and never saved. "
+                f"Pass it, as in {kind.__name__}.load(path, {name}=...)."
+            )
 
 
 def _rebuild_net(classifier, path, state, scale, device, lost):
@@ -240,14 +232,6 @@ def _for_prediction(classifier, lost):
     params = classifier.net_params or {}
     copied.net_params = {k: v for k, v in params.items() if not k.startswith(tuple(foreign))}
     return copied
-
-
-def _device(name):
-    """Return a device that exists here: the CPU if that of the training does not."""
-    try:
-        return pick_device(name)
-    except ValueError:
-        return "cpu"
 
 
 class _Probabilities(torch.nn.Module):
