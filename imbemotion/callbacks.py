@@ -187,8 +187,10 @@ class WeightAveraging(Callback):
     def on_batch_end(self, net, training=False, **kwargs):
         """Add a step to the average."""
         if training:
+            # 0.1 at first, so that the initial weights count little
             decay = min(self.decay, (1 + self.n_steps_) / (10 + self.n_steps_))
             self.n_steps_ += 1
+            # in place, one kernel for all tensors
             get_ema_multi_avg_fn(decay)(self.kept_, self._tensors(net), None)
 
     def on_train_end(self, net, **kwargs):

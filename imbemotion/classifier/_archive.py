@@ -17,9 +17,13 @@ from imbemotion import __version__
 from imbemotion._base.files import publish_file
 from imbemotion.augmentation import Augmentation
 
-__all__ = ["Lost", "NotPlainError", "UnknownClassError", "damaged", "decode", "decode_or_lose",
+__all__ = ["DAMAGED", "Lost", "NotPlainError", "UnknownClassError", "decode", "decode_or_lose",
            "encode", "encode_or_lose", "read_archive", "write_archive"]  # fmt: skip
 
+DAMAGED = (
+    "is damaged: its content is not what was saved. Take another copy of it, or save the "
+    "classifier again."
+)
 _TAG = "$"  # the key of a tagged value, by which it differs from a dict
 _LOST = "lost"  # the tag of a Lost
 _PLAIN = (bool, int, float, str, type(None))
@@ -96,6 +100,7 @@ def _array_to_plain(array):
 
 def _array(plain):
     dtype, shape, values = plain
+    # unlike np.array it never guesses: texts in an array of objects stay what they are
     return np.fromiter(values, dtype=dtype, count=len(values)).reshape(shape)
 
 
@@ -107,6 +112,7 @@ def _tensor_to_plain(tensor):
 
 
 def _class_to_plain(kind):
+    # only names that load finds again; a class in a module of the user is code
     homes = [home for home in _HOMES if getattr(import_module(home), kind.__name__, None) is kind]
     return [homes[0], kind.__name__] if homes else _refuse(kind)
 
@@ -189,11 +195,11 @@ def read_archive(path):
             "Take another copy of it, or save the classifier again."
         ) from error
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
-        raise ValueError(damaged(path))
+        raise ValueError(f"{path} {DAMAGED}")
     try:
         return tensors, json.loads(metadata["content"])
     except (KeyError, ValueError, RecursionError) as error:
-        raise ValueError(damaged(path)) from error
+        raise ValueError(f"{path} {DAMAGED}") from error
 
 
 def _check_format(path, metadata):
@@ -204,7 +210,7 @@ def _check_format(path, metadata):
         )
     version = metadata.get("format_version", "")
     if not version.isdecimal():
-        raise ValueError(damaged(path))
+        raise ValueError(f"{path} {DAMAGED}")
     if int(version) > _VERSION:
         raise ValueError(
             f"{path} is of format {version}, written by imbemotion "
@@ -213,17 +219,9 @@ def _check_format(path, metadata):
         )
 
 
-def damaged(path, error=None):
-    """Return the message for a damaged file."""
-    cause = f" Cause: {type(error).__name__}: {error}" if error else ""
-    return (
-        f"{path} is damaged: its content is not what was saved. "
-        f"Take another copy of it, or save the classifier again.{cause}"
-    )
-
-
 def _digest(tensors, metadata):
     """Compute the SHA-256 of names, types, shapes and values."""
+    # names and metadata as well, since a flipped bit in the header may leave it readable
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -57,7 +57,7 @@ def partial_fit(classifier, X, y, classes, sample_weight):
 
 def _for_one_epoch(classifier):
     """Copy a classifier, with parameters that train one epoch and defer nothing."""
-    once = copy(classifier)
+    once = copy(classifier)  # what is a fraction of the training would never start in one epoch
     once.max_epochs, once.lr_schedule, once.validation_fraction = 1, None, None
     once.balance_from = 0.0
     if once._own("optimizer", "freezing") != "backbone":
@@ -98,7 +98,7 @@ def _begin(classifier, X, y, sample_weight, start, classes):
     """Check the data; unless training continues, forget the last fit and set the classes."""
     reset = start is None
     if reset:
-        forget_fit(classifier)
+        forget_fit(classifier)  # a fit that fails leaves nothing of the last one
     if y is None:
         raise ValueError(
             f"{type(classifier).__name__} requires y to be passed, but the target y is None."
@@ -113,6 +113,12 @@ def _begin(classifier, X, y, sample_weight, start, classes):
             "augmentation and test_time_augmentation are for images, got flat data, or images "
             f"one pixel high, of shape {X.shape}. Leave them out."
         )
+    _set_classes(classifier, y, classes, reset)
+    return X, _encode(classifier, y), sample_weight
+
+
+def _set_classes(classifier, y, classes, reset):
+    """Set the classes, or compare them with those of the last fit."""
     if reset:
         classifier.classes_ = np.unique(check_labels(y if classes is None else classes))
         if len(classifier.classes_) < 2:
@@ -124,11 +130,11 @@ def _begin(classifier, X, y, sample_weight, start, classes):
             f"classes must be those of the first partial_fit ({shorten(classifier.classes_)}), "
             f"got {shorten(np.unique(classes))}. Leave them out, or call fit."
         )
-    return X, _encode(classifier, y), sample_weight
 
 
 def _check_weights(sample_weight, X):
     values = np.asarray(sample_weight)
+    # a sampler changes the rows, not the weights, and their numbers may agree by chance
     n_originals = len(np.unique(X.parents[:, 0]))
     if X.is_synthetic.any() or n_originals < len(X):
         raise ValueError(
@@ -143,7 +149,9 @@ def _check_weights(sample_weight, X):
             "batch_sampling instead."
         )
     if not values.any():
-        raise ValueError("sample_weight must have an entry above 0, got zeros only.")
+        raise ValueError(
+            f"sample_weight must have an entry above 0, got {len(values)} entries, zeros only."
+        )
     return check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
 
 
@@ -167,6 +175,7 @@ def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
     """Split the images, in a warm start as in the first fit, and draw the seed."""
     seed = random_state.randint(2**31 - 1)
     if not (again and hasattr(classifier, "_split_seed")):
+        # kept for warm starts: images that were trained on cannot validate
         classifier._split_seed = random_state.randint(2**31 - 1)
     train, valid = np.arange(len(X)), np.empty(0, dtype=np.int64)
     if classifier.validation_fraction is not None:
@@ -174,14 +183,15 @@ def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
         train, valid = split_originals(X, y, classifier.validation_fraction, split)
     if sample_weight is not None and not sample_weight[train].any():
         raise ValueError(
-            "sample_weight must have an entry above 0 among the training images, got zeros only."
+            f"sample_weight must have an entry above 0 among the {len(train)} training images, "
+            "got zeros only."
         )
     return Task(X, y, sample_weight, train, valid, pick_device(classifier.device), seed)
 
 
 def _train(classifier, task, *, start=None, resume=False):
     """Train a net, and set the fitted attributes that come of it."""
-    if start is not None:
+    if start is not None:  # its weights expect pixels of the first data's scale
         task = replace(task, input_scale=(start.input_mean, start.input_scale))
     with limited_threads(classifier.n_threads), seeded(task.seed, task.device):
         net = compose_net(classifier, task, pretrained=start is None).initialize()
@@ -225,6 +235,7 @@ def _take_over(net, start, resume):
             "module_params and net_params, or fit without warm_start."
         ) from error
     before, optimizer = getattr(start, "optimizer_", None), net.optimizer_
+    # a loaded net has no optimizer, and another one or other groups cannot use its state
     if resume and type(before) is type(optimizer) and _shapes(before) == _shapes(optimizer):
         state = {**optimizer.state_dict(), "state": before.state_dict()["state"]}
         optimizer.load_state_dict(state)

@@ -15,10 +15,10 @@ from imbemotion import __version__
 from imbemotion._base.files import publish_file
 from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.classifier._archive import (
+    DAMAGED,
     Lost,
     NotPlainError,
     UnknownClassError,
-    damaged,
     decode,
     decode_or_lose,
     encode,
@@ -45,9 +45,10 @@ _NETWORK, _HISTORY = "network.", "history"
 def describe(classifier):
     """Turn a fitted classifier into tensors and JSON."""
     net = classifier.net_
-    _check_unchanged(classifier)
+    _check_unchanged(classifier)  # load composes the network from the parameters
     tensors = {_NETWORK + name: value for name, value in _state(net.module_).items()}
     history = json.dumps(encode(list(net.history), otherwise=repr), allow_nan=False)
+    # a tensor, since the header of the file, where other JSON is, is limited to 100 MB
     tensors[_HISTORY] = torch.frombuffer(bytearray(history.encode()), dtype=torch.uint8)
     return tensors, {
         "parameters": {k: encode_or_lose(v) for k, v in _flat_parameters(classifier).items()},
@@ -91,7 +92,7 @@ def _state(module):
             f"The state of a network must be tensors, got others in {shorten(strange, 3)}. "
             "Save this classifier by joblib.dump."
         )
-    return {
+    return {  # safetensors refuses tensors that share memory, as tied weights do
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
@@ -123,29 +124,28 @@ def load(kind, path, given):
     classifier = kind().set_params(**{k: v for k, v in saved.items() if k not in lost})
     classifier._validate_params()
     vars(classifier).update(attributes)
+    device = _pick_device(classifier, given)
     state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
-    try:
-        device = pick_device(classifier.device)
-    except ValueError:
-        if "device" in given:
-            raise
-        device = "cpu"  # in place of that of the training
     try:
         classifier.net_ = _rebuild_net(classifier, path, state, scale, device, lost)
     except (AttributeError, KeyError, TypeError) as error:
         if given:
             raise  # what was given is at least as likely to be wrong
-        raise ValueError(damaged(path, error)) from error
+        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
     classifier.net_.history_ = history
+    _warn_of(lost)
+    return classifier
+
+
+def _warn_of(lost):
     for name, what in lost.items():
         warnings.warn(
             f"{name}={what} is code or state that is never saved, so {name} has its default now. "
             f"Predictions are the same; before another fit call set_params({name}=...), or pass "
             "it to load.",
             DataWarning,
-            stacklevel=3,  # the caller of CNNClassifier.load
+            stacklevel=4,  # the caller of CNNClassifier.load
         )
-    return classifier
 
 
 def _decode(path, tensors, content):
@@ -160,9 +160,9 @@ def _decode(path, tensors, content):
     except UnknownClassError:
         raise
     except Exception as error:
-        raise ValueError(damaged(path, error)) from error
+        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
     if not sound:
-        raise ValueError(damaged(path))
+        raise ValueError(f"{path} {DAMAGED}")
     return parameters, attributes, (mean, scale), history
 
 
@@ -188,9 +188,19 @@ def _check_parameters(kind, path, saved, lost):
             )
 
 
+def _pick_device(classifier, given):
+    """Return the device of the training, or the CPU if that is missing here."""
+    try:
+        return pick_device(classifier.device)
+    except ValueError:
+        if "device" in given:
+            raise
+        return "cpu"
+
+
 def _rebuild_net(classifier, path, state, scale, device, lost):
     """Compose the net of a classifier again, with its weights, in evaluation mode."""
-    with seeded(0, device):
+    with seeded(0, device):  # initial weights, soon replaced, leave the global generator alone
         net = _compose(classifier, scale, device, lost).initialize()
     net.classes_inferred_ = np.arange(len(classifier.classes_))
     module = net.module_

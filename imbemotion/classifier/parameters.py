@@ -150,6 +150,7 @@ class NestedParameters:
         self : object
             The classifier.
         """
+        # skorch's syntax; scikit-learn's own would look for an estimator named `loss`
         nested = {part: {} for part in PARAMS}
         for key in list(params):
             part, delimiter, name = key.partition("__")

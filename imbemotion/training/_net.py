@@ -164,6 +164,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             Output of the network.
         """
         images = self._scale(x)
+        # predictions are float32, so that they do not depend on where they are made
         half = self.precision == "bfloat16" and self.module_.training
         with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
             return super().infer(images, **fit_params).float()
@@ -187,6 +188,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         infer = super().evaluation_step
         shown = views(torch.as_tensor(images), self.test_time_augmentation)
         logits = torch.stack([infer((view, labels)) for view in shown])
+        # the log of the mean of probabilities, whose softmax is the mean again
         return logits.double().log_softmax(dim=2).logsumexp(dim=0) - np.log(len(logits))
 
     def validation_step(self, batch, **fit_params) -> dict:
@@ -266,7 +268,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     def _scale(self, images):
         """Scale the pixels, (n, H, W[, C]) -> float32 (n, C, H, W)."""
         images = torch.as_tensor(images, device=self.device).float()
-        if np.any(self.input_mean):
+        if np.any(self.input_mean):  # which is 0 for uint8, and would cost a pass over the batch
             images = images - self._on_device(self.input_mean)
         images = images / self._on_device(self.input_scale)
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
@@ -319,6 +321,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             If a weight is infinite or NaN, or so large that its square is.
         """
         super().on_epoch_end(net, **kwargs)
+        # a larger weight overflows where it is squared, as in norms and variances
         limits = ((w, torch.finfo(w.dtype).max ** 0.5) for w in self.module_.parameters())
         if not all((weight.abs() < limit).all() for weight, limit in limits):
             raise self._overflow("The weights became huge, infinite or NaN", "the last batch")
