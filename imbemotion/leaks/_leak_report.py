@@ -280,7 +280,7 @@ def _near(train, test, keys, other_keys):
         (row, other)
         for found in near_pairs(train, distinct[0], test, distinct[1])
         for row, other in zip(*(part.tolist() for part in found), strict=True)
-        if keys[row] != other_keys[other]  # identical images are no near duplicates
+        if keys[row] != other_keys[other]  # identical images are not near duplicates
     ]
     links = (_links(part, [pair[side] for pair in pairs]) for side, part in enumerate(firsts))
     return _shared(*links, len(test))

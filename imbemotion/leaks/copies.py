@@ -25,7 +25,7 @@ def warn_of_copies(X, folds):
                 "groups=imbemotion.leaks.parent_groups(X.parents)."
             )
             return  # one remedy at a time
-    keys = image_keys(X)  # None for data that are no images
+    keys = image_keys(X)  # None for other data than images
     if keys is None:
         return
     firsts = first_rows(keys)
@@ -86,7 +86,7 @@ def find_leaks(y, filenames, groups, split, group_by, X=None):
     names, copies, how = None, None, "are the same files, byte by byte, as some"
     if filenames is not None:
         names = groups_from_filenames(filenames)
-        # img_001, img_002 or happy_001: what precedes the number is no person
+        # img_001, img_002 or happy_001: what precedes the number is not a person
         names = names if len(set(names)) > len(set(y.tolist())) else None
     if has_files(filenames):
         copies = first_rows(file_keys(filenames))

@@ -59,28 +59,26 @@ class ImageLoader(FileLoader):
 
     Notes
     -----
-    Pillow decodes files by their content, not by their suffix; of several frames the first one
-    counts. Images are turned upright as their EXIF orientation says, transparent parts become
-    white, and color profiles are ignored. Resizing uses an antialiasing triangle filter; JPEG
-    files of more than twice the size are decoded at a reduced scale.
+    Pillow decodes files by their content; of several frames the first one counts. Images are
+    turned upright by their EXIF orientation, transparent parts become white, and color profiles
+    are ignored. Resizing uses an antialiasing triangle filter; JPEG files of more than twice
+    the size are decoded at a reduced scale.
 
-    Pixels become uint8: bool as 0 and 255; 16 bits (uint16, Pillow's "I;16" and "I") divided
-    by 257; other integers must lie in 0..255. Floats are judged image by image: in 0..1
-    they are multiplied by 255, in 0..255 rounded, and otherwise the image's minimum and
-    maximum become 0 and 255. Arrays with 2 and 4 channels have alpha in the last one.
+    Pixels become uint8: bool as 0 and 255, 16-bit values divided by 257; other integers must
+    lie in 0..255. Floats in 0..1 are multiplied by 255, in 0..255 rounded, and otherwise
+    rescaled from the image's own range. Arrays with 2 and 4 channels have alpha in the last one.
 
-    A file is also unreadable if Pillow would return a part of it or another image: when it is
-    truncated, and PNG files when a checksum is wrong or rows are missing.
+    Truncated files are unreadable, and so are PNG files with a wrong checksum or missing rows,
+    of which Pillow would return a part.
 
     A uint8 array or ``ImageArray`` of the right size and mode passes without a copy, and an
     ``ImageArray`` keeps its ``parents`` and ``is_synthetic``.
 
-    With `cache_dir`, files are identified by their absolute path, size and modification time
-    (those written in the last two seconds are left out), and the images are a memory map that
-    all processes share. The pixels are the same as without it: each image is verified by a
-    checksum, and decoded again if it is damaged. The folder holds the pixels, an index and a
-    lock for every size, mode, way of resizing and version of this library and Pillow. It only
-    grows, and can be deleted at any time.
+    The cache identifies files by absolute path, size and modification time (files written in
+    the last two seconds are left out) and returns a memory map that all processes share. Each
+    image is verified by a checksum, and decoded again if it is damaged. There is one set of
+    files per size, mode, way of resizing and version of this library and Pillow. The folder
+    only grows, and can be deleted at any time.
 
     Examples
     --------

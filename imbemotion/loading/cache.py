@@ -141,7 +141,7 @@ def _append(path, rows):
 def read_cached(sources, reader, folder):
     """Return pixels, the row of every source in them, and reasons for unreadable ones."""
     # The pixels are the mapped file if it holds all that can be read, else an array in memory:
-    # what is no file, or was written just now, is not cached, nor anything on a full disk.
+    # images in memory, files written just now, and anything on a full disk are not cached.
     shape, reasons = reader.find_shape(sources)
     rows, pixels = np.full(len(sources), -1), np.empty((0, *shape), dtype=np.uint8)
     if len(reasons) == len(sources):
@@ -183,7 +183,7 @@ def _warned(folder):
 
 
 def _key_of(source):
-    """Hash what identifies a file; None for what is no file or may still be changing."""
+    """Hash what identifies a file; None if it is not a file or may still be changing."""
     if not isinstance(source, str | os.PathLike):
         return None
     try:

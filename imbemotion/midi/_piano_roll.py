@@ -58,11 +58,10 @@ class PianoRoll(FileLoader):
     Steps are of seconds, not of beats, which cannot be trusted in recorded performances such
     as EMOPIA [1]_. Tempo changes are followed. A roll begins with the first note.
 
-    Start and end of a note are rounded to the nearest step, but a note takes one step at
-    least. Its pixels are its velocity times 255 / 127, rounded; where notes of one pitch
-    overlap, on any track or channel, the loudest counts. Repeated notes without a step of
-    silence between them merge. Drums (channel 10) are left out. A note that is never released
-    sounds until the last message of the file.
+    Start and end of a note are rounded to the nearest step, with one step at least. Its pixels
+    are its velocity times 255 / 127, rounded; where notes of one pitch overlap, the loudest
+    counts, and repeated notes without a step of silence merge. Drums (channel 10) are left
+    out. A note that is never released sounds until the last message of the file.
 
     Files of types 0 and 1 are read, whatever their suffix. A file counts as unreadable if it
     is truncated or damaged, of type 2, or without a note in range: a black image would pass
