@@ -99,10 +99,6 @@ class LogitAdjustedLoss(nn.CrossEntropyLoss):
     ValueError
         If counts are negative or tau is not finite.
 
-    See Also
-    --------
-    BalancedSoftmaxLoss : The same with tau = 1.
-
     References
     ----------
     .. [1] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar, "Long-tail
@@ -140,8 +136,8 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
     .. math:: \ell_i = -w_{y_i} \log
         \frac{n_{y_i} e^{z_{i, y_i}}}{\sum_c n_c e^{z_{i, c}}}
 
-    with the logits z and the training images n per class: logit adjustment with tau = 1.
-    With equal counts it is weighted cross-entropy.
+    with the logits z and the training images n per class: :class:`LogitAdjustedLoss` with
+    tau = 1. With equal counts it is weighted cross-entropy.
 
     Parameters
     ----------
@@ -156,10 +152,6 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
     ------
     ValueError
         If counts are negative.
-
-    See Also
-    --------
-    LogitAdjustedLoss : The same with any strength tau.
 
     References
     ----------

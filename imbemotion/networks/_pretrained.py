@@ -314,22 +314,15 @@ class PretrainedCNN(FeatureNetwork):
     ):
         super().__init__()
         self.features = _PretrainedFeatures(name, weights, channels, normalize)
-        self.head = _make_head(self.features.n_features, hidden, dropout, n_classes)
+        n_features = self.features.n_features
+        layers = [nn.BatchNorm1d(n_features), nn.Dropout(dropout)]
+        if hidden is not None:
+            linear = nn.Linear(n_features, hidden, bias=False)  # the normalization has a bias
+            layers += [linear, nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(dropout)]
+            n_features = hidden
+        self.head = nn.Sequential(*layers, nn.Linear(n_features, n_classes))
         self.to(memory_format=torch.channels_last)
         self.set_trainable(trainable)
-
-
-def _make_head(n_features, hidden, dropout, n_classes):
-    layers = [nn.BatchNorm1d(n_features), nn.Dropout(dropout)]
-    if hidden is not None:
-        layers += [
-            nn.Linear(n_features, hidden, bias=False),  # the normalization has a bias
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        ]
-        n_features = hidden
-    return nn.Sequential(*layers, nn.Linear(n_features, n_classes))
 
 
 def find_network(name: str) -> Callable[..., nn.Module]:

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from math import fsum
 from typing import NamedTuple
 
@@ -44,27 +43,13 @@ _COARSE_GRID = np.linspace(-10, 10, 41)  # for bootstrap samples, because scorer
 _MIN_WIDTH = 1e-10  # log-odds; closer values differ by rounding
 
 
-def _f_beta(hits, predicted, actual, beta):
-    return (1 + beta**2) * hits, predicted + beta**2 * actual
-
-
-def _precision(hits, predicted, actual):
-    return hits, predicted
-
-
-def _recall(hits, predicted, actual):
-    return hits, actual
-
-
-def _jaccard(hits, predicted, actual):
-    return hits, predicted + actual - hits
-
-
-_PARTS = {
-    f1_score: partial(_f_beta, beta=1),
-    precision_score: _precision,
-    recall_score: _recall,
-    jaccard_score: _jaccard,
+# A class scores factor * hits / (predicted part * predicted + actual part * actual - both * hits).
+_RECALL = (1, 0, 1, 0)
+_FRACTIONS = {
+    f1_score: (2, 1, 1, 0),
+    precision_score: (1, 1, 0, 0),
+    recall_score: _RECALL,
+    jaccard_score: (1, 1, 1, 1),
 }
 
 
@@ -72,14 +57,16 @@ _PARTS = {
 class _Ratio:
     r"""A score :math:`\sum_c a_c / \sum_c b_c`, where the counts of a class define its terms."""
 
-    parts: Callable  # from counts to numerator and denominator of a class
+    fraction: tuple  # coefficients as in _FRACTIONS
     average: str
     counted: np.ndarray | None = None  # 1 for classes that count, (n_classes,)
     n_absent: int = 0  # labels of the scorer that are not among the classes
 
     def terms(self, classes, hits, predicted, actual):
         """Return the terms of classes with these counts, all of one shape."""
-        numerator, denominator = self.parts(hits, predicted, actual)
+        factor, of_predicted, of_actual, both = self.fraction
+        numerator = factor * hits
+        denominator = of_predicted * predicted + of_actual * actual - both * hits
         if self.average != "micro":
             score = _divide(numerator, denominator)
             weight = self._weight(predicted, actual)
@@ -115,16 +102,17 @@ def _find_ratio(scorer, classes):
     if settings.pop("zero_division", 0) not in ("warn", 0) or sign != 1:
         return None
     if function is accuracy_score and not settings:
-        return _Ratio(_recall, "micro")
+        return _Ratio(_RECALL, "micro")
     if function is balanced_accuracy_score and not settings:
-        return _Ratio(_recall, "present")
-    parts = _PARTS.get(function)
+        return _Ratio(_RECALL, "present")
+    fraction = _FRACTIONS.get(function)
     if function is fbeta_score and "beta" in settings:
-        parts = partial(_f_beta, beta=settings.pop("beta"))
-    return None if parts is None else _average_ratio(parts, settings, classes)
+        squared = settings.pop("beta") ** 2
+        fraction = (1 + squared, 1, squared, 0)
+    return None if fraction is None else _average_ratio(fraction, settings, classes)
 
 
-def _average_ratio(parts, settings, classes):
+def _average_ratio(fraction, settings, classes):
     average, labels = settings.pop("average", "binary"), settings.pop("labels", None)
     positive = settings.pop("pos_label", 1)
     if settings or average not in ("binary", "macro", "weighted", "micro"):
@@ -132,9 +120,9 @@ def _average_ratio(parts, settings, classes):
     if average == "binary":
         average, labels = "micro", [positive]
     if labels is None:
-        return _Ratio(parts, average)
+        return _Ratio(fraction, average)
     counted = np.isin(classes, labels).astype(float)
-    return _Ratio(parts, average, counted, n_absent=len(set(labels)) - int(counted.sum()))
+    return _Ratio(fraction, average, counted, n_absent=len(set(labels)) - int(counted.sum()))
 
 
 class _Given(ClassifierMixin, BaseEstimator):
