@@ -25,13 +25,13 @@ BLACK = clone(STRONG).set_params(border="constant", rotation=60, translation=0.4
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     smooth = cv2.GaussianBlur(noise, (0, 0), 2.0)
     return cv2.normalize(smooth, None, 0, 255, cv2.NORM_MINMAX)
 
 
-def pictures(n, shape=(24, 20, 3)):
+def random_images(n, shape=(24, 20, 3)):
     return np.random.default_rng(0).integers(0, 256, (n, *shape), dtype=np.uint8)
 
 
@@ -75,9 +75,9 @@ GEOMETRY = {
 
 
 @pytest.mark.parametrize(("ours", "operation", "args"), GEOMETRY.values(), ids=GEOMETRY)
-def test_geometry_is_that_of_torchvision(picture, ours, operation, args):
-    expected = torchvision(operation, picture, *args, interpolation=InterpolationMode.BILINEAR)
-    difference = np.abs(change(picture, **ours).astype(int) - expected)
+def test_geometry_is_that_of_torchvision(image, ours, operation, args):
+    expected = torchvision(operation, image, *args, interpolation=InterpolationMode.BILINEAR)
+    difference = np.abs(change(image, **ours).astype(int) - expected)
     # OpenCV 4 knows only 32 places between two pixels
     mean, most = (0.2, 3) if cv2.__version__.startswith("4.") else (0.1, 2)
     assert difference.mean() < mean
@@ -86,32 +86,32 @@ def test_geometry_is_that_of_torchvision(picture, ours, operation, args):
 
 @pytest.mark.parametrize("value", [0.0, 0.6, 1.4, 3.0])
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "gamma"])
-def test_tones_are_those_of_torchvision(picture, name, value):
-    expected = torchvision(getattr(functional, f"adjust_{name}"), picture, value)
-    assert np.abs(change(picture, **{name: value}).astype(int) - expected).max() <= 2
+def test_tones_are_those_of_torchvision(image, name, value):
+    expected = torchvision(getattr(functional, f"adjust_{name}"), image, value)
+    assert np.abs(change(image, **{name: value}).astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("value", [-0.5, -0.2, 0.1, 0.5])
-def test_hue_is_that_of_torchvision(picture, value):
-    expected = torchvision(functional.adjust_hue, picture, value)
-    assert np.abs(change(picture, hue=value).astype(int) - expected).max() <= 2
+def test_hue_is_that_of_torchvision(image, value):
+    expected = torchvision(functional.adjust_hue, image, value)
+    assert np.abs(change(image, hue=value).astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.5])
-def test_blur_is_that_of_torchvision(picture, sigma):
-    expected = torchvision(functional.gaussian_blur, picture, [13, 13], sigma)
+def test_blur_is_that_of_torchvision(image, sigma):
+    expected = torchvision(functional.gaussian_blur, image, [13, 13], sigma)
     inner = (slice(8, -8), slice(8, -8))
-    difference = np.abs(change(picture, blur=sigma).astype(int) - expected)[inner]
+    difference = np.abs(change(image, blur=sigma).astype(int) - expected)[inner]
     assert difference.max() <= 2
 
 
-def test_a_flip_is_a_flip(picture):
-    np.testing.assert_array_equal(change(picture, flip=True), picture[:, ::-1])
+def test_a_flip_is_a_flip(image):
+    np.testing.assert_array_equal(change(image, flip=True), image[:, ::-1])
 
 
 def test_noise_has_its_standard_deviation():
-    grey = np.full((100, 100), 128, dtype=np.uint8)
-    assert change(grey, noise=0.04, seed=5).std() == pytest.approx(0.04 * 255, rel=0.05)
+    gray = np.full((100, 100), 128, dtype=np.uint8)
+    assert change(gray, noise=0.04, seed=5).std() == pytest.approx(0.04 * 255, rel=0.05)
 
 
 def test_erasing_blackens_one_box_of_its_share():
@@ -129,7 +129,7 @@ def test_erasing_blackens_one_box_of_its_share():
     policy=st.sampled_from([Augmentation(), STRONG, BLACK, Augmentation.preset("leaf")]),
 )
 def test_an_image_is_the_same_in_any_batch_and_number_of_threads(seeds, shape, policy):
-    images = pictures(len(seeds), shape)
+    images = random_images(len(seeds), shape)
     before = images.copy()
     together = policy(images, seeds)
     assert (together.shape, together.dtype) == (images.shape, images.dtype)
@@ -140,7 +140,7 @@ def test_an_image_is_the_same_in_any_batch_and_number_of_threads(seeds, shape, p
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
 def test_a_policy_of_nothing_changes_no_bit(shape):
-    images = pictures(20, shape)
+    images = random_images(20, shape)
     np.testing.assert_array_equal(Augmentation.preset("none")(images, np.arange(20)), images)
 
 
@@ -180,7 +180,7 @@ def test_pairs_of_limits_are_vertical_and_horizontal():
 
 @pytest.mark.parametrize("shape", [(24, 20), (24, 20, 3), (88, 256)])
 def test_whole_shifts_move_pixels_and_mix_none(shape):
-    images, policy = pictures(60, shape), Augmentation.preset("none")
+    images, policy = random_images(60, shape), Augmentation.preset("none")
     policy.set_params(translation=(0.1, 0.3), border="constant", whole_shifts=True)
     shares = policy.draw(np.arange(60))["translation"]
     steps = np.rint(shares * (shape[1], shape[0])).astype(int).tolist()
@@ -230,7 +230,7 @@ def test_policies_survive_json(name, tmp_path):
         (lambda: Augmentation.from_json('{"scale": [1, "a"]}'), r"'scale' .* got \(1, 'a'\)"),
     ],
 )
-def test_wrong_settings_are_one_clear_sentence(make, error):
+def test_wrong_settings_are_one_clear_error(make, error):
     with pytest.raises(ValueError, match=error):
         make()
 
@@ -238,12 +238,12 @@ def test_wrong_settings_are_one_clear_sentence(make, error):
 @pytest.mark.parametrize(
     ("images", "n_seeds", "error"),
     [
-        (pictures(2)[0, 0], 2, "images of shape"),
-        (pictures(2), 3, "got 3 for 2 images"),
-        (pictures(2).astype(int) + 300, 2, r"must lie in 0\.\.255"),
+        (random_images(2)[0, 0], 2, "images of shape"),
+        (random_images(2), 3, "got 3 for 2 images"),
+        (random_images(2).astype(int) + 300, 2, r"must lie in 0\.\.255"),
     ],
 )
-def test_what_does_not_fit_is_one_clear_sentence(images, n_seeds, error):
+def test_what_does_not_fit_is_one_clear_error(images, n_seeds, error):
     with pytest.raises(ValueError, match=error):
         Augmentation()(images, np.arange(n_seeds))
 
@@ -252,7 +252,7 @@ def test_what_does_not_fit_is_one_clear_sentence(images, n_seeds, error):
 @pytest.mark.parametrize("white", [1, 255])
 @pytest.mark.parametrize("shape", [(24, 20), (24, 20, 3)])
 def test_float_images_are_changed_as_bytes_are(dtype, white, shape):
-    images, seeds = pictures(30, shape), np.arange(30)
+    images, seeds = random_images(30, shape), np.arange(30)
     images[:, 0], images[:, 1] = 0, 255  # so that each reaches over its whole range
     policy = clone(STRONG).set_params(saturation=0.3, gamma=0.0)  # gamma is steep near black
     floats = policy(images.astype(dtype) * dtype(white / 255), seeds)
@@ -284,15 +284,15 @@ def test_geometry_leaves_the_values_of_floats_alone(scale, dtype):
 
 
 def test_rows_of_an_image_array_are_augmented_in_batches():
-    X = ImageArray(pictures(300))
+    X = ImageArray(random_images(300))
     rows, seeds = np.arange(300), np.arange(300)
-    expected = STRONG(pictures(300), seeds)
+    expected = STRONG(random_images(300), seeds)
     np.testing.assert_array_equal(X.augment(rows, STRONG, seeds), expected)
 
 
 @pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
-def test_colours_are_warped_as_their_channels_are(border):
-    images, seeds = pictures(40), np.arange(40)
+def test_colors_are_warped_as_their_channels_are(border):
+    images, seeds = random_images(40), np.arange(40)
     policy = clone(STRONG).set_params(border=border, saturation=0.0, hue=0.0, contrast=0.0)
     policy.set_params(noise=0.0, rotation=60, translation=0.4)
     together = policy(images, seeds)
@@ -303,8 +303,8 @@ def test_colours_are_warped_as_their_channels_are(border):
 
 @pytest.mark.parametrize("interpolation", ["linear", "cubic"])
 @pytest.mark.parametrize("shape", [(24, 20), (3, 40, 1), (24, 20, 4), (1, 9), (2, 2)])
-def test_a_black_margin_changes_no_picture(monkeypatch, shape, interpolation):
-    images, seeds = pictures(50, shape), np.arange(50)
+def test_a_black_margin_changes_no_image(monkeypatch, shape, interpolation):
+    images, seeds = random_images(50, shape), np.arange(50)
     policy = Augmentation(
         rotation=60, translation=0.4, perspective=0.5, interpolation=interpolation,
         brightness=0.0, contrast=0.0, border="constant",
@@ -317,7 +317,7 @@ def test_a_black_margin_changes_no_picture(monkeypatch, shape, interpolation):
 
 @pytest.mark.parametrize("shape", [(60, 60, 3), (20, 20)])
 def test_threads_change_nothing_and_opencv_gets_its_own_back(monkeypatch, shape):
-    images, seeds = pictures(50, shape), np.arange(50)
+    images, seeds = random_images(50, shape), np.arange(50)
     alone = STRONG(images, seeds)
     before = cv2.getNumThreads()
     monkeypatch.setattr(_operations, "_n_threads", lambda: 3)
@@ -371,7 +371,7 @@ def test_one_missing_pixel_spoils_no_others(shape, gap):
 @pytest.mark.parametrize("channels", [2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_views_of_any_layout_are_augmented_as_their_copies(view, channels, dtype):
-    images = view(pictures(6, (9, 9, channels)).astype(dtype))
+    images = view(random_images(6, (9, 9, channels)).astype(dtype))
     expected = STRONG(np.ascontiguousarray(images), np.arange(6))
     np.testing.assert_array_equal(STRONG(images, np.arange(6)), expected)
     X = ImageArray(images)
@@ -384,7 +384,7 @@ def test_any_setting_of_threads_is_understood(monkeypatch, value):
     assert _operations._n_threads() >= 1
 
 
-def test_a_forked_process_starts_afresh():
+def test_a_forked_process_starts_anew():
     code = """
 import os, threading, numpy as np, cv2
 from imbemotion.augmentation import Augmentation

@@ -1,4 +1,4 @@
-"""Offline augmentation: fixed new pictures of parents that are drawn evenly."""
+"""Offline augmentation: fixed new images of parents that are drawn evenly."""
 
 import pickle
 from collections import Counter
@@ -55,7 +55,7 @@ def test_originals_come_first_and_parents_are_drawn_evenly(strategy, max_copies,
         assert times.max() - times.min() <= 1
 
 
-def test_the_pictures_are_fixed(images):
+def test_the_images_are_fixed(images):
     X_res, _ = AugmentationSampler(random_state=0).fit_resample(images, Y)
     again, _ = AugmentationSampler(random_state=0).fit_resample(images, Y)
     other, _ = AugmentationSampler(random_state=1).fit_resample(images, Y)
@@ -66,7 +66,7 @@ def test_the_pictures_are_fixed(images):
     np.testing.assert_array_equal(X_res[[30, 22]], pixels[[30, 22]])
 
 
-def test_later_changes_of_the_policy_do_not_reach_the_pictures(images):
+def test_later_changes_of_the_policy_do_not_reach_the_images(images):
     policy = Augmentation()
     X_res, _ = AugmentationSampler(augmentation=policy, random_state=0).fit_resample(images, Y)
     before = np.asarray(X_res)
@@ -92,7 +92,7 @@ def test_limits_can_be_searched_in_a_pipeline():
     assert search.best_params_["balance__augmentation__rotation"] in (5, 15)
 
 
-def test_searching_without_a_policy_says_how():
+def test_searching_without_a_policy_explains_how():
     with pytest.raises(ValueError, match=r"Start from AugmentationSampler\(augmentation=Augm"):
         AugmentationSampler().set_params(augmentation__rotation=5)
 
@@ -110,7 +110,7 @@ def test_flat_data_are_refused():
         AugmentationSampler().fit_resample(np.zeros((21, 4)), Y)
 
 
-def test_validation_holds_no_picture_made_of_training_images(images):
+def test_validation_holds_no_image_made_of_training_images(images):
     X_res, y_res = AugmentationSampler(random_state=0).fit_resample(images, Y)
     cnn = CNNClassifier(
         module="small_cnn", max_epochs=1, n_threads=1, random_state=0, validation_fraction=0.3
@@ -121,7 +121,7 @@ def test_validation_holds_no_picture_made_of_training_images(images):
     assert cnn.class_counts_.sum() == left
 
 
-def test_pictures_of_pictures_name_the_first_images(images):
+def test_images_of_synthetic_images_name_the_first_images(images):
     X_res, y_res = AugmentationSampler(random_state=0).fit_resample(images, Y)
     again, _ = AugmentationSampler(sampling_strategy=20, random_state=1).fit_resample(X_res, y_res)
     assert isinstance(again, ImageArray)

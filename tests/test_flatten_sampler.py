@@ -66,7 +66,7 @@ def test_rows_that_are_chosen_keep_provenance_and_pixels(images, sampler):
 
 
 @pytest.mark.parametrize("sampler", MAKING, ids=named)
-def test_rows_that_are_made_are_rounded_and_marked(images, sampler):
+def test_rows_that_are_synthetic_are_rounded_and_marked(images, sampler):
     flat = FlattenSampler(sampler)
     X_res, y_res = flat.fit_resample(images, Y)
     theirs, y_theirs = sampler.fit_resample(images.reshape(41, -1).astype(np.float32), Y)
@@ -121,20 +121,20 @@ def test_the_inner_sampler_is_cloned_and_can_be_searched(images):
     assert not hasattr(inner, "sampling_strategy_")
 
 
-def test_a_validation_split_refuses_pictures_of_unknown_parents(images):
+def test_a_validation_split_refuses_images_of_unknown_parents(images):
     X_res, y_res = FlattenSampler(SMOTE(random_state=0)).fit_resample(images, Y)
     cnn = CNNClassifier(module="small_cnn", max_epochs=1, n_threads=1, validation_fraction=0.2)
     with pytest.raises(ValueError, match="19 of 60 rows derive from unknown images"):
         cnn.fit(X_res, y_res)
 
 
-def test_nothing_made_means_no_pixels_copied(images):
+def test_no_new_rows_mean_no_copied_pixels(images):
     X = ImageArray(images)
     X_res, _ = FlattenSampler(RandomOverSampler(random_state=0)).fit_resample(X, Y)
     assert np.shares_memory(np.asarray(X_res[:41]), images)
 
 
-def test_what_is_no_sampler_is_refused(images):
+def test_what_is_not_a_sampler_is_refused(images):
     with pytest.raises(ValueError, match=r"'sampler' parameter of FlattenSampler.*Got 3"):
         FlattenSampler(3).fit_resample(images, Y)
 
@@ -157,7 +157,7 @@ def test_known_rows_keep_their_numbers_when_joined_with_their_source(images):
     np.testing.assert_array_equal(joined.parents[:60], X_res.parents)
 
 
-def test_nothing_but_new_pictures_can_come_out(images):
+def test_nothing_but_new_images_can_come_out(images):
     centroids = ClusterCentroids(sampling_strategy="all", voting="soft", random_state=0)
     sampler = FlattenSampler(centroids)
     X_res, _ = sampler.fit_resample(images / 255, Y)

@@ -28,7 +28,7 @@ def invert(images):
 
 
 def refuse(images):
-    raise AssertionError("a pixel was made")
+    raise AssertionError("a pixel was computed")
 
 
 def with_new_rows(pictures):
@@ -89,7 +89,7 @@ def test_picking_rows_makes_no_pixels(pictures, key):
     ],
     ids=str,
 )
-def test_keys_that_are_no_rows_are_refused(pictures, key, error):
+def test_keys_that_are_not_rows_are_refused(pictures, key, error):
     with pytest.raises(IndexError, match=error):
         ImageArray(pictures)[key]
 
@@ -150,7 +150,7 @@ def test_arithmetic_and_numpy_functions_give_ndarrays(pictures):
         np.testing.assert_array_equal(got, expected)
 
 
-def test_asarray_honours_dtype(pictures):
+def test_asarray_honors_dtype(pictures):
     X, pixels = with_new_rows(pictures)
     assert np.asarray(X, dtype=np.float32).dtype == np.float32
     np.testing.assert_array_equal(np.asarray(X, dtype=np.float32), pixels)
@@ -231,19 +231,19 @@ def test_parents_name_the_first_source_through_every_step(pictures):
     assert again.is_synthetic.all()
 
 
-def test_a_picture_of_interpolated_pictures_names_all_of_its_parents(pictures):
+def test_a_image_of_interpolated_images_names_all_of_its_parents(pictures):
     X = ImageArray(pictures)
     pairs = X.interpolate([0, 2, 0], [1, 3, 4], [0.5, 0.5, 0.5])
     assert pairs.interpolate([0], [1], [0.5]).parents.tolist() == [[0, 1, 2, 3]]
     assert pairs.interpolate([0], [2], [0.5]).parents.tolist() == [[0, 1, 4]]
 
 
-def test_augmenting_made_rows_makes_them_first(pictures):
+def test_augmenting_synthetic_rows_computes_them_first(pictures):
     X, pixels = with_new_rows(pictures)
     np.testing.assert_array_equal(X.augment([13, 0], invert, [0, 0]), 255 - pixels[[13, 0]])
 
 
-def test_repeating_a_made_row_keeps_its_picture(pictures):
+def test_repeating_a_synthetic_row_keeps_its_image(pictures):
     X, pixels = with_new_rows(pictures)
     np.testing.assert_array_equal(X[[14, 14]], pixels[[14, 14]])
 
@@ -266,7 +266,7 @@ def test_joining_arrays_of_different_sources_keeps_pixels_and_parents_apart(pict
     assert joined.parents[17, 0] == joined.parents[18, 0]
 
 
-def test_joining_a_resampled_array_with_pictures_made_of_it_keeps_one_name_per_image(pictures):
+def test_joining_a_resampled_array_with_images_made_from_it_keeps_one_name_per_image(pictures):
     X, _ = with_new_rows(pictures)
     joined = np.concatenate([X, X.augment([0, 12], invert, [1, 2])])
     assert joined.parents[-2:].tolist() == [[0, -1], [0, 2]]
@@ -302,7 +302,7 @@ def test_joining_images_of_different_shapes_is_refused(pictures):
         np.concatenate([ImageArray(pictures), ImageArray(pictures[:, :3])])
 
 
-def test_repr_tells_shape_parents_and_new_rows(pictures):
+def test_repr_shows_shape_parents_and_new_rows(pictures):
     X, _ = with_new_rows(pictures)
     assert repr(X) == "ImageArray(shape=(16, 6, 5), dtype=uint8, n_parents=12, n_synthetic=4)"
 
@@ -355,7 +355,7 @@ def test_equal_arrays_have_equal_hashes_for_joblib(pictures):
     assert joblib.hash(X) != joblib.hash(X[:-1])
 
 
-def test_to_memmap_keeps_pictures_and_parents(pictures, tmp_path):
+def test_to_memmap_keeps_images_and_parents(pictures, tmp_path):
     X, pixels = with_new_rows(pictures)
     mapped = X.to_memmap(tmp_path / "pictures.npy")
     np.testing.assert_array_equal(mapped, pixels)
@@ -364,7 +364,7 @@ def test_to_memmap_keeps_pictures_and_parents(pictures, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pictures.npy"]
 
 
-def test_saved_pictures_are_the_pixels(pictures, tmp_path):
+def test_saved_images_are_the_pixels(pictures, tmp_path):
     X, pixels = with_new_rows(pictures)
     paths = X.save(tmp_path / "out")
     np.testing.assert_array_equal([np.asarray(Image.open(path)) for path in paths], pixels)
@@ -378,9 +378,9 @@ def test_saving_with_labels_makes_a_folder_per_class(pictures, tmp_path):
 
 def test_saving_leaves_nothing_behind_when_it_fails(pictures, tmp_path):
     X = ImageArray(pictures).augment([0], refuse, [0])
-    with pytest.raises(AssertionError, match="a pixel was made"):
+    with pytest.raises(AssertionError, match="a pixel was computed"):
         X.save(tmp_path / "out")
-    with pytest.raises(AssertionError, match="a pixel was made"):
+    with pytest.raises(AssertionError, match="a pixel was computed"):
         X.to_memmap(tmp_path / "out.npy")
     assert list(tmp_path.iterdir()) == []
 
@@ -409,7 +409,7 @@ def test_saving_refuses_what_would_be_lost_or_overwritten(pictures, tmp_path):
         (np.full((2, 3, 3), 300), "0..255"),
     ],
 )
-def test_arrays_that_are_no_images_are_refused(images, error):
+def test_arrays_that_are_not_images_are_refused(images, error):
     with pytest.raises(ValueError, match=error):
         ImageArray(images)
 
@@ -427,7 +427,7 @@ def test_boolean_integer_and_half_images_are_converted():
 
 @pytest.fixture
 def sealed(pictures):
-    """Images whose pixels can't be made, and labels for them."""
+    """Images whose pixels must not be computed, and labels for them."""
     X = ImageArray(np.repeat(pictures, 5, axis=0)).augment(np.arange(60), refuse, np.arange(60))
     return X, np.repeat(["a", "b", "c"], [30, 20, 10])
 

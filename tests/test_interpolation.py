@@ -39,7 +39,7 @@ def flat(images):
     return images.reshape(len(images), -1).astype(np.float32)
 
 
-def parents_of_made(X_res):
+def parents_of_synthetic(X_res):
     made = X_res[X_res.is_synthetic]
     return np.asarray(made).astype(int), made.parents
 
@@ -122,7 +122,7 @@ def test_uint8_does_not_wrap_around_as_it_does_in_imbalanced_learn():
 
 
 @BOTH
-def test_the_same_picture_in_any_batch(sampler):
+def test_the_same_image_in_any_batch(sampler):
     X_res, _ = sampler(random_state=0).fit_resample(noise(40), np.repeat([0, 1], [28, 12]))
     pixels = np.asarray(X_res)
     np.testing.assert_array_equal(X_res[[50, 3, 41]], pixels[[50, 3, 41]])
@@ -151,15 +151,15 @@ def test_a_single_flat_row_is_repeated_and_named(sampler):
 
 @BOTH
 @pytest.mark.parametrize("size", [2, 3, 5])
-def test_neighbours_are_as_many_as_a_small_class_has(sampler, size):
+def test_neighbors_are_as_many_as_a_small_class_has(sampler, size):
     y = np.repeat([0, 1], [20, size])
     X_res, y_res = sampler(random_state=0).fit_resample(noise(20 + size), y)
     assert Counter(y_res.tolist()) == {0: 20, 1: 20}
-    _, parents = parents_of_made(X_res)
+    _, parents = parents_of_synthetic(X_res)
     assert (parents[:, 0] != parents[:, 1]).all()
 
 
-def test_adasyn_without_foreign_neighbours_is_smote_and_says_so():
+def test_adasyn_without_foreign_neighbors_is_smote_and_warns():
     X, y = noise(30) // 16, np.repeat(["dark", "light"], [20, 10])
     X[20:] += 240
     with pytest.warns(DataWarning, match="class 'light' has a neighbor of another class: SMOTE"):
@@ -189,7 +189,7 @@ def test_adasyn_makes_more_where_other_classes_are_near():
 
 
 @given(n=st.integers(2, 20), k=st.integers(1, 5), values=st.integers(1, 4), seed=st.integers(0, 9))
-def test_no_row_is_its_own_neighbour_even_among_twins(n, k, values, seed):
+def test_no_row_is_its_own_neighbor_even_among_twins(n, k, values, seed):
     k = min(k, n - 1)
     features = np.random.default_rng(seed).integers(0, values, (n, 2)).astype(float)
     found = nearest_others(features, np.arange(n), k)
@@ -199,12 +199,12 @@ def test_no_row_is_its_own_neighbour_even_among_twins(n, k, values, seed):
     np.testing.assert_allclose(np.take_along_axis(distances, found, axis=1), best)
 
 
-def test_neighbours_are_found_in_shrunken_images():
+def test_neighbors_are_found_in_shrunken_images():
     X = noise(40, shape=(32, 32))
     shrunk = X.reshape(40, 8, 4, 8, 4).mean(axis=(2, 4)).round().reshape(40, -1)
     y = np.repeat([0, 1], [28, 12])
     X_res, _ = ImageSMOTE(k_neighbors=1, features="8x8", random_state=0).fit_resample(X, y)
-    _, parents = parents_of_made(X_res)
+    _, parents = parents_of_synthetic(X_res)
     nearest = NearestNeighbors(n_neighbors=2).fit(shrunk[28:])
     partner = nearest.kneighbors(shrunk[28:], return_distance=False)[:, 1] + 28
     np.testing.assert_array_equal(parents[:, 1], partner[parents[:, 0] - 28])
@@ -251,7 +251,7 @@ def test_flat_floats_are_resampled_as_by_imbalanced_learn(container):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-def test_pictures_of_pictures_name_all_their_parents():
+def test_images_of_synthetic_images_name_all_their_parents():
     y = np.repeat([0, 1], [12, 4])
     X_res, y_res = ImageSMOTE(random_state=0).fit_resample(noise(16), y)
     again, _ = ImageSMOTE(sampling_strategy=20, random_state=1).fit_resample(X_res, y_res)
@@ -271,7 +271,7 @@ def test_pictures_of_pictures_name_all_their_parents():
         ({}, flat(noise(9)) * np.nan, "Input X contains NaN"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(params, X, error):
+def test_bad_input_is_one_clear_error(params, X, error):
     with pytest.raises(ValueError, match=error):
         ImageSMOTE(**params).fit_resample(X, np.repeat([0, 1], [6, 3]))
 
@@ -312,7 +312,7 @@ def test_booleans_of_a_frame_become_the_nearer_beside_floats(sampler, dtype):
     pd.testing.assert_frame_equal(found.astype(expected.dtypes), expected)
 
 
-def test_nothing_is_searched_where_nothing_is_made():
+def test_nothing_is_searched_if_nothing_is_added():
     class Refusing(PCA):
         def fit(self, X, y=None):
             raise AssertionError

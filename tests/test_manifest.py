@@ -1,4 +1,4 @@
-"""The manifest beside saved pictures."""
+"""The manifest beside saved images."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from imbemotion.leaks import parent_groups
 
 @pytest.fixture
 def saved(pictures, tmp_path):
-    """Save interpolated pictures; give the folder and what was saved."""
+    """Save interpolated images; return the folder and the images."""
     X_res, y_res = ImageSMOTE(random_state=0).fit_resample(pictures, ["a"] * 9 + ["b"] * 3)
     X_res.save(tmp_path / "all", labels=y_res)
     return tmp_path / "all", X_res
 
 
-def test_both_parents_of_an_interpolated_picture_come_back(saved):
+def test_both_parents_of_an_interpolated_image_come_back(saved):
     folder, X_res = saved
     data = load_image_folder(folder, size=None)  # in the order of the rows here
     order = np.argsort([path[-10:] for path in data.filenames])
@@ -25,7 +25,7 @@ def test_both_parents_of_an_interpolated_picture_come_back(saved):
     np.testing.assert_array_equal(data.data[order].is_synthetic, X_res.is_synthetic)
 
 
-def test_pictures_that_were_added_are_originals_and_removed_ones_do_not_matter(saved):
+def test_images_that_were_added_are_originals_and_removed_ones_do_not_matter(saved):
     folder, X_res = saved
     ImageArray(np.zeros((1, 6, 5), np.uint8)).save(folder / "new")
     (folder / "new" / "000000.png").rename(folder / "a" / "new.png")
@@ -55,7 +55,7 @@ def test_a_broken_line_is_named(saved):
 
 
 @given(st.lists(st.lists(st.integers(0, 8), min_size=2, max_size=2), min_size=1, max_size=12))
-def test_pictures_with_a_parent_in_common_share_a_group(pairs):
+def test_images_with_a_parent_in_common_share_a_group(pairs):
     parents = np.array(pairs)
     groups = parent_groups(parents)
     for one in range(len(parents)):
@@ -67,11 +67,11 @@ def test_pictures_with_a_parent_in_common_share_a_group(pairs):
         assert not (parents[outside] == number).any()
 
 
-def test_pictures_without_parents_are_groups_of_their_own():
+def test_images_without_parents_are_their_own_groups():
     assert parent_groups(np.array([[-1, -1], [-1, -1], [3, -1]])).tolist() == [0, 1, 2]
 
 
-def test_pictures_of_unknown_parents_survive_a_folder(pictures, tmp_path):
+def test_images_of_unknown_parents_survive_a_folder(pictures, tmp_path):
     made = ImageArray(pictures, parents=np.full(12, -1), is_synthetic=np.ones(12, bool))
     made.save(tmp_path / "all", labels=["a"] * 6 + ["b"] * 6)
     data = load_image_folder(tmp_path / "all", size=None).data
@@ -92,7 +92,7 @@ def test_classes_that_can_not_name_a_folder_are_refused(pictures, tmp_path, labe
 
 
 @pytest.mark.parametrize("change", [("parent", "parents"), (",", ";"), ("synthetic", "new")])
-def test_a_damaged_manifest_is_no_plain_folder(saved, change):
+def test_a_damaged_manifest_is_an_error(saved, change):
     folder, _ = saved
     text = (folder / "manifest.csv").read_text()
     (folder / "manifest.csv").write_text(text.replace(*change))
@@ -100,7 +100,7 @@ def test_a_damaged_manifest_is_no_plain_folder(saved, change):
         load_image_folder(folder)
 
 
-def test_a_manifest_that_was_cut_off_is_said(saved):
+def test_a_manifest_that_was_cut_off_is_reported(saved):
     folder, _ = saved
     lines = (folder / "manifest.csv").read_text().splitlines(keepends=True)
     (folder / "manifest.csv").write_text("".join(lines[:8]))

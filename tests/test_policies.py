@@ -35,7 +35,7 @@ POLICIES = [
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: type(p).__name__)
-def test_a_picture_depends_on_its_seed_alone(pictures, policy):
+def test_a_image_depends_on_its_seed_alone(pictures, policy):
     X = ImageArray(pictures // 2)
     seeds = np.arange(100, 112)
     together = np.asarray(X.augment(np.arange(12), policy, seeds))
@@ -75,7 +75,7 @@ def test_limits_from_numpy_survive_json():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("n_channels", [2, 4])
-def test_colours_change_beside_alpha_as_they_do_without(n_channels, dtype):
+def test_colors_change_beside_alpha_as_they_do_without(n_channels, dtype):
     policy = Augmentation.preset("none").set_params(
         brightness=0.5, contrast=0.5, gamma=0.5, saturation=1.0, hue=0.5, noise=0.05
     )

@@ -1,4 +1,4 @@
-"""Where pictures come from stays known: through pickles, joins and loading."""
+"""The provenance of images is kept: through pickles, joins and loading."""
 
 import copy
 import pickle

@@ -225,7 +225,7 @@ def test_strategies_can_be_searched_in_a_pipeline():
         ([0, 0, 0, 1], {"output": "tensor"}, "output"),
     ],
 )
-def test_bad_input_is_one_clear_sentence(y, params, error):
+def test_bad_input_is_one_clear_error(y, params, error):
     with pytest.raises(ValueError, match=error):
         RandomResampler(**params).fit_resample(blank(4), y)
 

@@ -48,24 +48,24 @@ def images():
 @pytest.mark.parametrize("max_copies", [None, 1])
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=str)
 @pytest.mark.parametrize("kind", OWN, ids=named)
-def test_samplers_end_with_the_rows_that_they_tell(images, kind, strategy, max_copies):
+def test_samplers_end_with_the_rows_that_they_announce(images, kind, strategy, max_copies):
     sampler = kind(sampling_strategy=strategy, max_copies=max_copies, random_state=0)
-    told = sampler.target_counts(Y)
+    expected_counts = sampler.target_counts(Y)
     assert not hasattr(sampler, "sampling_strategy_")
-    assert told == Counter(sampler.fit_resample(images, Y)[1].tolist())
-    assert told == sampler.sampling_strategy_
+    assert expected_counts == Counter(sampler.fit_resample(images, Y)[1].tolist())
+    assert expected_counts == sampler.sampling_strategy_
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", THEIRS, ids=named)
-def test_samplers_of_imbalanced_learn_keep_their_word_or_give_none(images, kind):
+def test_samplers_of_imbalanced_learn_keep_their_word_or_refuse(images, kind):
     flat = images.reshape(len(images), -1).astype(float)
     try:
-        told = expect_totals(kind(), Y)
+        expected_counts = expect_totals(kind(), Y)
     except ValueError as error:
         assert "depend on the data" in str(error)  # noqa: PT017
     else:
-        assert told == Counter(kind().fit_resample(flat, Y)[1].tolist())
+        assert expected_counts == Counter(kind().fit_resample(flat, Y)[1].tolist())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_samplers_of_imbalanced_learn_keep_their_word_or_give_none(images, kind)
         (NearMiss(sampling_strategy="majority"), {"anger": 18, "fear": 9, "joy": 9}),
     ],
 )
-def test_flattened_samplers_tell_by_their_strategy(images, sampler, expected):
+def test_flattened_samplers_announce_counts_by_their_strategy(images, sampler, expected):
     flat = FlattenSampler(sampler)
     assert flat.target_counts(Y) == expect_totals(sampler, Y) == expected
     assert expected == Counter(clone(flat).fit_resample(images, Y)[1].tolist())
@@ -109,13 +109,13 @@ def test_one_column_per_class_is_counted():
     }
 
 
-def test_whole_numbers_stay_whole_numbers():
-    told = expect_totals(RandomOverSampler(), np.array([3, 3, 7]))
-    assert told == {3: 2, 7: 2}
-    assert {type(label) for label in told} == {int}
+def test_integers_stay_integers():
+    expected_counts = expect_totals(RandomOverSampler(), np.array([3, 3, 7]))
+    assert expected_counts == {3: 2, 7: 2}
+    assert {type(label) for label in expected_counts} == {int}
 
 
-def test_wrong_parameters_are_said_before_they_are_used():
+def test_wrong_parameters_are_reported_before_they_are_used():
     with pytest.raises(ValueError, match="'sampling_strategy' parameter of RandomResampler"):
         RandomResampler(sampling_strategy="most").target_counts(Y)
     with pytest.raises(ValueError, match="more than 1 class"):

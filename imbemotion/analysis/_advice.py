@@ -175,16 +175,8 @@ def advise(
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,), or list of dict
-        The labels, or samples that hold them under `key`.
-    labels : list, default=None
-        The expected classes. None expects those of ``y``.
-    k_neighbors : int, default=5
-        Number of neighbors that a SMOTE would use.
-    n_folds : int, default=5
-        Number of folds of the planned cross-validation; 1 if ``y`` is the training set.
-    key : str, default="emotion"
-        Key of the label in a sample that is a dict.
+    y, labels, k_neighbors, n_folds, key
+        As in :func:`analyze_distribution`.
 
     Returns
     -------

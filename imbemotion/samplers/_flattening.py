@@ -41,12 +41,8 @@ class FlattenSampler(BaseImageSampler):
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row equals or is from, -1 for rows made from several. For
         flat data only if the sampler has it.
-    image_shape_ : tuple of int
-        Shape of one image, if X holds images.
-    n_features_in_ : int
-        Size of axis 1 of X.
-    feature_names_in_ : ndarray of str
-        Column names of X, if X is a data frame.
+    image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
+        Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
 
     See Also
     --------

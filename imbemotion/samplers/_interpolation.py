@@ -107,8 +107,7 @@ class ImageSMOTE(_InterpolationSampler):
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`.
     max_copies : int, default=None
-        Largest number of new rows per original. A class then ends with at most
-        ``originals * (1 + max_copies)`` rows. None means no limit.
+        Largest number of new rows per original, as in :class:`RandomResampler`.
     output : {"images", "array"}, default="images"
         Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
@@ -120,12 +119,8 @@ class ImageSMOTE(_InterpolationSampler):
         Number of rows that every class ended with.
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from; of two parents, the one that was moved.
-    image_shape_ : tuple of int
-        Shape of one image, if X holds images.
-    n_features_in_ : int
-        Size of axis 1 of X.
-    feature_names_in_ : ndarray of str
-        Column names of X, if X is a data frame.
+    image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
+        Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
 
     See Also
     --------
@@ -199,8 +194,7 @@ class ImageADASYN(_InterpolationSampler):
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`; reached exactly.
     max_copies : int, default=None
-        Largest number of new rows per original, on average. A class then ends with at most
-        ``originals * (1 + max_copies)`` rows. None means no limit.
+        Largest number of new rows per original on average, as in :class:`RandomResampler`.
     output : {"images", "array"}, default="images"
         Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
@@ -212,12 +206,8 @@ class ImageADASYN(_InterpolationSampler):
         Number of rows that every class ended with.
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from; of two parents, the one that was moved.
-    image_shape_ : tuple of int
-        Shape of one image, if X holds images.
-    n_features_in_ : int
-        Size of axis 1 of X.
-    feature_names_in_ : ndarray of str
-        Column names of X, if X is a data frame.
+    image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
+        Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
 
     See Also
     --------
