@@ -1,68 +1,39 @@
 """Settings as one dict or file, and what is done with them: load, split, balance, train."""
 
-from imbemotion.workflow.balancing import (
-    REMARK,
-    balance_data,
-    build_policy,
-    build_sampler,
-    check_lists_folder,
-)
-from imbemotion.workflow.inputs import (
-    Images,
-    count_subsets,
-    load_data,
-    make_split,
-    split_data,
-)
-from imbemotion.workflow.model import (
-    CONFIG,
-    MODEL,
-    build_pipeline,
-    check_comparison,
-    check_unused,
-    claim_folder,
-    load_external_test,
-    name_of_run,
-    predict_images,
-    run_comparison,
-    train_model,
-)
-from imbemotion.workflow.schema import SCHEMA, TOP
-from imbemotion.workflow.settings import resolve_config
-from imbemotion.workflow.yaml_file import (
-    example_config,
-    parse_overrides,
-    read_config,
-    write_config,
-)
+from importlib import import_module
 
-__all__ = [
-    "CONFIG",
-    "MODEL",
-    "REMARK",
-    "SCHEMA",
-    "TOP",
-    "Images",
-    "balance_data",
-    "build_pipeline",
-    "build_policy",
-    "build_sampler",
-    "check_comparison",
-    "check_lists_folder",
-    "check_unused",
-    "claim_folder",
-    "count_subsets",
-    "example_config",
-    "load_data",
-    "load_external_test",
-    "make_split",
-    "name_of_run",
-    "parse_overrides",
-    "predict_images",
-    "read_config",
-    "resolve_config",
-    "run_comparison",
-    "split_data",
-    "train_model",
-    "write_config",
-]
+# Imported when they are first used: reading settings, and every --help, load little.
+_HOMES = {
+    "CONFIG": "model",
+    "Images": "inputs",
+    "MODEL": "model",
+    "balance_data": "balancing",
+    "build_pipeline": "model",
+    "build_policy": "balancing",
+    "check_comparison": "model",
+    "check_lists_folder": "balancing",
+    "check_unused": "model",
+    "claim_folder": "model",
+    "count_subsets": "inputs",
+    "example_config": "yaml_file",
+    "load_data": "inputs",
+    "load_external_test": "model",
+    "make_split": "inputs",
+    "merge_settings": "settings",
+    "name_of_run": "model",
+    "parse_overrides": "yaml_file",
+    "predict_images": "model",
+    "read_config": "yaml_file",
+    "resolve_config": "settings",
+    "run_comparison": "model",
+    "split_data": "inputs",
+    "train_model": "model",
+    "write_config": "yaml_file",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
