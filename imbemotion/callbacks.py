@@ -162,7 +162,8 @@ class WeightAveraging(Callback):
 
     Examples
     --------
-    >>> from imbemotion import ImageNeuralNetClassifier, SmallCNN
+    >>> from imbemotion import ImageNeuralNetClassifier
+    >>> from imbemotion.networks import SmallCNN
     >>> net = ImageNeuralNetClassifier(SmallCNN, callbacks=[WeightAveraging(0.999)])
     """
 

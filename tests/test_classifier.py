@@ -19,16 +19,10 @@ from sklearn.model_selection import (
 from sklearn.utils.class_weight import compute_class_weight
 from skorch.callbacks import Callback, EarlyStopping
 
-from imbemotion import (
-    Augmentation,
-    CNNClassifier,
-    ImageArray,
-    RandomResampler,
-    SmallCNN,
-    make_faces,
-)
+from imbemotion import Augmentation, CNNClassifier, ImageArray, RandomResampler, make_faces
 from imbemotion._base.registry import LOSSES
 from imbemotion.losses import class_weights
+from imbemotion.networks import SmallCNN
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ import torch
 from sklearn.metrics import f1_score
 from skorch.callbacks import Callback
 
-from imbemotion import Augmentation, CNNClassifier, RandomResampler, SmallCNN, make_faces
+from imbemotion import Augmentation, CNNClassifier, RandomResampler, make_faces
 from imbemotion.callbacks import ProgressBar
 from imbemotion.comparison.artifacts import training_facts
+from imbemotion.networks import SmallCNN
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from imbemotion import FocalLoss, ImageArray, ImageNeuralNetClassifier, SmallCNN
+from imbemotion import ImageArray, ImageNeuralNetClassifier
+from imbemotion.losses import FocalLoss
+from imbemotion.networks import SmallCNN
 from imbemotion.training.batches import ImageDataset, input_scale
 from imbemotion.training.machine import limited_threads
 

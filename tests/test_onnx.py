@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from imbemotion import CNNClassifier, SmallCNN, make_faces
+from imbemotion import CNNClassifier, make_faces
 from imbemotion._base.registry import NETWORKS
 from imbemotion.classifier import _saving
+from imbemotion.networks import SmallCNN
 
 onnxruntime = pytest.importorskip("onnxruntime")
 for needed in ("onnx", "onnxscript"):

@@ -15,17 +15,11 @@ from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
 from skorch.history import History
 
-from imbemotion import (
-    Augmentation,
-    CNNClassifier,
-    DataWarning,
-    PretrainedCNN,
-    SmallCNN,
-    make_faces,
-)
+from imbemotion import Augmentation, CNNClassifier, DataWarning, make_faces
 from imbemotion._base.registry import NETWORKS
 from imbemotion.classifier import _archive, _saving
 from imbemotion.classifier._composition import Task, compose_net
+from imbemotion.networks import PretrainedCNN, SmallCNN
 
 
 @pytest.fixture(scope="module")
