@@ -15,8 +15,7 @@ from imbemotion import (
     RandomResampler,
 )
 from imbemotion.comparison.artifacts import class_counts_after
-from imbemotion.comparison.fold_fit import Data, Job, Settings, fit_fold
-from imbemotion.comparison.folds import Fold
+from imbemotion.comparison.fold_fit import Data, Fold, Job, Settings, fit_fold
 
 Y = np.repeat(["joy", "fear"], [30, 10])
 X = np.random.default_rng(0).integers(256, size=(40, 4, 4), dtype=np.uint8)
@@ -93,7 +92,7 @@ def test_a_picture_that_fails_takes_nothing_else_with_it(monkeypatch):
     monkeypatch.setattr("imbemotion.comparison.artifacts._confusion_matrix", fail)
     record, files = fit_once(("model", DummyClassifier()))
     (note,) = record["notes"]
-    assert "confusion_matrix.png of a fit could not be made" in note
+    assert "confusion_matrix.png of a fit could not be written" in note
     assert "RuntimeError: no ink" in note
     assert set(whole) - set(files) == {"confusion_matrix.png"}
 

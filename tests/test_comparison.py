@@ -16,7 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from imbemotion import DataWarning, ImageFlattener, RandomResampler, compare_strategies
 from imbemotion.comparison import Comparison, named_strategies
-from imbemotion.comparison.folds import make_folds
+from imbemotion.comparison.fold_fit import make_folds
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
 

@@ -92,7 +92,7 @@ def test_folds_without_rows_of_the_data_are_refused(cv, error):
 
 def test_rows_in_training_and_test_are_said():
     rows = np.arange(40)
-    with pytest.warns(DataWarning, match="same rows stand in training and test in 1 of 2 folds"):
+    with pytest.warns(DataWarning, match="same rows are in training and test in 1 of 2 folds"):
         compare_strategies(
             GaussianNB(), X, Y, {"none": {}}, cv=[(rows, rows), (rows % 2 == 0, rows % 2 == 1)]
         )
@@ -141,7 +141,7 @@ def test_a_prediction_too_few_is_no_score():
 
 @pytest.mark.parametrize("score", [np.nan, -np.inf, {"f1": 0.5}, np.ones(2), None])
 def test_a_score_that_is_no_number_fails_the_fit(score):
-    with pytest.raises(RuntimeError, match=r"scoring must give one finite number, got "):
+    with pytest.raises(RuntimeError, match=r"scoring must return one finite number, got "):
         compare_strategies(GaussianNB(), X, Y, {"a": {}}, cv=2, scoring=lambda *_: score)
 
 
@@ -168,9 +168,9 @@ def test_a_score_that_one_fold_leaves_undefined_is_reported():
     ("changes", "error"),
     [
         ({"X": X[:0], "y": Y[:0]}, "y must hold two classes or more, got no rows"),
-        ({"groups": np.array(["Ann", None] * 20, dtype=object)}, "20 that are None .* in row 1"),
-        ({"groups": ["Ann", np.nan] * 20}, "20 that are None or NaN, the first in row 1"),
-        ({"groups": np.where(np.arange(40) < 39, 1.0, np.nan)}, "1 that are None .* in row 39"),
+        ({"groups": np.array(["Ann", None] * 20, dtype=object)}, "no group for 20 of 40 rows, the first in row 1"),
+        ({"groups": ["Ann", np.nan] * 20}, "no group for 20 of 40 rows, the first in row 1"),
+        ({"groups": np.where(np.arange(40) < 39, 1.0, np.nan)}, "no group for 1 of 40 rows, the first in row 39"),
         ({"external_test": {"X": X, "y": Y}}, r"must be a pair \(X, y\), got dict"),
         ({"external_test": (X, Y, Y)}, r"must be a pair \(X, y\), got tuple"),
         ({"external_test": (X[:0], Y[:0])}, "at least one row, got none"),

@@ -182,7 +182,7 @@ def test_folds_of_the_first_start_are_kept(tmp_path):
 )
 def test_a_changed_start_is_refused_by_name(done, change, name):
     folder, _ = done
-    with pytest.raises(ValueError, match=rf"was started otherwise.*{name}"):
+    with pytest.raises(ValueError, match=rf"was started with different settings.*{name}"):
         compare(folder, **change)
 
 
@@ -343,7 +343,7 @@ def test_a_folder_without_a_comparison_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no comparison\.json"):
         Comparison.load(tmp_path)
     (tmp_path / "comparison.json").write_text("{")
-    with pytest.raises(ValueError, match="can't be read as JSON"):
+    with pytest.raises(ValueError, match="is not valid JSON"):
         Comparison.load(tmp_path)
 
 

@@ -2,11 +2,14 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.metrics import check_scoring
 
@@ -23,37 +26,37 @@ from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
 from imbemotion.comparison._strategies import check_strategies
 from imbemotion.comparison._workers import Runner, threads_per_fit
-from imbemotion.comparison.fold_fit import Data, Job, Settings
-from imbemotion.comparison.folds import make_folds, root_seed
+from imbemotion.comparison.fold_fit import Data, Job, Settings, make_folds, root_seed
 from imbemotion.leaks.copies import warn_of_known
+from imbemotion.leaks.groups import check_groups
 from imbemotion.tracking import check_tracking
 
 __all__ = ["compare_strategies"]
 
 
 def compare_strategies(
-    estimator,
-    X,
-    y,
-    strategies,
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    strategies: dict | str | list[str],
     *,
-    cv=5,
-    groups=None,
-    scoring=None,
-    n_repeats=1,
-    n_jobs=None,
-    random_state=None,
-    folder=None,
-    external_test=None,
-    scheduler=None,
-    track=None,
-    on_fit=None,
-    about=None,
-):
+    cv: Any = 5,
+    groups: ArrayLike | None = None,
+    scoring: str | Callable | None = None,
+    n_repeats: int = 1,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    folder: str | Path | None = None,
+    external_test: tuple | None = None,
+    scheduler: str | None = None,
+    track: str | None = None,
+    on_fit: Callable | None = None,
+    about: dict | None = None,
+) -> Comparison:
     """Compare balancing strategies on paired folds.
 
-    Every strategy sees the same folds and the same seeds, so that differences are its own.
-    A strategy that fails is reported beside the results of the others.
+    Every strategy is fitted on the same folds with the same seeds, so that differences are due
+    to the strategies. A strategy that fails is reported with the results of the others.
 
     Parameters
     ----------
@@ -67,55 +70,52 @@ def compare_strategies(
         The labels.
 
     strategies : dict of str to dict or callable, str, or list of str
-        Name of each strategy, and the parameters that ``estimator.set_params`` is given for
-        it, or a function that makes another estimator of a copy. The first one is the
-        baseline. Names alone are those of :func:`named_strategies`, for example
-        ``"balancing_study"``,
-        for a pipeline with the steps ``balance`` and ``cnn``.
+        Parameters for ``estimator.set_params`` by name of the strategy, or a function that
+        returns another estimator for a copy of it. The first strategy is the baseline. Names
+        alone are those of :func:`named_strategies`, for example ``"balancing_study"``, for a
+        pipeline with the steps ``balance`` and ``cnn``.
 
     cv : int, splitter or iterable, default=5
-        Folds. An int means stratified folds, kept together by group where ``groups`` are
-        given, and drawn anew for every repeat.
+        Folds. An int means stratified folds, which keep ``groups`` together and are drawn
+        anew for every repeat.
 
     groups : array-like of shape (n_samples,), default=None
-        What must not be on both sides of a split, for example persons.
+        Group labels, for example subjects; a group is never split.
 
     scoring : str or callable, default=None
-        A scikit-learn scorer. None means macro-F1 over all classes of y.
+        A scikit-learn scorer. ``None`` means macro-F1 over all classes of y.
 
     n_repeats : int, default=1
-        How often everything is done, each time with other seeds, and with other folds where
-        cv is an int.
+        Number of repeats, each with other seeds, and with other folds if cv is an int.
 
     n_jobs : int, default=None
-        Fits at a time, each in a fresh process with its share of the cores; -1 uses every
-        core. None fits one after another, in this process unless there is a folder or a
-        scheduler. With a number, an active joblib backend, such as Dask's, does the fits.
+        Number of fits at a time, each in a fresh process with its share of the cores; -1 uses
+        every core. ``None`` runs one fit after another, in this process unless there is a
+        folder or a scheduler. With a number, an active joblib backend such as Dask's is used.
 
     random_state : int, RandomState instance or None, default=None
-        Where folds and seeds come from. Every nested ``random_state`` of the estimator is
-        set from it, the repeat and the fold.
+        Seeds folds and fits. Every nested ``random_state`` of the estimator is derived from
+        it, the repeat and the fold.
 
     folder : str or Path, default=None
-        Where every fit is written as soon as it is done, with what it predicted. Called again
-        with the same folder, the comparison goes on where it was; what differs from
-        the first start is refused by name. Further strategies may be added. Several processes
-        may share the work.
+        Folder that every fit is written to as soon as it is done. Called again with the same
+        folder, the comparison resumes; settings that differ from the first start are refused
+        by name. Strategies may be added. Several processes may share the work.
 
     external_test : tuple of (X, y), default=None
         Other data that every model is scored on as well.
 
     scheduler : str, default=None
-        Address of a Dask scheduler whose workers do the fits, one thread each.
+        Address of a Dask scheduler whose workers run the fits, one thread each.
 
     track : {"mlflow", "wandb", "tensorboard"}, default=None
-        Where networks and scores of every fit are tracked as well; needs a folder.
+        Tracker of the epochs and scores of every fit; needs a folder.
 
     on_fit : callable, default=None
         Called with the record (dict) of every fit as soon as it is known, in any order.
 
     about : dict, default=None
-        What else ``comparison.json`` shall tell, for example ``{"source": "faces.npz"}``.
+        Further entries of ``comparison.json``, for example ``{"source": "faces.npz"}``.
 
     Returns
     -------
@@ -125,20 +125,20 @@ def compare_strategies(
     Raises
     ------
     ValueError
-        If the strategies, folds or labels make no sense, or the folder holds a comparison
-        that was started otherwise.
+        If the strategies, folds or labels are invalid, or the folder holds a comparison that
+        was started with different settings.
 
     TypeError
         If a strategy is neither a dict nor callable.
 
     RuntimeError
-        If every single fit failed.
+        If every fit failed.
 
     Warns
     -----
     DataWarning
-        If test folds lack a class, images stand in training and a test as well, a strategy
-        failed, or a fit had something to say.
+        If test folds lack a class, images are in training and in a test fold, a strategy
+        failed, or a fit warned of its data.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def compare_strategies(
     scorer, scoring_name = _check_scorer(estimator, scoring)
     check_tracking(track, folder)
     store = None if folder is None else Store(folder)
-    first = (store and store.read_settings()) or {}
+    first = (store and store.read_settings()) or {}  # of the first start
     root = first["random_state"] if first and random_state is None else root_seed(random_state)
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
     with _noted() as notes:
@@ -176,27 +176,30 @@ def compare_strategies(
             threads=n_threads, notes=notes, scorer=describe(scoring),
         )  # fmt: skip
         settings, folds = store.start(settings, folds)
-        n_threads = settings["threads"]
-    classes = np.unique(data.y)
-    fits = Settings(estimator, classes, scorer, folder, track, get_config())
+    fits = Settings(estimator, np.unique(data.y), scorer, folder, track, get_config())
+    n_threads = settings.get("threads", n_threads)
     runner = Runner(fits, data, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler)
+    jobs = _jobs(estimator, strategies, folds)
+    records = list(_report(run_fits(runner, store, jobs, settings), on_fit))
+    comparison = Comparison(records, strategies, fits.classes, settings, folder)
+    if store is not None:
+        Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
+    _warn_of_failures(comparison)
+    return comparison
+
+
+def _jobs(estimator, strategies, folds):
     sources = {name: custom_code(estimator, given) for name, given in strategies.items()}
-    jobs = [
+    return [
         Job(name, given, fold, sources[name])
         for fold in folds
         for name, given in strategies.items()
     ]
-    records = list(_tell(run_fits(runner, store, jobs, settings), on_fit))
-    comparison = Comparison(records, strategies, classes, settings, folder)
-    if store is not None:
-        Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
-    _say_what_happened(comparison)
-    return comparison
 
 
 @contextmanager
 def _noted():
-    """Give a list that takes what is said meanwhile of the data; it is said all the same."""
+    """Yield a list that collects warnings about the data, which are also shown."""
     notes = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
@@ -206,23 +209,26 @@ def _noted():
         warnings.warn(message.message, message.category, stacklevel=4)
 
 
-def _tell(records, on_fit):
-    with closing(records):  # or fits would go on behind an error, as long as someone looks at it
+def _report(records, on_fit):
+    """Call a function with every record and yield it."""
+    with closing(records):  # or else fits would go on after an error of on_fit
         for record in records:
             if on_fit is not None:
                 on_fit(record)
             yield record
 
 
-def _say_what_happened(comparison):
+def _warn_of_failures(comparison):
+    """Warn of failed fits and of notes; raise if every fit failed."""
     errors = comparison.errors()
-    if comparison.fits["error"].notna().all():
+    failed = comparison.fits["error"].notna()
+    if failed.all():
         raise RuntimeError(f"Every fit failed, the first with {next(iter(errors.values()))}")
-    n_failed = Counter(comparison.fits["strategy"][comparison.fits["error"].notna()])
+    n_failed = Counter(comparison.fits["strategy"][failed])
     for name, error in errors.items():
         _warn(f"Strategy {name!r} failed in {n_failed[name]} fits: {error}")
     for name, notes in comparison.notes().items():
-        more = f" (and {len(notes) - 1} notes like it)" if len(notes) > 1 else ""
+        more = f" (and {len(notes) - 1} similar notes)" if len(notes) > 1 else ""
         _warn(f"Strategy {name!r}: {notes[0]}{more}")
 
 
@@ -231,10 +237,11 @@ def _warn(text):
 
 
 def _check_data(X, y, groups, external_test):
-    """Check data against one another."""
+    """Check that the data fit together."""
     y = check_labels(y)
-    groups = None if groups is None else _check_groups(groups)
-    check_consistent_length(X, y, groups)
+    check_consistent_length(X, y)
+    if groups is not None:
+        groups = check_groups(column_or_1d(keep_kinds(groups)), len(y))
     classes = np.unique(y)
     if len(classes) < 2:
         found = f"one class: {classes[0]}" if len(classes) else "no rows"
@@ -242,17 +249,6 @@ def _check_data(X, y, groups, external_test):
     if external_test is not None:
         external_test = _check_external(external_test, classes)
     return Data(X, y, external_test), groups
-
-
-def _check_groups(groups):
-    groups = column_or_1d(keep_kinds(groups))
-    missing = pd.isna(groups)
-    if missing.any():
-        raise ValueError(
-            f"Every row needs a group, got {missing.sum()} that are None or NaN, the first in row "
-            f"{missing.argmax()}. Give such rows groups of their own."
-        )
-    return groups
 
 
 def _check_external(external_test, classes):
@@ -275,7 +271,7 @@ def _check_external(external_test, classes):
 
 
 def _check_scorer(estimator, scoring):
-    """Make a scorer and give its name."""
+    """Return a scorer and its name."""
     if scoring is None:
         return None, "macro-F1"
     if not isinstance(scoring, str) and not callable(scoring):

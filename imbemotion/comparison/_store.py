@@ -1,4 +1,4 @@
-"""The folder of a comparison: settings, folds, and one folder per fit, each written at once."""
+"""The folder of a comparison: settings, folds, and one folder per fit, each published at once."""
 
 import io
 import json
@@ -19,81 +19,180 @@ from imbemotion._base.files import publish_folder, write_atomically
 from imbemotion._base.validation import shorten
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
-from imbemotion.comparison.folds import Fold
+from imbemotion.comparison.fold_fit import Fold
 
 __all__ = [
     "Store",
     "describe_comparison",
-    "fit_folder",
-    "free_folder",
     "run_fits",
     "strategy_folders",
 ]
 
-
-def strategy_folders(models):
-    """Name a folder for every strategy: ``{model}_balance_{technique}_{loss}``."""
-    # The technique is the strategy's name without the loss at its end.
-    folders, taken = {}, set()
-    for name, model in models.items():
-        final = _final(model)
-        loss = getattr(final, "loss", None)
-        loss = loss if isinstance(loss, str) else ""
-        technique = name.removesuffix(loss).strip("_+ ") or "none"
-        parts = [_network(final), "balance"]
-        folders[name] = free_folder("_".join(parts + [technique] + [loss] * bool(loss)), taken)
-        taken.add(folders[name])
-    return folders
-
-
-def free_folder(wanted, taken):
-    """Give a name for a folder that no other one has."""
-    taken = {other.casefold() for other in taken}
-    folder, number = _safe(wanted), 1
-    while folder.casefold() in taken:
-        number += 1
-        folder = f"{_safe(wanted)}_{number}"
-    return folder
-
-
-def fit_folder(strategy_folder, fold):
-    """Name the folder of a fit."""
-    return f"{strategy_folder}/fold_{fold.number}_seed_{fold.repeat}"
-
-
-def _final(model):
-    """Give the classifier in an unfitted model, inside wrappers too."""
-    model = last_step(model)
-    return _final(model.estimator) if hasattr(model, "estimator") else model
-
-
-def _network(classifier):
-    network = getattr(classifier, "module", None)
-    if isinstance(network, str):
-        return network
-    name = (
-        type(classifier).__name__ if network is None else getattr(network, "__name__", "network")
-    )
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def _safe(name):
-    """Keep what every file system takes."""
-    return re.sub(r"[^\w.+-]+", "_", name).encode()[:120].decode(errors="ignore")
-
-
+_SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
+_COMPARED = (
+    "data", "estimator", "classes", "scoring", "scorer", "cv", "splitter", "n_repeats",
+    "random_state", "precision", "versions",
+)  # fmt: skip
+_WITHOUT_EFFECT = {"cache_dir", "memory", "n_jobs", "verbose"}  # on results, in any estimator
+_LISTS = ("f1", "precision", "recall", "share", "true_share")
 _PAUSE = 0.5  # seconds between looks at what other processes have done
 
 
+class Store:
+    """Results on disk."""
+
+    # A lock per fit keeps processes from doing the same work; the system releases it when a
+    # process dies.
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self._locks = self.folder / ".locks"
+
+    def start(self, settings, folds):
+        """Store settings and folds, or check them against those of the first start."""
+        self._locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._locks / "settings.lock"):
+            before = self.read_settings()
+            if before is None:
+                write_atomically(self.folder / _FOLDS, _pack(folds))
+            else:
+                now = json.loads(to_json(settings))
+                _keep_folders(before["strategies"], now["strategies"])
+                _check_same(self.folder, before, now)
+                settings = {**before, "strategies": before["strategies"] | now["strategies"]}
+            write_atomically(self.folder / _SETTINGS, to_json(settings))
+            return self.read_settings(), _unpack(self.folder / _FOLDS)
+
+    def read_settings(self):
+        """Return the settings of the first start, None before it."""
+        path = self.folder / _SETTINGS
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+    def claim(self, name):
+        """Reserve a fit for this process; None if another one has it."""
+        path = self._locks / f"{name.replace('/', '__')}.lock"
+        lock = FileLock(path, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        self.clear(name)
+        return lock
+
+    def clear(self, name):
+        """Remove what a killed process left beside the folder of a fit."""
+        target = self.folder / name
+        for rest in target.parent.glob(f".{target.name}-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    def save(self, name, record, files):
+        """Publish the folder of a fit; one that failed before is replaced."""
+        with publish_folder(self.folder / name, replace=True) as building:
+            for path, content in {**files, _SUMMARY: to_json(record)}.items():
+                (building / path).parent.mkdir(parents=True, exist_ok=True)
+                (building / path).write_bytes(content)
+
+    def load(self, name):
+        """Return the record of a fit, None if there is none."""
+        try:
+            record = json.loads((self.folder / name / _SUMMARY).read_text("utf-8"))
+        except (FileNotFoundError, ValueError):  # cut off by a power failure, even in a character
+            return None
+        for key, value in record.items():
+            if key in _LISTS:
+                record[key] = np.array(value, dtype=float)
+            elif value is None and key != "error":
+                record[key] = np.nan
+        return record
+
+    def load_all(self, settings):
+        """Return the records of all fits there are."""
+        folders = [self.folder / given["folder"] for given in settings["strategies"].values()]
+        fits = [path for folder in folders for path in sorted(folder.glob("fold_*"))]
+        records = [self.load(path.relative_to(self.folder)) for path in fits]
+        return [record for record in records if record is not None]
+
+
+def _pack(folds):
+    arrays = {f"{part}_{k}": getattr(fold, part)
+              for k, fold in enumerate(folds) for part in ("train", "test")}  # fmt: skip
+    numbers = np.array([(fold.repeat, fold.number, fold.seed) for fold in folds])
+    content = io.BytesIO()
+    np.savez_compressed(content, numbers=numbers, **arrays)
+    return content.getvalue()
+
+
+def _unpack(path):
+    with np.load(path, allow_pickle=False) as stored:
+        return [
+            Fold(repeat, number, stored[f"train_{k}"], stored[f"test_{k}"], seed)
+            for k, (repeat, number, seed) in enumerate(stored["numbers"].tolist())
+        ]
+
+
+def _keep_folders(before, now):
+    """Let known strategies keep their folders, and find unused ones for new strategies."""
+    taken = {given["folder"] for given in before.values()}
+    for name, given in now.items():
+        known = before.get(name)
+        given["folder"] = known["folder"] if known else _free_folder(given["folder"], taken)
+        taken.add(given["folder"])
+
+
+def _check_same(folder, before, now):
+    """Refuse settings that differ from those of the first start, by name."""
+    pairs = [(before.get(key), now.get(key), key) for key in _COMPARED]
+    pairs += [
+        (before["strategies"][name], given, f"strategy {name!r}")
+        for name, given in now["strategies"].items()
+        if name in before["strategies"]
+    ]
+    found = [text for pair in pairs for text in _differences(*pair)]
+    if next(iter(before["strategies"])) != next(iter(now["strategies"])):
+        found.append("the first strategy, which is the baseline")
+    if found:
+        raise ValueError(
+            f"{folder} holds a comparison that was started with different settings: "
+            f"{shorten(found, limit=5)}. Use another folder, or the settings of the first start."
+        )
+
+
+def _differences(before, now, name):
+    """Yield the innermost values that differ."""
+    if before == now:
+        return
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [key for key in {**before, **now} if key not in _WITHOUT_EFFECT]:
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}")
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for number, pair in enumerate(zip(before, now, strict=True)):
+            yield from _differences(*pair, f"{name}[{number}]")
+    else:
+        yield f"{name} ({_shorten_value(before)} there, {_shorten_value(now)} here)"
+
+
+def _shorten_value(value):
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def run_fits(runner, store, jobs, settings):
-    """Run the fits that are not in the folder yet and give all records."""
+    """Run the fits that are not in the folder yet and yield all records."""
     # Fits that another process has claimed are left to it; if it dies, they are done here. Fits
     # that failed before are tried again.
     if store is None:
         yield from (record for record, _ in runner.run(jobs))
         return
     folders = {name: described["folder"] for name, described in settings["strategies"].items()}
-    waiting = {fit_folder(folders[job.strategy], job.fold): job for job in jobs}
+    waiting = {
+        f"{folders[job.strategy]}/fold_{job.fold.number}_seed_{job.fold.repeat}": job
+        for job in jobs
+    }
     while waiting:
         yield from _take_finished(store, waiting)
         before = len(waiting)
@@ -106,6 +205,7 @@ def _take_finished(store, waiting):
     for name in list(waiting):
         record = store.load(name)
         if record is not None and record["error"] is None:
+            store.clear(name)
             del waiting[name]
             yield record
 
@@ -139,157 +239,45 @@ def _run_free(runner, store, waiting):
             lock.release()
 
 
-_SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
-_COMPARED = (
-    "data", "estimator", "classes", "scoring", "scorer", "cv", "splitter", "n_repeats",
-    "random_state", "precision", "versions",
-)  # fmt: skip
-_WITHOUT_EFFECT = {"cache_dir", "memory", "n_jobs", "verbose"}  # on results, in any estimator
-_LISTS = ("f1", "precision", "recall", "share", "true_share")
+def strategy_folders(models):
+    """Return a folder per strategy, ``{model}_balance_{technique}_{loss}``."""
+    # The technique is the strategy's name without the loss at its end.
+    folders = {}
+    for name, model in models.items():
+        final = _classifier_in(model)
+        loss = getattr(final, "loss", None)
+        loss = loss if isinstance(loss, str) else ""
+        technique = name.removesuffix(loss).strip("_+ ") or "none"
+        parts = [_name_of_network(final), "balance", technique, *([loss] if loss else [])]
+        folders[name] = _free_folder("_".join(parts), set(folders.values()))
+    return folders
 
 
-class Store:
-    """Results on disk."""
-
-    # A fit is written into a folder of another name that is then renamed, so that it is there
-    # whole or not at all. A lock per fit keeps processes from doing the same work; the system
-    # releases it when a process dies.
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        self._locks = self.folder / ".locks"
-
-    def start(self, settings, folds):
-        """Write down what is compared, or check that it is what was compared before."""
-        self._locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._locks / "settings.lock"):
-            before = self.read_settings()
-            if before is None:
-                write_atomically(self.folder / _FOLDS, _pack(folds))
-            else:
-                now = json.loads(to_json(settings))
-                _keep_folders(before["strategies"], now["strategies"])
-                _check_same(self.folder, before, now)
-                settings = {**before, "strategies": before["strategies"] | now["strategies"]}
-            write_atomically(self.folder / _SETTINGS, to_json(settings))
-            return self.read_settings(), _unpack(self.folder / _FOLDS)
-
-    def read_settings(self):
-        """Give the settings of the first start, None where there was none."""
-        path = self.folder / _SETTINGS
-        try:
-            return json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise ValueError(f"{path} can't be read as JSON: {error}") from error
-
-    def claim(self, name):
-        """Reserve a fit for this process, and clear away what a killed one left of it."""
-        path = self._locks / f"{name.replace('/', '__')}.lock"
-        lock = FileLock(path, thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return None
-        target = self.folder / name
-        for rest in target.parent.glob(f".{target.name}-*"):
-            shutil.rmtree(rest, ignore_errors=True)
-        return lock
-
-    def save(self, name, record, files):
-        """Write a fit, whole or not at all; one that failed before is replaced."""
-        with publish_folder(self.folder / name, replace=True) as fresh:
-            for path, content in {**files, _SUMMARY: to_json(record)}.items():
-                (fresh / path).parent.mkdir(parents=True, exist_ok=True)
-                (fresh / path).write_bytes(content)
-
-    def load(self, name):
-        """Give the record of a fit, None if there is none."""
-        try:
-            record = json.loads((self.folder / name / _SUMMARY).read_text("utf-8"))
-        except (FileNotFoundError, ValueError):  # cut off when the power was, even in a letter
-            return None
-        for key, value in record.items():
-            if key in _LISTS:
-                record[key] = np.array(value, dtype=float)
-            elif value is None and key != "error":
-                record[key] = np.nan
-        return record
-
-    def load_all(self, settings):
-        """Give the records of all fits there are."""
-        folders = [self.folder / given["folder"] for given in settings["strategies"].values()]
-        fits = [path for folder in folders for path in sorted(folder.glob("fold_*"))]
-        records = [self.load(path.relative_to(self.folder)) for path in fits]
-        return [record for record in records if record is not None]
-
-    def write(self, name, content):
-        """Write a file of the whole comparison at once."""
-        write_atomically(self.folder / name, content)
+def _classifier_in(model):
+    """Return the classifier in an unfitted model, also inside meta-estimators."""
+    model = last_step(model)
+    return _classifier_in(model.estimator) if hasattr(model, "estimator") else model
 
 
-def _pack(folds):
-    arrays = {f"{part}_{k}": getattr(fold, part)
-              for k, fold in enumerate(folds) for part in ("train", "test")}  # fmt: skip
-    numbers = np.array([(fold.repeat, fold.number, fold.seed) for fold in folds])
-    content = io.BytesIO()
-    np.savez_compressed(content, numbers=numbers, **arrays)
-    return content.getvalue()
+def _name_of_network(classifier):
+    network = getattr(classifier, "module", None)
+    if isinstance(network, str):
+        return network
+    name = (
+        type(classifier).__name__ if network is None else getattr(network, "__name__", "network")
+    )
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _unpack(path):
-    with np.load(path, allow_pickle=False) as stored:
-        return [
-            Fold(repeat, number, stored[f"train_{k}"], stored[f"test_{k}"], seed)
-            for k, (repeat, number, seed) in enumerate(stored["numbers"].tolist())
-        ]
-
-
-def _keep_folders(before, now):
-    """Let known strategies keep their folders, and give new ones folders of their own."""
-    taken = {given["folder"] for given in before.values()}
-    for name, given in now.items():
-        known = before.get(name)
-        given["folder"] = known["folder"] if known else free_folder(given["folder"], taken)
-        taken.add(given["folder"])
-
-
-def _check_same(folder, before, now):
-    """Refuse settings that differ from those of the first start, by name."""
-    pairs = [(before.get(key), now.get(key), key) for key in _COMPARED]
-    shared = [name for name in now["strategies"] if name in before["strategies"]]
-    pairs += [
-        (before["strategies"][name], now["strategies"][name], f"strategy {name!r}")
-        for name in shared
-    ]
-    found = [text for pair in pairs for text in _differences(*pair)]
-    if next(iter(before["strategies"])) != next(iter(now["strategies"])):
-        found.append("the first strategy, which is the baseline")
-    if found:
-        raise ValueError(
-            f"{folder} holds a comparison that was started otherwise. It differs in "
-            f"{shorten(found, limit=5)}. Name another folder, or start as at first."
-        )
-
-
-def _differences(before, now, name):
-    """Name what differs, as deep down as can be."""
-    if before == now:
-        return
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in [key for key in {**before, **now} if key not in _WITHOUT_EFFECT]:
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}")
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        for number, pair in enumerate(zip(before, now, strict=True)):
-            yield from _differences(*pair, f"{name}[{number}]")
-    else:
-        yield f"{name} ({_short(before)} there, {_short(now)} here)"
-
-
-def _short(value):
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _free_folder(wanted, taken):
+    """Return a name that every file system accepts and that no other folder has."""
+    wanted = re.sub(r"[^\w.+-]+", "_", wanted).encode()[:120].decode(errors="ignore")
+    taken = {other.casefold() for other in taken}
+    folder, number = wanted, 1
+    while folder.casefold() in taken:
+        number += 1
+        folder = f"{wanted}_{number}"
+    return folder
 
 
 def describe_comparison(estimator, strategies, models, data, groups, *, cv, folds, **others):
@@ -328,7 +316,7 @@ def _describe_data(data, groups):
         "images": fingerprint(X),
         "labels": fingerprint(y, files=False),
         "groups": fingerprint(groups, files=False),
-        "external_test": None if external is None else _fingerprints(*external),
+        "external_test": external and _fingerprints(*external),
     }
 
 
@@ -337,7 +325,7 @@ def _fingerprints(X, y):
 
 
 def _describe_cv(cv, folds):
-    """Describe a number or a splitter by itself, other folds by their content."""
+    """Describe a number or a splitter as such, other folds by their content."""
     if isinstance(cv, Integral):
         return int(cv)
     if hasattr(cv, "get_n_splits"):
@@ -346,7 +334,7 @@ def _describe_cv(cv, folds):
 
 
 def _describe_splitter(cv):
-    """Describe what a splitter holds, of which its repr may be silent; None for other folds."""
+    """Describe the attributes of a splitter, which its repr may omit; None for other folds."""
     # Generators change as they are drawn from; the folds of the first start are kept anyhow.
     if isinstance(cv, Integral) or not hasattr(cv, "get_n_splits"):
         return None
@@ -358,7 +346,7 @@ def _describe_splitter(cv):
 
 
 def _precision(models):
-    """Give in what and on what networks compute here; None where there are none."""
+    """Return the precision and device of networks; None without networks."""
     values = [value for model in models for value in model.get_params(deep=True).values()]
     if not any(type(v).__module__.startswith("imbemotion.classifier") for v in (*models, *values)):
         return None

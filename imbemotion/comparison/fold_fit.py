@@ -1,54 +1,64 @@
-"""One strategy on one fold: fit, predict, and what there is to record."""
+"""Paired folds, and one strategy fitted and scored on one of them."""
 
 import sys
 import warnings
 from collections import Counter
 from copy import deepcopy
+from numbers import Integral
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.metrics import precision_recall_fscore_support
 
 from imbemotion._base.validation import (
     DataWarning,
     check_consistent_length,
+    check_random_state,
     column_or_1d,
     safe_indexing,
     shorten,
 )
 from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
-from imbemotion.comparison.folds import Fold, seeded
+from imbemotion.leaks.copies import warn_of_copies
+from imbemotion.splitting.holdout import draw_folds
 from imbemotion.tracking import tracked
-
-__all__ = [
-    "Data",
-    "Fitted",
-    "Job",
-    "Settings",
-    "apply_strategy",
-    "fit_fold",
-    "fit_tracked",
-    "keep",
-    "new_record",
-    "peak_memory",
-]
 
 try:
     import resource
 except ImportError:  # not on Windows
     resource = None
 
+__all__ = [
+    "Data",
+    "Fitted",
+    "Fold",
+    "Job",
+    "Settings",
+    "apply_strategy",
+    "fit_fold",
+    "fit_tracked",
+    "make_folds",
+    "new_record",
+    "peak_memory",
+    "root_seed",
+    "score_predictions",
+    "seeded",
+]
 
-_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of what the system counts, in a MiB
+_UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, per MiB
 
 
-def peak_memory():
-    """Give the most memory that this process ever held, in MiB; NaN where nobody counts."""
-    if resource is None:
-        return np.nan
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT
+class Fold(NamedTuple):
+    """One split of one repeat, with the seed of everything that is drawn in it."""
+
+    repeat: int
+    number: int
+    train: np.ndarray
+    test: np.ndarray
+    seed: int
 
 
 class Data(NamedTuple):
@@ -56,21 +66,21 @@ class Data(NamedTuple):
 
     X: Any  # (n, ...)
     y: np.ndarray  # (n,)
-    external: tuple | None = None  # (X, y) that nothing is trained on
-    names: np.ndarray | None = None  # what the samples are called
+    external: tuple | None = None  # (X, y), never trained on
+    names: np.ndarray | None = None  # file names of the samples, (n,)
 
 
 class Settings(NamedTuple):
-    """How every fit goes."""
+    """Settings that all fits share."""
 
     estimator: Any
     classes: np.ndarray
     scorer: Any = None  # None: macro-F1
-    folder: Any = None  # None: no files are kept
+    folder: Any = None  # None: no files are written
     track: str | None = None
-    config: dict = {}  # scikit-learn's, of the process that was called
-    same_classes: bool = False  # all scores over all classes, also of rows that lack some
-    in_fresh_process: bool = False  # or else a peak of memory is that of earlier fits, too
+    config: dict = {}  # scikit-learn's, of the calling process
+    same_classes: bool = False  # score other rows over all classes, even if they lack some
+    in_fresh_process: bool = False  # or else peak memory includes that of earlier fits
 
 
 class Job(NamedTuple):
@@ -79,40 +89,115 @@ class Job(NamedTuple):
     strategy: str
     parameters: Any
     fold: Fold
-    sources: dict  # of code of one's own, by name of the file
+    sources: dict  # of custom code, by file name
 
 
 class Fitted(NamedTuple):
-    """A fitted model and what it said about the test fold."""
+    """A fitted model and its predictions of the test fold."""
 
     model: Any
     rows: np.ndarray  # of the data, (n_test,)
     y_test: np.ndarray
     predicted: np.ndarray
-    external: dict | None  # figures on the external test set
+    external: dict | None  # scores on the external test set
+
+
+def make_folds(cv, X, y, groups, n_repeats, root):
+    """Draw all folds of all repeats."""
+    # Seeds are derived from the root seed, repeat and fold, never from the order of fits.
+    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
+    params = {} if groups is None else {"groups": groups}
+    folds, splits = [], None
+    for repeat in range(n_repeats):
+        if splits is None or isinstance(cv, Integral):
+            splits = draw_folds(cv, X, y, _derive(root, repeat), **params)
+        for number, split in enumerate(splits):
+            rows = (_check_rows(part, len(y)) for part in split)
+            folds.append(Fold(repeat, number, *rows, _derive(root, repeat, number)))
+    if not folds:
+        raise ValueError(f"cv must yield at least one fold, got none from {cv!r}.")
+    _warn_of_absent_classes(y, folds)
+    _warn_of_shared_rows(folds)
+    warn_of_copies(X, folds)
+    return folds
+
+
+def _check_rows(rows, n_samples):
+    """Return row numbers of one subset, also where it is a mask."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and len(rows) == n_samples:
+        rows = np.flatnonzero(rows)
+    is_integer = rows.dtype.kind in "iu" and len(rows) > 0
+    if not is_integer or not -1 < rows.min() <= rows.max() < n_samples:
+        raise ValueError(
+            f"Every fold must hold rows of X, from 0 to {n_samples - 1}, for training and test, "
+            f"got {shorten(rows) or 'none'}."
+        )
+    return rows
+
+
+def root_seed(random_state):
+    """Return the seed that all others are derived from."""
+    if isinstance(random_state, Integral):
+        if random_state < 0:
+            raise ValueError(f"random_state must be 0 or more, got {random_state}.")
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _derive(*numbers):
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 1))
+
+
+def _warn_of_absent_classes(y, folds):
+    absent = Counter()
+    for fold in folds:
+        absent.update(set(y.tolist()) - set(y[fold.test].tolist()))
+    if absent:
+        sizes = Counter(y.tolist())
+        missing = [f"{k} ({sizes[k]} images, {n} folds)" for k, n in sorted(absent.items())]
+        warnings.warn(
+            f"Some test folds lack a class: {shorten(missing)}. Its F1 counts as 0 there, for "
+            "every strategy. Use fewer folds, merge the class, or read its score with care.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_shared_rows(folds):
+    shared = sum(len(np.intersect1d(fold.train, fold.test)) > 0 for fold in folds)
+    if shared:
+        warnings.warn(
+            f"The same rows are in training and test in {shared} of {len(folds)} folds, so scores "
+            "are too high. Pass a cv that separates them.",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def seeded(estimator, seed):
+    """Set every ``random_state`` of an estimator and of its parts to one seed."""
+    names = estimator.get_params(deep=True)
+    wanted = [name for name in names if name.split("__")[-1] == "random_state"]
+    return estimator.set_params(**dict.fromkeys(wanted, seed))
 
 
 def apply_strategy(estimator, parameters):
-    """Give a fresh copy of the estimator as a strategy wants it."""
+    """Return an unfitted copy of the estimator with a strategy applied."""
     if callable(parameters):
         return clone(parameters(clone(estimator)))
     return clone(clone(estimator).set_params(**deepcopy(parameters or {})))
 
 
 def new_record(job):
-    """Give what is known of a fit before it begins."""
-    fold = job.fold
-    return {
-        "strategy": job.strategy,
-        "repeat": fold.repeat,
-        "fold": fold.number,
-        "seed": fold.seed,
-        "error": None,
-    }
+    """Return what is known of a fit before it begins."""
+    names = {"strategy": job.strategy, "repeat": job.fold.repeat, "fold": job.fold.number}
+    return {**names, "seed": job.fold.seed, "error": None}
 
 
 def fit_fold(settings, data, job):
-    """Fit a strategy on a fold; an error is recorded, not raised."""
+    """Fit a strategy on a fold; return its record, of an error too, and its files."""
     record, files = new_record(job), {}
     with warnings.catch_warnings(record=True) as caught, config_context(**settings.config):
         warnings.simplefilter("always", DataWarning)
@@ -123,52 +208,46 @@ def fit_fold(settings, data, job):
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
         else:
-            files = keep(fitted, record, settings, data, job)
-    record["notes"] = _take_notes(caught)
+            if settings.folder is not None:
+                files = make_files(fitted, record, settings, data, job)
+    record["notes"] = _collect_notes(caught)
     return record, files
 
 
+def _collect_notes(caught):
+    """Return the different warnings about the data; repeat all others."""
+    for w in caught:
+        if not issubclass(w.category, DataWarning):
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    notes = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
+    return list(dict.fromkeys(notes))
+
+
 def fit_tracked(model, settings, data, job):
-    """Fit a model and score it, followed by the tool that was asked for."""
-    with _tracked(settings, job, model) as run:
-        fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
-        _log(run, _figures(found, settings.classes))
-    return fitted, found
-
-
-def _tracked(settings, job, model):
-    """Follow the fit under the name of its strategy, with the plain parameters of the model."""
-    fold = job.fold
-    name = f"{job.strategy}/fold_{fold.number}_seed_{fold.repeat}"
+    """Fit and score a model as a run of the tracker that was asked for, if any."""
     given = {k: v for k, v in model.get_params().items() if isinstance(v, str | int | float)}
     config = {**new_record(job), **given}
     del config["error"]
-    return tracked(settings.track, settings.folder, name=name, group=job.strategy, config=config)
-
-
-def _log(run, figures):
-    """Log figures; where that fails they still count here."""
-    try:
-        run.log(figures)
-    except Exception as error:
-        text = f"The figures of a fit could not be tracked: {type(error).__name__}: {error}"
-        warnings.warn(text, DataWarning, stacklevel=2)
+    name = f"{job.strategy}/fold_{job.fold.number}_seed_{job.fold.repeat}"
+    with tracked(
+        settings.track, settings.folder, name=name, group=job.strategy, config=config
+    ) as run:
+        fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
+        try:
+            run.log(_figures(found, settings.classes))
+        except Exception as error:  # the scores count all the same
+            text = f"The figures of a fit could not be tracked: {type(error).__name__}: {error}"
+            warnings.warn(text, DataWarning, stacklevel=2)
+    return fitted, found
 
 
 def _figures(found, classes):
-    """Name every figure of a fit, the scores per class too."""
+    """Return every score of a fit by name, including those of each class."""
     figures = {name: value for name, value in found.items() if np.isscalar(value)}
     for kind in ("f1", "precision", "recall"):
         values = zip(classes.tolist(), found[kind], strict=True)
         figures |= {f"{kind}_{label}": value for label, value in values}
     return figures
-
-
-def keep(fitted, record, settings, data, job):
-    """Make the files of a fit; where one fails the scores and the other files still count."""
-    if settings.folder is None:
-        return {}
-    return make_files(fitted, record, settings, data, job)
 
 
 def _fit_and_score(model, settings, data, fold):
@@ -190,73 +269,53 @@ def _fit_and_score(model, settings, data, fold):
         **score_predictions(y_test, predicted, settings.classes),
     }
     if settings.scorer is not None:
-        found["score"] = _ask_scorer(settings.scorer, model, X_test, y_test)
+        found["score"] = _call_scorer(settings.scorer, model, X_test, y_test)
     found["train_score"] = _score(model, X_train, y_train, settings)["score"]
     external = None if data.external is None else _score(model, *data.external, settings)
     found["external_score"] = np.nan if external is None else external["score"]
     return Fitted(model, fold.test, y_test, predicted, external), found
 
 
-def score_predictions(y_true, predicted, classes):
-    """Compute what is recorded of predictions: macro-F1, accuracy, and figures per class."""
-    correct = y_true == predicted
-    n_correct, n_predicted, n_true = (
-        _count(labels, classes) for labels in (y_true[correct], predicted, y_true)
-    )
-    f1 = _divide(2 * n_correct, n_predicted + n_true)
-    return {
-        "score": float(f1.mean()),
-        "accuracy": float(correct.mean()),
-        "weighted_f1": float(np.average(f1, weights=n_true)),
-        "precision": _divide(n_correct, n_predicted),
-        "recall": _divide(n_correct, n_true),
-        "f1": f1,
-        "share": n_predicted / len(y_true),
-        "true_share": n_true / len(y_true),
-    }
-
-
-def _count(labels, classes):
-    counts = Counter(labels.tolist())
-    return np.array([counts[label] for label in classes.tolist()])
-
-
-def _divide(some, total):
-    """Give 0 where there is nothing to divide by."""
-    return np.divide(some, total, out=np.zeros(len(total)), where=total > 0)
+def peak_memory():
+    """Return the peak memory of this process in MiB, NaN where the system does not report it."""
+    if resource is None:
+        return np.nan
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT
 
 
 def _predict(model, X, classes):
-    """Predict, and refuse what is no class, such as codes instead of labels or a regression."""
+    """Predict, and refuse predictions that are no classes, such as those of a regression."""
     predicted = column_or_1d(model.predict(X))
     check_consistent_length(X, predicted)
     unknown = set(predicted.tolist()) - set(classes.tolist())
     if unknown:
         raise ValueError(
             f"The model must predict classes of y ({shorten(map(repr, classes.tolist()))}), got "
-            f"{shorten(sorted(map(repr, unknown)))}. Use a classifier that gives back the "
-            "labels it was fitted with."
+            f"{shorten(sorted(map(repr, unknown)))}. Use a classifier that predicts the labels it "
+            "was fitted with."
         )
     return predicted
 
 
-def _ask_scorer(scorer, model, X, y):
-    """Score by a scorer; NaN would leave out the fold without a word."""
-    score = scorer(model, X, y)
-    try:
-        number = float(score)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise ValueError(
-            f"scoring must give one finite number, got {score!r}. The score may not be defined "
-            "where a test fold lacks a class."
-        )
-    return number
+def score_predictions(y_true, predicted, classes):
+    """Compute macro-F1, accuracy, and scores and shares of every class."""
+    precision, recall, f1, n_true = precision_recall_fscore_support(
+        y_true, predicted, labels=classes, zero_division=0.0
+    )
+    return {
+        "score": float(f1.mean()),
+        "accuracy": float((y_true == predicted).mean()),
+        "weighted_f1": float(np.average(f1, weights=n_true)),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "share": (predicted[:, None] == classes).mean(axis=0),
+        "true_share": n_true / len(y_true),
+    }
 
 
 def _score(model, X, y, settings):
-    """Score a fitted model on other rows than the test fold, over the classes they hold."""
+    """Score a fitted model on other rows than the test fold, over the classes they contain."""
     classes = settings.classes if settings.same_classes else np.unique(y)
     found = score_predictions(y, _predict(model, X, settings.classes), classes)
     if settings.scorer is not None:
@@ -264,12 +323,16 @@ def _score(model, X, y, settings):
     return {"classes": classes, "n_test": len(y), **found}
 
 
-def _take_notes(caught):
-    """Give what the library said of the data; say again what others said."""
-    for message in caught:
-        if not issubclass(message.category, DataWarning):
-            warnings.warn_explicit(
-                message.message, message.category, message.filename, message.lineno
-            )
-    notes = [str(m.message) for m in caught if issubclass(m.category, DataWarning)]
-    return list(dict.fromkeys(notes))
+def _call_scorer(scorer, model, X, y):
+    """Return a finite score; means over folds would silently skip NaN."""
+    score = scorer(model, X, y)
+    try:
+        number = float(score)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(
+            f"scoring must return one finite number, got {score!r}. The score may be undefined "
+            "where a test fold lacks a class."
+        )
+    return number

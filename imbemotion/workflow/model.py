@@ -13,9 +13,16 @@ from imblearn.pipeline import Pipeline
 from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten
 from imbemotion.comparison import compare_strategies, named_strategies
-from imbemotion.comparison.artifacts import to_json, to_png
-from imbemotion.comparison.fold_fit import Data, Job, Settings, fit_tracked, keep, new_record
-from imbemotion.comparison.folds import Fold, seeded
+from imbemotion.comparison.artifacts import make_files, to_json, to_png
+from imbemotion.comparison.fold_fit import (
+    Data,
+    Fold,
+    Job,
+    Settings,
+    fit_tracked,
+    new_record,
+    seeded,
+)
 from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes
 from imbemotion.datasets.source import check_different
 from imbemotion.loading import load_images
@@ -164,7 +171,7 @@ def train_model(config, data, folder, on_epoch=None):
     record = new_record(job) | found | {"leaks": leaks}
     classifier = fitted.model["cnn"].set_params(net__callbacks=None)
     files = {
-        **keep(fitted, record, settings, images, job),
+        **make_files(fitted, record, settings, images, job),
         _SUMMARY: to_json(record),
         _CURVES: to_png(TrainingCurveDisplay.from_estimator(classifier).figure_),
     }
