@@ -120,7 +120,9 @@ def test_a_generator_of_splits_serves_every_repeat():
 
 def test_copies_on_both_sides_of_a_split_are_said():
     X_res, y_res = RandomResampler(random_state=0).fit_resample(X, Y)
-    with pytest.warns(DataWarning, match=r"training and in a test fold.*parent_groups\(X.parents"):
+    with pytest.warns(
+        DataWarning, match=r"training and the test rows of a fold.*parent_groups\(X.parents"
+    ):
         make_folds(3, X_res, y_res, None, 1, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -299,3 +301,11 @@ def test_strategies_that_make_images_run_by_name():
     comparison = compare_strategies(pipe, images, labels, strategies, cv=3, random_state=0)
     rows = comparison.fits.groupby("strategy")["n_resampled"].mean()
     assert rows[["augmentation", "smote", "adasyn"]].tolist() == [32, 32, 32]
+
+
+def test_a_comparison_is_a_table_with_verdicts_in_notebooks():
+    html = results({"<none>": 0, "good": 0.1})._repr_html_()
+    assert html.count("<tr") == 3
+    for text in ("&lt;none&gt;", "macro-F1", "baseline", "better"):
+        assert text in html
+    assert Comparison([], ["none"], ["a", "b"])._repr_html_().count("not run") == 1

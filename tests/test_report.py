@@ -111,20 +111,20 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """Write a whole page, with all pictures."""
+    """Write a complete page, with all plots."""
     with mpl.rc_context({"text.usetex": False, "axes.facecolor": "black"}):
         return write_report(write_run(tmp_path_factory.mktemp("report") / "runs"))
 
 
 @pytest.fixture
-def without_pictures(monkeypatch):
-    """Don't draw: the texts are what is tested."""
-    picture = _figures.Picture("data:,", "alt", "", 10)
-    monkeypatch.setattr(_figures, "_draw", lambda *args: picture)
+def without_images(monkeypatch):
+    """Skip drawing: only the texts are tested."""
+    image = _figures.InlineImage("data:,", "alt", "", 10)
+    monkeypatch.setattr(_figures, "_draw", lambda *args: image)
 
 
 @pytest.fixture
-def run(tmp_path, without_pictures):
+def run(tmp_path, without_images):
     return write_run(tmp_path / "runs")
 
 
@@ -144,12 +144,12 @@ NEVER = [np.nan] * 4 + ["failed"]
         (
             {"none": BASE, "a": [0.6, 0.1, 0.05, 0.15, "better"], "b": SAME},
             "On 3 folds, “a” is better than “none” by 0.100 macro-F1 (95 % interval 0.050 to "
-            "0.150); nothing else can be told from chance.",
+            "0.150); nothing else can be distinguished from chance.",
         ),
         (
             {"none": BASE, "a": [0.4, -0.1, -0.15, -0.05, "worse"], "b": SAME},
             "On 3 folds, no strategy is better than “none”; “a” is worse; nothing else can be "
-            "told from chance.",
+            "distinguished from chance.",
         ),
         (
             {"none": BASE, "a": [0.6, 0.1, 0.05, 0.15, "better"]}
@@ -159,8 +159,8 @@ NEVER = [np.nan] * 4 + ["failed"]
         ),
         (
             {"none": BASE, "a": SAME},
-            "On 3 folds, no strategy can be told from “none”: the largest gain is +0.010 "
-            "macro-F1, of “a” (95 % interval \N{MINUS SIGN}0.020 to +0.040).",
+            "On 3 folds, no strategy can be distinguished from “none”: the largest gain is "
+            "+0.010 macro-F1, of “a” (95 % interval \N{MINUS SIGN}0.020 to +0.040).",
         ),
         (
             {"none": BASE, "a": NEVER},
@@ -181,7 +181,7 @@ def test_the_answer_is_one_sentence(lines, answer):
 
 def test_a_single_fold_answers_nothing():
     answer = find_answer(summary_of(none=BASE, a=SAME), "macro-F1", 1)
-    assert answer == "On a single fold, nothing can be told from chance; compare on several."
+    assert answer == "On a single fold, nothing can be distinguished from chance; use several."
 
 
 def test_long_lists_of_names_are_cut():
@@ -305,7 +305,7 @@ def test_probabilities_that_are_none_are_named(run):
     assert "mistakes" in [attrs["id"] for attrs in reader.all("section")]
 
 
-def test_notes_on_the_data_stand_above_everything(tmp_path, without_pictures):
+def test_notes_on_the_data_stand_above_everything(tmp_path, without_images):
     run = write_run(tmp_path / "runs", notes=["3 images stand in train & test."])
     page = write_report(run).read_text("utf-8")
     for note in (
@@ -315,7 +315,7 @@ def test_notes_on_the_data_stand_above_everything(tmp_path, without_pictures):
         assert page.index(note) < page.index("<main>")
 
 
-def test_numbers_can_be_labels(tmp_path, without_pictures):
+def test_numbers_can_be_labels(tmp_path, without_images):
     run = write_run(tmp_path / "runs", counts={0: 12, 1: 60, 2: 30})
     reader = read(write_report(run))
     assert {"0", "1", "2"} <= set(reader.text_of("th"))
@@ -337,5 +337,5 @@ def test_a_page_is_replaced_whole_or_not_at_all(run, monkeypatch):
 
 
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no comparison\.json"):
+    with pytest.raises(FileNotFoundError, match=r"contains no comparison\.json"):
         write_report(tmp_path)

@@ -1,5 +1,6 @@
 """The folder of a comparison: everything is there, nothing twice, changes are refused by name."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -340,7 +341,7 @@ def test_a_fit_is_there_whole_or_not_at_all(tmp_path):
 
 
 def test_a_folder_without_a_comparison_is_said(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no comparison\.json"):
+    with pytest.raises(FileNotFoundError, match=r"contains no comparison\.json"):
         Comparison.load(tmp_path)
     (tmp_path / "comparison.json").write_text("{")
     with pytest.raises(ValueError, match="is not valid JSON"):
@@ -487,3 +488,31 @@ def test_nothing_goes_on_behind_an_error(tmp_path, n_jobs):
         compare(tmp_path, n_repeats=9, on_fit=stop, n_jobs=n_jobs)
     assert not _workers._WORKSHOPS
     assert len(list(tmp_path.glob("*/fold_*"))) == 1
+
+
+def test_lambdas_are_described_by_their_own_syntax_alone():
+    one, other = lambda x: x + 1, lambda x: x + 2
+    again, inner = (lambda x: x + 1), (lambda: lambda x: x + 1)()  # fmt: skip
+    assert describe(one) | {"code": None} == describe(again) | {"code": None}
+    assert describe(one)["source"] == describe(inner)["source"] != describe(other)["source"]
+
+
+def test_comments_and_line_breaks_do_not_change_code(tmp_path, monkeypatch):
+    texts = [
+        "def double(x):\n    return 2 * x\n",
+        "def double(x):  # twice\n\n    return (2 * x)\n",
+    ]
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for number, text in enumerate([*texts, texts[0].replace("2", "3")]):
+        (tmp_path / f"custom_{number}.py").write_text(text)
+        found.append(describe(importlib.import_module(f"custom_{number}").double)["source"])
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_changed_lambda_is_refused_and_the_rest_of_its_line_is_not_looked_at(tmp_path):
+    one, other = lambda model: model.set_params(flat="passthrough"), lambda model: model
+    compare(tmp_path, strategies={"none": {}, "own": other}, cv=2)
+    compare(tmp_path, strategies={"none": {}, "own": (lambda model: model)}, cv=2)
+    with pytest.raises(ValueError, match=r"strategy 'own'\.parameters\.source"):
+        compare(tmp_path, strategies={"none": {}, "own": one}, cv=2)

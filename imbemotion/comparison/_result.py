@@ -1,10 +1,13 @@
-"""What a comparison found: a table of strategies, of classes, and of single fits."""
+"""Results of a comparison: tables of strategies, of classes, and of single fits."""
 
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from imbemotion._base.files import write_atomically
 from imbemotion.analysis import (
     corrected_interval,
     corrected_t_test,
@@ -14,32 +17,27 @@ from imbemotion.analysis import (
 )
 from imbemotion.comparison._store import Store
 
-__all__ = [
-    "Comparison",
-    "summarise",
-]
+__all__ = ["Comparison"]
 
-_MEANS = {
-    "fit_time": "fit_time",
-    "predict_time": "predict_time",
-    "peak_memory": "peak_memory",
-    "n_resampled": "n_resampled",
-    "n_epochs": "n_epochs",
-    "best_epoch": "best_epoch",
-    "external": "external_score",
-}
+_COLUMNS = (
+    "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",
+    "weighted_f1", "fit_time", "predict_time", "peak_memory", "n_train", "n_test",
+    "n_resampled", "n_epochs", "best_epoch",
+)  # fmt: skip
+_PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
+_MEANS = ("fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch")
+_SHOWN = ["mean", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
 
 
-def summarise(fits, strategies, *, redrawn, confidence, margin):
-    """Make the table of :meth:`Comparison.summary`."""
+def _summarize(fits, strategies, *, redrawn, confidence, margin):
+    """Compute the table of :meth:`Comparison.summary`."""
     of_strategy = {name: fits[fits["strategy"] == name] for name in strategies}
-    table = pd.DataFrame({name: _describe(f) for name, f in of_strategy.items()}).T.astype(float)
+    table = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T.astype(float)
     table = table.astype({"n_failed": int})
     gains = _compare_with_first(of_strategy, redrawn, confidence, margin)
     table = pd.concat([table[["mean", "std"]], gains, table.drop(columns=["mean", "std"])], axis=1)
     verdicts = [_verdict(line, of_strategy[name]) for name, line in table.iterrows()]
-    first = verdicts[0]
-    if first in ("not run", "failed"):
+    if verdicts[0] in ("not run", "failed"):
         verdicts = ["no baseline" if v not in ("not run", "failed") else v for v in verdicts]
     else:
         verdicts[0] = "baseline"
@@ -47,13 +45,14 @@ def summarise(fits, strategies, *, redrawn, confidence, margin):
     return table
 
 
-def _describe(fits):
-    """Give scores and costs of one strategy."""
+def _average(fits):
+    """Return mean scores and costs of one strategy."""
     return {
         "mean": fits["score"].mean(),
         "std": fits["score"].std(),
         "gap": (fits["train_score"] - fits["score"]).mean(),
-        **{name: fits[column].mean() for name, column in _MEANS.items()},
+        **{name: fits[name].mean() for name in _MEANS},
+        "external": fits["external_score"].mean(),
         "n_failed": fits["error"].notna().sum(),
     }
 
@@ -64,7 +63,7 @@ def _compare_with_first(of_strategy, redrawn, confidence, margin):
     evidence = [_evidence(fits, paired[0], redrawn) for fits in paired]
     table = pd.DataFrame([_gain(found, margin) for found in evidence], index=list(of_strategy))
     p_values = table["p_value"].to_numpy(copy=True)
-    p_values[0] = np.nan  # the baseline is no hypothesis
+    p_values[0] = np.nan  # the baseline is not tested
     table["p_value"], levels = holm(p_values), holm_levels(p_values, alpha=1 - confidence)
     intervals = [_interval(*pair) for pair in zip(evidence, levels, strict=True)]
     table["gain_low"], table["gain_high"] = np.transpose(intervals)
@@ -72,9 +71,9 @@ def _compare_with_first(of_strategy, redrawn, confidence, margin):
 
 
 def _evidence(fits, baseline, redrawn):
-    """Give the differences on the same folds, test rows per training row, and coarseness."""
+    """Return paired differences, test rows per training row, and the resolution of a score."""
     differences = (fits["score"] - baseline["score"]).dropna()
-    if not redrawn:  # repeats on the same folds are no new evidence about the data
+    if not redrawn:  # repeats on the same folds add no evidence about the data
         differences = differences.groupby("fold").mean()
     return {
         "differences": differences.to_numpy(),
@@ -106,14 +105,6 @@ def _verdict(line, fits):
     return "worse" if line["gain_high"] < 0 else "not distinguishable"
 
 
-_COLUMNS = (
-    "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",
-    "weighted_f1", "fit_time", "predict_time", "peak_memory", "n_train", "n_test",
-    "n_resampled", "n_epochs", "best_epoch",
-)  # fmt: skip
-_PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
-
-
 class Comparison:
     """Results of strategies on paired folds.
 
@@ -125,27 +116,27 @@ class Comparison:
     strategies : list of str
         Names of the strategies; the first is the baseline.
 
-    classes : ndarray of shape (n_classes,)
+    classes : array-like of shape (n_classes,)
         The labels that F1 was computed for.
 
     settings : dict, default=None
-        What else is known: ``scoring``, the name of the scores; ``redrawn``, whether every
-        repeat has folds of its own, as repeats on the same folds are averaged before
-        anything is concluded; and what ``comparison.json`` holds.
+        Contents of ``comparison.json``, above all ``scoring``, the name of the score, and
+        ``redrawn``, whether repeats have different folds; repeats on the same folds are
+        averaged before anything is concluded.
 
     folder : str or Path, default=None
-        Where the fits lie.
+        Folder of the fits.
 
     Attributes
     ----------
     fits : DataFrame of shape (n_strategies * n_repeats * n_folds, n_columns)
         ``strategy, repeat, fold, score, train_score, external_score, accuracy,
-        weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB above what
-        the process held before), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``,
-        ``best_epoch`` (whose weights were kept, by validation macro-F1; counted from 1),
-        ``error`` (None where the fit worked), and for every class ``f1_LABEL,
+        weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB above that
+        of the process before), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``,
+        ``best_epoch`` (whose weights were restored, by validation macro-F1; counted from 1),
+        ``error`` (None where the fit succeeded), and for every class ``f1_LABEL,
         precision_LABEL, recall_LABEL``, ``share_LABEL`` and ``true_share_LABEL``, its shares
-        among predictions and truth in the test fold. NaN where something is not known.
+        among predictions and labels of the test fold. NaN where unknown.
 
     Examples
     --------
@@ -155,7 +146,14 @@ class Comparison:
     {'none': 0.375, 'focal': 0.5}
     """
 
-    def __init__(self, records, strategies, classes, settings=None, folder=None):
+    def __init__(
+        self,
+        records: list[dict],
+        strategies: list[str],
+        classes: ArrayLike,
+        settings: dict | None = None,
+        folder: str | Path | None = None,
+    ):
         self.strategies = list(strategies)
         self.classes = np.asarray(classes)
         self.settings = {"scoring": "macro-F1", "redrawn": True, **(settings or {})}
@@ -164,45 +162,43 @@ class Comparison:
         self._records = sorted(
             records, key=lambda r: (order[r["strategy"]], r["repeat"], r["fold"])
         )
-        self.fits = pd.DataFrame([self._row(r) for r in self._records], columns=self._columns())
+        named = [f"{kind}_{label}" for kind in _PER_CLASS for label in self.classes]
+        columns = [*_COLUMNS, "error", *named]
+        self.fits = pd.DataFrame([self._row(r) for r in self._records], columns=columns)
 
     @classmethod
-    def load(cls, folder):
-        """Read what :func:`compare_strategies` has written so far.
+    def load(cls, folder: str | Path) -> "Comparison":
+        """Read the results that :func:`compare_strategies` has written so far.
 
         Parameters
         ----------
         folder : str or Path
-            The folder it was given.
+            Its folder.
 
         Returns
         -------
         comparison : Comparison
-            With the fits that are done, and those that failed.
+            With all fits that are done or failed.
 
         Raises
         ------
         FileNotFoundError
-            If the folder holds no comparison.
+            If the folder contains no comparison.
         """
         store = Store(folder)
         settings = store.read_settings()
         if settings is None:
             raise FileNotFoundError(
-                f"{folder} holds no comparison.json. Name the folder that a comparison was "
-                "written to, by compare_strategies(folder=...) or imbemotion compare --out."
+                f"{folder} contains no comparison.json. Name the folder of a comparison, written "
+                "by compare_strategies(folder=...) or imbemotion compare --out."
             )
         records = store.load_all(settings)
         return cls(records, settings["strategies"], settings["classes"], settings, folder)
 
     @property
-    def scoring(self):
-        """What the scores are."""
+    def scoring(self) -> str:
+        """Name of the score."""
         return self.settings["scoring"]
-
-    def _columns(self):
-        named = [f"{kind}_{label}" for kind in _PER_CLASS for label in self.classes]
-        return [*_COLUMNS, "error", *named]
 
     def _row(self, record):
         row = {name: record.get(name, np.nan) for name in _COLUMNS}
@@ -212,16 +208,16 @@ class Comparison:
             row |= {f"{kind}_{k}": v for k, v in zip(self.classes, values, strict=True)}
         return row
 
-    def summary(self, confidence=0.95, margin=0.01):
-        """Give one row per strategy: score, gain over the baseline and cost.
+    def summary(self, confidence: float = 0.95, margin: float = 0.01) -> pd.DataFrame:
+        """Return one row per strategy: score, gain over the baseline and cost.
 
         The gain is the mean difference to the baseline on the same folds, judged by the
-        corrected resampled t-test of Nadeau and Bengio. Scores are not trusted to be finer
-        than one test row, or small folds would often differ equally by chance. As many
-        strategies are judged at once, its p-values are adjusted by Holm's procedure, and
-        every interval is drawn at the level at which that tests the strategy: it leaves out
-        0 exactly where the verdict is "better" or "worse". The probability of being better
-        is that of a Bayesian correlated t-test, for every strategy by itself.
+        corrected resampled t-test of Nadeau and Bengio. Scores are treated as no finer than
+        one test row, or else small folds would often differ equally by chance. As many
+        strategies are judged at once, p-values are adjusted by Holm's procedure, and each
+        interval has the level at which Holm tests its strategy: it excludes 0 exactly where
+        the verdict is "better" or "worse". The probability of being better is that of a
+        Bayesian correlated t-test, for each strategy independently.
 
         Parameters
         ----------
@@ -245,7 +241,7 @@ class Comparison:
         Raises
         ------
         ValueError
-            If the confidence does not lie between 0 and 1.
+            If the confidence is not between 0 and 1.
 
         References
         ----------
@@ -260,7 +256,7 @@ class Comparison:
             raise ValueError(
                 f"confidence must lie between 0 and 1, for example 0.95, got {confidence!r}."
             )
-        return summarise(
+        return _summarize(
             self.fits,
             self.strategies,
             redrawn=self.settings["redrawn"],
@@ -268,23 +264,23 @@ class Comparison:
             margin=margin,
         )
 
-    def per_class(self):
-        """Give the mean F1 of every class under every strategy.
+    def per_class(self) -> pd.DataFrame:
+        """Return the mean F1 of every class under every strategy.
 
         Returns
         -------
         table : DataFrame of shape (n_strategies, n_classes)
-            Means over the fits that worked.
+            Means over the fits that succeeded.
         """
         return self._mean_per_class("f1")
 
-    def per_class_gain(self):
-        """Give what every strategy adds to the mean F1 of every class under the baseline.
+    def per_class_gain(self) -> pd.DataFrame:
+        """Return the gain of every strategy in mean F1 of every class over the baseline.
 
         Returns
         -------
         table : DataFrame of shape (n_strategies, n_classes)
-            Means over the folds on which both worked; 0 for the baseline.
+            Means over the folds on which both succeeded; 0 for the baseline.
         """
         columns = [f"f1_{label}" for label in self.classes]
         fits = self.fits.set_index(["strategy", "repeat", "fold"])[columns]
@@ -295,13 +291,13 @@ class Comparison:
         table = pd.DataFrame({name: (fits.loc[name] - baseline).mean() for name in names}).T
         return table.reindex(self.strategies).set_axis(self.classes.tolist(), axis=1)
 
-    def shares(self):
-        """Give the share of every class among predictions, beside its true share.
+    def shares(self) -> pd.DataFrame:
+        """Return the share of every class among predictions, and its true share.
 
         Returns
         -------
         table : DataFrame of shape (1 + n_strategies, n_classes)
-            The first row, ``true``, holds the shares in the test folds.
+            The first row, ``true``, has the shares in the test folds.
         """
         predicted = self._mean_per_class("share")
         true = self._mean_per_class("true_share").mean().rename("true")
@@ -312,38 +308,45 @@ class Comparison:
         table = self.fits.groupby("strategy", sort=False)[columns].mean()
         return table.reindex(self.strategies).set_axis(self.classes.tolist(), axis=1)
 
-    def errors(self):
-        """Give the first error of every strategy that failed somewhere.
+    def errors(self) -> dict[str, str]:
+        """Return the first error of every strategy with failed fits.
 
         Returns
         -------
         errors : dict of str to str
-            Name of the strategy to what went wrong.
+            Error by name of the strategy.
         """
         failed = self.fits[self.fits["error"].notna()]
         return failed.groupby("strategy", sort=False)["error"].first().to_dict()
 
-    def notes(self):
-        """Give what the fits had to say of the data.
+    def notes(self) -> dict[str, list[str]]:
+        """Return the warnings of the fits about the data.
 
         Returns
         -------
         notes : dict of str to list of str
-            Name of the strategy to different texts.
+            Different texts by name of the strategy.
         """
-        notes = {}
+        notes: dict[str, dict] = {}
         for record in self._records:
             for text in record.get("notes") or []:
                 notes.setdefault(record["strategy"], {})[text] = None
         return {name: list(texts) for name, texts in notes.items()}
 
-    def write_tables(self):
+    def write_tables(self) -> None:
         """Write ``fits.csv, summary.csv, per_class.csv`` into the folder."""
-        store = Store(self.folder)
-        store.write("fits.csv", self.fits.to_csv(index=False).encode())
-        store.write("summary.csv", self.summary().to_csv(index_label="strategy").encode())
-        store.write("per_class.csv", self.per_class().to_csv(index_label="strategy").encode())
+        texts = {
+            "fits.csv": self.fits.to_csv(index=False),
+            "summary.csv": self.summary().to_csv(index_label="strategy"),
+            "per_class.csv": self.per_class().to_csv(index_label="strategy"),
+        }
+        for name, text in texts.items():
+            write_atomically(self.folder / name, text.encode())
 
     def __repr__(self):
         n_folds = len(self.fits) // max(1, len(self.strategies))
         return f"Comparison({len(self.strategies)} strategies, {n_folds} fits each)"
+
+    def _repr_html_(self):
+        table = self.summary()[_SHOWN].to_html(float_format="{:.3f}".format, na_rep="", border=0)
+        return f"<p>{escape(repr(self))}, {escape(self.scoring)}:</p>{table}"

@@ -34,7 +34,7 @@ __all__ = [
     "threads_per_fit",
 ]
 
-_PRELOADED = {  # where the caller has imported the one, a fit will soon import the other
+_PRELOADED = {  # if the caller has imported the one, a fit will soon import the other
     "imblearn.pipeline": "imblearn.pipeline",
     "imbemotion.samplers": "imbemotion.samplers",
     "imbemotion.classifier": "imbemotion.classifier",
@@ -42,8 +42,8 @@ _PRELOADED = {  # where the caller has imported the one, a fit will soon import 
     "torch": "torch._dynamo",  # 2 seconds, at the first step of an optimizer
 }
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# The C library of Linux gives large blocks back at once, and every step of a training then gets
-# the memory of its tensors page by page anew; a process that ends with its fit may keep it.
+# The C library of Linux returns large blocks at once, so that every training step would get the
+# memory of its tensors page by page again; a process that ends with its fit may keep it.
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _PATIENCE = 300  # seconds for the server to import what it preloads
 _LONGEST_PATH = 80  # bytes of the path of a folder with a socket in it
@@ -51,11 +51,11 @@ _CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
 
 
 class CrashedError(RuntimeError):
-    """A process ended before it gave a result."""
+    """A process ended before it returned a result."""
 
 
 class FreshProcesses:
-    """Make every call in a new process; several threads may call at a time."""
+    """Run every call in a new process; several threads may call at a time."""
 
     def __init__(self, n_threads):
         self.n_threads = n_threads
@@ -70,7 +70,7 @@ class FreshProcesses:
         self.close()
 
     def close(self):
-        """End the server and every call that still runs."""
+        """End the server and every running call."""
         if self._server is not None and self._server.poll() is None:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
@@ -79,18 +79,18 @@ class FreshProcesses:
 
     @property
     def folder(self):
-        """Room for files of the calls, removed at the end."""
+        """Folder for files of the calls, removed at the end."""
         return self._folder.name
 
     def call(self, function, *args):
-        """Call a function in a new process and give what it returns."""
+        """Call a function in a new process and return its result."""
         request = cloudpickle.dumps((function, args))
         try:
-            return _opened(self._answer(request))
+            return _unpack(self._answer(request))
         except (EOFError, ConnectionError, TerminatedWorkerError) as error:
             raise CrashedError(
-                "the process ended before the fit did; for want of memory, perhaps. Fit fewer at "
-                "a time with n_jobs."
+                "the process ended before the fit did, perhaps for lack of memory. Run fewer fits "
+                "at a time with n_jobs."
             ) from error
 
     def _answer(self, request):
@@ -114,7 +114,7 @@ class FreshProcesses:
     @property
     def _environment(self):
         limits = dict.fromkeys(_THREAD_LIMITS, str(self.n_threads))
-        return {**limits, **_KEEP_MEMORY, "MPLBACKEND": "Agg"}  # nobody watches a window there
+        return {**limits, **_KEEP_MEMORY, "MPLBACKEND": "Agg"}  # no windows
 
     @property
     def _address(self):
@@ -132,12 +132,12 @@ class FreshProcesses:
             [sys.executable, "-c", code],
             env={**os.environ, **self._environment},
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the caller, who then ends all calls
+            start_new_session=True,  # Ctrl-C reaches the caller only, which then ends all calls
         )
 
 
 def _folder_of_short_path(folder):
-    """Give a folder that a socket may lie in; systems limit its path to some 100 bytes."""
+    """Return a folder for a socket, whose path systems limit to some 100 bytes."""
     if len(os.fsencode(folder.name)) <= _LONGEST_PATH:
         return folder
     return TemporaryDirectory(prefix="imbemotion-", dir="/tmp")
@@ -146,7 +146,7 @@ def _folder_of_short_path(folder):
 def serve(address, modules, caller, folders):
     """Fork a process for every connection, until the calling process is gone."""
     for name in modules:
-        with suppress(ImportError):  # then the call will say so
+        with suppress(ImportError):  # the call will report it
             import_module(name)
     warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # BLAS may have threads
     with _Server(address, _Handler) as server:
@@ -155,7 +155,7 @@ def serve(address, modules, caller, folders):
 
 
 def _answer(request):
-    """Open a request and make the call; give the packed result or error."""
+    """Make the call of a pickled request and return its pickled result or error."""
     try:
         function, args = pickle.loads(request)
         answer = function(*args), None
@@ -164,7 +164,7 @@ def _answer(request):
     return cloudpickle.dumps(answer)
 
 
-def _opened(answer):
+def _unpack(answer):
     result, error = pickle.loads(answer)
     if error is not None:
         raise error
@@ -182,7 +182,7 @@ if _CAN_FORK:
             if os.getppid() != self.caller:
                 for folder in self.folders:
                     shutil.rmtree(folder, ignore_errors=True)
-                os.killpg(0, signal.SIGKILL)  # this one and every call
+                os.killpg(0, signal.SIGKILL)  # this process and every call
 
     class _Handler(socketserver.BaseRequestHandler):
         def handle(self):
@@ -197,7 +197,7 @@ _MOST_WORKSHOPS = 4  # of comparisons that use one worker of a cluster at a time
 
 
 class Runner:
-    """Runs fits."""
+    """Run fits in this process, fresh processes or on the workers of a cluster."""
 
     def __init__(self, settings, data, *, n_jobs, n_threads, scheduler=None):
         self.here = n_jobs is None and scheduler is None and settings.folder is None
@@ -208,7 +208,7 @@ class Runner:
         self.scheduler = scheduler
 
     def run(self, jobs):
-        """Run fits and give what comes of each as soon as it is done."""
+        """Run fits and yield the record and files of each as soon as it is done."""
         if self.here:
             yield from (fit_fold(self.settings, self.data, job) for job in jobs)
             return
@@ -216,7 +216,7 @@ class Runner:
         with _cluster(self.scheduler), shared:
             parallel = Parallel(
                 n_jobs=self.n_jobs,
-                prefer="threads",  # they wait for processes; a chosen backend comes first
+                prefer="threads",  # they wait for processes; a chosen backend has priority
                 return_as="generator_unordered",
                 pre_dispatch="n_jobs",
                 batch_size=1,
@@ -235,7 +235,7 @@ def threads_per_fit(n_jobs, scheduler=None):
 
 @contextmanager
 def _closing_quietly(generator):
-    """Close joblib's generator; that some fits come to nothing then is no news."""
+    """Close joblib's generator without a warning of the fits that it stops."""
     try:
         yield
     finally:
@@ -246,7 +246,7 @@ def _closing_quietly(generator):
 
 @contextmanager
 def _cluster(scheduler):
-    """Use the workers of a Dask scheduler, where one is named."""
+    """Use the workers of a Dask scheduler, if one is named."""
     if scheduler is None:
         yield
         return
@@ -254,14 +254,14 @@ def _cluster(scheduler):
         from distributed import Client
     except ImportError as error:
         raise ImportError(
-            "scheduler needs Dask. Install it: pip install 'imbemotion[dask]'."
+            f"scheduler={scheduler!r} needs Dask. Install it: pip install 'imbemotion[dask]'."
         ) from error
     with Client(scheduler), parallel_config(backend="dask"):
         yield
 
 
 class _Shared:
-    """Data that travel once to every machine and lie there in a file that processes map."""
+    """Data that are sent once to every machine and stored in a file that processes map."""
 
     def __init__(self, data, n_threads):
         self.data, self.n_threads, self.key = data, n_threads, uuid4().hex
@@ -276,7 +276,7 @@ class _Shared:
             workshop.close()
 
     def __sizeof__(self):
-        """Claim to be large, so that Dask sends the data once instead of with every fit."""
+        """Report a large size, so that Dask sends the data once instead of with every fit."""
         return 2**30
 
     def workshop(self):
@@ -289,7 +289,7 @@ class _Shared:
 
 
 class _Workshop:
-    """A file of data and fresh processes that map it, on one machine."""
+    """A data file and fresh processes that map it, on one machine."""
 
     def __init__(self, data, n_threads):
         self._processes = FreshProcesses(n_threads)
@@ -314,7 +314,7 @@ def _close_all():
 
 
 def _fit(settings, shared, job):
-    """Fit in a fresh process on this machine; a crash is an error of that fit."""
+    """Fit in a fresh process on this machine; a crash is recorded as an error of that fit."""
     try:
         return shared.workshop().fit(settings, job)
     except CrashedError as error:

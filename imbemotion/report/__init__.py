@@ -1,4 +1,4 @@
-"""One page that says what a comparison found, for people who weren't there."""
+"""One page on the findings of a comparison, for people who were not involved."""
 
 from imbemotion.report._page import write_report
 

@@ -12,58 +12,102 @@ from imbemotion._base.files import write_atomically
 from imbemotion.analysis import analyze_confidence
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
-from imbemotion.report._figures import (
-    draw_comparison,
-    draw_confidence,
-    draw_confusion,
-    draw_curves,
-    draw_distribution,
-    inline_png,
-)
-from imbemotion.report._wording import (
-    class_tables,
-    confidence_table,
-    cost_table,
-    describe_balance,
-    describe_comparison,
-    describe_progress,
-    describe_tiny_classes,
-    find_answer,
-    quote,
-    resampling_table,
-    score_table,
-    strongest,
-)
+from imbemotion.report import _figures, _wording
 
-__all__ = [
-    "RunFolder",
-    "collect",
-    "write_report",
-]
+__all__ = ["write_report"]
+
+_CONFIDENCE, _MARGIN = 0.95, 0.01
 
 
-class RunFolder:
-    """The folder of a comparison, of which any file may be missing or damaged."""
+def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
+    """Write the findings of a comparison as one self-contained page.
+
+    The page begins with the answer in one sentence, and has all tables and plots, problems
+    of the data, failures, and how to reproduce it. It loads nothing and runs no code, so
+    that it can be mailed and printed. For an unfinished comparison it shows what there is,
+    and lists what is missing.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder written by ``compare_strategies(folder=...)`` or ``imbemotion compare --out``.
+
+    path : str or Path, default=None
+        File to write, atomically. ``None`` means ``report.html`` in the folder.
+
+    Returns
+    -------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder contains no comparison, or the folder of the page is missing.
+
+    IsADirectoryError
+        If the path is that of a folder.
+
+    See Also
+    --------
+    compare_strategies : Runs comparisons.
+    ComparisonDisplay : The plots of the page, one by one.
+
+    Examples
+    --------
+    >>> from imbemotion import write_report
+    >>> write_report("runs")  # doctest: +SKIP
+    PosixPath('runs/report.html')
+    """
+    run = _RunFolder(Path(folder))
+    path = run.folder / "report.html" if path is None else Path(path)
+    environment = Environment(
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    page = environment.get_template("page.html").render(css=_read("page.css"), **_collect(run))
+    write_atomically(path, page.encode("utf-8"))
+    return path
+
+
+def _read(name):
+    return files("imbemotion.report").joinpath(name).read_text(encoding="utf-8")
+
+
+class _RunFolder:
+    """The folder of a comparison, in which any file may be missing or damaged."""
 
     def __init__(self, folder):
         self.folder = folder
         self.comparison = Comparison.load(folder)
         self.settings = self.comparison.settings
+        self.n_folds = self.settings["n_folds"] * self.settings["n_repeats"]  # of all repeats
         self.damaged = []
 
-    @property
-    def n_folds(self):
-        """Folds over all repeats."""
-        return self.settings["n_folds"] * self.settings["n_repeats"]
+    def read_all(self, strategy, name, read):
+        """Read a file of all fits of a strategy, and note damaged ones."""
+        inner = self.settings["strategies"][strategy]["folder"]
+        contents = []
+        for path in sorted((self.folder / inner).glob(f"fold_*/{name}")):
+            try:
+                contents.append(read(path))
+            except (OSError, ValueError) as error:  # pandas' and json's errors are ValueErrors
+                self.damaged.append(f"{path.relative_to(self.folder)} ({type(error).__name__})")
+        return contents
 
-    def predictions(self, strategy):
-        """Give the predictions of all folds, as one table; None where there are none."""
-        # Labels are text, whatever they were.
-        tables = self._read_all(strategy, "predictions.csv", _read_predictions)
-        return pd.concat(tables, ignore_index=True) if tables else None
+    def first_of(self, name, read):
+        """Read a file of the first fit of every strategy that has it; a dict by strategy."""
+        found = {s: self.read_all(s, name, read) for s in self.comparison.strategies}
+        return {strategy: contents[0] for strategy, contents in found.items() if contents}
+
+    def predictions(self):
+        """Return the pooled predictions of every strategy that has some."""
+        strategies = self.comparison.strategies
+        found = {s: self.read_all(s, "predictions.csv", _read_predictions) for s in strategies}
+        return {s: pd.concat(tables, ignore_index=True) for s, tables in found.items() if tables}
 
     def confidence(self, strategy, predictions):
-        """Analyse the probabilities of predictions; None where there are none."""
+        """Analyze the probabilities of predictions; None where there are none."""
         classes = [str(label) for label in self.comparison.classes]
         columns = [f"p_{label}" for label in classes]
         if not set(columns) <= set(predictions):
@@ -74,34 +118,9 @@ class RunFolder:
             self.damaged.append(f"the probabilities of {strategy} ({error})")
             return None
 
-    def histories(self, strategy):
-        """Give the epochs of every fold that trained a network."""
-        return self._read_all(strategy, "history.csv", _read_history)
-
-    def resampled(self, strategy):
-        """Give the training images of each class before and after balancing, in one fold."""
-        found = self._read_all(strategy, "balancing_analysis.json", _read_balancing)
-        return found[0] if found else None
-
-    def pictures(self, strategy):
-        """Give the bytes of the picture of what was made (PNG); None where there is none."""
-        found = self._read_all(strategy, "augmented.png", _read_png)
-        return found[0] if found else None
-
-    def _read_all(self, strategy, name, read):
-        """Read a file of all fits of a strategy; what can't be read is noted."""
-        inner = self.settings["strategies"][strategy]["folder"]
-        contents = []
-        for path in sorted((self.folder / inner).glob(f"fold_*/{name}")):
-            try:
-                contents.append(read(path))
-            except (OSError, ValueError) as error:  # pandas' and json's errors are ValueErrors
-                self.damaged.append(f"{path.relative_to(self.folder)} ({type(error).__name__})")
-        return contents
-
 
 def _read_predictions(path):
-    text = {"true": str, "predicted": str}
+    text = {"true": str, "predicted": str}  # whatever the labels were
     table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[])  # "NA" is a name
     return _with_columns(table, "true", "predicted")
 
@@ -130,48 +149,44 @@ def _read_png(path):
     return content
 
 
-_CONFIDENCE, _MARGIN = 0.95, 0.01
-
-
-def collect(run):
-    """Collect everything that the page shows."""
-    comparison = run.comparison
+def _collect(run):
+    """Return everything that the page shows."""
+    comparison, settings = run.comparison, run.settings
     summary = comparison.summary(confidence=_CONFIDENCE, margin=_MARGIN)
-    shown = [name for name in (comparison.strategies[0], strongest(summary)) if name is not None]
+    best = _wording.strongest(summary)
+    shown = [comparison.strategies[0]] + ([] if best is None else [best])
+    is_complete = len(comparison.fits) >= run.n_folds * len(summary)
     content = {
-        "title": f"Balancing strategies on {run.settings.get('source') or 'your images'}",
+        "title": f"Balancing strategies on {settings.get('source') or 'your images'}",
         "version": __version__,
         "confidence": _CONFIDENCE,
         "margin": _MARGIN,
         "scoring": comparison.scoring,
-        "answer": find_answer(
-            summary,
-            comparison.scoring,
-            run.n_folds,
-            confidence=_CONFIDENCE,
-            complete=len(comparison.fits) >= run.n_folds * len(summary),
+        "answer": _wording.find_answer(
+            summary, comparison.scoring, run.n_folds,
+            confidence=_CONFIDENCE, complete=is_complete,
         ),
-        "facts": describe_comparison(run.settings, len(summary)),
-        "balance": describe_balance(run.settings["data"]["counts"]),
-        "progress": describe_progress(summary, comparison.fits, run.n_folds),
-        "scores": score_table(summary, comparison.scoring, _MARGIN),
-        "costs": cost_table(summary),
-        "pictures": draw_comparison(comparison, summary),
+        "facts": _wording.describe_comparison(settings, len(summary)),
+        "balance": _wording.describe_balance(settings["data"]["counts"]),
+        "progress": _wording.describe_progress(summary, comparison.fits, run.n_folds),
+        "scores": _wording.score_table(summary, comparison.scoring, _MARGIN),
+        "costs": _wording.cost_table(summary),
+        "plots": _figures.draw_comparison(comparison, summary),
         "failures": list(comparison.errors().items()),
         "notes": _notes(run),
         **_classes(run),
         **_predictions(run, shown),
         **_training(run, shown),
-        **_origin(run.settings),
-    }
+        **_origin(settings),
+    }  # fmt: skip
     return {**content, "missing": _missing(run, summary, content)}
 
 
 def _notes(run):
-    """Give what was said of the data, and of which strategies."""
-    texts = [*(run.settings.get("notes") or [])]
-    texts.append(describe_tiny_classes(run.settings["data"]["counts"], run.settings["n_folds"]))
-    notes = [(None, text) for text in texts if text]
+    """Return warnings about the data, and the strategies that gave them."""
+    settings = run.settings
+    tiny = _wording.describe_tiny_classes(settings["data"]["counts"], settings["n_folds"])
+    notes = [(None, text) for text in [*(settings.get("notes") or []), tiny] if text]
     for name, texts in run.comparison.notes().items():
         notes += [(name, text) for text in texts]
     return notes
@@ -180,46 +195,48 @@ def _notes(run):
 def _classes(run):
     counts = run.settings["data"]["counts"]
     order = order_classes([str(label) for label in run.comparison.classes], counts)
-    resampled = {name: run.resampled(name) for name in run.comparison.strategies}
+    resampled = run.first_of("balancing_analysis.json", _read_balancing)
     return {
-        "distribution": draw_distribution({label: counts[label] for label in order}),
-        "classes": class_tables(run.comparison, order, counts),
-        "resampled": resampling_table(resampled, order),
+        "distribution": _figures.draw_distribution({label: counts[label] for label in order}),
+        "classes": _wording.class_tables(run.comparison, order, counts),
+        "resampled": _wording.resampling_table(resampled, order),
     }
 
 
 def _predictions(run, shown):
-    """Give what the predictions over all folds show of the baseline and the best strategy."""
+    """Return plots of the predictions of the baseline and the best strategy."""
     classes = order_classes(map(str, run.comparison.classes), run.settings["data"]["counts"])
-    found = {name: run.predictions(name) for name in run.comparison.strategies}
-    found = {name: table for name, table in found.items() if table is not None}
-    confusions = [draw_confusion(name, found[name], classes) for name in shown if name in found]
+    found = run.predictions()
     analyses = {name: run.confidence(name, table) for name, table in found.items()}
     analyses = {name: analysis for name, analysis in analyses.items() if analysis is not None}
     return {
-        "confusions": confusions,
-        "confidence_table": confidence_table(analyses) if analyses else None,
-        "confidences": [draw_confidence(n, analyses[n]) for n in shown if n in analyses],
+        "confusions": [
+            _figures.draw_confusion(name, found[name], classes) for name in shown if name in found
+        ],
+        "confidence_table": _wording.confidence_table(analyses) if analyses else None,
+        "confidences": [
+            _figures.draw_confidence(name, analyses[name]) for name in shown if name in analyses
+        ],
     }
 
 
 def _training(run, shown):
-    histories = {name: run.histories(name) for name in run.comparison.strategies}
-    curves = {name: draw_curves(name, tables) for name, tables in histories.items() if tables}
-    made = {name: run.pictures(name) for name in run.comparison.strategies}
+    strategies = run.comparison.strategies
+    histories = {name: run.read_all(name, "history.csv", _read_history) for name in strategies}
+    curves = {n: _figures.draw_curves(n, tables) for n, tables in histories.items() if tables}
+    synthetic = run.first_of("augmented.png", _read_png)
     return {
-        "curves": [picture for name, picture in curves.items() if name in shown],
-        "more_curves": [picture for name, picture in curves.items() if name not in shown],
-        "made": [
-            inline_png(content, f"Original images and what {name} made of them.", name)
-            for name, content in made.items()
-            if content is not None
+        "curves": [curve for name, curve in curves.items() if name in shown],
+        "more_curves": [curve for name, curve in curves.items() if name not in shown],
+        "synthetic": [
+            _figures.inline_png(content, f"Original images and synthetic ones by {name}.", name)
+            for name, content in synthetic.items()
         ],
     }
 
 
 def _origin(settings):
-    """Give what is needed to do everything again."""
+    """Return all that is needed to reproduce the comparison."""
     data = settings["data"]
     prints = {part: data.get(part) for part in ("images", "labels", "groups")}
     lines = {
@@ -247,82 +264,19 @@ def _join(pairs):
 
 
 def _missing(run, summary, content):
-    """Say which parts of the page are not there, and why."""
+    """Return sentences on the parts that the page lacks, and why."""
     reasons = {
-        "confusions": "No confusion matrices: no predictions were kept.",
-        "confidences": "Nothing on confidence: no probabilities were kept.",
+        "confusions": "No confusion matrices: no predictions were stored.",
+        "confidences": "No plots of confidence: no probabilities were stored.",
         "curves": "No training curves: no strategy trained a network, or no fit is done.",
-        "made": "No pictures of new images: no strategy made any, or its first fold is not done.",
+        "synthetic": "No synthetic images: no strategy made any, or its first fold is not done.",
     }
     missing = [text for part, text in reasons.items() if not content[part]]
     waiting = summary.index[summary["verdict"] == "not run"]
     if len(waiting):
-        missing.append(f"Not run yet: {quote(waiting)}.")
+        missing.append(f"Not run yet: {_wording.quote(waiting)}.")
     if summary["external"].isna().all():
         missing.append("No external test set: scores hold for data like these only.")
     if run.damaged:
         missing.append(f"Could not be read: {', '.join(run.damaged)}.")
     return missing
-
-
-def write_report(folder, path=None):
-    """Write what a comparison found as one page that needs nothing else.
-
-    The page begins with the answer in one sentence, and holds all tables and pictures,
-    what was wrong with the data, what failed, and how to do everything again. It loads
-    nothing from anywhere and runs no code, so that it can be mailed and printed. Of a
-    comparison that was stopped half-way it shows what there is, and says what is missing.
-
-    Parameters
-    ----------
-    folder : str or Path
-        What ``compare_strategies(folder=...)`` or ``imbemotion compare --out`` wrote.
-
-    path : str or Path, default=None
-        The file to write. None means ``report.html`` in the folder. The file is replaced
-        at once, never half.
-
-    Returns
-    -------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds no comparison, or the page's own is missing.
-
-    IsADirectoryError
-        If the page is to take the place of a folder.
-
-    See Also
-    --------
-    compare_strategies : Makes comparisons.
-    ComparisonDisplay : Its pictures, one by one.
-
-    Examples
-    --------
-    >>> from imbemotion import write_report
-    >>> write_report("runs")  # doctest: +SKIP
-    PosixPath('runs/report.html')
-    """
-    run = RunFolder(Path(folder))
-    path = run.folder / "report.html" if path is None else Path(path)
-    page = _environment().get_template("page.html").render(css=_read("page.css"), **collect(run))
-    write_atomically(path, page.encode("utf-8"))
-    return path
-
-
-def _environment():
-    """Make the templates' environment: every text is escaped, no name may be missing."""
-    return Environment(
-        loader=FunctionLoader(_read),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _read(name):
-    return files("imbemotion.report").joinpath(name).read_text(encoding="utf-8")

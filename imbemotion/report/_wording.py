@@ -1,4 +1,4 @@
-"""What a comparison found, in sentences and tables."""
+"""The findings of a comparison in sentences and tables."""
 
 from typing import NamedTuple
 
@@ -29,20 +29,20 @@ _DONE = ["baseline", *_COMPARED, "no baseline"]
 
 
 def quote(names, limit=4):
-    """Write names in quotation marks, with commas: a strategy may be called "none"."""
-    left, right = "\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"
-    return shorten([f"{left}{name}{right}" for name in names], limit)
+    """Join names in quotation marks: a strategy may be called "none"."""
+    return shorten([f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}"
+                    for name in names], limit)  # fmt: skip
 
 
 def strongest(summary):
-    """Give the strategy with the highest score beside the baseline; None if there is none."""
+    """Return the strategy with the highest score apart from the baseline, or None."""
     others = summary.iloc[1:]
     others = others[others["verdict"].isin(_DONE)]
     return None if others.empty else others["mean"].idxmax()
 
 
 def find_answer(summary, scoring, n_folds, *, confidence=0.95, complete=True):
-    """Say in one sentence what a comparison shows, and what it doesn't."""
+    """Return one sentence on what a comparison shows, and what it does not."""
     baseline, best = summary.iloc[0], strongest(summary)
     base = quote(summary.index[:1])
     if not summary["verdict"].isin(_DONE).any():
@@ -60,12 +60,12 @@ def find_answer(summary, scoring, n_folds, *, confidence=0.95, complete=True):
             "strategy has a result to compare with it."
         )
     if n_folds == 1:
-        return f"{folds}, nothing can be told from chance; compare on several."
+        return f"{folds}, nothing can be distinguished from chance; use several."
     return f"{folds}, {'; '.join(_findings(summary, base, scoring, confidence))}."
 
 
 def _findings(summary, base, scoring, confidence):
-    """Give the parts of the sentence, the most important one first."""
+    """Yield the parts of the sentence, the most important one first."""
     better, worse, same = (
         summary[summary["verdict"] == verdict].sort_values("gain", ascending=False)
         for verdict in _COMPARED
@@ -74,7 +74,7 @@ def _findings(summary, base, scoring, confidence):
         line = same.iloc[0]
         kind = "largest gain" if line["gain"] > 0 else "smallest loss"
         yield (
-            f"no strategy can be told from {base}: the {kind} is {signed(line['gain'])} "
+            f"no strategy can be distinguished from {base}: the {kind} is {signed(line['gain'])} "
             f"{scoring}, of {quote([line.name])}{_interval(line, signed, confidence)}"
         )
         return
@@ -87,15 +87,12 @@ def _findings(summary, base, scoring, confidence):
             f"{quote([line.name])} is better than {base} by {line['gain']:.3f} {scoring}{interval}"
         )
     if len(better) > 1:
-        yield f"{quote(better.index[1:])} {_be(better[1:])} better too"
+        verb = "are" if len(better) > 2 else "is"
+        yield f"{quote(better.index[1:])} {verb} better too"
     if len(worse):
-        yield f"{quote(worse.index[::-1])} {_be(worse)} worse"
+        yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse"
     if len(same):
-        yield "nothing else can be told from chance"
-
-
-def _be(items):
-    return "are" if len(items) > 1 else "is"
+        yield "nothing else can be distinguished from chance"
 
 
 def _interval(line, write, confidence):
@@ -106,7 +103,7 @@ def _interval(line, write, confidence):
 
 
 def describe_progress(summary, fits, n_folds):
-    """Say how far a comparison came and what failed."""
+    """Return sentences on the fits that are not done, and on those that failed."""
     sentences, wanted = [], n_folds * len(summary)
     if len(fits) < wanted:
         sentences.append(f"{len(fits)} of {wanted} fits are done; all results may still change.")
@@ -119,7 +116,7 @@ def describe_progress(summary, fits, n_folds):
 
 
 def describe_comparison(settings, n_strategies):
-    """Say on what strategies were compared, and how."""
+    """Return one sentence on the data, strategies and folds."""
     data = settings["data"]
     size = " x ".join(map(str, data["shape"]))
     groups = data.get("n_groups")
@@ -133,7 +130,7 @@ def describe_comparison(settings, n_strategies):
 
 
 def describe_balance(counts):
-    """Say how uneven the classes are."""
+    """Return one sentence on the class sizes."""
     largest, smallest = max(counts, key=counts.get), min(counts, key=counts.get)
     ratio = counts[largest] / counts[smallest]
     return (
@@ -144,14 +141,14 @@ def describe_balance(counts):
 
 
 def describe_tiny_classes(counts, n_folds):
-    """Name the classes of which a test fold holds too few images; None if there are none."""
+    """Return a warning of classes with too few images per test fold, or None."""
     tiny = {label: n for label, n in counts.items() if n < _TINY * n_folds}
     if not tiny:
         return None
     named = shorten([f"{label} ({n})" for label, n in sorted(tiny.items(), key=lambda t: t[1])])
     return (
-        f"A test fold holds fewer than {_TINY} images of {named}: their F1, and with it the mean "
-        "over the classes, depends much on chance."
+        f"A test fold contains fewer than {_TINY} images of {named}: their F1, and with it the "
+        "mean over the classes, depends strongly on chance."
     )
 
 
@@ -165,16 +162,16 @@ _DASH = "\N{EN DASH}"
 
 
 class Table(NamedTuple):
-    """A table: the first cell of every row names it, cells of numbers are set right."""
+    """A table; the first cell of every row names it, numbers are aligned right."""
 
     caption: str
     columns: list[str]
     rows: list[list[str]]
-    n_text: int = 1  # first columns that hold text
+    n_text: int = 1  # leading columns with text
 
 
 def score_table(summary, scoring, margin):
-    """Give one row per strategy: verdict, score and gain."""
+    """Return one row per strategy: verdict, score and gain."""
     s = summary.copy()
     s.loc[s.index[0], ["gain", "gain_low", "gain_high", "p_value", "p_better"]] = np.nan
     columns = {
@@ -194,7 +191,7 @@ def score_table(summary, scoring, margin):
 
 
 def cost_table(summary):
-    """Give one row per strategy: what it took, in means of the folds."""
+    """Return one row per strategy: its cost, as the mean of the folds."""
     columns = {
         "fit, s": _write(summary["fit_time"], _round),
         "predict, s": _write(summary["predict_time"], _round),
@@ -207,14 +204,14 @@ def cost_table(summary):
 
 
 def _lay_out(caption, names, columns, n_text=1):
-    """Make a table of columns, without those that hold nothing."""
+    """Return a table of all columns that are not empty."""
     filled = {name: cells for name, cells in columns.items() if set(cells) - {"", _DASH}}
     rows = [[str(name), *cells] for name, *cells in zip(names, *filled.values(), strict=True)]
     return Table(caption, ["strategy", *filled], rows, n_text)
 
 
 def class_tables(comparison, order, counts):
-    """Give one row per class: F1 under every strategy, and shares of the predictions."""
+    """Return tables of one row per class: F1 of every strategy, and shares of predictions."""
     per_class, shares = comparison.per_class(), comparison.shares()
     per_class.columns, shares.columns = per_class.columns.map(str), shares.columns.map(str)
     total, names = sum(counts.values()), [str(name) for name in per_class.index]
@@ -227,15 +224,15 @@ def class_tables(comparison, order, counts):
         ]
         for label, f1 in per_class[order].items()
     ]
-    said = [[label, *_write(values, _percent)] for label, values in shares[order].items()]
+    predicted = [[label, *_write(values, _percent)] for label, values in shares[order].items()]
     return [
         Table("F1 of every class", ["class", "images", "share", *names], rows),
-        Table("Share of every class among the predictions", ["class", "true", *names], said),
+        Table("Share of every class among the predictions", ["class", "true", *names], predicted),
     ]
 
 
 def resampling_table(resampled, order):
-    """Give the training images per class before and after; None if nothing was resampled."""
+    """Return the training images per class before and after resampling, or None."""
     known = {name: found for name, found in resampled.items() if found}
     changed = {n: f["after"] for n, f in known.items() if f["after"] and f["after"] != f["before"]}
     if not changed:
@@ -248,7 +245,7 @@ def resampling_table(resampled, order):
 
 
 def confidence_table(analyses):
-    """Give one row per strategy: how sure it was, and how often it was right."""
+    """Return one row per strategy: its confidence and accuracy."""
     rows = []
     for name, found in analyses.items():
         means = found.by_correctness["mean"]
