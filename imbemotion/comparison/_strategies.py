@@ -1,6 +1,7 @@
 """Named strategies, and the strategies of a comparison checked before anything is fitted."""
 
 from collections import Counter
+from copy import deepcopy
 from difflib import get_close_matches
 from functools import partial
 
@@ -26,10 +27,7 @@ from imbemotion.samplers import (
     at_least,
 )
 
-__all__ = [
-    "check_strategies",
-    "named_strategies",
-]
+__all__ = ["check_strategies", "named_strategies"]
 
 _BASELINE = "none"
 
@@ -117,32 +115,41 @@ def _suggest(unknown):
 # parameters of the pipeline, or a function that wraps the pipeline.
 
 
-def none(policy):
-    return {}
+def _parameters(**parameters):
+    return lambda policy: deepcopy(parameters)  # samplers of one pipeline only
 
 
-def oversample(policy):
-    return {"balance": RandomResampler(sampling_strategy="oversample")}
+def _around(meta_estimator, **parameters):
+    return lambda policy: partial(meta_estimator, **parameters)
 
 
-def undersample(policy):
-    return {"balance": RandomResampler(sampling_strategy="undersample")}
-
-
-def hybrid(policy):
-    return {"balance": RandomResampler(sampling_strategy="hybrid")}
+none = _parameters()
+oversample = _parameters(balance=RandomResampler(sampling_strategy="oversample"))
+undersample = _parameters(balance=RandomResampler(sampling_strategy="undersample"))
+hybrid = _parameters(balance=RandomResampler(sampling_strategy="hybrid"))
+smote = _parameters(balance=ImageSMOTE(features="32x32"))
+adasyn = _parameters(balance=ImageADASYN(features="32x32"))
+class_weight = _parameters(cnn__class_weight="balanced")
+focal = _parameters(cnn__loss="focal")
+balanced_softmax = _parameters(cnn__loss="balanced_softmax")
+logit_adjusted = _parameters(cnn__loss="logit_adjusted")
+deferred_weights = _parameters(cnn__class_weight="balanced", cnn__balance_from=0.8)
+mixup = _parameters(cnn__mixup=0.2)
+equal_prior = _around(PriorCorrectedClassifier, tau=1.0)
+half_prior = _around(PriorCorrectedClassifier, tau=0.5)
+tuned_offsets = _around(TunedOffsetClassifierCV, cv=3)
+crt = _around(DecoupledClassifier, head="crt")
+crt_smote = _around(DecoupledClassifier, head="crt", sampler=ImageSMOTE())
+lws = _around(DecoupledClassifier, head="lws")
+tau_norm = _around(DecoupledClassifier, head="tau_norm")
+ncm = _around(DecoupledClassifier, head="ncm")
+small_cnn = _parameters(cnn__module="small_cnn", cnn__module_params=None)
+deep_cnn = _parameters(cnn__module="deep_cnn", cnn__module_params=None)
+knn = _parameters(cnn=make_pipeline(ImageFlattener(), KNeighborsClassifier(n_neighbors=101)))
 
 
 def augmentation(policy):
     return {"balance": AugmentationSampler(augmentation=policy)}
-
-
-def smote(policy):
-    return {"balance": ImageSMOTE(features="32x32")}
-
-
-def adasyn(policy):
-    return {"balance": ImageADASYN(features="32x32")}
 
 
 def smote_focal(policy):
@@ -151,74 +158,6 @@ def smote_focal(policy):
 
 def augmentation_focal(policy):
     return augmentation(policy) | focal(policy)
-
-
-def class_weight(policy):
-    return {"cnn__class_weight": "balanced"}
-
-
-def focal(policy):
-    return {"cnn__loss": "focal"}
-
-
-def balanced_softmax(policy):
-    return {"cnn__loss": "balanced_softmax"}
-
-
-def logit_adjusted(policy):
-    return {"cnn__loss": "logit_adjusted"}
-
-
-def deferred_weights(policy):
-    return {"cnn__class_weight": "balanced", "cnn__balance_from": 0.8}
-
-
-def mixup(policy):
-    return {"cnn__mixup": 0.2}
-
-
-def equal_prior(policy):
-    return partial(PriorCorrectedClassifier, tau=1.0)
-
-
-def half_prior(policy):
-    return partial(PriorCorrectedClassifier, tau=0.5)
-
-
-def tuned_offsets(policy):
-    return partial(TunedOffsetClassifierCV, cv=3)
-
-
-def crt(policy):
-    return partial(DecoupledClassifier, head="crt")
-
-
-def lws(policy):
-    return partial(DecoupledClassifier, head="lws")
-
-
-def tau_norm(policy):
-    return partial(DecoupledClassifier, head="tau_norm")
-
-
-def ncm(policy):
-    return partial(DecoupledClassifier, head="ncm")
-
-
-def crt_smote(policy):
-    return partial(DecoupledClassifier, head="crt", sampler=ImageSMOTE())
-
-
-def small_cnn(policy):
-    return {"cnn__module": "small_cnn", "cnn__module_params": None}
-
-
-def deep_cnn(policy):
-    return {"cnn__module": "deep_cnn", "cnn__module_params": None}
-
-
-def knn(policy):
-    return {"cnn": make_pipeline(ImageFlattener(), KNeighborsClassifier(n_neighbors=101))}
 
 
 def deep_cnn_300(policy):

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Client, Connection
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from uuid import uuid4
@@ -27,12 +26,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from imbemotion.comparison.fold_fit import fit_fold, new_record
 
-__all__ = [
-    "CrashedError",
-    "FreshProcesses",
-    "Runner",
-    "threads_per_fit",
-]
+__all__ = ["CrashedError", "FreshProcesses", "Runner", "threads_per_fit"]
 
 _PRELOADED = {  # if the caller has imported the one, a fit will soon import the other
     "imblearn.pipeline": "imblearn.pipeline",
@@ -46,7 +40,7 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # memory of its tensors page by page again; a process that ends with its fit may keep it.
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _PATIENCE = 300  # seconds for the server to import what it preloads
-_LONGEST_PATH = 80  # bytes of the path of a folder with a socket in it
+_LONGEST_PATH = 80  # bytes of the folder of a socket, whose path systems limit to about 100
 _CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
 
 
@@ -59,8 +53,11 @@ class FreshProcesses:
 
     def __init__(self, n_threads):
         self.n_threads = n_threads
-        self._folder = TemporaryDirectory(prefix="imbemotion-")
-        self._socket_folder = _folder_of_short_path(self._folder)
+        self._folder = self._socket_folder = TemporaryDirectory(prefix="imbemotion-")
+        self.folder = self._folder.name  # for files of the calls, removed at the end
+        if len(os.fsencode(self.folder)) > _LONGEST_PATH:
+            self._socket_folder = TemporaryDirectory(prefix="imbemotion-", dir="/tmp")
+        self._address = f"{self._socket_folder.name}/server"
         self._server = self._start() if _CAN_FORK else None
 
     def __enter__(self):
@@ -76,11 +73,6 @@ class FreshProcesses:
             self._server.wait()
         self._folder.cleanup()
         self._socket_folder.cleanup()
-
-    @property
-    def folder(self):
-        """Folder for files of the calls, removed at the end."""
-        return self._folder.name
 
     def call(self, function, *args):
         """Call a function in a new process and return its result."""
@@ -116,14 +108,10 @@ class FreshProcesses:
         limits = dict.fromkeys(_THREAD_LIMITS, str(self.n_threads))
         return {**limits, **_KEEP_MEMORY, "MPLBACKEND": "Agg"}  # no windows
 
-    @property
-    def _address(self):
-        return str(Path(self._socket_folder.name) / "server")
-
     def _start(self):
         modules = [needed for name, needed in _PRELOADED.items() if name in sys.modules]
         path = [entry for entry in sys.path if isinstance(entry, str)]
-        folders = [self._folder.name, self._socket_folder.name]
+        folders = [self.folder, self._socket_folder.name]
         code = (
             f"import sys; sys.path[:] = {path!r}; from {__name__} import serve; "
             f"serve({self._address!r}, {modules!r}, {os.getpid()}, {folders!r})"
@@ -134,13 +122,6 @@ class FreshProcesses:
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the caller only, which then ends all calls
         )
-
-
-def _folder_of_short_path(folder):
-    """Return a folder for a socket, whose path systems limit to some 100 bytes."""
-    if len(os.fsencode(folder.name)) <= _LONGEST_PATH:
-        return folder
-    return TemporaryDirectory(prefix="imbemotion-", dir="/tmp")
 
 
 def serve(address, modules, caller, folders):
@@ -190,10 +171,6 @@ if _CAN_FORK:
             connection.send_bytes(_answer(connection.recv_bytes()))
             sys.stdout.flush()
             sys.stderr.flush()
-
-
-_WORKSHOPS, _LOCK = OrderedDict(), threading.Lock()
-_MOST_WORKSHOPS = 4  # of comparisons that use one worker of a cluster at a time
 
 
 class Runner:
@@ -260,6 +237,10 @@ def _cluster(scheduler):
         yield
 
 
+_WORKSHOPS, _LOCK = OrderedDict(), threading.Lock()  # fresh processes, by key of their data
+_MOST_WORKSHOPS = 4  # of comparisons that use one worker of a cluster at a time
+
+
 class _Shared:
     """Data that are sent once to every machine and stored in a file that processes map."""
 
@@ -271,52 +252,43 @@ class _Shared:
 
     def __exit__(self, *error):
         with _LOCK:
-            workshop = _WORKSHOPS.pop(self.key, None)
-        if workshop is not None:
-            workshop.close()
+            if self.key in _WORKSHOPS:
+                _WORKSHOPS.pop(self.key).close()
 
     def __sizeof__(self):
         """Report a large size, so that Dask sends the data once instead of with every fit."""
         return 2**30
 
-    def workshop(self):
+    def fit(self, settings, job):
+        """Fit in a fresh process on this machine."""
         with _LOCK:
             if self.key not in _WORKSHOPS:
-                _WORKSHOPS[self.key] = _Workshop(self.data, self.n_threads)
+                _WORKSHOPS[self.key] = self._open()
                 while len(_WORKSHOPS) > _MOST_WORKSHOPS:
                     _WORKSHOPS.popitem(last=False)[1].close()
-            return _WORKSHOPS[self.key]
+            processes = _WORKSHOPS[self.key]
+        return processes.call(_fit_mapped, f"{processes.folder}/data", settings, job)
 
-
-class _Workshop:
-    """A data file and fresh processes that map it, on one machine."""
-
-    def __init__(self, data, n_threads):
-        self._processes = FreshProcesses(n_threads)
-        self._path = str(Path(self._processes.folder) / "data")
+    def _open(self):
+        processes = FreshProcesses(self.n_threads)
         try:
-            joblib.dump(data, self._path)
-        except BaseException:  # no room, perhaps
-            self.close()
+            joblib.dump(self.data, f"{processes.folder}/data")
+        except BaseException:  # a full disk, for example
+            processes.close()
             raise
-
-    def fit(self, settings, job):
-        return self._processes.call(_fit_mapped, self._path, settings, job)
-
-    def close(self):
-        self._processes.close()
+        return processes
 
 
 @atexit.register
 def _close_all():
-    for workshop in _WORKSHOPS.values():
-        workshop.close()
+    for processes in _WORKSHOPS.values():
+        processes.close()
 
 
 def _fit(settings, shared, job):
-    """Fit in a fresh process on this machine; a crash is recorded as an error of that fit."""
+    """Fit by means of the shared data; a crash is recorded as an error of that fit."""
     try:
-        return shared.workshop().fit(settings, job)
+        return shared.fit(settings, job)
     except CrashedError as error:
         return {**new_record(job), "error": f"CrashedError: {error}", "notes": []}, {}
 
