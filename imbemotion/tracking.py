@@ -18,15 +18,7 @@ from sklearn.utils import gen_batches
 from imbemotion._base.registry import TRACKERS
 from imbemotion._base.validation import DataWarning, shorten
 
-__all__ = [
-    "MlflowRun",
-    "Names",
-    "Run",
-    "TensorBoardRun",
-    "WandbRun",
-    "check_tracking",
-    "tracked",
-]
+__all__ = ["MlflowRun", "Names", "Run", "TensorBoardRun", "WandbRun", "check_tracking", "tracked"]
 
 _WANDB_HOST = "https://api.wandb.ai"
 _WANDB_PATIENCE = 300  # seconds; its own 30 are too few where fits use every core

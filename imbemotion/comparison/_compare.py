@@ -179,8 +179,9 @@ def compare_strategies(
     fits = Settings(estimator, np.unique(data.y), scorer, folder, track, get_config())
     n_threads = settings.get("threads", n_threads)
     runner = Runner(fits, data, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler)
-    jobs = _jobs(estimator, strategies, folds)
-    records = list(_report(run_fits(runner, store, jobs, settings), on_fit))
+    jobs = _jobs(estimator, strategies, folds, store)
+    found = run_fits(runner, store, jobs, settings) if store else _records(runner.run(jobs))
+    records = list(_report(found, on_fit))
     comparison = Comparison(records, strategies, fits.classes, settings, folder)
     if store is not None:
         Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
@@ -188,13 +189,16 @@ def compare_strategies(
     return comparison
 
 
-def _jobs(estimator, strategies, folds):
-    sources = {name: custom_code(estimator, given) for name, given in strategies.items()}
-    return [
-        Job(name, given, fold, sources[name])
-        for fold in folds
-        for name, given in strategies.items()
-    ]
+def _jobs(estimator, strategies, folds, store):
+    sources = {
+        name: custom_code(estimator, given) if store else {} for name, given in strategies.items()
+    }
+    return [Job(name, strategies[name], fold, sources[name]) for fold in folds for name in sources]
+
+
+def _records(fits):
+    with closing(fits):
+        yield from (record for record, _ in fits)
 
 
 @contextmanager

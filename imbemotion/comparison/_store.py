@@ -21,12 +21,7 @@ from imbemotion.comparison._description import describe, fingerprint, versions, 
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
 
-__all__ = [
-    "Store",
-    "describe_comparison",
-    "run_fits",
-    "strategy_folders",
-]
+__all__ = ["Store", "describe_comparison", "run_fits", "strategy_folders"]
 
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
@@ -185,9 +180,6 @@ def run_fits(runner, store, jobs, settings):
     """Run the fits that are not in the folder yet and yield all records."""
     # Fits that another process has claimed are left to it; if it dies, they are done here. Fits
     # that failed before are tried again.
-    if store is None:
-        yield from (record for record, _ in runner.run(jobs))
-        return
     folders = {name: described["folder"] for name, described in settings["strategies"].items()}
     waiting = {
         f"{folders[job.strategy]}/fold_{job.fold.number}_seed_{job.fold.repeat}": job

@@ -11,7 +11,6 @@ from sklearn.pipeline import make_pipeline
 
 from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
 from imbemotion._base.validation import shorten
-from imbemotion.augmentation import Augmentation
 from imbemotion.comparison.fold_fit import apply_strategy
 from imbemotion.loading import ImageFlattener
 from imbemotion.postprocessing import (
@@ -98,8 +97,7 @@ def named_strategies(names=None, augmentation=None):
         for single in (STRATEGY_SETS.load(name) if name in STRATEGY_SETS else [name])
     ]
     wanted.sort(key=lambda name: name != _BASELINE)  # stable: all others stay in order
-    policy = Augmentation() if augmentation is None else augmentation
-    return {name: STRATEGIES.load(name)(policy) for name in wanted}
+    return {name: STRATEGIES.load(name)(augmentation) for name in wanted}
 
 
 def _suggest(unknown):
@@ -111,8 +109,8 @@ def _suggest(unknown):
     return f"Known are {shorten(STRATEGIES, limit=99)}; and the sets {sets}."
 
 
-# Each function below is the strategy of its name: it takes the augmentation policy and returns
-# parameters of the pipeline, or a function that wraps the pipeline.
+# Each function below is the strategy of its name: it takes the augmentation policy, or None, and
+# returns parameters of the pipeline, or a function that wraps the pipeline.
 
 
 def _parameters(**parameters):

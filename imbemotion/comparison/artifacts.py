@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,9 @@ from imbemotion.plots.style import write_plainly
 from imbemotion.samplers.base import BaseImageSampler
 
 __all__ = [
-    "class_counts_after",
-    "last_step",
-    "make_files",
-    "n_resampled",
-    "to_json",
-    "to_png",
+    "class_counts_after", "last_step", "make_files", "n_resampled", "to_json", "to_png",
     "training_facts",
-]
+]  # fmt: skip
 
 
 def last_step(model):
@@ -61,27 +57,22 @@ def n_resampled(model, n_train):
 def class_counts_after(model, y_train, classes):
     """Count the rows of every class that the classifier was trained on; None if unknown."""
     pipeline, places = _find_samplers(model)
-    samplers = [pipeline.steps[place][1] for place in places]
-    if samplers and isinstance(samplers[-1], BaseImageSampler):
-        return _in_order(classes, samplers[-1].sampling_strategy_)
+    samplers, final = [pipeline.steps[place][1] for place in places], last_step(model)
     rows = np.arange(len(y_train))
     for sampler in samplers:  # each takes rows of the output of the one before it
         taken = getattr(sampler, "sample_indices_", None)
         if taken is None or np.min(taken, initial=0) < 0:
-            return _count_in_last_step(model, classes)
+            rows = None
+            break
         rows = rows[taken]  # a synthetic row has the class of its parent
-    return np.array([(y_train[rows] == label).sum() for label in classes])
-
-
-def _count_in_last_step(model, classes):
-    final = last_step(model)
-    if not hasattr(final, "class_counts_"):
+    if samplers and isinstance(samplers[-1], BaseImageSampler):
+        counts = samplers[-1].sampling_strategy_
+    elif rows is not None:
+        counts = Counter(y_train[rows].tolist())
+    elif hasattr(final, "class_counts_"):
+        counts = dict(zip(final.classes_.tolist(), final.class_counts_.tolist(), strict=True))
+    else:
         return None
-    counts = zip(final.classes_.tolist(), final.class_counts_.tolist(), strict=True)
-    return _in_order(classes, dict(counts))
-
-
-def _in_order(classes, counts):
     return np.array([counts.get(label, 0) for label in classes.tolist()])
 
 
@@ -105,7 +96,12 @@ def make_files(fitted, record, settings, data, job):
     makers = {
         "config.json": lambda: to_json(_config(model, classes, job)),
         "class_mapping.json": lambda: to_json({str(k): v for k, v in enumerate(classes)}),
-        "dataset_statistics.json": lambda: to_json(_statistics(y_train, y_test, classes)),
+        "dataset_statistics.json": lambda: to_json(
+            {
+                "train": analyze_distribution(y_train, labels=classes),
+                "test": analyze_distribution(y_test, labels=classes),
+            }
+        ),
         "balancing_analysis.json": lambda: to_json(_balancing(model, y_train, classes)),
         "test_metrics.csv": lambda: _to_csv(_metrics(record, classes)),
         "predictions.csv": lambda: _to_csv(_predictions(fitted, p, classes, data.names)),
@@ -195,13 +191,6 @@ def _config(model, classes, job):
         "classes": classes,
         "strategy_parameters": describe(job.parameters),
         "estimator": describe(model),
-    }
-
-
-def _statistics(y_train, y_test, classes):
-    return {
-        "train": analyze_distribution(y_train, labels=classes),
-        "test": analyze_distribution(y_test, labels=classes),
     }
 
 

@@ -32,21 +32,9 @@ except ImportError:  # not on Windows
     resource = None
 
 __all__ = [
-    "Data",
-    "Fitted",
-    "Fold",
-    "Job",
-    "Settings",
-    "apply_strategy",
-    "fit_fold",
-    "fit_tracked",
-    "make_folds",
-    "new_record",
-    "peak_memory",
-    "root_seed",
-    "score_predictions",
-    "seeded",
-]
+    "Data", "Fitted", "Fold", "Job", "Settings", "apply_strategy", "fit_fold", "fit_tracked",
+    "make_folds", "new_record", "peak_memory", "root_seed", "score_predictions", "seeded",
+]  # fmt: skip
 
 _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, per MiB
 

@@ -18,14 +18,9 @@ from imbemotion.plots import (
 from imbemotion.plots.style import wrap, write_plainly
 
 __all__ = [
-    "InlineImage",
-    "draw_comparison",
-    "draw_confidence",
-    "draw_confusion",
-    "draw_curves",
-    "draw_distribution",
-    "inline_png",
-]
+    "InlineImage", "draw_comparison", "draw_confidence", "draw_confusion", "draw_curves",
+    "draw_distribution", "inline_png",
+]  # fmt: skip
 
 _STYLE = {"svg.hashsalt": "imbemotion", "svg.fonttype": "path", "font.size": 10}
 _STEEP = 50  # ratio of class sizes from which their axis is logarithmic
