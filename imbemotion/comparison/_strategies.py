@@ -4,6 +4,7 @@ from collections import Counter
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import partial
+from typing import Any
 
 from imblearn.pipeline import Pipeline as ImblearnPipeline
 from sklearn.neighbors import KNeighborsClassifier
@@ -31,7 +32,9 @@ __all__ = ["check_strategies", "named_strategies"]
 _BASELINE = "none"
 
 
-def named_strategies(names=None, augmentation=None):
+def named_strategies(
+    names: str | list[str] | None = None, augmentation: Any = None
+) -> dict[str, Any]:
     """Return strategies by name, for :func:`compare_strategies`.
 
     Parameters
