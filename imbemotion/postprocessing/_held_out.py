@@ -95,7 +95,8 @@ class OffsetClassifierMixin(MetaClassifierMixin):
         labels : ndarray of shape (n_samples,)
             The predicted labels.
         """
-        return self.classes_[self._choose(self._shift(X))]
+        columns = self._choose(self._shift(X))  # first, since it checks that the model is fitted
+        return self.classes_[columns]
 
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Estimate class probabilities, with the offsets.
