@@ -55,7 +55,7 @@ def texts(ax):
 
 
 def marks(ax, marker):
-    """Give the places of all marks of one shape, (n, 2); those of the legend are empty."""
+    """Return the places of all marks of one shape, (n, 2); those of the legend are empty."""
     lines = [line for line in ax.lines if line.get_marker() == marker]
     return np.array([xy for line in lines for xy in line.get_xydata()])
 
@@ -74,7 +74,7 @@ def test_a_line_per_strategy_the_best_first_and_the_failed_last():
     assert texts(ax)[-1] == "failed"
 
 
-def test_marks_stand_at_the_scores_and_shapes_tell_the_verdict():
+def test_marks_are_at_the_scores_and_shapes_show_the_verdict():
     comparison, ax = compare(), draw("score").ax_
     summary = comparison.summary()
     shapes = [("good", "^"), ("bad", "v"), ("none", "s")]
@@ -145,7 +145,7 @@ def test_without_counts_classes_keep_their_order():
     assert [label.get_text() for label in ax.get_yticklabels()] == CLASSES
 
 
-def test_truth_values_can_be_labels():
+def test_booleans_can_be_labels():
     counts = {"False": 5, "True": 9}
     comparison = compare({"none": 0, "good": 0.1}, classes=[False, True], counts=counts)
     ax = ComparisonDisplay.from_comparison(comparison, kind="gain").ax_
@@ -158,7 +158,7 @@ def test_truth_values_can_be_labels():
     assert texts(ax)[::2] == [f"{f1:.2f}" for f1 in none]
 
 
-def test_quality_stands_against_time_and_failures_are_named():
+def test_quality_is_plotted_against_time_and_failures_are_named():
     comparison, ax = compare(), draw("cost").ax_
     good = comparison.summary().loc["good"]
     np.testing.assert_allclose(marks(ax, "^")[0], [good["fit_time"], good["mean"]])
@@ -246,14 +246,14 @@ def test_the_strong_line_is_the_mean_as_far_as_all_folds_went():
     assert [len(line.get_xdata()) for line in ax.lines[:-1]] == [3, 2]
 
 
-def test_a_dot_stands_at_the_best_epoch_of_every_fit():
+def test_a_dot_marks_the_best_epoch_of_every_fit():
     scores = [[0.1, 0.5, 0.4], [0.2, 0.3, 0.6]]
     folds = [history(3, train_loss=[3, 2, 1], valid_macro_f1=values) for values in scores]
     ax = TrainingCurveDisplay.from_histories(folds).axes_[1]
     assert ax.lines[-1].get_xydata().tolist() == [[2, 0.5], [3, 0.6]]
 
 
-def test_the_dot_stands_where_weights_were_kept_not_at_the_highest_score():
+def test_the_dot_marks_restored_weights_not_the_highest_score():
     scores = {"train_loss": [3, 2, 1], "valid_macro_f1": [0.6, 0.3, 0.4]}
     fold = history(3, **scores, best=[False, False, True])
     ax = TrainingCurveDisplay.from_histories(fold).axes_[1]

@@ -21,7 +21,7 @@ def faces():
 
 @pytest.fixture
 def folder(faces, tmp_path):
-    """Four pictures in the folders of their classes."""
+    """Four images in the folders of their classes."""
     ImageArray(faces).save(tmp_path / "faces", labels=LABELS)
     (tmp_path / "faces" / "manifest.csv").unlink()  # a folder as anyone has one
     return tmp_path / "faces"
@@ -29,7 +29,7 @@ def folder(faces, tmp_path):
 
 @pytest.fixture
 def pool(faces, tmp_path):
-    """Give a folder that holds the same pictures as images/0.png to images/3.png."""
+    """Return a folder that holds the same images as images/0.png to images/3.png."""
     (tmp_path / "images").mkdir()
     for number, face in enumerate(faces):
         Image.fromarray(face).save(tmp_path / "images" / f"{number}.png")
@@ -156,21 +156,21 @@ def test_files_are_sorted_by_class_then_path(folder):
     ]  # fmt: skip
 
 
-def test_hidden_files_and_lists_beside_the_classes_are_no_matter(folder):
+def test_hidden_files_and_lists_next_to_the_classes_do_not_matter(folder):
     for name in (".DS_Store", ".cache/x.png", "happy/._0.png", "happy/.x/0.png", "manifest.csv"):
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("no picture")
+        (folder / name).write_text("not an image")
     assert len(load_image_folder(folder).data) == 4
 
 
 def test_other_files_are_reported(folder):
     for name in ("Thumbs.db", "notes.txt"):
-        (folder / "happy" / name).write_text("no picture")
+        (folder / "happy" / name).write_text("not an image")
     with pytest.warns(DataWarning, match=r"Ignored 2 files that are not images: .*Thumbs.db"):
         assert len(load_image_folder(folder).data) == 4
 
 
-def test_pictures_without_a_class_are_reported(folder):
+def test_images_without_a_class_are_reported(folder):
     (folder / "loose.png").write_bytes(b"")
     with pytest.warns(DataWarning, match=r"Ignored 1 images outside .*loose.png"):
         load_image_folder(folder)
@@ -196,13 +196,13 @@ def test_a_linked_class_folder_is_followed(folder, tmp_path):
 
 def test_every_unreadable_file_is_named(folder):
     for name in ("x.jpg", "y.png"):
-        (folder / "sad" / name).write_text("no picture")
+        (folder / "sad" / name).write_text("not an image")
     with pytest.raises(UnreadableImagesError, match=r"(?s)2 of 6.*x.jpg is not.*y.png is not"):
         load_image_folder(folder)
 
 
 def test_unreadable_files_can_be_skipped(folder):
-    (folder / "happy" / "000000.png").write_text("no picture")
+    (folder / "happy" / "000000.png").write_text("not an image")
     with pytest.warns(DataWarning, match=r"Left out 1 of .*happy/000000.png is not an image"):
         data = load_image_folder(folder, errors="skip")
     assert data.skipped[0][0] == str(folder / "happy" / "000000.png")
@@ -373,7 +373,7 @@ def test_legend_and_folder_must_exist(pool, arguments):
         load_legend(*(pool / name for name in arguments))
 
 
-def test_the_real_legend_gives_one_row_per_picture(data_folder):
+def test_the_real_legend_gives_one_row_per_image(data_folder):
     path = data_folder / "facial_expressions_raw" / "legend.csv"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -462,7 +462,7 @@ def one_array(path):
         (one_array, r"holds a single array of shape \(4, 6, 5\)"),
     ],
 )
-def test_what_is_no_archive_is_refused(tmp_path, make, message):
+def test_anything_but_an_archive_is_refused(tmp_path, make, message):
     make(tmp_path / "faces.npz")
     with pytest.raises(ValueError, match=message):
         load_npz(tmp_path / "faces.npz")
@@ -520,7 +520,7 @@ def test_a_folder_that_holds_a_legend_is_its_legend(pool):
     np.testing.assert_array_equal(load_legend(pool).data, load_legend(path).data)
 
 
-def test_one_class_only_is_said_with_the_legend_beside(pool):
+def test_a_single_class_next_to_a_legend_is_reported(pool):
     legend(pool, "image,emotion\n0.png,joy\n1.png,fear\n")
     with pytest.warns(DataWarning, match="only one class, 'images'. load_legend reads legend.csv"):
         load_image_folder(pool)

@@ -45,7 +45,7 @@ def boxes(texts):
 
 
 def inside(display):
-    """Tell whether all that is drawn lies on the figure."""
+    """Check whether all that is drawn lies on the figure."""
     display.figure_.canvas.draw()
     outer, figure = display.ax_.get_tightbbox(), display.figure_.bbox
     return outer.x0 > 0 and outer.y0 > 0 and outer.x1 < figure.x1 and outer.y1 < figure.y1
@@ -76,7 +76,7 @@ def test_expected_classes_are_drawn_in_their_order_with_or_without_samples():
     assert display.ax_.get_legend().get_texts()[0].get_text().endswith("1 without any")
 
 
-def test_before_and_after_stand_side_by_side():
+def test_before_and_after_are_side_by_side():
     y = spread({"joy": 100, "sadness": 50, "anger": 75})
     _, y_res = RandomResampler(sampling_strategy="hybrid").fit_resample(np.zeros((225, 1)), y)
     display = ClassDistributionDisplay.from_labels(y, y_resampled=y_res)
@@ -92,7 +92,7 @@ def test_before_and_after_stand_side_by_side():
     assert (previewed.counts, previewed.after) == (display.counts, display.after)
 
 
-def test_a_class_that_resampling_lost_or_made_is_drawn():
+def test_a_class_that_resampling_lost_or_added_is_drawn():
     display = ClassDistributionDisplay.from_labels(["a", "a", "b"], y_resampled=["a", "c"])
     assert display.counts == {"a": 2, "b": 1, "c": 0}
     assert display.after == {"a": 1, "b": 0, "c": 1}
@@ -153,7 +153,7 @@ def test_wedges_turn_clockwise_from_the_top_by_their_shares():
     assert written(display) == ["50.0 %", "30.0 %", "20.0 %", "100 samples"]
 
 
-def test_two_pies_stand_side_by_side():
+def test_two_pies_are_side_by_side():
     display = ClassDistributionDisplay({"a": 3, "b": 1}, after={"a": 2, "b": 2}).plot(kind="pie")
     centres = {wedge.center[0] for wedge in display.ax_.patches}
     assert len(centres) == 2

@@ -33,10 +33,10 @@ def jpeg(value):
 
 @pytest.fixture
 def files():
-    """Give the files of the data set in the archive."""
+    """Return the files of the data set in the archive."""
     names = ["Ann_Lee_0001.jpg", "Ann_Lee_0002.jpg", "odd.jpg", "unlisted.jpg"]
-    pictures = {f"images/{name}": jpeg(60 * n) for n, name in enumerate(names)}
-    return {"data/legend.csv": LEGEND.encode(), **pictures}
+    images = {f"images/{name}": jpeg(60 * n) for n, name in enumerate(names)}
+    return {"data/legend.csv": LEGEND.encode(), **images}
 
 
 def packed(files, **more):

@@ -39,7 +39,7 @@ def test_the_default_is_a_skewed_draw_of_all_emotions():
 
 @pytest.mark.parametrize("size", [8, 9, 32, 48, 96])
 @pytest.mark.parametrize(("mode", "channels"), [("gray", ()), ("rgb", (3,))])
-def test_pictures_have_the_wanted_shape(size, mode, channels):
+def test_images_have_the_wanted_shape(size, mode, channels):
     X, y = make_faces({"fear": 2, "sad": 1}, size=size, mode=mode, random_state=0)
     assert X.shape == (3, size, size, *channels)
     assert X.dtype == np.uint8
@@ -80,14 +80,14 @@ def test_one_seed_shows_the_same_persons_with_another_emotion():
 
 
 @pytest.mark.parametrize("settings", [STILL, {}])
-def test_grey_is_the_luminance_of_the_colours(settings):
+def test_gray_is_the_luminance_of_the_colors(settings):
     settings = STILL | {"pose": settings.get("pose", 1)}
     gray = draw({"happy": 3, "angry": 3}, **settings)
     rgb = draw({"happy": 3, "angry": 3}, mode="rgb", **settings)
     assert np.abs(rgb @ [0.299, 0.587, 0.114] - gray).max() < 3
 
 
-def test_colours_are_those_of_skin():
+def test_colors_are_those_of_skin():
     red, green, blue = draw({"neutral": 40}, mode="rgb")[:, 10:14, 10:14].mean(axis=(0, 1, 2))
     assert red > green > blue
 
@@ -108,7 +108,7 @@ def test_without_pose_heads_look_straight_ahead(pose, straight):
 
 
 @pytest.mark.parametrize("knob", ["pose", "lighting", "noise"])
-def test_a_stronger_knob_changes_pictures_more(knob):
+def test_a_stronger_knob_changes_images_more(knob):
     still = draw({"happy": 10}, **STILL)
     changes = [
         np.abs(draw({"happy": 10}, **STILL | {knob: strength}) - still).mean()

@@ -51,7 +51,7 @@ DIALECTS = pytest.mark.parametrize("dialect", [fer2013_csv, icml_face_data_csv, 
 
 @pytest.fixture
 def path(tmp_path, faces):
-    """Give a file of five faces of 4 x 4 pixels."""
+    """Return a file of five faces of 4 x 4 pixels."""
     return fer2013_csv(tmp_path / "fer2013.csv", faces)
 
 
@@ -79,7 +79,7 @@ def test_files_are_read_however_they_are_written(tmp_path, faces, how):
 
 
 @pytest.mark.parametrize("end", ["", "\n\n \n", "\r\n,,\r\n"])
-def test_the_end_of_the_file_is_no_matter(path, faces, end):
+def test_the_end_of_the_file_does_not_matter(path, faces, end):
     path.write_text(path.read_text().rstrip("\n") + end)
     np.testing.assert_array_equal(load_fer2013(path).data, faces)
 

@@ -99,7 +99,7 @@ def test_without_content_nothing_is_read(flat, monkeypatch):
         load_midi_folder(flat)
 
 
-def test_names_of_ones_own_are_read_by_a_pattern(tmp_path):
+def test_custom_names_are_read_by_a_pattern(tmp_path):
     for name in ("0001 happy", "0002 sad"):
         write(tmp_path / f"{name}.mid")
     songs = load_midi_folder(tmp_path, label_pattern=r"\d+ (?P<label>\w+)", load_content=False)
@@ -134,13 +134,13 @@ def test_labels_that_are_not_expected_are_an_error(flat):
         load_midi_folder(flat, labels=["Q1", "Q2", "Q3", "Q4"])
 
 
-def test_what_is_ignored_is_said(flat):
+def test_ignored_files_are_reported(flat):
     (flat / "songs.csv").touch(), (flat / ".hidden.mid").touch()
     with pytest.warns(DataWarning, match=r"Ignored 1 files that are not MIDI files: .*songs.csv"):
         load_midi_folder(flat, load_content=False)
 
 
-def test_class_folders_without_songs_are_said(tree):
+def test_class_folders_without_songs_are_reported(tree):
     (tree / "empty").mkdir()
     with pytest.warns(DataWarning, match="class folders contain no MIDI files: empty") as caught:
         load_midi_folder(tree, load_content=False)

@@ -41,10 +41,10 @@ def skewed():
 
 
 def interpolated(dtype=np.uint8, channels=()):
-    """Four originals, rows 0 to 3; rows 4 to 6 are made of 0 and another."""
+    """Four originals, rows 0 to 3; rows 4 to 6 lie between 0 and another."""
     images = ImageArray(random_images(4, channels, dtype))
-    made = images.interpolate([0, 0, 0], [1, 2, 3], [0.2, 0.5, 0.8])
-    return np.concatenate([images, made]), np.full(7, "sad")
+    synthetic = images.interpolate([0, 0, 0], [1, 2, 3], [0.2, 0.5, 0.8])
+    return np.concatenate([images, synthetic]), np.full(7, "sad")
 
 
 def brighten(image):
@@ -56,12 +56,12 @@ def classes_of(display):
 
 
 def drawn(display):
-    """Give the pixels that are on the figure at all, (n, 4)."""
+    """Return the pixels that are on the figure at all, (n, 4)."""
     pixels = display.im_.get_array().reshape(-1, 4)
     return pixels[pixels[:, 3] > 0]
 
 
-def test_the_first_cell_is_the_parent_and_the_others_are_made_of_it(skewed):
+def test_the_first_cell_is_the_parent_and_the_others_are_its_children(skewed):
     X, y = skewed
     X_res, y_res = STRONG.fit_resample(X, y)
     display = ImageGridDisplay.from_resampled(X_res, y_res, n_rows=9)
@@ -87,14 +87,14 @@ def test_few_rows_go_to_the_rarest_classes(skewed):
     assert display.images.shape == (2, 4, SIDE, SIDE)
 
 
-def test_the_parent_of_most_pictures_comes_first():
+def test_the_parent_of_most_images_comes_first():
     images = ImageArray(random_images(3))
-    made = images.augment([0, 2, 1, 2], brighten, range(4))
-    display = ImageGridDisplay.from_resampled(np.concatenate([images, made]), np.zeros(7))
+    synthetic = images.augment([0, 2, 1, 2], brighten, range(4))
+    display = ImageGridDisplay.from_resampled(np.concatenate([images, synthetic]), np.zeros(7))
     assert display.rows.tolist() == [[2, 4, 6], [0, 3, -1], [1, 5, -1]]
 
 
-def test_the_other_parent_stands_below_the_picture():
+def test_the_other_parent_is_below_the_image():
     X, y = interpolated()
     display = ImageGridDisplay.from_resampled(X, y)
     assert display.rows.tolist() == [[0, 4, 5, 6], [-1, 1, 2, 3]]
@@ -103,14 +103,14 @@ def test_the_other_parent_stands_below_the_picture():
     np.testing.assert_array_equal(display.images[1, 1:], X[1:4])
 
 
-def test_a_grid_may_mix_augmented_and_interpolated_pictures():
+def test_a_grid_may_mix_augmented_and_interpolated_images():
     X, _ = interpolated()
     X = np.concatenate([X, X[:4].augment([0, 1], brighten, [0, 1])])
     display = ImageGridDisplay.from_resampled(X, np.full(9, "sad"))
     assert display.rows.tolist() == [[0, 4, 5, 6, 7], [-1, 1, 2, 3, -1], [1, 8, -1, -1, -1]]
 
 
-def test_pictures_interpolated_twice_show_all_parents():
+def test_images_interpolated_twice_show_all_parents():
     X, _ = interpolated()
     X = np.concatenate([X, X.as_source().interpolate([4], [5], [0.5])])[[0, 1, 2, 7]]
     assert X.parents[3].tolist() == [0, 1, 2]
@@ -146,11 +146,11 @@ def test_brightness_is_not_stretched(dtype, share):
     images = np.broadcast_to(levels.astype(dtype)[:, None, None], (2, SIDE, SIDE))
     X = ImageArray(images, parents=[0, 0], is_synthetic=[False, True])
     shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0]))[:, :3]
-    greys = shown[(shown == shown[:, :1]).all(axis=1)]
-    assert np.unique(greys).tolist() == [51, 102]
+    grays = shown[(shown == shown[:, :1]).all(axis=1)]
+    assert np.unique(grays).tolist() == [51, 102]
 
 
-def test_standardised_floats_share_one_range():
+def test_standardized_floats_share_one_range():
     images = np.stack([np.full((SIDE, SIDE), level) for level in (-2.0, 0.0, 2.0)])
     X = ImageArray(images, parents=[0, 0, 0], is_synthetic=[False, True, True])
     shown = drawn(ImageGridDisplay.from_resampled(X, [0, 0, 0]))[:, 0]
@@ -166,7 +166,7 @@ def test_values_that_are_no_numbers_are_drawn_black_or_white():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("channels", [(), (1,), (2,), (3,), (4,)])
-def test_pictures_of_all_kinds_are_drawn_unchanged(channels, dtype):
+def test_images_of_all_kinds_are_drawn_unchanged(channels, dtype):
     X, y = interpolated(dtype, channels)
     display = ImageGridDisplay.from_resampled(X, y)
     mosaic, middle = display.im_.get_array(), display.ax_.get_yticks()[0]
@@ -250,7 +250,7 @@ def test_it_can_be_drawn_again(skewed):
     assert display.figure_ is not before
 
 
-def test_large_pictures_are_smoothed_where_they_are_shrunk():
+def test_large_images_are_smoothed_where_they_are_shrunk():
     X = ImageArray(np.zeros((2, 300, 300)), parents=[0, 0], is_synthetic=[False, True])
     display = ImageGridDisplay.from_resampled(X, [0, 0])
     assert display.im_.get_interpolation() == "antialiased"
@@ -265,7 +265,7 @@ def test_it_draws_without_a_warning_under_other_settings(skewed, settings, tmp_p
 
 
 @pytest.mark.parametrize("sampler", [RandomResampler(), AugmentationSampler(sampling_strategy=2)])
-def test_nothing_made_is_refused(skewed, sampler):
+def test_originals_alone_are_refused(skewed, sampler):
     with pytest.raises(
         ValueError, match=r"must hold synthetic images, got \d+ originals or copies"
     ):

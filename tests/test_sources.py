@@ -24,7 +24,7 @@ def folder(pictures, tmp_path):
 
 @pytest.fixture
 def flat(pictures, tmp_path):
-    """Give a folder of pictures such as Q1_ann_0.png."""
+    """Return a folder of images such as Q1_ann_0.png."""
     (tmp_path / "flat").mkdir()
     for number, (picture, label) in enumerate(zip(pictures, LABELS, strict=True)):
         name = f"{label}_{'ann' if number % 2 else 'bob'}_{number}.png"
@@ -33,7 +33,7 @@ def flat(pictures, tmp_path):
 
 
 def make_source(kind, folder, pictures):
-    """Write the same pictures as a source of that kind."""
+    """Write the same images as a source of that kind."""
     if kind == "folder":
         return folder
     if kind == "archive":
@@ -58,7 +58,7 @@ def test_every_kind_of_source_is_known(kind, folder, pictures):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_but_the_pictures_is_there_without_reading_them(kind, folder, pictures):
+def test_all_but_the_images_is_there_without_reading_them(kind, folder, pictures):
     source = make_source(kind, folder, pictures)
     full, bare = load_source(source), load_source(str(source), load_content=False)
     np.testing.assert_array_equal(bare.target, full.target)
@@ -72,7 +72,7 @@ def test_all_but_the_pictures_is_there_without_reading_them(kind, folder, pictur
 
 def test_nothing_is_decoded_when_only_labels_are_wanted(folder):
     for path in folder.rglob("*.png"):
-        path.write_text("no picture")
+        path.write_text("not an image")
     assert len(load_image_folder(folder, load_content=False).target) == 12
 
 
@@ -130,14 +130,14 @@ def test_a_file_or_folder_comes_before_a_name(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "near"), [("facial_expresions", "facial_expressions"), ("my_pixs", "my_pics")]
 )
-def test_a_name_with_a_slip_gets_the_nearest(name, near, tmp_path):
+def test_a_misspelled_name_gets_a_suggestion(name, near, tmp_path):
     (tmp_path / "my_pics").mkdir()
     source = name if "facial" in name else tmp_path / name
     with pytest.raises(FileNotFoundError, match=rf"Did you mean .*{near}\? A source is a folder"):
         load_source(source)
 
 
-def test_what_is_no_source_is_told_what_is(tmp_path):
+def test_anything_but_a_source_is_refused_with_the_kinds(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"notes\.txt cannot be read .* A source is a folder"):
         load_source(tmp_path / "notes.txt")
@@ -202,7 +202,7 @@ def test_persons_of_one_name_are_one_group_in_all_sources(folder, pictures, tmp_
 
 
 @pytest.mark.parametrize("load", [load_legend, load_table])
-def test_an_image_without_a_person_is_a_group_of_its_own(load, folder, tmp_path):
+def test_an_image_without_a_person_is_its_own_group(load, folder, tmp_path):
     files = sorted(folder.rglob("*.png"))[:4]
     listed = write_persons(tmp_path / "list.csv", files, ["", "Ann", "", "Ann"])
     groups = load(listed, group_column="person", load_content=False).groups
@@ -323,7 +323,7 @@ def test_patterns_that_say_nothing_are_refused(pattern, message, flat):
         load_image_folder(flat, label_pattern=pattern)
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
+def test_a_folder_without_images_is_refused(tmp_path):
     with pytest.raises(ValueError, match="contains no images"):
         load_image_folder(tmp_path, label_pattern="(a)")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
@@ -344,7 +344,7 @@ def test_the_raw_facial_expressions_have_the_same_labels_unread(data_folder):
 @pytest.mark.parametrize(
     ("setting", "value"), [("size", 32), ("size", None), ("mode", "rgb"), ("resize", "pad")]
 )
-def test_settings_of_pictures_are_refused_for_rolls(tmp_path, setting, value):
+def test_settings_of_images_are_refused_for_rolls(tmp_path, setting, value):
     for name in ("Q1_song_0", "Q2_song_0"):
         (tmp_path / f"{name}.mid").touch()
     with pytest.raises(ValueError, match=f"{setting} .*MIDI files, got {value!r}: rolls are"):

@@ -17,7 +17,7 @@ LABELS = ["happy", "happy", "sad", "very sad"]
 
 @pytest.fixture
 def pool(pictures, tmp_path):
-    """Give a folder with four pictures, 0.png to 3.png, beside the table."""
+    """Return a folder with four images, 0.png to 3.png, beside the table."""
     for number, picture in enumerate(pictures[:4]):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
     return tmp_path
@@ -135,7 +135,7 @@ def test_missing_files_are_found_with_and_without_reading(load_content, pool):
     assert [name[-5:] for name in data.filenames] == ["0.png", "1.png", "3.png"]
 
 
-def test_a_group_that_is_not_known_is_one_of_its_own(pool):
+def test_a_row_without_a_group_is_its_own_group(pool):
     path = write(pool, table(person=["ann", None, "ann", None]))
     groups = load_table(path, group_column="person", load_content=False).groups
     assert groups[0] == groups[2]
@@ -165,7 +165,7 @@ def test_paths_are_relative_to_the_folder_or_to_the_current_one(pool, tmp_path, 
         ("a.json", '[{"path": "0.png", "label": 1}, {"path": "1.png", "label": "b"}]', "int, str"),
     ],
 )
-def test_what_is_no_table_is_refused_in_a_sentence(name, text, message, pool):
+def test_anything_but_a_table_is_refused_in_a_sentence(name, text, message, pool):
     (pool / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         load_table(pool / name)
@@ -181,7 +181,7 @@ def test_a_parquet_file_without_pyarrow_is_a_sentence(pool, monkeypatch):
         load_table(pool / "a.parquet")
 
 
-def test_a_table_that_does_not_exist_is_said(tmp_path):
+def test_a_table_that_does_not_exist_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.csv does not exist"):
         load_table(tmp_path / "no.csv")
 

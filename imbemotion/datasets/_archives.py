@@ -6,16 +6,15 @@ import zlib
 from collections import Counter
 from math import isqrt
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import check_labels
 from imbemotion.datasets._bunch import (
+    ImageSettings,
     Listing,
-    LoadSettings,
     SourceKind,
     make_bunch,
     normalize,
@@ -23,7 +22,6 @@ from imbemotion.datasets._bunch import (
     row_names,
 )
 from imbemotion.datasets._lists import read_csv, read_header
-from imbemotion.images import ImageArray
 
 __all__ = [
     "ARCHIVE",
@@ -54,9 +52,8 @@ def load_npz(
     label_key: str | None = None,
     group_key: str | None = None,
     size: int | tuple[int, int] | None = None,
-    load_content: bool = True,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    **settings: Unpack[ImageSettings],
+) -> Bunch | Any:
     """Load images and labels from a NumPy archive.
 
     Parameters
@@ -77,18 +74,15 @@ def load_npz(
     size : int, tuple of (int, int) or None, default=None
         Height and width of the images; None keeps those of the archive.
 
-    load_content : bool, default=True
-        Whether to read the images. If not, `data` holds the `filenames` or, where there are
-        none, ``"row 0"``, ``"row 1"`` and so on.
-
-    **settings : mode, resize, n_jobs, labels, errors, return_X_y
+    **settings : mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
         As :func:`load_source` returns it, in the order of the archive. `filenames` are the array
-        ``files`` or ``filenames``, or None. Text labels become lower case with single spaces.
+        ``files`` or ``filenames``, or None; without `load_content`, `data` are then ``"row 0"``,
+        ``"row 1"`` and so on. Text labels become lower case with single spaces.
 
     Raises
     ------
@@ -104,6 +98,7 @@ def load_npz(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tempfile import NamedTemporaryFile
     >>> from imbemotion.datasets import make_faces
     >>> X, y = make_faces({"happy": 2, "sad": 1}, random_state=0)
@@ -116,9 +111,10 @@ def load_npz(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is not a file. Expected an .npz.")
+    only_rows = not settings.get("load_content", True)
     with path.open("rb") as file:
         archive = _open(file, path)
-        images = _array(archive, path, "image", image_key, _IMAGE_KEYS, not load_content)
+        images = _array(archive, path, "image", image_key, _IMAGE_KEYS, only_rows)
         classes = _array(archive, path, "label", label_key, _LABEL_KEYS)
         files = _array(archive, path, "file", None, _FILE_KEYS, is_optional=True)
         groups = _array(archive, path, "group", group_key, ("groups",), is_optional=True)
@@ -128,10 +124,8 @@ def load_npz(
     errors = settings.get("errors", "raise")
     unlabeled = np.flatnonzero(listing.labels == "") if listing.labels.dtype.kind == "U" else ()
     listing = refuse_or_leave_out(listing, dict.fromkeys(unlabeled, "has no label"), errors)
-    return make_bunch(
-        listing, path, clean=normalize, has_files=files is not None,
-        size=size, load_content=load_content, **settings,
-    )  # fmt: skip
+    has_files = files is not None
+    return make_bunch(listing, path, clean=normalize, has_files=has_files, size=size, **settings)
 
 
 def _open(file, path):
@@ -190,8 +184,8 @@ def load_fer2013(
     *,
     split: str | None = None,
     size: int | tuple[int, int] | None = None,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    **settings: Unpack[ImageSettings],
+) -> Bunch | Any:
     r"""Load the faces of the FER2013 challenge from one of its CSV files.
 
     All of its forms are read: ``fer2013.csv``, ``icml_face_data.csv`` and ``train.csv``. In a
@@ -245,6 +239,8 @@ def load_fer2013(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "fer2013.csv")

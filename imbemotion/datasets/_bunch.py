@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 from html import escape
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -17,8 +17,10 @@ from imbemotion.loading.decoding import ABSENT
 
 __all__ = [
     "ImageBunch",
+    "ImageSettings",
     "Listing",
     "LoadSettings",
+    "SizedSettings",
     "SourceKind",
     "leave_out",
     "make_bunch",
@@ -62,21 +64,31 @@ class SourceKind(NamedTuple):
 
     name: str
     matches: Callable[..., bool]
-    load: Callable[..., Bunch]
+    load: Callable[..., Any]
     takes: dict[str, str] = {}
 
 
 class LoadSettings(TypedDict, total=False):
     """Settings that all loaders share, as ``load_source`` documents them."""
 
-    size: int | tuple[int, int] | None
-    mode: str
-    resize: str
     n_jobs: int | None
     labels: list | None
     errors: str
     load_content: bool
     return_X_y: bool
+
+
+class ImageSettings(LoadSettings, total=False):
+    """Settings of loaders of images."""
+
+    mode: str
+    resize: str
+
+
+class SizedSettings(ImageSettings, total=False):
+    """Settings of loaders whose images differ in size."""
+
+    size: int | tuple[int, int] | None
 
 
 class ImageBunch(Bunch):

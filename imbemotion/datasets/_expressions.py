@@ -5,16 +5,14 @@ import os
 import tarfile
 import zlib
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from numpy.typing import NDArray
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from imbemotion._base.files import publish_folder
-from imbemotion.datasets._bunch import LoadSettings, SourceKind
+from imbemotion.datasets._bunch import SizedSettings, SourceKind
 from imbemotion.datasets._listed_images import load_legend
-from imbemotion.images import ImageArray
 from imbemotion.leaks import groups_from_filenames
 
 __all__ = [
@@ -37,8 +35,8 @@ def fetch_facial_expressions(
     *,
     data_home: str | os.PathLike | None = None,
     download_if_missing: bool = True,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    **settings: Unpack[SizedSettings],
+) -> Bunch | Any:
     """Load the facial expressions of muxspace, downloading them the first time.
 
     They are 13,681 photographs of faces from the web in eight very uneven classes, from 6864

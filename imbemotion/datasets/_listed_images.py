@@ -3,15 +3,14 @@
 import os
 import re
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import check_labels, shorten
 from imbemotion.datasets._bunch import (
-    LoadSettings,
+    SizedSettings,
     SourceKind,
     make_bunch,
     normalize,
@@ -27,7 +26,6 @@ from imbemotion.datasets._lists import (
     read_rows,
     without_conflicts,
 )
-from imbemotion.images import ImageArray
 
 __all__ = [
     "LEGEND",
@@ -51,8 +49,8 @@ def load_legend(
     image_column: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    **settings: Unpack[SizedSettings],
+) -> Bunch | Any:
     r"""Load each image that a list names, once, with its label.
 
     Parameters
@@ -109,8 +107,10 @@ def load_legend(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> from imbemotion.datasets import make_faces
+    >>> from imbemotion.images import ImageArray
     >>> X, y = make_faces({"happy": 2}, random_state=0)
     >>> with TemporaryDirectory() as folder:
     ...     paths = ImageArray(X).save(f"{folder}/images")
@@ -151,8 +151,8 @@ def load_table(
     image_column: str | None = None,
     label_column: str | None = None,
     group_column: str | None = None,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    **settings: Unpack[SizedSettings],
+) -> Bunch | Any:
     r"""Load the images of a table, a row per row of it.
 
     Parameters
@@ -215,6 +215,7 @@ def load_table(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     for name in ("1.png", "2.png"):

@@ -4,10 +4,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from sklearn.utils import Bunch
 
@@ -15,6 +14,7 @@ from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import (
     Listing,
     LoadSettings,
+    SizedSettings,
     SourceKind,
     leave_out,
     make_bunch,
@@ -188,8 +188,8 @@ def load_image_folder(
     folder: str | os.PathLike,
     *,
     label_pattern: str | re.Pattern | None = None,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+    **settings: Unpack[SizedSettings],
+) -> Bunch | Any:
     """Load images from a folder that holds a subfolder per class.
 
     The name of the subfolder is the label, unchanged. Images are found at any depth; hidden
@@ -239,6 +239,7 @@ def load_image_folder(
     --------
     >>> from tempfile import TemporaryDirectory
     >>> from imbemotion.datasets import make_faces
+    >>> from imbemotion.images import ImageArray
     >>> X, y = make_faces({"happy": 2, "sad": 1}, random_state=0)
     >>> with TemporaryDirectory() as folder:
     ...     paths = ImageArray(X).save(f"{folder}/faces", labels=y)
@@ -279,9 +280,8 @@ def load_midi_folder(
     width: int = 256,
     crop: str = "start",
     pedal: bool = False,
-    load_content: bool = True,
     **settings: Unpack[LoadSettings],
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+) -> Bunch | Any:
     """Load MIDI files as piano rolls, with labels from their names or folders.
 
     Files are either named as in EMOPIA [1]_, ``Q1_0vLPYiPN7qY_2.mid``, by quadrant, song and
@@ -314,18 +314,15 @@ def load_midi_folder(
     pedal : bool, default=False
         Whether the sustain pedal prolongs notes.
 
-    load_content : bool, default=True
-        Whether to read the files. If not, `data` holds their paths, for a pipeline that
-        begins with :class:`~imbemotion.PianoRoll`, and settings of rolls are ignored.
-
-    **settings : n_jobs, labels, errors, return_X_y
+    **settings : n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
         As :func:`load_source` returns it, sorted by path, with `data` of shape (n, height,
-        width). `groups` are the songs, or None if names do not give them.
+        width). Without `load_content` it holds paths for a :class:`~imbemotion.PianoRoll`, and
+        settings of rolls are ignored. `groups` are the songs, or None if names do not give them.
 
     Raises
     ------
@@ -356,6 +353,7 @@ def load_midi_folder(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     for name in ("Q1_song_0", "Q1_song_1", "Q3_other_0"):
@@ -373,8 +371,8 @@ def load_midi_folder(
         _, groups, unnamed = _read_names(_check_pattern(_EMOPIA), listing.names)
         listing = listing if unnamed else listing._replace(groups=groups)
     return make_bunch(
-        listing, folder, load_content=load_content, read=load_rolls,
-        resolution=resolution, height=height, width=width, crop=crop, pedal=pedal, **settings,
+        listing, folder, read=load_rolls, resolution=resolution, height=height, width=width,
+        crop=crop, pedal=pedal, **settings,
     )  # fmt: skip
 
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from imbemotion._base.registry import SOURCES
@@ -18,7 +18,6 @@ from imbemotion.datasets.folder import (
     image_suffixes,
     load_midi_folder,
 )
-from imbemotion.images import ImageArray
 
 __all__ = [
     "MIDI",
@@ -74,7 +73,7 @@ def load_source(
     errors: str = "raise",
     load_content: bool = True,
     return_X_y: bool = False,
-) -> Bunch | tuple[ImageArray | NDArray, NDArray]:
+) -> Bunch | Any:
     """Load labeled files from whatever holds them.
 
     Parameters
