@@ -227,7 +227,7 @@ def test_notebooks_show_the_numbers_of_the_text():
     stats = analyze_distribution(["<i>"] * 30 + ["sad"] * 9, labels=["<i>", "sad", "joy"])
     html = stats._repr_html_()
     assert html.startswith(f"<p>{str(stats).splitlines()[0]}</p>")
-    for cell in ("&lt;i&gt;", "76.9%", "over-represented", "missing", "0.0%"):
+    for cell in ("&lt;i&gt;", "76.9 %", "over-represented", "missing", "0.0 %"):
         assert cell in html
     assert "<i>" not in html
     preview = preview_targets(["<i>"] * 30 + ["sad"] * 9, "oversample")._repr_html_()

@@ -113,12 +113,11 @@ class Distribution(Bunch):
             ``count``, ``share`` and ``represented`` ("over", "under" or "even").
         """
         table = pd.DataFrame({"count": self.counts, "share": self.shares})
-        return table.assign(represented=[self._represented(label) for label in self.counts])
+        return table.assign(represented=[self._kind(label) or "even" for label in self.counts])
 
-    def _represented(self, label):
-        if label in self.over_represented:
-            return "over"
-        return "under" if label in self.under_represented else "even"
+    def _kind(self, label):
+        over, under = label in self.over_represented, label in self.under_represented
+        return "over" * over + "under" * under
 
     def to_text(self, *, width: int | None = None, mark: str = "#") -> str:
         """Return a table with a bar for every class.
@@ -142,12 +141,8 @@ class Distribution(Bunch):
         return self.to_text()
 
     def _repr_html_(self):
-        kinds = {"over": "over-represented", "under": "under-represented", "even": ""}
-        table = self.to_frame().assign(represented=lambda t: t["represented"].map(kinds))
-        for label in self.missing:  # they have no shares
-            table.loc[label] = [0, 0.0, "missing"]
-        table["share"] = table["share"].map("{:.1%}".format)
-        table = table.sort_values("count", ascending=False, kind="stable")
+        table = pd.DataFrame(self._rows(), columns=["class", "count", "share", ""])
+        table = table.set_index("class").rename_axis(None)
         return as_html(self._headline(), table, remarks=self._remarks())
 
     def _headline(self):
@@ -156,22 +151,27 @@ class Distribution(Bunch):
             f"{self.imbalance_ratio:.2f}:1 (balance ratio {self.balance_ratio:.3f})"
         )
 
-    def _table(self, width, mark):
-        head, labels = (
-            ("class", "count", "share"),
-            sorted(self.counts, key=self.counts.get, reverse=True),
-        )
-        rows = [(c, f"{self.counts[c]:,}", f"{self.percentages[c]:.1f} %") for c in labels]
-        rows += [(label, "0", "0.0 %") for label in self.missing]
-        length = _BAR if width is None else max(width - _room(head, rows), _SHORTEST)
-        bars = [self._bar(label, length, mark) for label in labels]
-        bars += ["missing"] * len(self.missing)
-        return write_table((*head, ""), [(*row, bar) for row, bar in zip(rows, bars, strict=True)])
+    def _rows(self):
+        """Return class, count, share and remark, large classes first and missing ones last."""
+        rows = []
+        for label in sorted(self.counts, key=self.counts.get, reverse=True):
+            kind, share = self._kind(label), f"{self.percentages[label]:.1f} %"
+            rows.append((label, self.counts[label], share, f"{kind}-represented" * bool(kind)))
+        return rows + [(label, 0, "0.0 %", "missing") for label in self.missing]
 
-    def _bar(self, label, length, mark):
-        kind = self._represented(label)
-        bar = draw_bar(self.counts[label], self.max_class_size, length, mark)
-        return bar + ("" if kind == "even" else f" {kind}-represented")
+    def _table(self, width, mark):
+        head, cells = (
+            ("class", "count", "share"),
+            [(c, f"{n:,}", s) for c, n, s, _ in self._rows()],
+        )
+        length = _BAR if width is None else max(width - _room(head, cells), _SHORTEST)
+        bars = [
+            f"{draw_bar(n, self.max_class_size, length, mark)} {remark}".strip()
+            for _, n, _, remark in self._rows()
+        ]
+        return write_table(
+            (*head, ""), [(*row, bar) for row, bar in zip(cells, bars, strict=True)]
+        )
 
     def _remarks(self):
         fold = f"a training fold of {self.n_folds}" if self.n_folds > 1 else "the data"
