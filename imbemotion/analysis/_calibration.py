@@ -84,9 +84,7 @@ class ConfidenceAnalysis:
         )
         self.by_class = _by_class(predictions, classes)
         self.mistakes = predictions[~correct].sort_values(
-            "confidence",
-            ascending=False,
-            kind="stable",  # ties in the order of the data
+            "confidence", ascending=False, kind="stable"
         )
 
     def to_frame(self) -> pd.DataFrame:
