@@ -154,7 +154,7 @@ class ImageArray(NDArrayOperatorsMixin):
         images = map(_thumbnail, np.asarray(self[:_N_THUMBNAILS]))
         return f"<p>{self!r}</p>" + "".join(f'<img src="{image}"> ' for image in images)
 
-    def __getitem__(self, key: Any):
+    def __getitem__(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         if not parts or parts[0] is Ellipsis or parts[0] is None:
             return np.asarray(self)[key]  # all rows are needed anyway
