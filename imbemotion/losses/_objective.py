@@ -94,7 +94,7 @@ def _named_weights(name, counts, beta):
     if not 0 <= beta < 1:
         raise ValueError(f"beta must be in [0, 1), got {beta}.")
     weights = _CLASS_WEIGHTS[name](np.maximum(counts, 1), beta)
-    weights = np.where(counts > 0, weights, 0)
+    weights = np.where(counts > 0, weights, 0)  # finite above, since counts were at least 1
     return (weights * (counts.sum() / (weights * counts).sum())).astype(np.float32)
 
 
@@ -168,6 +168,7 @@ def _weighted_mean(criterion, loss, target):
     total = torch.ones_like(loss) if class_weights is None else class_weights[target.labels]
     if target.weights is not None:
         loss, total = loss * target.weights, total * target.weights
+    # A batch may hold only images of weight 0.
     return loss.sum() / total.sum().clamp_min(torch.finfo(loss.dtype).tiny)
 
 

@@ -96,11 +96,10 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     ``DecoupledClassifier(FrozenEstimator(network)).fit(X_others, y_others)``.
 
     ``test_time_augmentation`` of a ``CNNClassifier`` has no effect on features. The paper drops
-    the bias; here ``"tau_norm"`` keeps it, and ``"lws"`` scales it with the weights, with a
-    small penalty on the distance of the factors from 1. ``"crt"`` depends on the scale of the
-    features: use a pipeline with ``StandardScaler`` as head if they differ much, and a smaller C
-    for a network that memorized its training images. Probabilities of ``"ncm"`` are the softmax
-    of negative squared distances, and not calibrated.
+    the bias; here ``"tau_norm"`` keeps it, and ``"lws"`` scales it with the weights. ``"crt"``
+    depends on the scale of the features: use a pipeline with ``StandardScaler`` as head if they
+    differ much, and a smaller C for a network that memorized its training images. Probabilities
+    of ``"ncm"``, the softmax of negative squared distances, are not calibrated.
 
     Arguments of ``fit`` go to the estimator; with scikit-learn's metadata routing they go where
     they are requested, also to a classifier as head unless there is a sampler.
@@ -188,6 +187,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 f"transform must return one row of features per label, got {n_rows} rows from "
                 f"{self.estimator_!r} for {len(y)} labels."
             )
+        # tau_norm learns nothing: it has no use for resampled rows, and its prior is unknown.
         is_computed = isinstance(self.head, str) and self.head == "tau_norm"
         if self.sampler is not None and not is_computed:
             features, y = self._resample(features, y)
@@ -197,6 +197,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         settings = {"estimator": self.estimator_, "balance": balance, "tau": self.tau}
         head = HEADS.load(self.head)(features, y, **settings)
         if not is_computed:
+            # Balanced heads, and means of any number of rows, treat classes equally.
             counts = np.array([(y == label).sum() for label in head.classes_])
             counts = counts > 0 if balance or self.head == "ncm" else counts
             self.training_prior_ = counts / counts.sum()
@@ -207,7 +208,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         try:
             return self.sampler_.fit_resample(features, y)
         except ValueError as error:
-            if "n_neighbors" not in str(error):
+            if "n_neighbors" not in str(error):  # of SMOTE and others that search neighbors
                 raise
             n_rows, label = min((n, label) for label, n in Counter(y.tolist()).items())
             raise ValueError(
@@ -304,6 +305,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     def _route(self, params):
         """Split the arguments of ``fit`` by receiver."""
         if not get_config()["enable_metadata_routing"]:
+            # Its fit ignores arguments silently, and weights would be without effect.
             if params and isinstance(self.estimator, FrozenEstimator):
                 raise ValueError(
                     f"A FrozenEstimator is not fitted, so it cannot use {', '.join(params)}, got "
@@ -311,7 +313,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
                 )
             return Bunch(estimator=Bunch(fit=params), head=Bunch(fit={}))
         routed = process_routing(self, "fit", **params)
-        routed.setdefault("head", Bunch(fit={}))
+        routed.setdefault("head", Bunch(fit={}))  # a named head requests nothing
         if routed.head.fit and self.sampler is not None:
             raise ValueError(
                 f"The head cannot receive {', '.join(routed.head.fit)} together with a sampler, "

@@ -173,7 +173,7 @@ def log_probabilities(estimator, X):
             f"{name}.predict_proba must return probabilities, got {proba[wrong.argmax()]} for row "
             f"{wrong.argmax()}. Fit it with other settings, or scale its input."
         )
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # -inf stays -inf, whatever the offset
         return np.log(proba)
 
 
@@ -196,7 +196,7 @@ def predict_held_out(estimator, X, y, splits, params, n_jobs):
 
 
 def _fit_and_predict(estimator, X, y, train, test, params, keep):
-    params = check_method_params(X, params, indices=train)
+    params = check_method_params(X, params, indices=train)  # weights and groups of these rows
     estimator.fit(safe_indexing(X, train), y[train], **params)
     log_proba = log_probabilities(estimator, safe_indexing(X, test))
     return (test, estimator.classes_, log_proba), estimator if keep else None
@@ -215,7 +215,7 @@ def pool(parts, y):
         start = stop
     if not seen.all():
         _warn_of_unseen(y[rows], seen, classes)
-    order = np.argsort(rows, kind="stable")
+    order = np.argsort(rows, kind="stable")  # results must not depend on the order of the splits
     rows = rows[order]
     return HeldOut(rows, classes, np.searchsorted(classes, y[rows]), log_proba[order])
 

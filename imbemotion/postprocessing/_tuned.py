@@ -275,6 +275,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
     def _search(self, X, y, held_out, routed):
         """Search offsets; return the steps, and the order of the classes in them."""
         rows, classes, codes, log_proba = held_out
+        # In this order ties go to rarer classes, and names of classes do not matter.
         order = order_classes(log_proba, codes)
         log_proba, codes = log_proba[:, order], np.argsort(order)[codes]
         groups, params = routed.splitter.split.get("groups"), routed.scorer.score
@@ -288,6 +289,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
         if n_bootstraps < 2:
             counts = count_reachable(log_proba, codes)
             return find_offsets(log_proba, score, counts, self.l2), order
+        # A row that was held out several times is one unit: its copies are no new information.
         units = rows if groups is None else np.asarray(groups)[rows]
         weight = params.get("sample_weight")
         samples = draw_samples(log_proba, codes, weight, units, n_bootstraps)
@@ -321,6 +323,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
             return process_routing(self, "fit", **params)
         groups = {"groups": params.pop("groups")} if "groups" in params else {}
         scorer = scorer_parts(self._scorer())[0]
+        # A scorer that is a plain function has no _score_func, and gets no weights.
         weighted = scorer is not None and "sample_weight" in signature(scorer).parameters
         names = {"sample_weight"} & params.keys() if weighted else ()
         return Bunch(
