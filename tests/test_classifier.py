@@ -85,12 +85,12 @@ def test_probabilities_sum_to_one_in_the_order_of_the_classes(faces, loss):
     np.testing.assert_array_equal(model.classes_[p.argmax(axis=1)], model.predict(X))
 
 
-@pytest.mark.parametrize("kind", ["grey", "colour", "float", "array"])
+@pytest.mark.parametrize("kind", ["gray", "color", "float", "array"])
 def test_channels_and_scale_come_from_the_data(faces, kind):
     X, y = faces
     X = {
-        "grey": X,
-        "colour": np.repeat(X[..., None], 3, axis=3),
+        "gray": X,
+        "color": np.repeat(X[..., None], 3, axis=3),
         "float": (X / 255).astype(np.float32),
         "array": ImageArray(X),
     }[kind]
@@ -112,7 +112,7 @@ def test_the_global_generator_is_left_as_it_was(faces):
     assert torch.rand(1) == expected
 
 
-def test_a_second_fit_starts_afresh(faces):
+def test_a_second_fit_starts_from_scratch(faces):
     X, y = faces
     model = quick().fit(X[:, :8], y == "sad")
     np.testing.assert_array_equal(weights_of(model.fit(X, y)), weights_of(quick().fit(X, y)))
@@ -165,7 +165,7 @@ def test_settings_reach_the_net(faces):
     "sampler",
     [None, RandomResampler(random_state=0), RandomResampler(sampling_strategy=12, random_state=0)],
 )
-def test_validation_holds_no_picture_of_a_training_image(faces, sampler, tmp_path):
+def test_validation_contains_no_original_of_a_training_image(faces, sampler, tmp_path):
     X, y = ImageArray(faces[0]), faces[1]
     model = quick(validation_fraction=0.25)
     if sampler is not None:
@@ -259,15 +259,15 @@ class Lenet(torch.nn.Module):
         return self.linear(x.view(x.size(0), -1))
 
 
-@pytest.mark.parametrize("colour", [False, True])
-def test_networks_of_tutorials_work(faces, colour):
+@pytest.mark.parametrize("color", [False, True])
+def test_networks_of_tutorials_work(faces, color):
     X, y = faces
-    X = np.repeat(X[..., None], 3, axis=3) if colour else X
+    X = np.repeat(X[..., None], 3, axis=3) if color else X
     model = quick(module=Lenet, loss=lambda: torch.nn.CrossEntropyLoss()).fit(X, y)
     assert model.predict(X).shape == y.shape
 
 
-def test_networks_that_can_not_be_imported_survive_worker_processes(faces):
+def test_networks_that_cannot_be_imported_survive_worker_processes(faces):
     class Local(Lenet):
         pass
 
@@ -292,7 +292,7 @@ def test_callbacks_are_left_as_they_were(faces):
     assert vars(stopping) == before
 
 
-def test_a_collate_function_of_ones_own_is_used(faces):
+def test_a_collate_function_that_is_custom_is_used(faces):
     seen = []
 
     def collate(batch):
@@ -315,7 +315,10 @@ def test_bad_input_is_one_clear_sentence(faces):
         (lambda: model.predict(X / 255), "kind seen in fit"),
         (lambda: model.predict(X.reshape(42, -1)), r"got flat data of shape \(42, 256\)"),
         (lambda: model.predict(ImageArray(X)[[]]), "at least one image"),
-        (lambda: quick().fit([X[0], X[1, :8]], ["a", "b"]), "of one shape, got a list"),
+        (
+            lambda: quick().fit([X[0], X[1, :8]], ["a", "b"]),
+            "of one shape, got 2 of different shapes",
+        ),
         (
             lambda: quick(class_weight="balanced", loss_params={"weight": None}).fit(X, y),
             "exclude each other",

@@ -92,7 +92,7 @@ def test_partial_fit_trains_an_epoch_at_a_time():
 
 
 def first_seeds(faces, n_workers):
-    """Give the first pixel of every batch that an epoch of random images begins with."""
+    """Return the bytes of every training batch."""
     seen = []
 
     class Noting(Callback):
@@ -169,7 +169,7 @@ def test_what_would_be_ignored_is_refused(faces, settings, error, message):
         quick(**settings).fit(*faces)
 
 
-def test_flat_data_can_not_be_flipped(faces):
+def test_flat_data_cannot_be_flipped(faces):
     X, y = faces
     for settings in [{"net__test_time_augmentation": "flip"}, {"augmentation": Augmentation()}]:
         with pytest.raises(ValueError, match=r"are for images, got flat data.*\(42, 1, 256\)"):
@@ -228,7 +228,7 @@ def test_validation_scores_what_will_be_predicted(faces):
     assert score == pytest.approx(model.history_["valid_macro_f1"].max())
 
 
-def test_callbacks_collect_in_what_the_user_holds(faces):
+def test_callbacks_collect_in_objects_of_the_user(faces):
     class Collecting(Callback):
         def __init__(self, lock):
             self.lock, self.seen = lock, []
@@ -236,7 +236,7 @@ def test_callbacks_collect_in_what_the_user_holds(faces):
         def on_epoch_end(self, net, **kwargs):
             self.seen.append(len(net.history))
 
-    callback = Collecting(threading.Lock())  # which can't be copied deeply
+    callback = Collecting(threading.Lock())  # which cannot be copied deeply
     quick(net__callbacks=[callback]).fit(*faces)
     assert callback.seen == [1, 2]
 
@@ -267,7 +267,7 @@ def test_early_stopping_waits_for_what_is_deferred(faces, deferred):
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_the_best_epoch_is_the_one_whose_weights_are_kept(warm):
+def test_the_best_epoch_is_the_one_whose_weights_are_restored(warm):
     X, y = make_faces({"happy": 60, "sad": 12}, size=12, random_state=0)
     model = quick(
         class_weight="balanced", balance_from=0.75, lr=0.02, max_epochs=8, validation_fraction=0.3,

@@ -79,10 +79,10 @@ def assert_its_logits_are_those_of_the_head(model, X):
 
 
 @pytest.mark.parametrize("settings", [*LINEAR, {"module": Parts}], ids=str)
-@pytest.mark.parametrize("kind", ["grey", "colour", "float"])
+@pytest.mark.parametrize("kind", ["gray", "color", "float"])
 def test_features_times_weights_are_the_logits(faces, settings, kind):
     X, y = np.asarray(faces[0]), faces[1]
-    X = {"grey": X, "colour": np.stack([X, X[::-1], X], axis=3), "float": X * 3.7}[kind]
+    X = {"gray": X, "color": np.stack([X, X[::-1], X], axis=3), "float": X * 3.7}[kind]
     model = fitted(X, y, **settings)
     assert model.head_coef_.shape == (3, model.transform(X).shape[1])
     assert model.head_intercept_.shape == (3,)

@@ -34,7 +34,7 @@ def make_net(**settings):
     return ImageNeuralNetClassifier(SmallCNN, **settings)
 
 
-def test_batches_are_fetched_whole(faces):
+def test_batches_are_fetched_at_once(faces):
     class Counting(ImageArray):
         fetched = []
 
@@ -108,7 +108,7 @@ def test_callbacks_may_stop_the_training_in_the_manner_of_skorch(faces):
     assert len(net.history) == 2
 
 
-def test_floats_are_standardised_per_channel():
+def test_floats_are_standardized_per_channel():
     rng = np.random.default_rng(0)
     X = rng.normal([1, 20, 5], [1, 3, 0], size=(3000, 2, 2, 3)).astype(np.float32)
     mean, scale = input_scale(ImageArray(X))

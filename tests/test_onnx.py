@@ -50,16 +50,16 @@ def probabilities_of(path, X):
 @pytest.mark.parametrize(
     ("network", "kind"),
     [
-        *((network, "grey") for network in NETWORKS),
-        ("small_cnn", "colour"),
+        *((network, "gray") for network in NETWORKS),
+        ("small_cnn", "color"),
         ("small_cnn", "float"),
     ],
 )
 def test_onnx_gives_the_same_probabilities(network, kind, faces, tmp_path):
     X, y = faces
-    colour = np.repeat(X[..., None], 3, axis=3)
-    floats = (colour / [2.0, 1.0, 3.0]).astype(np.float32)
-    X = {"grey": X, "colour": colour, "float": floats}[kind]
+    color = np.repeat(X[..., None], 3, axis=3)
+    floats = (color / [2.0, 1.0, 3.0]).astype(np.float32)
+    X = {"gray": X, "color": color, "float": floats}[kind]
     model = quick(module=network).fit(X, y)
     model.to_onnx(tmp_path / "model.onnx")
     assert os.listdir(tmp_path) == ["model.onnx"]
@@ -90,7 +90,7 @@ def test_an_export_makes_no_network_and_leaves_the_fitted_one(faces, tmp_path, m
     expected = [value.clone() for value in model.net_.module_.state_dict().values()]
 
     def fail(*args, **kwargs):
-        raise AssertionError("made again")
+        raise AssertionError("created again")
 
     monkeypatch.setattr(SmallCNN, "__init__", fail)
     model.to_onnx(tmp_path / "model.onnx")
@@ -111,7 +111,7 @@ def test_onnx_names_the_classes_and_replaces_the_file(faces, tmp_path, model):
     assert json.loads(metadata["image_shape"]) == [16, 16]
 
 
-def test_an_export_that_can_not_be_is_one_clear_sentence(faces, tmp_path, model, monkeypatch):
+def test_errors_of_an_export_are_one_clear_sentence(faces, tmp_path, model, monkeypatch):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         model.to_onnx(tmp_path / "absent" / "model.onnx")
     with pytest.raises(NotFittedError, match="not fitted"):

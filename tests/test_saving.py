@@ -61,7 +61,7 @@ def assert_same_predictions(again, model, X):
 
 
 class Own(SmallCNN):
-    """A network of one's own."""
+    """A custom network."""
 
 
 class Doubled(SmallCNN):
@@ -87,7 +87,7 @@ class Secretive(SmallCNN):
 
 
 class OwnLoss(torch.nn.CrossEntropyLoss):
-    """A loss of one's own."""
+    """A custom loss."""
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -96,11 +96,11 @@ def test_every_network_predicts_the_same_bit_by_bit(network, faces, file):
     assert_same_predictions(saved_and_loaded(model, file), model, faces[0])
 
 
-@pytest.mark.parametrize("kind", ["colour", "float", "flat"])
+@pytest.mark.parametrize("kind", ["color", "float", "flat"])
 def test_every_kind_of_image_predicts_the_same(kind, faces, file):
     X, y = faces
-    colour = np.repeat(X[..., None], 3, axis=3)
-    X = {"colour": colour, "float": colour / [2.0, 1.0, 3.0], "flat": X.reshape(len(X), -1)}[kind]
+    color = np.repeat(X[..., None], 3, axis=3)
+    X = {"color": color, "float": color / [2.0, 1.0, 3.0], "flat": X.reshape(len(X), -1)}[kind]
     model = quick().fit(X, y)
     assert_same_predictions(saved_and_loaded(model, file), model, X)
 
@@ -173,7 +173,7 @@ def test_the_net_of_a_loaded_classifier_is_usable(faces, file):
     assert len(net.partial_fit(X, codes).history) == 2 + model.n_iter_
 
 
-def test_what_callbacks_noted_is_kept_as_text_where_it_is_no_plain_value(faces, file):
+def test_figures_of_callbacks_that_json_cannot_represent_are_saved_as_text(faces, file):
     class Noting(Callback):
         def on_epoch_end(self, net, **kwargs):
             net.history.record("note", np.float32(np.nan))
@@ -277,7 +277,7 @@ def test_the_cpu_takes_the_place_of_a_device_that_is_missing(faces, file, model)
 
 
 @pytest.mark.parametrize("network", [Doubled, partial(Own, width=2)], ids=["class", "partial"])
-def test_a_network_of_ones_own_is_given_to_load(network, faces, file):
+def test_a_network_that_is_custom_is_given_to_load(network, faces, file):
     model = quick(module=network).fit(*faces)
     model.save(file)
     with pytest.raises(ValueError, match=r"module=.*(Doubled|Own), which is code.*Pass it"):
@@ -350,7 +350,7 @@ class Handing(PretrainedCNN):
 
 
 class Unrelated(torch.nn.Module):
-    """A network of one's own whose keywords are called as those of ours."""
+    """A custom network whose keywords have the names of ours."""
 
     def __init__(self, n_classes, channels, weights=(1.0,), normalize=True):
         super().__init__()
@@ -368,7 +368,7 @@ class Unrelated(torch.nn.Module):
         (lambda **settings: Unrelated(**settings), False, False),
     ],
 )
-def test_only_networks_of_ours_are_spared_weights_and_normalisation(
+def test_only_networks_of_ours_are_composed_without_weights_and_normalization(
     module, weights, normalize, faces
 ):
     uint8, floats = faces[0], faces[0] / 255
@@ -389,7 +389,7 @@ def test_parameters_that_do_not_fit_are_one_clear_sentence(file, model):
             CNNClassifier.load(file, **given_)
 
 
-def test_saving_that_can_not_be_is_one_clear_sentence(tmp_path, faces, model):
+def test_errors_of_saving_are_one_clear_sentence(tmp_path, faces, model):
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         model.save(tmp_path / "absent" / "model")
     with pytest.raises(IsADirectoryError, match="got the folder"):

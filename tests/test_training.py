@@ -165,7 +165,7 @@ def test_the_backbone_is_frozen_as_long_as_it_was_asked_for(faces):
     assert shares == [0, 0.25, 0.5, 0.75, 1, 1]
 
 
-def test_backbone_and_head_have_rates_and_decays_of_their_own(faces):
+def test_backbone_and_head_have_separate_rates_and_decays(faces):
     noted = spied(
         faces, optimizer="adamw", lr=1e-3, max_epochs=1, optimizer__backbone_lr=2e-5,
         optimizer__weight_decay=0.1, optimizer__backbone_weight_decay=0.01,
@@ -308,8 +308,8 @@ def test_enlarged_crops_are_averaged_too(faces):
     expected = resize(X[:, 1:-1, 1:-1].permute(0, 3, 1, 2).float(), [16, 16], antialias=False)
     torch.testing.assert_close(shown[4].permute(0, 3, 1, 2), expected)
     torch.testing.assert_close(shown[5], shown[4].flip(2))
-    grey = list(views(X[..., 0], "flip_zoom"))
-    torch.testing.assert_close(grey[4], shown[4][..., 0])
+    gray = list(views(X[..., 0], "flip_zoom"))
+    torch.testing.assert_close(gray[4], shown[4][..., 0])
     p = quick(net__test_time_augmentation="flip_zoom").fit(*faces).predict_proba(faces[0])
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-12)
 
@@ -387,7 +387,7 @@ def test_verbose_tells_why_a_training_ended_early(faces, capsys):
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:77"])
-def test_a_device_that_is_not_there_is_said_before_training(faces, device):
+def test_a_missing_device_is_reported_before_training(faces, device):
     with pytest.raises(
         ValueError, match=rf"device='{device}' is not available here: .* Use 'auto'"
     ):
@@ -412,7 +412,7 @@ def test_presets_are_parameters_that_train_pretrained_networks(faces, name):
     assert type(model.net_.optimizer_).__name__ == ("AdamW" if transfers else "Adam")
 
 
-def test_floats_are_standardised_once_for_pretrained_networks(faces):
+def test_floats_are_standardized_once_for_pretrained_networks(faces):
     X, y = faces
     settings = {"module": "shufflenet_v2_x0_5", "module_params": {"weights": None}}
     for images, normalize in [(X, True), ((X / 255).astype(np.float32), False)]:
