@@ -207,6 +207,8 @@ SOURCES = Registry("sources", {
     "npz": (f"{_DATASETS}._archives:ARCHIVE", "An .npz archive."),
     "fer2013": (f"{_DATASETS}._archives:FER2013", "A CSV file of FER2013."),
     "legend": (f"{_DATASETS}._listed_images:LEGEND", "A legend.csv, or a folder with one."),
-    "facial_expressions": (f"{_DATASETS}._expressions:EXPRESSIONS", "A name: downloaded faces."),
-    "faces": (f"{_DATASETS}._faces:FACES", "The name faces: drawn faces."),
+    "facial_expressions": (
+        f"{_DATASETS}._expressions:EXPRESSIONS", "The name facial_expressions, downloaded faces.",
+    ),
+    "faces": (f"{_DATASETS}._faces:FACES", "The name faces, drawn faces."),
 })  # fmt: skip

@@ -34,20 +34,23 @@ _ROLL = ("resolution", "height", "width", "crop", "pedal")
 
 def find_kind(source: str | os.PathLike, label_pattern: str | None = None) -> SourceKind:
     """Return the kind of a source; kinds that were registered later are asked first."""
-    path, names = Path(source), list(SOURCES)
-    kinds = [kind for kind in map(SOURCES.load, names[::-1]) if kind.matches(path)]
-    if label_pattern is not None:  # a folder with a legend is a plain folder then
-        kinds = [kind for kind in kinds if "label_pattern" in kind.takes] or kinds
-    # ./faces is a path, although it becomes faces, the name of a data set
-    is_path = os.fspath(source) != str(path) and str(path) in names and not path.exists()
-    if kinds and not is_path:
-        return kinds[0]
+    path = Path(source)
+    # ./faces is a path, although Path turns it into faces, the name of a data set.
+    asked = path if os.fspath(source) == str(path) else path.absolute()
+    kinds = (kind for kind in map(SOURCES.load, reversed(list(SOURCES))) if kind.matches(asked))
+    kind = next(kinds, None)
+    if kind is not None and label_pattern is not None and "label_pattern" not in kind.takes:
+        # With labels from names, a folder that has a legend is a plain folder.
+        kind = next((other for other in kinds if "label_pattern" in other.takes), kind)
+    if kind is not None:
+        return kind
     expected = "; ".join(
         f"{entry.help[0].lower()}{entry.help[1:-1]}" for entry in SOURCES.values()
     )
     if path.exists():
         raise ValueError(f"{path} cannot be read as a source. A source is {expected}.")
-    # A slip may be in the name of a kind or in that of a file.
+    # A slip may be in the name of a data set, such as faces, or in that of a file.
+    names = [name for name in SOURCES if SOURCES.load(name).matches(Path(name))]
     siblings = os.listdir(path.parent) if path.parent.is_dir() else []
     near = get_close_matches(path.name, [*names, *siblings], n=1)
     near = near and (near[0] if near[0] in names else str(path.with_name(near[0])))
