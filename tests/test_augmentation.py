@@ -164,6 +164,17 @@ def test_changing_one_limit_leaves_the_other_draws_as_they_were():
     assert second["rotation"] == 9 * first["rotation"]
 
 
+@pytest.mark.parametrize("name", Augmentation().draw([0]).dtype.names[:-1])
+def test_an_operation_alone_draws_its_own_parameter_and_no_other(name):
+    nothing = Augmentation.preset("none")
+    neutral, drawn = (p.draw([1, 2]) for p in (nothing, clone(nothing).set_params(**{name: 0.5})))
+    changed = [n for n in neutral.dtype.names if (neutral[n] != drawn[n]).any()]
+    assert set(changed) <= {name}
+    everything = clone(nothing).set_params(**{name: 0.5}).draw(np.arange(50))[name]
+    assert (everything != neutral[name][0]).any()
+    assert (drawn[name] == Augmentation(**{name: 0.5}).draw([1, 2])[name]).all()
+
+
 def test_pairs_of_limits_are_vertical_and_horizontal():
     seeds = np.arange(2000)
     drawn = Augmentation(translation=(0.1, 0.3), scale=(0.0, 0.2)).draw(seeds)
