@@ -70,12 +70,6 @@ def make_backbone(name, weights, n_more=0):
     return build(name, weights, n_more)  # n_more: channels after RGB
 
 
-def _unknown_weights(name, weights, known):
-    return ValueError(
-        f"weights of {name} must be one of {known}, the path of a file or None, got {weights!r}."
-    )
-
-
 def _from_torchvision(name, weights, n_more):
     from torchvision import models
 
@@ -83,7 +77,10 @@ def _from_torchvision(name, weights, n_more):
     presets = models.get_model_weights(name)
     is_name = isinstance(weights, str) and weights in presets.__members__
     if not is_name and weights is not None and not _checkpoints.is_path(weights):
-        raise _unknown_weights(name, weights, list(presets.__members__))
+        raise ValueError(
+            f"weights of {name} must be one of {list(presets.__members__)}, the path of a file or "
+            f"None, got {weights!r}."
+        )
     auxiliary = {"aux_logits": False, "init_weights": True} if name in _INCEPTIONS else {}
     module = models.get_model(name, weights=None, **auxiliary)
     skip = (f"{_drop_classifier(module)}.", *_AUXILIARY)
@@ -121,7 +118,10 @@ def _from_timm(name, weights, n_more):
     timm = _import_timm(name)
     is_file = _checkpoints.is_path(weights)
     if weights not in ("DEFAULT", None) and not is_file:
-        raise _unknown_weights(name, weights, ["DEFAULT"])
+        raise ValueError(
+            f"weights of {name} must be one of ['DEFAULT'], the path of a file or None, got "
+            f"{weights!r}."
+        )
     module = _create_timm(timm, name.removeprefix(_TIMM), pretrained=weights == "DEFAULT")
     widen(module, n_more)
     settings = module.pretrained_cfg
