@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from imbemotion.cli import _analyze, _console, app
+from imbemotion.cli import app
 
 COUNTS = {"joy": 100, "sadness": 50, "anger": 75}
 
@@ -102,11 +103,11 @@ def test_the_classes_are_drawn_into_a_file(songs, tmp_path):
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_bars_fill_a_terminal_and_no_more(width, songs, monkeypatch):
-    class Console(_console.Console):
+    class Terminal(Console):
         def __init__(self, **settings):
             super().__init__(width=width, force_terminal=True, color_system=None)
 
-    monkeypatch.setattr(_console, "Console", Console)
+    monkeypatch.setattr("rich.console.Console", Terminal)
     lines = [line for line in run("analyze", songs).stdout.splitlines() if "█" in line]
     assert len(lines) == 3
     assert max(map(len, lines)) <= max(width, 60)
@@ -133,7 +134,7 @@ def test_strategies_may_be_numbers_and_are_printed_as_json(songs):
     ("words", "message"),
     [
         (["strategies", "S", "-s", "oversampel"], "Did you mean oversample?"),
-        (["strategies", "S", "-s", "0"], "'0' is none of oversample"),
+        (["strategies", "S", "-s", "0"], "'0' is not one of oversample"),
         (["analyze", "S", "--label-pattern", "("], "is no regular expression"),
         (["analyze", "S", "--labels", ","], "name at least one class"),
         (["analyze", "S", "--plot", "a.doc"], "a.doc must end in one of .png"),
@@ -193,7 +194,7 @@ def test_ctrl_c_ends_with_status_130(songs, monkeypatch):
     def interrupted(*args, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_analyze, "load_sources", interrupted)
+    monkeypatch.setattr("imbemotion.workflow.load_data", interrupted)
     result = run("analyze", songs)
     assert result.exit_code == 130
     assert result.stderr == "Stopped.\n"

@@ -183,10 +183,10 @@ def test_a_policy_needs_something_that_augments(faces, tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_learned(faces, tmp_path, monkeypatch):
-    monkeypatch.setattr("imbemotion.cli._showing.make_console", _interrupting())
+    monkeypatch.setattr("imbemotion.cli.output.make_console", _interrupting())
     result = run("train", faces, *QUICK, "--epochs", 30, "--out", tmp_path / "out")
     assert result.exit_code == 130
-    assert "Stopped after 3 epochs; what they taught is used" in result.output
+    assert "Stopped after 3 epochs; the model is kept" in result.output
     assert len(pd.read_csv(tmp_path / "out/history.csv")) == 3
     assert (tmp_path / "out/model.safetensors").is_file()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -194,7 +194,7 @@ def test_ctrl_c_keeps_what_was_learned(faces, tmp_path, monkeypatch):
 
 def _interrupting():
     """Make consoles that press Ctrl-C when the third epoch is shown."""
-    from imbemotion.cli._console import make_console
+    from imbemotion.cli.output import make_console
 
     def make(stderr=False):
         console = make_console(stderr=stderr)
@@ -275,7 +275,7 @@ def test_init_writes_an_example_once(tmp_path, monkeypatch):
     assert "Written: config.yaml" in run("init").output
     again = run("init")
     assert again.exit_code == 1
-    assert "is there already" in again.output
+    assert "already exists" in again.output
     assert run("init", "--force").exit_code == 0
     result = run("run", "config.yaml")
     assert (result.exit_code, "faces does not exist" in result.output) == (1, True)
@@ -286,7 +286,7 @@ def test_init_writes_an_example_once(tmp_path, monkeypatch):
     [
         (["train", "{faces}", "--model", "resnet"], 2, "resnet"),
         (["train", "{faces}", "--loss", "hinge"], 2, "'hinge' is not one of"),
-        (["train", "{faces}", "--train-ratio", "0.5"], 1, "must add up to 1"),
+        (["train", "{faces}", "--train-ratio", "0.5"], 2, "must add up to 1"),
         (["train", "{faces}", "--val-ratio", "0.3", "--test-ratio", "0"], 1, "split.test"),
         (["train", "{faces}", "--out", "{model}/config.yaml/x"], 1, "config.yaml is a file"),
         (["predict", "nowhere", "{faces}"], 1, "There is no model nowhere"),
@@ -309,7 +309,7 @@ def test_images_that_can_not_be_read_are_named_or_left_out(trained, faces, tmp_p
     assert "broken.png" in result.output
     result = run("predict", trained[0], tmp_path, "--errors", "skip", "--json")
     assert len(result.stdout.splitlines()) == 1
-    assert "broken.png was left out" in result.stderr
+    assert "broken.png was skipped" in result.stderr
 
 
 def test_a_training_can_be_tracked(faces, tmp_path):

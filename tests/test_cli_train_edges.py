@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from imbemotion import CNNClassifier, ImageArray, make_faces
 from imbemotion.cli import app
-from imbemotion.cli._console import errors_in_one_sentence
+from imbemotion.cli.output import errors_in_one_sentence
 from imbemotion.workflow import claim_folder, example_config, resolve_config
 
 
@@ -43,8 +43,8 @@ def test_a_loss_that_is_no_number_is_said_in_a_sentence(archive):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (MemoryError(), "Error: The memory is too small. Take fewer"),
-        (MemoryError("Unable to allocate 9 GiB"), "too small: Unable to allocate 9 GiB. Take"),
+        (MemoryError(), "Error: Out of memory. Use fewer"),
+        (MemoryError("Unable to allocate 9 GiB"), "memory: Unable to allocate 9 GiB. Use"),
         (OverflowError("int too large"), "Error: int too large"),
     ],
 )

@@ -1,0 +1,131 @@
+"""Commands about comparisons of strategies: ``compare``, ``demo`` and ``report``."""
+
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from imbemotion.cli.app import command
+from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_settings
+from imbemotion.cli.output import (
+    check_out,
+    make_console,
+    note,
+    progress_bar,
+    say,
+    show_data,
+)
+
+__all__ = ["compare_and_show"]
+
+_DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
+_DEMO = {"model.name": "deep_cnn", "training.max_epochs": 12, "comparison.folds": 3}
+_COMPARING = ("strategies", "folds", "repeats", "jobs")
+
+
+@command(*LOADING, "group_column", *NETWORK, *_COMPARING, "scheduler", "external_test", "out")
+def compare(options):
+    """Compare balancing strategies by training on your images.
+
+    All are trained and tested on the same folds, and judged by macro-F1. With --out every fit is
+    written as it is done, and the same command resumes where it stopped. Among the sources,
+    KEY=VALUE changes any setting that `imbemotion init` lists, for example loss.gamma=3.
+    """
+    compare_and_show(resolve_settings(options))
+
+
+@command("model", "epochs", *_COMPARING, "seed", "out", defaults=_DEMO)
+def demo(options):
+    """Compare balancing strategies on drawn faces; needs no data."""
+    from imbemotion.datasets import make_faces
+    from imbemotion.workflow import Images
+
+    source = {"source": ["drawn faces"], "additional": None, "size": 32}
+    config = resolve_settings({**options, **source}, _DEMO)
+    X, y = make_faces(_DEMO_COUNTS, size=32, random_state=config["seed"])
+    compare_and_show(config, Images(X, y, None, None))
+
+
+@command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A folder that compare --out wrote.")],
+    out: out_option("The page; by default FOLDER/report.html.") = None,
+):
+    """Make one HTML page of a comparison."""
+    # The comparison may be unfinished.
+    from imbemotion.report import write_report
+
+    check_out(out)
+    say(f"Written: {write_report(folder, out)}")
+
+
+def compare_and_show(config, data=None):
+    """Compare strategies as the settings say, and print the results."""
+    from imbemotion.workflow import check_comparison, load_data, load_external_test
+
+    if config["out"] is None and config["tracking"]["tool"] is not None:
+        raise typer.BadParameter("it needs a folder; add --out FOLDER.", param_hint="--track")
+    check_comparison(config)
+    data = load_data(config) if data is None else data
+    name = ", ".join([config["data"]["source"], *config["data"]["additional"]])
+    show_data(name, data.X, data.y, data.groups)
+    external = load_external_test(config)
+    if external is not None:
+        show_data(f"{config['comparison']['test']} (test)", external.X, external.y)
+    _run(config, data, external)
+
+
+def _run(config, data, external):
+    """Run a comparison; Ctrl-C shows the results so far."""
+    from imbemotion.comparison import Comparison, named_strategies
+    from imbemotion.workflow import run_comparison
+
+    names, folder = list(named_strategies(config["comparison"]["strategies"])), config["out"]
+    n_folds = config["comparison"]["folds"] * config["comparison"]["repeats"]
+    start, records, stopped = perf_counter(), [], False
+    command = shlex.join(["imbemotion", *sys.argv[1:]])
+    try:
+        with _progress(len(names) * n_folds, records) as on_fit:
+            comparison = run_comparison(config, data, external, on_fit, command)
+    except KeyboardInterrupt:
+        stopped = True
+        comparison = Comparison(records, names, sorted(set(data.y.tolist())))
+    if records:
+        _show(comparison, data.y, n_folds, perf_counter() - start, conclude=not stopped)
+    if stopped:
+        again = f" The same command resumes from {folder}." if folder else ""
+        note(f"Stopped after {len(records)} fits.{again}")
+        raise typer.Exit(130)
+    if folder is not None:
+        say(f"Written to {folder}. `imbemotion report {folder}` makes a page of it.")
+
+
+@contextmanager
+def _progress(n_fits, records):
+    """Show every fit as it is done, and collect the records."""
+    with progress_bar(n_fits, "fitting") as advance:
+
+        def on_fit(record):
+            records.append(record)
+            score = "failed" if record["error"] else f"macro-F1 {record['score']:.3f}"
+            line = f"{record['strategy']}, fold {record['fold'] + 1}: {score}"
+            advance(len(records), line)
+
+        yield on_fit
+
+
+def _show(comparison, y, n_folds, seconds, conclude):
+    from imbemotion.cli.tables import class_table, conclusion, summary_table
+
+    summary = comparison.summary()
+    make_console().print(
+        summary_table(summary, n_folds, comparison.scoring),
+        class_table(comparison.per_class(), y),
+    )
+    if conclude:
+        say(conclusion(summary))
+    say(f"{len(comparison.fits)} fits in {seconds:.0f} s.")

@@ -1,0 +1,381 @@
+"""Options of the commands: each is declared once, with the setting that it sets."""
+
+import inspect
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from imbemotion._base.registry import (
+    AUGMENTATIONS,
+    LOSSES,
+    NETWORKS,
+    PRESETS,
+    SAMPLERS,
+    STRATEGIES,
+    STRATEGY_SETS,
+    TRACKERS,
+    Entry,
+)
+
+__all__ = [
+    "LOADING",
+    "NETWORK",
+    "OPTIONS",
+    "READING",
+    "SAMPLING",
+    "SHARES",
+    "AsJson",
+    "Debug",
+    "Force",
+    "describe_setting",
+    "expect_name",
+    "name_sources",
+    "out_option",
+    "parse_names",
+    "parse_number",
+    "resolve_settings",
+]
+
+
+_Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not export
+
+
+class Option(NamedTuple):
+    """An option that commands share; None is its default, and means that it was not typed."""
+
+    annotation: Any
+    setting: str | None = None  # as "data.size"; completes the help
+    flags: str = ""  # where they are not the name
+    known: Callable = dict  # returns the names that the option takes, with their help
+    title: str = ""  # of the list of these names in the help
+
+    def parameter(self, name):
+        """Return the parameter of a command's signature."""
+        default = inspect.Parameter.empty if name == "source" else None
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Parameter(name, kind, default=default, annotation=self.annotation)
+
+
+def _option(kind, setting=None, flags="", **info):
+    declared = typer.Option(*flags.split(), show_default=False, **info)
+    return Option(Annotated[kind | None, declared], setting, flags)
+
+
+def _named(names, title, setting, flag, text, check=None):
+    """Declare an option that takes a registered name; names are read when they are needed."""
+
+    def complete(incomplete: str):
+        return [name for name in names() if name.startswith(incomplete)]
+
+    def expect(value: str | None):
+        return value if value is None else expect_name(value, names())
+
+    option = _option(
+        str, setting, flag, help=text, metavar="NAME", autocompletion=complete,
+        callback=check or expect,
+    )  # fmt: skip
+    return option._replace(known=names, title=title)
+
+
+def expect_name(name, known, others=""):
+    """Return a name that is known; any other is misuse."""
+    if name in known:
+        return name
+    near = get_close_matches(name, known, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise typer.BadParameter(f"{name!r} is not one of {', '.join(known)}{others}.{hint}")
+
+
+SAMPLING = {
+    "oversample": "Repeat images until every class is as large as the largest.",
+    "undersample": "Drop images until every class is as small as the smallest.",
+    "hybrid": "Repeat and drop images: every class ends with the median size.",
+    "mean": "Repeat and drop images: every class ends with the mean size.",
+    "sqrt": "Repeat images up to the geometric mean of class size and largest class size.",
+}
+
+
+def _samplers():
+    """Return what ``--sampler`` takes: sampling strategies, and methods that add new images."""
+    names = {"none": "Leave the training images as they are.", **SAMPLING}
+    methods = {name: entry for name, entry in SAMPLERS.items() if name != "repeat"}
+    return {name: Entry("", text) for name, text in names.items()} | methods
+
+
+def _check_network(name: str | None):
+    """Accept networks of torchvision and timm as well, which take seconds to list."""
+    if name is None or name in NETWORKS:
+        return name
+    from imbemotion.networks import find_network
+
+    try:
+        find_network(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return name
+
+
+def _check_pattern(pattern: str | None):
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise typer.BadParameter(f"{pattern!r} is no regular expression: {error}.") from error
+    return pattern
+
+
+def parse_names(text: str | None):
+    """Return the names in a text with commas."""
+    names = text and [name.strip() for name in text.split(",") if name.strip()]
+    if names == [] or text == "":
+        raise typer.BadParameter(f"name at least one, got {text!r}.")
+    return names
+
+
+def parse_number(text: str | None):
+    """Return a number, or the text where it is none."""
+    for kind in (int, float):
+        with suppress(TypeError, ValueError):
+            return kind(text)
+    return text
+
+
+def _strategies():
+    return {**STRATEGIES, **STRATEGY_SETS}
+
+
+def _complete_strategies(incomplete: str):
+    """Complete the last of the names with commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in _strategies() if name.startswith(last)]
+
+
+_SOURCE = typer.Argument(
+    help="A folder with a folder per class or with a legend.csv; a list of paths and labels "
+    "(.csv, .tsv, .json, .jsonl, .parquet); fer2013.csv; an .npz archive; a folder of MIDI "
+    "files; or facial_expressions (downloaded) or faces (drawn). Several are joined.",
+    metavar="SOURCE",
+    show_default=False,
+)
+OPTIONS = {
+    "source": Option(Annotated[list[str], _SOURCE]),
+    "additional": _option(
+        list[str],
+        metavar="SOURCE",
+        help="Further sources to add to the first: --additional A B, or --additional A "
+        "--additional B.",
+    ),
+    "images": _option(Path, "data.images"),
+    "label_pattern": _option(
+        str, "data.label_pattern", metavar="REGEX", callback=_check_pattern,
+        help="Take labels from the paths in a folder, by the group in parentheses, such as "
+        "'^([a-z]+)_'; or by (?P<label>...), and (?P<group>...) for subjects.",
+    ),
+    "image_column": _option(str, "data.image_column", metavar="NAME"),
+    "label_column": _option(str, "data.label_column", metavar="NAME"),
+    "labels": _option(
+        str, "data.labels", metavar="A,B,C", callback=parse_names,
+        help="The expected classes, with commas.",
+    ),
+    "size": _option(int, "data.size", min=1),
+    "mode": _option(Literal["gray", "rgb"], "data.mode", help="Grayscale or color."),
+    "resize": _option(Literal["stretch", "crop", "pad"], "data.resize"),
+    "errors": _option(Literal["raise", "skip"], "data.errors"),
+    "group_column": _option(str, "data.group_column", metavar="NAME"),
+    "group_by": _option(
+        list[str], "split.group_by", metavar="name|groups|duplicates|COLUMN",
+        help="Keep together on one side of every split: name (subjects, from Name_0001.jpg), "
+        "groups (as the source contains them), duplicates (near-duplicate images), or a column "
+        "of a list. May be repeated.",
+    ),
+    "train_ratio": _option(float, "split.train"),
+    "val_ratio": _option(float, "split.valid"),
+    "test_ratio": _option(float, "split.test"),
+    "stratify": _option(bool, "split.stratify"),
+    "seed": _option(int, "seed", min=0, max=2**32 - 1),
+    "val": _option(str, "data.valid", metavar="SOURCE"),
+    "test": _option(str, "data.test", metavar="SOURCE"),
+    "split": _option(
+        Path, "split.file", help="A split that `imbemotion split` saved, with these shares."
+    ),
+    "model": _named(
+        lambda: NETWORKS, "Networks", "model.name", "--model",
+        "Network: one of those below, a classification model of torchvision such as "
+        "shufflenet_v2_x1_0, or timm/NAME.", _check_network,
+    ),
+    "weights": _option(str, "model.weights"),
+    "sampler": _named(
+        _samplers, "Samplers", None, "--sampler", "How training images are balanced."
+    ),
+    "strategy": _option(
+        str, "balancing.strategy", "--strategy -s", callback=parse_number,
+        help="oversample (all classes to the largest), undersample (the smallest), hybrid (the "
+        "median), mean, sqrt, a number for every class, a share of the largest class such as "
+        "0.5, or weighted (a weight per image instead).",
+    ),
+    "method": _named(
+        lambda: SAMPLERS, "Methods", "balancing.method", "--method",
+        "How images are added: repeated, or new ones.",
+    ),
+    "balance_splits": _option(
+        Literal["train", "all"], "balancing.balance_splits",
+        help="Balance training only, or validation and test in proportion.",
+    ),
+    "loss": _named(lambda: LOSSES, "Losses", "loss.name", "--loss", "Loss function."),
+    "class_weight": _option(Literal["balanced", "sqrt", "effective"], "loss.class_weight"),
+    "augmentation": _named(
+        lambda: AUGMENTATIONS, "Augmentation presets", "augmentation.preset", "--augmentation",
+        "Augmentation policy of new images.",
+    ),
+    "every_epoch": _option(bool, "augmentation.every_epoch", "--every-epoch"),
+    "preset": _named(
+        lambda: PRESETS, "Training presets", "training.preset", "--preset",
+        "Optimizer, rates and schedule of a known study.",
+    ),
+    "epochs": _option(int, "training.max_epochs", min=1),
+    "batch_size": _option(int, "training.batch_size", min=1),
+    "lr": _option(float, "training.lr"),
+    "device": _option(str, "training.device"),
+    "validation_fraction": _option(float, "training.validation_fraction", min=0.01, max=0.9),
+    "track": _named(
+        lambda: TRACKERS, "Trackers", "tracking.tool", "--track", "Track every fit with this tool."
+    ),
+    "strategies": _option(
+        str, "comparison.strategies", metavar="A,B,C", callback=parse_names,
+        autocompletion=_complete_strategies,
+        help="Strategies and sets of strategies, with commas; the first is the baseline.",
+    )._replace(known=_strategies, title="Strategies and sets of strategies"),
+    "folds": _option(int, "comparison.folds", min=2),
+    "repeats": _option(int, "comparison.repeats", min=1),
+    "jobs": _option(int, "comparison.jobs"),
+    "scheduler": _option(str, "comparison.scheduler"),
+    "external_test": _option(str, "comparison.test", "--test", metavar="SOURCE"),
+    "out": _option(Path, "out", "--out -o"),
+}  # fmt: skip
+
+READING = (
+    "source", "additional", "images", "label_pattern", "image_column", "label_column", "errors",
+    "group_by",
+)  # fmt: skip
+LOADING = (*READING, "size", "mode", "resize", "seed")
+SHARES = ("train_ratio", "val_ratio", "test_ratio")
+NETWORK = (
+    "model", "weights", "augmentation", "preset", "epochs", "batch_size", "lr", "device",
+    "validation_fraction", "track",
+)  # fmt: skip
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone, for programs.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace what this command wrote there before.")
+]
+
+
+def out_option(text):
+    """Declare where a command writes, if it writes."""
+    return Annotated[Path | None, typer.Option("--out", "-o", help=text, show_default=False)]
+
+
+def describe_setting(param, setting, default=None):
+    """Complete the help of an option by the help and the default of its setting."""
+    from imbemotion.workflow.schema import SCHEMA, TOP
+
+    section, _, key = setting.rpartition(".")
+    found = (SCHEMA[section] if section else TOP)[key]
+    param.help = param.help or found.help
+    default = found.default if default is None else default
+    if default not in (None, [], False):
+        param.default = ",".join(default) if isinstance(default, list) else default
+        param.show_default = True
+
+
+def name_sources(options):
+    """Return the sources of a command line in the order of joining, and its KEY=VALUE words."""
+    first, *others = options["source"]
+    words = [first, *(options["additional"] or ()), *others]
+    # A path that exists is a source, whatever its name.
+    sources = [word for word in words if "=" not in word or Path(word).exists()]
+    if not sources:
+        raise typer.BadParameter(f"name a source besides {first}.", param_hint="SOURCE")
+    return sources, [word for word in words if word not in sources]
+
+
+def resolve_settings(options, defaults=()):
+    """Return the complete settings of a command line: options and KEY=VALUE are one dict."""
+    from imbemotion.workflow import merge_settings, parse_overrides, resolve_config
+
+    sources, words = name_sources(options)
+    typed = _typed_settings(options)
+    if "balancing.method" in typed:  # methods that add images need to know how many
+        defaults = {"balancing.strategy": "oversample"}
+    typed |= {"data.source": sources[0], "data.additional": sources[1:]}
+    try:
+        overrides = parse_overrides(words)
+        _refuse_conflicts(typed, overrides, options)
+        config = resolve_config(merge_settings(_nest(dict(defaults) | typed), overrides))
+    except ValueError as error:
+        raise _Misuse(_name_options(str(error), options)) from error
+    _check_column(config["data"], sources)
+    return config
+
+
+def _typed_settings(options):
+    """Return the settings that options set, such as {"data.size": 64}."""
+    typed = {
+        OPTIONS[name].setting: str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if value is not None and OPTIONS[name].setting
+    }
+    sampler = options.get("sampler") or "none"
+    if sampler in SAMPLERS:
+        typed["balancing.method"] = sampler
+    elif sampler != "none":
+        typed["balancing.strategy"] = sampler
+    return typed
+
+
+def _nest(settings):
+    """Turn {"loss.name": "focal", "seed": 1} into {"loss": {"name": "focal"}, "seed": 1}."""
+    nested = {}
+    for setting, value in settings.items():
+        section, _, key = setting.rpartition(".")
+        (nested.setdefault(section, {}) if section else nested)[key] = value
+    return nested
+
+
+def _refuse_conflicts(typed, overrides, options):
+    """Refuse an option and a KEY=VALUE that set the same setting to different values."""
+    for setting, value in typed.items():
+        section, _, key = setting.rpartition(".")
+        values = overrides.get(section) if section else overrides
+        if isinstance(values, dict) and values.get(key, value) != value:
+            option = _name_options(setting, options)
+            raise ValueError(
+                f"{option} is {value!r}, but KEY=VALUE sets {setting} to {values[key]!r}. Keep "
+                "one of them."
+            )
+
+
+def _name_options(text, options):
+    """Replace settings by the options of a command that set them."""
+    flags = {f"balancing.{key}": "--sampler" for key in ("strategy", "method")}
+    flags = flags if "sampler" in options else {}
+    for name in options:
+        flag = (OPTIONS[name].flags or f"--{name.replace('_', '-')}").split()[0]
+        flags[OPTIONS[name].setting] = flag
+    return re.sub(r"\b[a-z]+\.[a-z_]+\b|^seed|^out", lambda m: flags.get(m[0], m[0]), text)
+
+
+def _check_column(data, sources):
+    """Refuse a column of groups where no source has columns."""
+    column, paths = data["group_column"], [Path(name) for name in sources]
+    if column and all(path.is_dir() and not (path / "legend.csv").is_file() for path in paths):
+        raise typer.BadParameter(
+            f"it takes name, groups, duplicates or a column of a list, got {column}, and "
+            f"{paths[0]} is a folder without a legend.csv.",
+            param_hint="--group-by",
+        )
