@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from imbemotion import ImageArray, load_image_folder, make_faces
-from imbemotion.cli import _writing, app
+from imbemotion.cli import app
 from imbemotion.datasets import load_table
 
 GUIDE = {"joy": 100, "sadness": 50, "anger": 75}
@@ -265,7 +265,7 @@ def test_what_fails_leaves_nothing_behind(faces, tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(_writing, "_write_stats", fail)
+    monkeypatch.setattr("imbemotion.workflow.balancing._write_stats", fail)
     for words in ([out, "--force"], [tmp_path / "other"]):
         result = run(faces, "-s", "undersample", "--out", *words)
         assert result.exit_code == 1

@@ -7,9 +7,8 @@ from imblearn.pipeline import Pipeline
 from sklearn.dummy import DummyClassifier
 
 from imbemotion import DataWarning, ImageArray, ImageLoader, compare_strategies
-from imbemotion.cli._compare import _load_test
 from imbemotion.leaks.copies import find_leaks
-from imbemotion.workflow import load_data, make_split, resolve_config
+from imbemotion.workflow import load_data, load_external_test, make_split, resolve_config
 
 X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
 Y = np.repeat(["happy", "sad"], 20)
@@ -50,7 +49,7 @@ def test_a_subset_cannot_be_the_first_source_again(lists, part):
 def test_a_comparison_is_not_tested_on_its_own_source(lists):
     config = resolve_config({"data": {"source": "x.npz"}, "comparison": {"test": "./x.npz"}})
     with pytest.raises(ValueError, match=r"must be named once, got \./x\.npz twice"):
-        _load_test(config)
+        load_external_test(config)
 
 
 def test_images_of_an_archive_are_compared_by_their_pixels(tmp_path):

@@ -91,7 +91,7 @@ def _show_scores(trained, folder):
     balanced = "" if after == before else f", {after:,.0f} after balancing"
     valid = record["external_score"]
     say(
-        f"\nTrained on {before:,} images{balanced}, {record['n_epochs']} epochs in "
+        f"\nTrained on {before:,} images{balanced}; {record['n_epochs']} epochs took "
         f"{record['fit_time']:.0f} s.\n"
         f"Macro-F1 on {record['n_test']:,} test images: {record['score']:.3f} (validation: "
         f"{'none' if math.isnan(valid) else f'{valid:.3f}'}, training: "

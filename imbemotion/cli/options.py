@@ -306,7 +306,8 @@ def name_sources(options):
 
 def resolve_settings(options, defaults=()):
     """Return the complete settings of a command line: options and KEY=VALUE are one dict."""
-    from imbemotion.workflow import merge_settings, parse_overrides, resolve_config
+    from imbemotion.workflow import parse_overrides, resolve_config
+    from imbemotion.workflow.settings import merge_settings
 
     sources, words = name_sources(options)
     typed = _typed_settings(options)
@@ -353,10 +354,9 @@ def _refuse_conflicts(typed, overrides, options):
         section, _, key = setting.rpartition(".")
         values = overrides.get(section) if section else overrides
         if isinstance(values, dict) and values.get(key, value) != value:
-            option = _name_options(setting, options)
-            raise ValueError(
-                f"{option} is {value!r}, but KEY=VALUE sets {setting} to {values[key]!r}. Keep "
-                "one of them."
+            raise typer.BadParameter(
+                f"got {value!r}, but KEY=VALUE sets {setting} to {values[key]!r}. Keep one.",
+                param_hint=_name_options(setting, options),
             )
 
 
