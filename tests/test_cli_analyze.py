@@ -136,7 +136,7 @@ def test_strategies_may_be_numbers_and_are_printed_as_json(songs):
         (["strategies", "S", "-s", "oversampel"], "Did you mean oversample?"),
         (["strategies", "S", "-s", "0"], "'0' is not one of oversample"),
         (["analyze", "S", "--label-pattern", "("], "is no regular expression"),
-        (["analyze", "S", "--labels", ","], "name at least one class"),
+        (["analyze", "S", "--labels", ","], "name at least one, got"),
         (["analyze", "S", "--plot", "a.doc"], "a.doc must end in one of .png"),
         (["analyze", "S", "-o", "."], ". is a folder; name a file"),
         (["analyze", "S", "--folds", "0"], "Invalid value for '--folds'"),

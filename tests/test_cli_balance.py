@@ -278,9 +278,9 @@ def test_what_fails_leaves_nothing_behind(faces, tmp_path, monkeypatch):
     ("words", "status", "sentence"),
     [
         (["-s", "mixed"], 2, "'mixed'"),
-        (["-s", "0"], 2, "got 0"),
-        (["-s", "weighted", "--method", "smote"], 2, "weighs training only"),
-        (["-s", "weighted", "--balance-splits", "all"], 2, "weighs training only"),
+        (["-s", "0"], 2, "Got 0"),
+        (["-s", "weighted", "--method", "smote"], 2, "weights training only"),
+        (["-s", "weighted", "--balance-splits", "all"], 2, "weights training only"),
         (["--method", "copy"], 2, "copy"),
         (["--train-ratio", "1.5"], 2, "1.5"),
         (["--group-by", "groups"], 1, "needs groups"),

@@ -32,7 +32,10 @@ def change_table(counts, weights=None):
     """Lay out a row per class: its size before and after, in every subset."""
     table = make_table("Samples by class", "class", *counts, *(["weight"] if weights else []))
     for label in next(iter(counts.values()))[0]:
-        cells = [_change(before[label], after[label]) for before, after in counts.values()]
+        cells = [
+            f"{before[label]:,}" if before == after else _change(before[label], after[label])
+            for before, after in counts.values()
+        ]
         cells += [f"{weights[label]:.3f}" if label in weights else ""] if weights else []
         table.add_row(escape(label), *cells)
     return table
@@ -44,18 +47,15 @@ def change_lines(counts):
     total = tuple(sum(side, Counter()) for side in zip(*pairs.values(), strict=True))
     pairs = {**pairs, "Total": total} if len(pairs) > 1 else {"Total": total}
     return [
-        f"{name}: {before.total():,} {arrow()} {after.total():,} samples "
-        f"({signed(after.total() - before.total())}), "
+        f"{name}: {_change(before.total(), after.total(), ' samples')}, "
         f"balance ratio {_balance_ratio(before)} {arrow()} {_balance_ratio(after)}"
         for name, (before, after) in pairs.items()
     ]
 
 
-def _change(before, after):
-    """Write a change as ``225 → 300 (+75)``, and no change as the number."""
-    if before == after:
-        return f"{before:,}"
-    return f"{before:,} {arrow()} {after:,} ({signed(after - before)})"
+def _change(before, after, what=""):
+    """Write a change as ``225 → 300 samples (+75)``."""
+    return f"{before:,} {arrow()} {after:,}{what} ({signed(after - before)})"
 
 
 def _balance_ratio(counts):
@@ -79,7 +79,7 @@ def strategy_tables(previews):
         uses = max(found.after[label] / n for label, n in found.before.items())
         totals.add_row(
             name,
-            f"{found.n_before:,} {arrow()} {found.n_after:,} samples ({signed(found.change)})",
+            _change(found.n_before, found.n_after, " samples"),
             f"{found.imbalance_ratio_before:.2f}:1 {arrow()} {found.imbalance_ratio_after:.2f}:1",
             f"{100 * dropped:.0f} %",
             f"{max(uses, 1):,.1f}",
