@@ -278,7 +278,7 @@ def test_what_fails_leaves_nothing_behind(faces, tmp_path, monkeypatch):
     ("words", "status", "sentence"),
     [
         (["-s", "mixed"], 2, "'mixed'"),
-        (["-s", "0"], 2, "Got 0"),
+        (["-s", "0"], 2, "'0' is not one of"),
         (["-s", "weighted", "--method", "smote"], 2, "weights training only"),
         (["-s", "weighted", "--balance-splits", "all"], 2, "weights training only"),
         (["--method", "copy"], 2, "copy"),

@@ -15,11 +15,8 @@ from imbemotion.cli.options import (
     SHARES,
     AsJson,
     Force,
-    expect_name,
     name_sources,
     out_option,
-    parse_names,
-    parse_number,
     resolve_settings,
 )
 from imbemotion.cli.output import check_out, make_console, print_list, say, show_json, to_json
@@ -123,26 +120,13 @@ def _show_next(options, advice, names):
     ])  # fmt: skip
 
 
-@command(*READING)
-def strategies(
-    options,
-    strategy: Annotated[
-        str,
-        typer.Option(
-            "--strategies",
-            "-s",
-            help="Strategies, with commas: oversample (all classes to the largest), undersample "
-            "(to the smallest), hybrid (to the median), mean, sqrt; an integer such as 300 "
-            "(for every class), or a share of the largest class such as 0.5 (at least).",
-        ),
-    ] = ",".join(SAMPLING),
-    as_json: AsJson = False,
-):
+@command(*READING, "preview")
+def strategies(options, as_json: AsJson = False):
     """Compare class sizes under several strategies, side by side."""
     from imbemotion.analysis import advise, preview_targets
     from imbemotion.cli.tables import strategy_tables
 
-    chosen = {name: _parse_strategy(name) for name in parse_names(strategy)}
+    chosen = options["preview"] or {name: name for name in SAMPLING}
     y = _load(options)[1].y
     previews = {name: preview_targets(y, value) for name, value in chosen.items()}
     if as_json:
@@ -152,18 +136,6 @@ def strategies(
     advice = advise(y)
     print_list(make_console(), "\nAdvice", [advice[0].text])
     _show_next(options, advice, ["compare"])
-
-
-def _parse_strategy(name):
-    """Return a strategy as samplers take it; a misspelled one is misuse."""
-    value = parse_number(name)
-    if not isinstance(value, str) and (value >= 1 if isinstance(value, int) else 0 < value <= 1):
-        return value
-    try:
-        return expect_name(name, SAMPLING, ", an integer from 1, or a share up to 1")
-    except typer.BadParameter as error:
-        error.param_hint = "--strategies"
-        raise
 
 
 @command(*READING, *SHARES, "stratify", "seed")

@@ -33,11 +33,8 @@ __all__ = [
     "Debug",
     "Force",
     "describe_setting",
-    "expect_name",
     "name_sources",
     "out_option",
-    "parse_names",
-    "parse_number",
     "resolve_settings",
 ]
 
@@ -73,7 +70,7 @@ def _named(names, title, setting, flag, text, check=None):
         return [name for name in names() if name.startswith(incomplete)]
 
     def expect(value: str | None):
-        return value if value is None else expect_name(value, names())
+        return value if value is None else _expect_name(value, names())
 
     option = _option(
         str, setting, flag, help=text, metavar="NAME", autocompletion=complete,
@@ -82,7 +79,7 @@ def _named(names, title, setting, flag, text, check=None):
     return option._replace(known=names, title=title)
 
 
-def expect_name(name, known, others=""):
+def _expect_name(name, known, others=""):
     """Return a name that is known; any other is misuse."""
     if name in known:
         return name
@@ -104,7 +101,11 @@ def _samplers():
     """Return what ``--sampler`` takes: sampling strategies, and methods that add new images."""
     names = {"none": "Leave the training images as they are.", **SAMPLING}
     methods = {name: entry for name, entry in SAMPLERS.items() if name != "repeat"}
-    return {name: Entry("", text) for name, text in names.items()} | methods
+    return _entries(names) | methods
+
+
+def _entries(names):
+    return {name: Entry("", text) for name, text in names.items()}
 
 
 def _check_network(name: str | None):
@@ -128,7 +129,7 @@ def _check_pattern(pattern: str | None):
     return pattern
 
 
-def parse_names(text: str | None):
+def _parse_names(text: str | None):
     """Return the names in a text with commas."""
     names = text and [name.strip() for name in text.split(",") if name.strip()]
     if names == [] or text == "":
@@ -136,12 +137,24 @@ def parse_names(text: str | None):
     return names
 
 
-def parse_number(text: str | None):
-    """Return a number, or the text where it is none."""
+def _parse_strategy(text: str | None):
+    return _to_strategy(text, [*SAMPLING, "weighted"])
+
+
+def _to_strategy(text, known=tuple(SAMPLING)):
+    """Return a sampling strategy as samplers take it; a misspelled one is misuse."""
     for kind in (int, float):
         with suppress(TypeError, ValueError):
-            return kind(text)
-    return text
+            value = kind(text)
+            if value >= 1 if kind is int else 0 < value <= 1:
+                return value
+    others = ", an integer from 1, or a share up to 1"
+    return text and _expect_name(text, known, others)
+
+
+def _parse_strategies(text: str | None):
+    """Return strategies by the words for them."""
+    return text and {name: _to_strategy(name) for name in _parse_names(text)}
 
 
 def _strategies():
@@ -178,7 +191,7 @@ OPTIONS = {
     "image_column": _option(str, "data.image_column", metavar="NAME"),
     "label_column": _option(str, "data.label_column", metavar="NAME"),
     "labels": _option(
-        str, "data.labels", metavar="A,B,C", callback=parse_names,
+        str, "data.labels", metavar="A,B,C", callback=_parse_names,
         help="The expected classes, with commas.",
     ),
     "size": _option(int, "data.size", min=1),
@@ -212,11 +225,15 @@ OPTIONS = {
         _samplers, "Samplers", None, "--sampler", "How training images are balanced."
     ),
     "strategy": _option(
-        str, "balancing.strategy", "--strategy -s", callback=parse_number,
-        help="oversample (all classes to the largest), undersample (the smallest), hybrid (the "
-        "median), mean, sqrt, a number for every class, a share of the largest class such as "
+        str, "balancing.strategy", "--strategy -s", callback=_parse_strategy,
+        help="A strategy below, a number for every class, a share of the largest class such as "
         "0.5, or weighted (a weight per image instead).",
-    ),
+    )._replace(known=lambda: _entries(SAMPLING), title="Strategies"),
+    "preview": _option(
+        str, None, "--strategies -s", metavar="A,B,C", callback=_parse_strategies,
+        help="Strategies, with commas: those below, an integer such as 300 (for every class), or "
+        "a share of the largest class such as 0.5 (at least). All of those below by default.",
+    )._replace(known=lambda: _entries(SAMPLING), title="Strategies"),
     "method": _named(
         lambda: SAMPLERS, "Methods", "balancing.method", "--method",
         "How images are added: repeated, or new ones.",
@@ -245,7 +262,7 @@ OPTIONS = {
         lambda: TRACKERS, "Trackers", "tracking.tool", "--track", "Track every fit with this tool."
     ),
     "strategies": _option(
-        str, "comparison.strategies", metavar="A,B,C", callback=parse_names,
+        str, "comparison.strategies", metavar="A,B,C", callback=_parse_names,
         autocompletion=_complete_strategies,
         help="Strategies and sets of strategies, with commas; the first is the baseline.",
     )._replace(known=_strategies, title="Strategies and sets of strategies"),
