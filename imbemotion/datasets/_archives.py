@@ -60,20 +60,15 @@ def load_npz(
     ----------
     path : str or Path
         A file as ``np.savez`` writes it, without Python objects.
-
     image_key : str, default=None
         Array of images, (n, height, width[, channels]). None takes the first of images, X, x,
         data and arr_0.
-
     label_key : str, default=None
         Array of labels, (n,). None takes the first of labels, y, target, emotions and arr_1.
-
     group_key : str, default=None
         Array of groups, (n,). None takes ``groups`` if there is one.
-
     size : int, tuple of (int, int) or None, default=None
         Height and width of the images; None keeps those of the archive.
-
     **settings : mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -88,7 +83,6 @@ def load_npz(
     ------
     FileNotFoundError
         If the file does not exist.
-
     ValueError
         If it is not an archive, lacks an array, or its arrays differ in length.
 
@@ -196,14 +190,11 @@ def load_fer2013(
     ----------
     path : str or Path
         The CSV file.
-
     split : {"train", "test", "Training", "PublicTest", "PrivateTest"}, default=None
         Subset to load, by its Usage: "train" means Training, "test" means PublicTest and
         PrivateTest together. None means the whole file.
-
     size : int, tuple of (int, int) or None, default=None
         Height and width of the images; None keeps those of the file, which are 48 and 48.
-
     **settings : mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -217,7 +208,6 @@ def load_fer2013(
     ------
     FileNotFoundError
         If the file does not exist.
-
     ValueError
         If a column is missing, the subset has no line, or a line cannot be used.
 

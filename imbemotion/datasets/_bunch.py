@@ -42,15 +42,12 @@ class SourceKind(NamedTuple):
     ----------
     name : str
         What an error calls a source of this kind, such as ``"a folder of images"``.
-
     matches : callable
         Takes the ``Path`` of a source and returns whether it is of this kind.
-
     load : callable
         Takes the path and, as keywords, the settings that all sources share (``size``,
         ``mode``, ``resize``, ``n_jobs``, ``labels``, ``errors`` and ``load_content``);
         returns a Bunch as :func:`load_image_folder` does.
-
     takes : dict of str to str, default={}
         Settings of :func:`load_source` for this kind only, and what ``load`` calls them.
 

@@ -46,10 +46,8 @@ def fetch_facial_expressions(
     ----------
     data_home : str or Path, default=None
         Where to keep the data; None means scikit-learn's folder, ``~/scikit_learn_data``.
-
     download_if_missing : bool, default=True
         Whether to download the data if they are not there yet.
-
     **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -62,7 +60,6 @@ def fetch_facial_expressions(
     ------
     OSError
         If the data are missing and may not or cannot be downloaded, or are not as expected.
-
     ValueError
         If a parameter is invalid.
 

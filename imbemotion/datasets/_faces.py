@@ -191,26 +191,19 @@ def make_faces(
         Number of faces per emotion: angry, contempt, disgust, fear, happy, neutral, sad,
         surprise. None draws a skewed sample of all eight: 240 happy, 200 neutral, 80 sad, 60
         surprise, 40 angry, 24 disgust, 12 contempt and 8 fear.
-
     size : int, default=48
         Height and width in pixels, at least 8.
-
     mode : {"gray", "rgb"}, default="gray"
         Whether to draw in gray or in color.
-
     difficulty : float, default=0.5
         How weak and irregular the expressions are: at 0 every face shows its emotion fully,
         at 1 many faces could show another one.
-
     pose : float, default=1.0
         How far heads turn, tilt and move; 0 keeps them still.
-
     lighting : float, default=1.0
         How much light varies in direction, brightness and contrast; 0 is even light.
-
     noise : float, default=1.0
         Strength of the noise; 0 adds none.
-
     random_state : int, RandomState instance or None, default=None
         An int draws the same faces every time.
 
@@ -218,7 +211,6 @@ def make_faces(
     -------
     X : ndarray of uint8 of shape (n_samples, size, size[, 3])
         The faces, in random order.
-
     y : ndarray of str of shape (n_samples,)
         Their emotions.
 
@@ -226,7 +218,6 @@ def make_faces(
     ------
     ValueError
         If an emotion is unknown or a setting is out of range.
-
     TypeError
         If counts is not a dict.
 

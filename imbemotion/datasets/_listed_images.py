@@ -57,22 +57,17 @@ def load_legend(
     ----------
     legend : str or Path
         List with a header, as :func:`load_table` reads it, or a folder with a ``legend.csv``.
-
     folder : str or Path, default=None
         Folder of the images. None looks for each in ``images`` next to the list, then next to
         the list itself.
-
     image_column : str, default=None
         Column of file names. None takes the first of image, file, filename, path, name and
         img, in any case.
-
     label_column : str, default=None
         Column of labels. None takes the first of emotion, label, class, expression, target
         and category, in any case.
-
     group_column : str, default=None
         Column of `groups`, such as persons. Where a cell is empty, the path is the group.
-
     **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -85,7 +80,6 @@ def load_legend(
     ------
     FileNotFoundError
         If the list or folder does not exist.
-
     ValueError
         If the list cannot be read, a column is missing, or an image cannot be used.
 
@@ -160,23 +154,18 @@ def load_table(
     path : str or Path
         Table of files: CSV or TSV in UTF-8 with a header (separated by commas, semicolons,
         tabs or bars), JSON (a list of objects), JSON lines (``.jsonl``) or Parquet.
-
     folder : str or Path, default=None
         Folder that paths are relative to. None looks for each file in ``images`` next to the
         table, then next to the table itself, then in the current folder.
-
     image_column : str, default=None
         Column of paths. None takes the one called image, file, filename, path, img,
         file_path, image_path, img_path, image_file or image_name, in any case and with or
         without ``_``.
-
     label_column : str, default=None
         Column of labels. None takes the one called emotion, label, class, expression, target,
         category, class_name or label_name.
-
     group_column : str, default=None
         Column of `groups`, such as persons. Where a cell is empty, the path is the group.
-
     **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -189,11 +178,9 @@ def load_table(
     ------
     FileNotFoundError
         If the table or folder does not exist.
-
     ValueError
         If the table cannot be read, a column is missing or ambiguous, or an image cannot be
         used.
-
     ImportError
         If the table is a Parquet file and pyarrow is not installed.
 

@@ -200,12 +200,10 @@ def load_image_folder(
     ----------
     folder : str or Path
         The folder.
-
     label_pattern : str or re.Pattern, default=None
         Regular expression that finds the label in the path of an image within the folder
         (with slashes), in its group ``label`` or its first one. A group called ``group``
         becomes `groups`. None takes the subfolder as label.
-
     **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -219,7 +217,6 @@ def load_image_folder(
     ------
     FileNotFoundError
         If the folder does not exist.
-
     ValueError
         If the folder contains no classes, no images or splits such as train and test; if a
         label is unknown, a name does not match, or a file or the manifest cannot be read.
@@ -292,28 +289,21 @@ def load_midi_folder(
     ----------
     folder : str or Path
         The folder.
-
     label_pattern : str or re.Pattern, default=None
         Regular expression that finds the label in the path of a file within the folder (with
         slashes), in its group ``label`` or its first one. A group called ``group`` becomes
         `groups`. None takes names as in EMOPIA if the folder itself holds MIDI files, else
         the subfolder as label.
-
     resolution : float, default=8.0
         Columns per second.
-
     height : {88, 128}, default=88
         Rows: the keys of a piano, or all MIDI pitches.
-
     width : int, default=256
         Columns.
-
     crop : {"start", "middle"}, default="start"
         Part of a longer piece that is used.
-
     pedal : bool, default=False
         Whether the sustain pedal prolongs notes.
-
     **settings : n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -328,11 +318,9 @@ def load_midi_folder(
     ------
     FileNotFoundError
         If the folder does not exist.
-
     ValueError
         If the folder contains no MIDI files, a file cannot be read, a name does not match, a
         label is unknown, or `label_pattern` is not a regular expression with a group.
-
     ImportError
         If files are to be read and mido is not installed.
 

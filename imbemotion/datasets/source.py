@@ -86,46 +86,33 @@ def load_source(
         labels (CSV, TSV, JSON, JSON lines, Parquet); a CSV file of FER2013; an ``.npz``
         archive; a folder of MIDI files; or, unless a file has that name,
         ``"facial_expressions"`` (downloaded) or ``"faces"`` (drawn).
-
     additional : sequence of str or Path, default=()
         Further sources, whose rows follow those of the first.
-
     images : str or Path, default=None
         Folder that paths in a legend or list are relative to.
-
     label_pattern : str or re.Pattern, default=None
         Takes labels from the paths in a folder; see :func:`load_image_folder`.
-
     image_column, label_column, group_column : str, default=None
         Columns of a legend or list, or arrays of an archive.
-
     roll : dict, default=None
         Settings of :class:`~imbemotion.PianoRoll` for MIDI files, such as
         ``{"resolution": 4}``; rolls have their own size.
-
     size : int, tuple of (int, int) or None, default=48
         Height and width of the images; None keeps their own, which must be equal. Like `mode`
         and `resize`, it does not apply to MIDI files: see `roll`.
-
     mode : {"gray", "rgb"}, default="gray"
         Color mode of the images.
-
     resize : {"stretch", "crop", "pad"}, default="stretch"
         How images of other proportions are fitted to `size`.
-
     n_jobs : int, default=None
         Number of threads that read images.
-
     labels : list, default=None
         Expected classes; None accepts any.
-
     errors : {"raise", "skip"}, default="raise"
         Whether images and labels that cannot be used raise an error or are left out.
-
     load_content : bool, default=True
         Whether to read the images. If not, `data` holds the paths of existing files, or names
         such as "row 0" where a source holds no files.
-
     return_X_y : bool, default=False
         Whether to return only `data` and `target`.
 
@@ -143,7 +130,6 @@ def load_source(
     ------
     FileNotFoundError
         If a source does not exist.
-
     ValueError
         If a source or its content cannot be used, a source is named twice, or a setting
         applies to none of the sources.

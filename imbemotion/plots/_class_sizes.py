@@ -44,7 +44,6 @@ class ClassDistributionDisplay:
     ----------
     counts : dict of class to int
         Samples per class, in drawing order.
-
     after : dict of class to int, default=None
         The same after resampling. None draws only ``counts``.
 
@@ -52,7 +51,6 @@ class ClassDistributionDisplay:
     ----------
     figure_ : matplotlib Figure
         Figure of the display.
-
     ax_ : matplotlib Axes
         Axes of the display.
 
@@ -91,14 +89,11 @@ class ClassDistributionDisplay:
         ----------
         y : array-like of shape (n_samples,)
             The labels.
-
         y_resampled : array-like of shape (n_resampled,), default=None
             Labels after resampling, drawn next to them.
-
         labels : list, default=None
             Expected classes in drawing order; those missing in ``y`` are drawn with 0. None
             draws the classes of ``y``, the largest first.
-
         **plot_params : dict
             Parameters of :meth:`plot`: ``ax``, ``kind`` and ``log``.
 
@@ -123,7 +118,6 @@ class ClassDistributionDisplay:
         ----------
         preview : TargetPreview
             Result of :func:`preview_targets`.
-
         **plot_params : dict
             Parameters of :meth:`plot`: ``ax``, ``kind`` and ``log``.
 
@@ -145,10 +139,8 @@ class ClassDistributionDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None creates a figure of fitting size.
-
         kind : {"bar", "pie"}, default="bar"
             Bars or a pie.
-
         log : bool, default=False
             Whether the axis of bars is logarithmic, so that a class of 9 is visible next to
             one of 7,000. Lengths are not comparable then.

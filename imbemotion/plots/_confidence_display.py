@@ -39,7 +39,6 @@ class ConfidenceDisplay:
     ----------
     figure_ : matplotlib Figure
         Figure of the display.
-
     axes_ : list of matplotlib Axes
         Axes of the distribution, the reliability diagram, or both.
 
@@ -80,16 +79,12 @@ class ConfidenceDisplay:
         ----------
         estimator : object
             A fitted classifier, or a pipeline that ends in one, with ``predict_proba``.
-
         X : array-like
             Input of the classifier; samples that it was not trained on.
-
         y : array-like of shape (n_samples,)
             Their labels.
-
         n_bins : int, default=15
             Number of equal bins of [0, 1].
-
         **plot_params : dict
             Parameters of :meth:`plot`: ``ax`` and ``kind``.
 
@@ -129,16 +124,12 @@ class ConfidenceDisplay:
         ----------
         y_true : array-like of shape (n_samples,)
             The true labels.
-
         probabilities : array-like of shape (n_samples, n_classes)
             Output of ``predict_proba``.
-
         classes : array-like of shape (n_classes,)
             Class of every column, as in ``classes_``.
-
         n_bins : int, default=15
             Number of equal bins of [0, 1].
-
         **plot_params : dict
             Parameters of :meth:`plot`: ``ax`` and ``kind``.
 
@@ -159,7 +150,6 @@ class ConfidenceDisplay:
         ----------
         ax : matplotlib Axes, or two of them for "both", default=None
             Axes to draw on. None creates a figure.
-
         kind : {"both", "distribution", "reliability"}, default="both"
             The parts to draw.
 

@@ -47,7 +47,6 @@ class TrainingCurveDisplay:
     ----------
     figure_ : matplotlib Figure
         Figure of the display.
-
     axes_ : ndarray of matplotlib Axes of shape (n_panels,)
         One for the losses, one for the score if there is one.
 
@@ -79,7 +78,6 @@ class TrainingCurveDisplay:
         ----------
         estimator : CNNClassifier or pipeline
             Fitted; of a pipeline the last step is used.
-
         ax : matplotlib Axes or sequence of them, default=None
             Axes to draw on, see :meth:`plot`.
 
@@ -115,7 +113,6 @@ class TrainingCurveDisplay:
         ----------
         histories : DataFrame or list of DataFrame
             The ``history_`` of fitted classifiers.
-
         ax : matplotlib Axes or sequence of them, default=None
             Axes to draw on, see :meth:`plot`.
 

@@ -39,13 +39,10 @@ class ImageGridDisplay:
     ----------
     images : ndarray of shape (n_lines, n_cells, height, width[, channels])
         Pixels of every cell. Of 2 channels the first is shown, of 4 the first three.
-
     rows : ndarray of int of shape (n_lines, n_cells)
         Row of the resampled images that every cell shows, -1 if it is empty.
-
     is_synthetic : ndarray of bool of shape (n_lines, n_cells)
         Cells that show synthetic images; all others are framed.
-
     labels : list of str of length n_lines
         Text to the left of every line.
 
@@ -53,10 +50,8 @@ class ImageGridDisplay:
     ----------
     figure_ : matplotlib Figure
         Figure of the display.
-
     ax_ : matplotlib Axes
         Axes of the display.
-
     im_ : matplotlib AxesImage
         All cells, as one image.
 
@@ -101,13 +96,10 @@ class ImageGridDisplay:
         ----------
         sampler : object
             A sampler for images that returns an ``ImageArray``.
-
         X : array-like of images or paths
             Input of the sampler.
-
         y : array-like of shape (n_samples,)
             The labels.
-
         **grid_params : dict
             Parameters of :meth:`from_resampled`: ``n_rows``, ``n_columns`` and ``ax``.
 
@@ -137,16 +129,12 @@ class ImageGridDisplay:
         ----------
         X_resampled : ImageArray of shape (n_resampled, height, width[, channels])
             Originals and synthetic images.
-
         y_resampled : array-like of shape (n_resampled,)
             Their labels.
-
         n_rows : int, default=8
             Maximum number of originals.
-
         n_columns : int, default=6
             Maximum number of synthetic images of each.
-
         ax : matplotlib Axes, default=None
             Axes to draw on. None creates a figure of fitting size.
 
@@ -159,7 +147,6 @@ class ImageGridDisplay:
         ------
         TypeError
             If the images are not an ImageArray.
-
         ValueError
             If none of them is synthetic.
         """

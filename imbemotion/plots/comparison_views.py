@@ -71,22 +71,16 @@ class ComparisonDisplay:
     ----------
     summary : DataFrame of shape (n_strategies, n_columns)
         As returned by ``Comparison.summary()``.
-
     fits : DataFrame of shape (n_fits, n_columns)
         Single fits, of which ``strategy`` and ``score`` are shown.
-
     per_class : DataFrame of shape (n_strategies, n_classes)
         F1 of every class under every strategy.
-
     per_class_gain : DataFrame of shape (n_strategies, n_classes)
         Difference to the baseline, over the folds on which both worked.
-
     counts : dict of str to int, default=None
         Images per class.
-
     scoring : str, default="macro-F1"
         Name of the score.
-
     confidence : float, default=0.95
         Simultaneous coverage of all intervals of the summary.
 
@@ -94,7 +88,6 @@ class ComparisonDisplay:
     ----------
     figure_ : matplotlib Figure
         Figure of the view.
-
     ax_ : matplotlib Axes
         Axes of the view.
 
@@ -153,10 +146,8 @@ class ComparisonDisplay:
         ----------
         comparison : Comparison
             Result of ``compare_strategies`` or ``Comparison.load``.
-
         confidence : float, default=0.95
             Simultaneous coverage of all intervals.
-
         **plot_params : dict
             Parameters of :meth:`plot`: ``ax`` and ``kind``.
 
@@ -183,7 +174,6 @@ class ComparisonDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None creates a figure of fitting size.
-
         kind : {"score", "gain", "cost"}, default="score"
             The view.
 
