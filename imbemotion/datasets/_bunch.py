@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import DataWarning, shorten
@@ -92,18 +93,12 @@ class ImageBunch(Bunch):
     """Labeled images as the loaders return them, shown in notebooks as a table of classes."""
 
     def _repr_html_(self):
-        counts = Counter(self.target.tolist()).most_common()
-        rows = (
-            f"<tr><td>{escape(str(label))}</td><td>{count:,}</td>"
-            f"<td>{count / len(self.target):.1%}</td></tr>"
-            for label, count in counts
-        )
+        counts = pd.Series(self.target, name="images").value_counts()
+        table = counts.to_frame().assign(share=counts / len(self.target))
         shape = " x ".join(map(str, self.data.shape[1:]))
         images = f"{len(self.target):,} images" + (f" of {shape}" if shape else " (not read)")
-        return (
-            f"<table><caption>{images} from {escape(self.source)}</caption><thead><tr>"
-            f"<th>class</th><th>images</th><th>share</th></tr></thead>{''.join(rows)}</table>"
-        )
+        html = table.to_html(border=0, float_format="{:.1%}".format)
+        return f"<p>{images} from {escape(self.source)}</p>\n{html}"
 
 
 class Listing(NamedTuple):
