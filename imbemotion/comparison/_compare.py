@@ -55,8 +55,8 @@ def compare_strategies(
 ) -> Comparison:
     """Compare balancing strategies on paired folds.
 
-    Every strategy is fitted on the same folds with the same seeds, so that differences are due
-    to the strategies. A strategy that fails is reported with the results of the others.
+    Every strategy is fitted on the same folds with the same seeds. A strategy that fails is
+    reported with the results of the others.
 
     Parameters
     ----------
@@ -76,8 +76,7 @@ def compare_strategies(
         pipeline with the steps ``balance`` and ``cnn``.
 
     cv : int, splitter or iterable, default=5
-        Folds. An int means stratified folds, which keep ``groups`` together and are drawn
-        anew for every repeat.
+        Folds. An int means stratified folds that never split a group, drawn anew per repeat.
 
     groups : array-like of shape (n_samples,), default=None
         Group labels, for example subjects; a group is never split.
@@ -89,18 +88,17 @@ def compare_strategies(
         Number of repeats, each with other seeds, and with other folds if cv is an int.
 
     n_jobs : int, default=None
-        Number of fits at a time, each in a fresh process with its share of the cores; -1 uses
-        every core. ``None`` runs one fit after another, in this process unless there is a
-        folder or a scheduler. With a number, an active joblib backend such as Dask's is used.
+        Fits at a time, each in a fresh process with its share of the cores, or by an active
+        joblib backend such as Dask's; -1 uses every core. ``None`` runs one after another, in
+        this process unless there is a folder or a scheduler.
 
     random_state : int, RandomState instance or None, default=None
-        Seeds folds and fits. Every nested ``random_state`` of the estimator is derived from
-        it, the repeat and the fold.
+        Seeds folds and every nested ``random_state`` of the estimator, by repeat and fold.
 
     folder : str or Path, default=None
-        Folder that every fit is written to as soon as it is done. Called again with the same
-        folder, the comparison resumes; settings that differ from the first start are refused
-        by name. Strategies may be added. Several processes may share the work.
+        Folder that every fit is written to as soon as it is done. Called again with it, the
+        comparison resumes; settings that differ from the first start are refused by name, but
+        strategies may be added. Several processes may share the work.
 
     external_test : tuple of (X, y), default=None
         Other data that every model is scored on as well.

@@ -121,8 +121,7 @@ class Comparison:
 
     settings : dict, default=None
         Contents of ``comparison.json``, above all ``scoring``, the name of the score, and
-        ``redrawn``, whether repeats have different folds; repeats on the same folds are
-        averaged before anything is concluded.
+        ``redrawn``, whether repeats have different folds, or else are averaged first.
 
     folder : str or Path, default=None
         Folder of the fits.
@@ -163,8 +162,10 @@ class Comparison:
             records, key=lambda r: (order[r["strategy"]], r["repeat"], r["fold"])
         )
         named = [f"{kind}_{label}" for kind in _PER_CLASS for label in self.classes]
-        columns = [*_COLUMNS, "error", *named]
-        self.fits = pd.DataFrame([self._row(r) for r in self._records], columns=columns)
+        self.fits = pd.DataFrame(
+            [{"error": None, **record, **self._per_class_of(record)} for record in self._records],
+            columns=[*_COLUMNS, "error", *named],
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> "Comparison":
@@ -200,24 +201,18 @@ class Comparison:
         """Name of the score."""
         return self.settings["scoring"]
 
-    def _row(self, record):
-        row = {name: record.get(name, np.nan) for name in _COLUMNS}
-        row["error"] = record.get("error")
-        for kind in _PER_CLASS:
-            values = record.get(kind, [np.nan] * len(self.classes))
-            row |= {f"{kind}_{k}": v for k, v in zip(self.classes, values, strict=True)}
-        return row
+    def _per_class_of(self, record):
+        known = [kind for kind in _PER_CLASS if kind in record]
+        return {f"{k}_{c}": v for k in known for c, v in zip(self.classes, record[k], strict=True)}
 
     def summary(self, confidence: float = 0.95, margin: float = 0.01) -> pd.DataFrame:
         """Return one row per strategy: score, gain over the baseline and cost.
 
         The gain is the mean difference to the baseline on the same folds, judged by the
-        corrected resampled t-test of Nadeau and Bengio. Scores are treated as no finer than
-        one test row, or else small folds would often differ equally by chance. As many
-        strategies are judged at once, p-values are adjusted by Holm's procedure, and each
-        interval has the level at which Holm tests its strategy: it excludes 0 exactly where
-        the verdict is "better" or "worse". The probability of being better is that of a
-        Bayesian correlated t-test, for each strategy independently.
+        corrected resampled t-test [1]_; scores count as no finer than one test row. p-values
+        are adjusted by Holm's procedure [2]_, and each interval has the level at which Holm
+        tests its strategy: it excludes 0 exactly where the verdict is "better" or "worse".
+        ``p_better`` is from a Bayesian correlated t-test [3]_ of each strategy alone.
 
         Parameters
         ----------

@@ -41,7 +41,7 @@ def named_strategies(
     ----------
     names : str or list of str, default=None
         Names of strategies and of sets, in this order; ``none``, the baseline, always comes
-        first. ``None`` means the set ``basic``. See Notes.
+        first. ``None`` means the set ``basic``.
 
     augmentation : Augmentation or callable, default=None
         Augmentation policy of the strategies that synthesize images. ``None`` means
@@ -60,28 +60,8 @@ def named_strategies(
 
     Notes
     -----
-    ``none`` leaves the pipeline as it is. In the step ``balance``: ``oversample``,
-    ``undersample`` and ``hybrid`` (random, see ``RandomResampler``); ``augmentation``, ``smote``
-    and ``adasyn`` bring every class to the size of the largest with synthetic images, the last
-    two with neighbors found in images of 32 x 32. In the step ``cnn``: ``class_weight`` (balanced
-    weights), ``focal`` (gamma 2), ``balanced_softmax``, ``logit_adjusted``,
-    ``deferred_weights`` (balanced weights in the last fifth of the training) and ``mixup``
-    (0.2). ``smote_focal`` and ``augmentation_focal`` combine both.
-
-    Around the trained pipeline: ``equal_prior`` and ``half_prior`` remove the class prior of the
-    training data, or its square root, see ``PriorCorrectedClassifier``; ``tuned_offsets`` tunes
-    the decisions on folds within the training fold, see ``TunedOffsetClassifierCV``; ``crt``,
-    ``lws``, ``tau_norm`` and ``ncm`` fit a new head, and ``crt_smote`` does so on features
-    balanced by SMOTE, see ``DecoupledClassifier``.
-
-    Sets: ``basic``; ``balancing_study``, eight experiments of a study of balancing techniques,
-    with its groups ``balancing_study:resampling``, ``:augmentation``, ``:loss_function`` and
-    ``:combined``; ``long_tail``, the best supported losses for long tails; ``post_hoc``, methods
-    that need no further training of the network; and ``expression_study``, a study of facial
-    expressions with two networks on the original class sizes, 101 nearest neighbors, every class
-    at 300, at least 3,000 and, for smaller classes, 3,000 more, and class weights with and
-    without these images. ``imbemotion._base.registry.STRATEGIES`` and ``STRATEGY_SETS`` list
-    them, and take further ones.
+    ``imbemotion._base.registry.STRATEGIES`` and ``STRATEGY_SETS`` list all names with a line of
+    help, as does ``imbemotion compare --help``; names registered there are accepted as well.
 
     Examples
     --------
