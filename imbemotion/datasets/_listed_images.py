@@ -20,10 +20,7 @@ from imbemotion.datasets._bunch import (
 )
 from imbemotion.datasets._lists import (
     READERS,
-    cells_of,
-    find_files,
     list_rows,
-    read_rows,
     without_conflicts,
 )
 
@@ -114,14 +111,8 @@ def load_legend(
     ['happy', 'happy']
     """
     path = Path(legend, "legend.csv") if Path(legend).is_dir() else Path(legend)
-    rows = read_rows(path)
-    listing = list_rows(
-        rows,
-        lambda files: find_files(files, path.parent, folder),
-        cells_of(rows, "image", image_column, _LEGEND_FILES),
-        cells_of(rows, "label", label_column, _LEGEND_LABELS),
-        group_column and cells_of(rows, "group", group_column),
-    )
+    columns = image_column, label_column, group_column
+    listing = list_rows(path, folder, columns, _LEGEND_FILES, _LEGEND_LABELS)
     listing = refuse_or_leave_out(*listing, settings.get("errors", "raise"))
     # Only now, since a missing label would become the text "none".
     listing = listing._replace(labels=np.array([normalize(label) for label in listing.labels]))
@@ -213,15 +204,9 @@ def load_table(
     ['happy', 'sad']
     """
     path = Path(path)
-    rows = read_rows(path)
-    listing = list_rows(
-        rows,
-        # Other programs write paths relative to the folder that they ran in.
-        lambda files: find_files(files, path.parent, folder, elsewhere=(".",)),
-        cells_of(rows, "image", image_column, _FILES, is_strict=True),
-        cells_of(rows, "label", label_column, _LABELS, is_strict=True),
-        group_column and cells_of(rows, "group", group_column),
-    )
+    columns = image_column, label_column, group_column
+    # Other programs write paths relative to the folder that they ran in.
+    listing = list_rows(path, folder, columns, _FILES, _LABELS, is_strict=True, elsewhere=(".",))
     listing = refuse_or_leave_out(*listing, settings.get("errors", "raise"))
     listing = without_conflicts(listing._replace(labels=_as_classes(listing.labels, path)))
     _warn_of_repeats(listing, path)

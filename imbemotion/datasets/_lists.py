@@ -13,12 +13,9 @@ from imbemotion.datasets._bunch import Listing, leave_out
 
 __all__ = [
     "READERS",
-    "cells_of",
-    "find_files",
     "list_rows",
     "read_csv",
     "read_header",
-    "read_rows",
     "without_conflicts",
 ]
 
@@ -26,7 +23,7 @@ _SEPARATORS = ",;\t|"
 _EXAMPLE = '{"path": "1.png", "label": "happy"}'
 
 
-def read_rows(path):
+def _read_rows(path):
     """Read a list as columns of objects; the index says where each row is, as "line 2"."""
     if not path.is_file():
         raise FileNotFoundError(
@@ -132,7 +129,7 @@ READERS = {
 }
 
 
-def cells_of(rows, what, wanted, usual=(), is_strict=False):
+def _cells_of(rows, what, wanted, usual=(), is_strict=False):
     """Return the cells of a column, ignoring case, ``_``, ``-`` and spaces in its name."""
     known = {_plain(name): name for name in rows}
     choice = usual if wanted is None else (wanted,)
@@ -152,7 +149,7 @@ def _plain(name):
     return "".join(letter for letter in str(name).lower() if letter not in " _-")
 
 
-def find_files(names, near, folder, elsewhere=()):
+def _find_files(names, near, folder, elsewhere=()):
     """Return a path per name, in the first place that has it; else in the first place."""
     if folder is not None and not Path(folder).is_dir():
         raise FileNotFoundError(f"{folder} does not exist or is not a folder of images.")
@@ -166,22 +163,26 @@ def find_files(names, near, folder, elsewhere=()):
     return np.array(paths)
 
 
-def list_rows(rows, find, image, label, group):
-    """Return what the rows list, with labels as they are, and the reasons against some."""
-    files = ["" if name is None else str(name) for name in image]
-    paths, groups = find(files), None
-    if group is not None:  # a row without a group is its own
-        pairs = zip(group, paths, strict=True)
+def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=()):
+    """Return what a list names, with labels as they are, and the reasons against some rows."""
+    # columns are those for images, labels and groups; files and labels are the usual names.
+    rows = _read_rows(path)
+    names = _cells_of(rows, "image", columns[0], files, is_strict)
+    names = ["" if name is None else str(name) for name in names]
+    classes, groups = _cells_of(rows, "label", columns[1], labels, is_strict), None
+    paths = _find_files(names, path.parent, folder, elsewhere)
+    if columns[2] is not None:  # a row without a group is its own
+        pairs = zip(_cells_of(rows, "group", columns[2]), paths, strict=True)
         groups = np.array([str(path if cell in ("", None) else cell) for cell, path in pairs])
-    labels, reasons = np.empty(len(label), dtype=object), {}
-    labels[:] = label
-    for row, (place, name, cell) in enumerate(zip(rows.index, files, label, strict=True)):
+    targets, reasons = np.empty(len(rows), dtype=object), {}
+    targets[:] = classes
+    for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True)):
         if not name:
             reasons[row] = f"in {place} names no image"
-        elif cell in ("", None):
+        elif label in ("", None):
             reasons[row] = f"has no label in {place}"
-    names = np.where(np.array(files) == "", "An empty cell", paths)
-    return Listing(paths, labels, names, groups), reasons
+    names = np.where(np.array(names) == "", "An empty cell", paths)
+    return Listing(paths, targets, names, groups), reasons
 
 
 def without_conflicts(listing):
