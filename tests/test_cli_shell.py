@@ -1,5 +1,6 @@
 """The program in a shell: quick to start, completed by Tab, plain, and never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,31 @@ heavy = {"numpy", "pandas", "scipy", "sklearn", "imblearn", "torch", "yaml"} & s
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory):
+    """Run every --help, and init, in a program that can import none of the heavy packages."""
+    path = tmp_path_factory.mktemp("init") / "config.yaml"
+    code = f"""
+import json, sys
+for name in ("torch", "torchvision", "skorch", "matplotlib"):
+    sys.modules[name] = None
+from typer.testing import CliRunner
+from imbemotion.cli import app
+runs = {{name: CliRunner().invoke(app, [name, "--help"]) for name in {COMMANDS!r}}}
+runs["init FILE"] = CliRunner().invoke(app, ["init", {str(path)!r}])
+print(json.dumps({{name: (run.exit_code, run.output) for name, run in runs.items()}}))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(said.stdout)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "init FILE"])
+def test_help_and_init_need_no_pytorch(name, without_torch):
+    status, output = without_torch[name]
+    assert status == 0, output
+    assert ("Usage: " if name in COMMANDS else "Written: ") in output
 
 
 @pytest.mark.parametrize("command", ["analyze", "strategies", "split", "balance"])
