@@ -66,8 +66,11 @@ def without_torch(tmp_path_factory):
     path = tmp_path_factory.mktemp("init") / "config.yaml"
     code = f"""
 import json, sys
-for name in ("torch", "torchvision", "skorch", "matplotlib"):
-    sys.modules[name] = None
+class Blocker:  # not sys.modules[name] = None, which SciPy takes for a module
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "torchvision", "skorch", "matplotlib"):
+            raise ImportError(f"{{name}} is blocked")
+sys.meta_path.insert(0, Blocker())
 from typer.testing import CliRunner
 from imbemotion.cli import app
 runs = {{name: CliRunner().invoke(app, [name, "--help"]) for name in {COMMANDS!r}}}
