@@ -30,7 +30,8 @@ from imbemotion.training.machine import pick_precision
 
 __all__ = ["Task", "compose_net", "cosine", "one_cycle", "step", "training_prior"]
 
-_LEARNED = ("weight", "class_counts", "n_classes", "channels")  # settings that come from the data
+# settings of networks, losses and optimizers that the classifier sets
+_LEARNED = ("weight", "class_counts", "n_classes", "channels", "params", "lr")
 _REPLACEABLE = ("module__", "input_")  # computed settings that net_params may replace
 
 
@@ -50,34 +51,24 @@ class Task:
 
 def compose_net(classifier, task, *, pretrained=True, trains=True):
     """Compose an unfitted net, on request without pretrained weights and parts of training."""
-    n_pixels = max(
-        1, int(np.prod(task.X.shape[1:]))
-    )  # small images are predicted in large batches
+    own, size = partial(classifier._own, "net"), task.X.shape[1:]
     settings = {
         **_module_settings(classifier, task),
         **_loss_settings(classifier, weighted=task.sample_weight is not None),
         **_optimizer_settings(classifier),
         "train_split": None,
-        "iterator_valid__batch_size": max(classifier.batch_size, min(256, 2**22 // n_pixels)),
+        "iterator_valid__batch_size": _prediction_batch(classifier, size),
         "max_epochs": classifier.max_epochs,
         "batch_size": classifier.batch_size,
         "device": task.device,
-        "precision": pick_precision(
-            classifier._own("net", "precision"), task.device, task.X.shape[1:3]
-        ),
-        "test_time_augmentation": classifier._own("net", "test_time_augmentation"),
+        "precision": pick_precision(own("precision"), task.device, size[:2]),
+        "test_time_augmentation": own("test_time_augmentation"),
         "callbacks": _callbacks(classifier, task) if trains else [],
         "verbose": 0,
     }
     settings |= _batch_settings(classifier, task) if trains else {}
     settings |= _net_settings(classifier, settings)
-    kind = _class_of(classifier.module)
-    if (
-        not pretrained
-        and issubclass(kind, FeatureNetwork)
-        and "weights" in signature(kind).parameters
-    ):
-        settings["module__weights"] = None
+    settings |= {} if pretrained else _without_weights(classifier.module)
     return ImageNeuralNetClassifier(_find_module(classifier.module), **settings)
 
 
@@ -108,6 +99,13 @@ def _find_module(module):
             "module_params."
         )
     return find_network(module) if isinstance(module, str) else module
+
+
+def _without_weights(module):
+    """Return the setting by which a network of ours does without pretrained weights."""
+    kind = _class_of(module)
+    takes = issubclass(kind, FeatureNetwork) and "weights" in signature(kind).parameters
+    return {"module__weights": None} if takes else {}
 
 
 def _class_of(module):
@@ -256,6 +254,11 @@ def _batch_settings(classifier, task):
     rows = BalancedRows(labels, classifier.batch_sampling, n_epochs, start, task.seed)
     sampler = {"iterator_train__shuffle": False, "iterator_train__sampler": rows}
     return {"train_split": split, **sampler}
+
+
+def _prediction_batch(classifier, shape):
+    """Return the number of images predicted at once: small ones in larger batches."""
+    return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
 
 
 def _net_settings(classifier, settings):
