@@ -142,10 +142,9 @@ def _sqlite_uri(path):
     """Return a path as SQLAlchemy reads it, with a time limit for slow disks."""
     from sqlalchemy import URL
 
-    if set("%?") & set(str(path)):
+    uri = f"sqlite:///{path}"
+    if set("%?") & set(str(path)):  # not quoted always: MLflow would create a folder of that name
         uri = URL.create("sqlite", database=str(path)).render_as_string()
-    else:  # not quoted: MLflow would create a folder of the quoted name
-        uri = f"sqlite:///{path}"
     return f"{uri}?timeout=60"
 
 

@@ -145,19 +145,15 @@ def _syntax(code):
         if line is not None and column != end_column
     ]
     first, last = min(start for start, _ in spans), max(end for _, end in spans)
-    lambdas = [
-        node for node in ast.walk(ast.parse("".join(lines))) if isinstance(node, ast.Lambda)
-    ]
     around = [
         node
-        for node in lambdas
-        if (node.body.lineno, node.body.col_offset) <= first
+        for node in ast.walk(ast.parse("".join(lines)))
+        if isinstance(node, ast.Lambda)
+        and (node.body.lineno, node.body.col_offset) <= first
         and last <= (node.body.end_lineno, node.body.end_col_offset)
     ]
     if not around:
-        raise OSError(
-            f"There is no lambda in line {first[0]} any more, got {len(lambdas)} others."
-        )
+        raise OSError(f"The file of a lambda has changed: there is none in line {first[0]}.")
     return around[-1]  # the innermost
 
 
