@@ -29,8 +29,8 @@ FLOORS = [
     {"tracking"},
     {"comparison"},
     {"report"},
-    {"workflow"},
     {"compat"},
+    {"workflow"},
     {"cli"},
     {"__main__"},
 ]
