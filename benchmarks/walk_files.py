@@ -1,8 +1,8 @@
 """How many files of the library a call passes: the shorter the walk, the easier to follow.
 
-Run ``python benchmarks/walk_files.py``. Counted are the files in which a function is entered,
-for ``Pipeline.fit`` on paths, ``compare_strategies`` and ``imbemotion train``; imports do not count.
-The exit status is 1 if a walk is longer than its limit.
+Run ``python benchmarks/walk_files.py``, with ``--list`` for the names. It counts the files in
+which a function is entered during ``Pipeline.fit`` on paths, ``compare_strategies`` and
+``imbemotion train``; imports do not count. The exit status is 1 if a walk is over its limit.
 """
 
 import sys

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional

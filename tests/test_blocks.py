@@ -4,8 +4,7 @@ from hashlib import blake2b
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from imbemotion import ImageArray
 from imbemotion.comparison._description import fingerprint

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from joblib import Parallel, delayed
 from PIL import Image, ImageFile
 from sklearn.model_selection import GridSearchCV

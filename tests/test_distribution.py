@@ -6,8 +6,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from imblearn.over_sampling import ADASYN, RandomOverSampler
 from imblearn.under_sampling import TomekLinks
 from scipy.stats import entropy

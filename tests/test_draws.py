@@ -1,8 +1,7 @@
 """Counter-based numbers: uniform, and a function of seed and counter alone."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats
 
 from imbemotion._base.random import counters_of, normals, uniforms

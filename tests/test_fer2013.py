@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from imbemotion._base.validation import DataWarning
 from imbemotion.datasets._archives import _numbers, load_fer2013

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.optimize import check_grad
 from scipy.special import softmax
 from sklearn.utils.class_weight import compute_sample_weight

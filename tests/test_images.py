@@ -8,8 +8,7 @@ from io import BytesIO
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from imblearn.pipeline import Pipeline
 from PIL import Image
 from sklearn.dummy import DummyClassifier

@@ -5,8 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from imblearn.pipeline import Pipeline
 from mido import Message, MetaMessage, MidiFile, MidiTrack
 from sklearn.model_selection import GridSearchCV, cross_val_score

@@ -4,8 +4,7 @@ import copy
 import pickle
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from imbemotion import ImageArray, ImageLoader, leak_report
 from imbemotion.loading import load_images

@@ -6,8 +6,7 @@ from os import PathLike
 import numpy as np
 from imblearn.utils._validation import ArraysTransformer
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import _safe_indexing as safe_indexing, check_random_state, column_or_1d
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -15,9 +14,12 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_method_params as check_method_params
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import (
+    _check_method_params as check_method_params,
+    _check_sample_weight as check_sample_weight,
+    check_consistent_length,
+    validate_data,
+)
 
 __all__ = [
     "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
