@@ -22,10 +22,10 @@ from imbemotion.loading import (
     ImageFlattener,
     ImageLoader,
     UnreadableImagesError,
+    cache as cache_module,
     load_images,
     reading,
 )
-from imbemotion.loading import cache as cache_module
 
 SIZE = (5, 4)
 PARTS = ("pixels", "index")

@@ -1,29 +1,251 @@
-"""What CNNClassifier can be written to, and read from, without running any code."""
+"""Save, load and export a fitted classifier."""
 
 import json
-from copy import deepcopy
+import warnings
+from copy import copy, deepcopy
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
+from skorch.history import History
 
 from imbemotion import __version__
 from imbemotion._base.files import publish_file
-from imbemotion.classifier._archive import read_archive, write_archive
-from imbemotion.classifier._rebuilding import describe, rebuild
-from imbemotion.training import check_views, softmax_probabilities as probabilities_of
+from imbemotion._base.validation import DataWarning, shorten
+from imbemotion.classifier._archive import (
+    DAMAGED,
+    Lost,
+    NotPlainError,
+    UnknownClassError,
+    decode,
+    decode_or_lose,
+    encode,
+    encode_or_lose,
+    read_archive,
+)
+from imbemotion.classifier._composition import Task, compose_net
+from imbemotion.classifier.parameters import PARAMS
+from imbemotion.training.batches import check_views, softmax_probabilities
+from imbemotion.training.machine import pick_device, seeded
 
-__all__ = [
-    "SavingMixin",
-    "write_onnx",
-]
+__all__ = ["describe", "export_onnx", "load"]
 
-_NEEDED = ("onnx", "onnxscript")
+# What fit leaves besides net_; those that are absent are skipped.
+_FITTED_ATTRIBUTES = (
+    "_dtype_kind", "_random_state", "_split_seed", "class_counts_", "classes_",
+    "feature_names_in_", "image_shape_", "n_features_in_", "n_iter_", "training_prior_",
+    "validation_indices_",
+)  # fmt: skip
+_TRAINING_ONLY = ("callbacks", "criterion__", "iterator_train__", "optimizer__")  # of net_params
+_NETWORK, _HISTORY = "network.", "history"
+
+
+def describe(classifier):
+    """Turn a fitted classifier into tensors and JSON."""
+    net = classifier.net_
+    _check_unchanged(classifier)  # load composes the network from the parameters
+    tensors = {_NETWORK + name: value for name, value in _state(net.module_).items()}
+    history = json.dumps(encode(list(net.history), otherwise=repr), allow_nan=False)
+    # a tensor, since the header of the file, where other JSON is, is limited to 100 MB
+    tensors[_HISTORY] = torch.frombuffer(bytearray(history.encode()), dtype=torch.uint8)
+    return tensors, {
+        "parameters": {k: encode_or_lose(v) for k, v in _flat_parameters(classifier).items()},
+        "attributes": _attributes(classifier),
+        "input": [encode(net.input_mean), encode(net.input_scale)],
+    }
+
+
+def _flat_parameters(classifier):
+    """Return parameters with the entries of dicts one by one; code in one loses no others."""
+    flat = classifier.get_params(deep=True)
+    flat = {name: flat[name] for name in flat if not name.startswith("augmentation__")}
+    return flat | {keyword: {} for keyword in PARAMS.values() if flat[keyword]}
+
+
+def _check_unchanged(classifier):
+    """Refuse parameters that were set after training and define another network."""
+    net = classifier.net_
+    fitted, now = map(_recipe, (net, _compose(classifier, (net.input_mean, net.input_scale))))
+    differing = sorted(name for name in fitted | now if fitted.get(name) != now.get(name))
+    if differing:
+        raise ValueError(
+            "Only the network that the parameters define can be saved, but "
+            f"{shorten(differing)} changed after the training. Set module, module_params and "
+            "net_params as they were, or fit again."
+        )
+
+
+def _recipe(net):
+    """Describe how a network is created, except for the weights that it starts from."""
+    settings = {"module": net.module, **net.get_params_for("module")}
+    return {name: encode_or_lose(settings[name]) for name in settings if name != "weights"}
+
+
+def _state(module):
+    """Copy the tensors of a network to the CPU, where none shares memory with another."""
+    state = module.state_dict()
+    strange = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if strange:
+        raise ValueError(
+            f"The state of a network must be tensors, got others in {shorten(strange, 3)}. "
+            "Save this classifier by joblib.dump."
+        )
+    return {  # safetensors refuses tensors that share memory, as tied weights do
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in state.items()
+    }
+
+
+def _attributes(classifier):
+    found = {}
+    for name in [name for name in _FITTED_ATTRIBUTES if name in vars(classifier)]:
+        try:
+            found[name] = encode(getattr(classifier, name))
+        except NotPlainError as error:
+            raise ValueError(
+                f"{name} must contain numbers or text to be saved, got {error}. "
+                "Save this classifier by joblib.dump."
+            ) from error
+    return found
+
+
+def load(kind, path, given):
+    """Read a fitted classifier of a class from a file."""
+    path = Path(path)
+    tensors, content = read_archive(path)
+    saved, attributes, scale, history = _decode(path, tensors, content)
+    replaced = tuple(f"{part}__" for part, keyword in PARAMS.items() if keyword in given)
+    saved = {name: value for name, value in saved.items() if not name.startswith(replaced)}
+    saved |= given
+    lost = {name: value.name for name, value in saved.items() if isinstance(value, Lost)}
+    _check_parameters(kind, path, saved, lost)
+    classifier = kind().set_params(**{k: v for k, v in saved.items() if k not in lost})
+    classifier._validate_params()
+    vars(classifier).update(attributes)
+    device = _pick_device(classifier, given)
+    state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
+    try:
+        classifier.net_ = _rebuild_net(classifier, path, state, scale, device, lost)
+    except (AttributeError, KeyError, TypeError) as error:
+        if given:
+            raise  # what was given is at least as likely to be wrong
+        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
+    classifier.net_.history_ = history
+    _warn_of(lost)
+    return classifier
+
+
+def _warn_of(lost):
+    for name, what in lost.items():
+        warnings.warn(
+            f"{name}={what} is code or state that is never saved, so {name} has its default now. "
+            f"Predictions are the same; before another fit call set_params({name}=...), or pass "
+            "it to load.",
+            DataWarning,
+            stacklevel=4,  # the caller of CNNClassifier.load
+        )
+
+
+def _decode(path, tensors, content):
+    """Decode the content of a file; whatever is wrong in it was not written by ``describe``."""
+    try:
+        parameters = {k: decode_or_lose(v) for k, v in content["parameters"].items()}
+        known = content["attributes"].keys() & set(_FITTED_ATTRIBUTES)
+        attributes = {name: decode(content["attributes"][name]) for name in known}
+        mean, scale = (decode(part) for part in content["input"])
+        history = History(decode(json.loads(tensors[_HISTORY].numpy().tobytes())))
+        sound = _is_sound(**{name.strip("_"): value for name, value in attributes.items()})
+    except UnknownClassError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
+    if not sound:
+        raise ValueError(f"{path} {DAMAGED}")
+    return parameters, attributes, (mean, scale), history
+
+
+def _is_sound(*, classes, class_counts, image_shape, dtype_kind, **_):
+    counted = classes.shape == class_counts.shape == (len(classes),)
+    return counted and 0 < len(image_shape) < 4 and dtype_kind in ("u", "f")
+
+
+def _check_parameters(kind, path, saved, lost):
+    known = kind._get_param_names()
+    unknown = sorted(k for k in saved if k.partition("__")[0] not in known and k[:5] != "net__")
+    if unknown:
+        raise ValueError(
+            f"A {kind.__name__} has no parameter {shorten(unknown)}, which load was given or "
+            f"{path} contains. Correct the name, or update imbemotion."
+        )
+    for name, what in lost.items():
+        part, _, entry = name.partition("__")
+        if part == "module" or (part == "net" and not entry.startswith(_TRAINING_ONLY)):
+            raise ValueError(
+                f"{path} was trained with {name}={what}, which is code and never saved. "
+                f"Pass it, as in {kind.__name__}.load(path, {name}=...)."
+            )
+
+
+def _pick_device(classifier, given):
+    """Return the device of the training, or the CPU if that is missing here."""
+    try:
+        return pick_device(classifier.device)
+    except ValueError:
+        if "device" in given:
+            raise
+        return "cpu"
+
+
+def _rebuild_net(classifier, path, state, scale, device, lost):
+    """Compose the net of a classifier again, with its weights, in evaluation mode."""
+    with seeded(0, device):  # initial weights, soon replaced, leave the global generator alone
+        net = _compose(classifier, scale, device, lost).initialize()
+    net.classes_inferred_ = np.arange(len(classifier.classes_))
+    module = net.module_
+    try:
+        module.load_state_dict(state)  # some networks adopt the image size of the state
+    except RuntimeError as error:
+        raise ValueError(
+            f"The network {type(module).__name__} does not fit {path}: "
+            f"{str(error).splitlines()[1].strip()} Pass the network and its settings as they "
+            "were in training."
+        ) from error
+    for name, part in module.state_dict(keep_vars=True).items():
+        part.data = part.data.to(state[name].dtype)  # a callback may have made it double
+    module.load_state_dict(state)
+    module.eval()
+    return net
+
+
+def _compose(classifier, scale, device="cpu", lost=()):
+    """Compose a net that predicts, for images of which only shape and type are known."""
+    shape = (0, *classifier.image_shape_)
+    kind = np.dtype(np.uint8 if classifier._dtype_kind == "u" else np.float32)
+    none = np.empty(0, dtype=np.int64)
+    X = SimpleNamespace(shape=shape, ndim=len(shape), dtype=kind)
+    task = Task(X, None, None, none, none, device, seed=0, input_scale=scale)
+    return compose_net(_for_prediction(classifier, lost), task, pretrained=False, trains=False)
+
+
+def _for_prediction(classifier, lost):
+    """Copy a classifier without settings of callbacks, and of a loss or optimizer that is lost."""
+    copied = copy(classifier)
+    foreign = ["callbacks__"]
+    if any(name.partition("__")[0] == "loss" for name in lost):
+        copied.loss, copied.loss_params = "cross_entropy", None
+        foreign.append("criterion__")
+    if any(name.partition("__")[0] == "optimizer" for name in lost):
+        copied.optimizer, copied.optimizer_params = "adam", None
+        foreign.append("optimizer__")
+    params = classifier.net_params or {}
+    copied.net_params = {k: v for k, v in params.items() if not k.startswith(tuple(foreign))}
+    return copied
 
 
 class _Probabilities(torch.nn.Module):
-    """What predict_proba does with a batch."""
+    """predict_proba of a batch, as a module that can be exported."""
 
     def __init__(self, net):
         super().__init__()
@@ -35,21 +257,21 @@ class _Probabilities(torch.nn.Module):
         logits = self._net.evaluation_step((images, None))
         logits = logits[0] if isinstance(logits, tuple) else logits
         to_probabilities = self._net._get_predict_nonlinearity()
-        if to_probabilities is probabilities_of:  # in double precision, which few runtimes have
+        if to_probabilities is softmax_probabilities:  # double precision, rare in runtimes
             return torch.softmax(logits, dim=-1).float()
         return to_probabilities(logits).float()
 
 
-def write_onnx(classifier, path):
-    """Export a fitted classifier."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+def export_onnx(classifier, path):
+    """Export a fitted classifier as ONNX."""
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ImportError(
-            f"to_onnx needs the packages {' and '.join(_NEEDED)}, got no {missing[0]}. "
+            f"to_onnx needs the packages onnx and onnxscript, got no {missing[0]}. "
             "Install them: pip install 'imbemotion[onnx]'."
         )
     with publish_file(path) as building:
-        program = _export(classifier)
+        program = _trace(classifier)
         program.model.metadata_props.update(
             classes=json.dumps(classifier.classes_.tolist()),
             image_shape=json.dumps(list(classifier.image_shape_)),
@@ -58,21 +280,8 @@ def write_onnx(classifier, path):
         program.save(building)
 
 
-def _on_cpu(classifier):
-    """Copy the net of a classifier with a network of its own, on the CPU, for prediction."""
-    check_views(classifier.test_time_augmentation)
-    net = object.__new__(type(classifier.net_))  # copy would write all of it as bytes
-    vars(net).update(vars(classifier.net_))
-    vars(net).update(
-        module_=deepcopy(net.module_).cpu().eval(),
-        device="cpu",
-        test_time_augmentation=classifier.test_time_augmentation,
-    )
-    return net
-
-
-def _export(classifier):
-    """Trace the network on two blank images; their number is left open."""
+def _trace(classifier):
+    """Trace the network on two blank images; the number of images is left open."""
     kind = torch.uint8 if classifier._dtype_kind == "u" else torch.float32
     images = torch.zeros((2, *classifier.image_shape_), dtype=kind)
     net = _on_cpu(classifier)
@@ -100,164 +309,12 @@ def _export(classifier):
         ) from error
 
 
-class SavingMixin:
-    """Save a fitted classifier, load it, and export it."""
-
-    def save(self, path):
-        """Write the fitted classifier into one file that runs no code when it is loaded.
-
-        The file is of the safetensors format: the weights, and everything else as JSON in
-        its metadata. It appears when it is whole; a file that was there is replaced.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file; its folder must exist.
-
-        Raises
-        ------
-        NotFittedError
-            If the classifier is not fitted.
-
-        FileNotFoundError
-            If there is no such folder.
-
-        IsADirectoryError
-            If the path is a folder.
-
-        ValueError
-            If labels are neither text nor numbers, the network keeps state that is no
-            tensor, or parameters that make the network were changed after the training.
-
-        See Also
-        --------
-        load : Read the file.
-
-        Notes
-        -----
-        Saved are the parameters, the fitted attributes, and of ``net_`` the weights, the
-        scale of the pixels and the history. Parameters may be plain values, arrays,
-        ``Augmentation``, random states, and classes of this library, of ``torch.nn`` and of
-        ``torch.optim``, also in ``functools.partial``. Other code (a network, loss or
-        augmentation of one's own, callbacks) is never saved, only its name; :meth:`load`
-        says what becomes of it. ``joblib.dump`` saves code too, but runs it when it is read.
-
-        Examples
-        --------
-        >>> from tempfile import TemporaryDirectory
-        >>> import numpy as np
-        >>> from imbemotion import CNNClassifier
-        >>> X = np.zeros((8, 12, 12), dtype=np.uint8)
-        >>> X[4:, :6] = 255
-        >>> y = np.repeat(["below", "above"], 4)
-        >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
-        >>> with TemporaryDirectory() as folder:
-        ...     model.save(f"{folder}/model.safetensors")
-        ...     again = CNNClassifier.load(f"{folder}/model.safetensors")
-        >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
-        True
-        """
-        check_is_fitted(self, "net_")
-        write_archive(path, *describe(self))
-
-    @classmethod
-    def load(cls, path, **parameters):
-        """Read a classifier that :meth:`save` wrote. No code of the file is run.
-
-        It predicts what the saved one did, bit by bit on the same device with as many
-        threads. Pretrained weights that the network once started from are not needed. Where
-        the device of the training is missing, the network is put on the CPU.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file.
-
-        **parameters : dict
-            Parameters of the classifier that take the place of saved ones:
-            ``module=MyNetwork`` is needed where the network is a class of one's own, and so
-            are ``module_params`` and ``net_params`` that hold code; ``device="cpu"`` puts
-            the classifier elsewhere.
-
-        Returns
-        -------
-        classifier : CNNClassifier
-            Fitted. Its ``net_`` predicts and has the history; it has neither the callbacks
-            nor the split of the training, so that its ``partial_fit`` trains on all images.
-            The state of the optimizer is not in the file: training on starts it afresh.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-
-        ValueError
-            If it is damaged, no file of :meth:`save`, or of a later format; if a parameter
-            is needed, or unknown; if the network is not the one that was saved.
-
-        Warns
-        -----
-        DataWarning
-            If a loss, optimizer, augmentation or callbacks of one's own were used, which
-            ``parameters`` does not give. They have their defaults then, which matters to
-            another ``fit`` only.
-
-        See Also
-        --------
-        save : Write the file.
-
-        Examples
-        --------
-        >>> from imbemotion import CNNClassifier
-        >>> CNNClassifier.load("missing.safetensors")
-        Traceback (most recent call last):
-        ...
-        FileNotFoundError: There is no file missing.safetensors. Correct the path.
-        """
-        path = Path(path)
-        return rebuild(cls, path, *read_archive(path), parameters)
-
-    def to_onnx(self, path):
-        """Export the fitted classifier as ONNX, to predict without Python or PyTorch.
-
-        It needs ``pip install 'imbemotion[onnx]'``.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file; its folder must exist, a file that was there is replaced. Networks
-            over 1.5 GB get a second file beside it, since one file can't hold them.
-
-        Raises
-        ------
-        NotFittedError
-            If the classifier is not fitted.
-
-        ImportError
-            If onnx or onnxscript is missing, or too old for this PyTorch.
-
-        FileNotFoundError
-            If there is no such folder.
-
-        ValueError
-            If PyTorch can't express the network in ONNX.
-
-        Notes
-        -----
-        The input ``images`` has shape (n, height, width[, channels]), with any n and the
-        height and width of the training, in uint8 where that was the type in training and
-        else in float32; the scale of the pixels is part of the model. The output
-        ``probabilities`` is float32 of shape (n, n_classes). The metadata hold ``classes``,
-        the labels as a JSON list, and ``image_shape``.
-
-        Examples
-        --------
-        Exporting takes PyTorch some seconds, up to half a minute for a large network::
-
-            model.to_onnx("model.onnx")
-            session = onnxruntime.InferenceSession("model.onnx")
-            probabilities = session.run(None, {"images": X})[0]
-            classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
-        """
-        check_is_fitted(self, "net_")
-        write_onnx(self, path)
+def _on_cpu(classifier):
+    """Copy the net of a classifier to the CPU, with its own network in evaluation mode."""
+    views = classifier._own("net", "test_time_augmentation")
+    check_views(views)
+    net = object.__new__(type(classifier.net_))  # copy would pickle all of it
+    vars(net).update(vars(classifier.net_))
+    module = deepcopy(net.module_).cpu().eval()
+    vars(net).update(module_=module, device="cpu", test_time_augmentation=views)
+    return net
