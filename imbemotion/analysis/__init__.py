@@ -2,14 +2,18 @@
 
 from imbemotion.analysis._advice import Advice, TargetPreview, advise, preview_targets
 from imbemotion.analysis._calibration import ConfidenceAnalysis, analyze_confidence
-from imbemotion.analysis._distribution import Distribution, analyze_distribution, sample_labels
+from imbemotion.analysis._distribution import (
+    Distribution,
+    analyze_distribution,
+    sample_labels as sample_labels,
+)
 from imbemotion.analysis._statistics import (
-    corrected_interval,
-    corrected_t_test,
-    holm,
-    holm_levels,
+    corrected_interval as corrected_interval,
+    corrected_t_test as corrected_t_test,
+    holm as holm,
+    holm_levels as holm_levels,
     make_macro_f1_scorer,
-    probability_of_gain,
+    probability_of_gain as probability_of_gain,
 )
 
 __all__ = [
@@ -20,12 +24,6 @@ __all__ = [
     "advise",
     "analyze_confidence",
     "analyze_distribution",
-    "corrected_interval",
-    "corrected_t_test",
-    "holm",
-    "holm_levels",
     "make_macro_f1_scorer",
     "preview_targets",
-    "probability_of_gain",
-    "sample_labels",
 ]

@@ -20,32 +20,7 @@ _BAR, _SHORTEST = 30, 8  # characters of the longest bar
 
 
 def sample_labels(samples: list[Mapping], key: str = "emotion") -> NDArray:
-    """Return the checked labels of samples that are dicts.
-
-    Parameters
-    ----------
-    samples : list of dict
-        Samples that hold their label under `key`.
-    key : str, default="emotion"
-        Key of the label in a sample.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,)
-        The labels.
-
-    Raises
-    ------
-    TypeError
-        If ``samples`` is not a list of dicts.
-    ValueError
-        If there are no samples, or one has no label.
-
-    Examples
-    --------
-    >>> sample_labels([{"path": "0.png", "emotion": "joy"}]).tolist()
-    ['joy']
-    """
+    """Return the checked labels of samples that are dicts."""
     if not isinstance(samples, list | tuple):
         raise TypeError(
             'samples must be a list of dicts such as {"path": ..., "emotion": ...}, got '

@@ -42,41 +42,11 @@ def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
 def corrected_interval(
     differences: ArrayLike, test_share: float, confidence: float = 0.95, resolution: float = 0.0
 ) -> tuple[float, float]:
-    r"""Compute an interval for a mean difference of scores over resampled splits.
-
-    Training sets of different folds overlap, which makes the usual variance of the mean too
-    small. Nadeau and Bengio [1]_ correct it to
-    :math:`\hat\sigma^2 \left(\frac{1}{n} + \frac{n_{test}}{n_{train}}\right)`.
-
-    Parameters
-    ----------
-    differences : array-like of shape (n_splits,)
-        Score of one method minus that of another, on the same splits.
-    test_share : float
-        Test rows divided by training rows, for example 1/4 in five folds.
-    confidence : float, default=0.95
-        Coverage of the interval.
-    resolution : float, default=0.0
-        Step of the score, for example one divided by the number of test rows. The variance
-        of rounding, ``resolution**2 / 12``, is added to that of the differences, as a few
-        coarse scores may differ equally by chance.
-
-    Returns
-    -------
-    low, high : float
-        Ends of the interval; NaN for fewer than two differences.
-
-    References
-    ----------
-    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning
-       52, 2003.
-
-    Examples
-    --------
-    >>> low, high = corrected_interval([0.02, 0.05, 0.03, 0.04, 0.01], test_share=1 / 4)
-    >>> round(float(low), 3), round(float(high), 3)
-    (0.001, 0.059)
-    """
+    """Compute an interval for a mean difference of scores over resampled splits."""
+    # Training sets of different folds overlap, which makes the usual variance of the mean too
+    # small. Nadeau and Bengio correct it to s**2 * (1 / n + n_test / n_train). ``resolution`` is
+    # the step of the score, whose variance of rounding is added: few coarse scores may be equal.
+    # C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
     n, mean, spread = _summarize(differences, test_share, resolution)
     half = stats.t.ppf((1 + confidence) / 2, df=n - 1) * spread
     return mean - half, mean + half
@@ -88,41 +58,11 @@ def corrected_t_test(
     alternative: str = "two-sided",
     resolution: float = 0.0,
 ) -> float:
-    r"""Test whether a mean difference of scores over resampled splits is 0.
-
-    The corrected resampled t-test: the mean, divided by the standard error of
-    :func:`corrected_interval`, is compared with Student's t with n - 1 degrees of freedom.
-    The p-value is below 1 - confidence exactly if that interval excludes 0.
-
-    Parameters
-    ----------
-    differences, test_share, resolution
-        As in :func:`corrected_interval`.
-    alternative : {"two-sided", "greater", "less"}, default="two-sided"
-        What the mean difference is if it is not 0.
-
-    Returns
-    -------
-    p_value : float
-        In [0, 1]; NaN for fewer than two differences. If all differences are equal, 0 if
-        they support the alternative and 1 if not, as for two methods with equal scores.
-
-    Raises
-    ------
-    ValueError
-        If ``alternative`` is invalid.
-
-    References
-    ----------
-    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning
-       52, 2003.
-
-    Examples
-    --------
-    >>> p_value = corrected_t_test([0.02, 0.05, 0.03, 0.04, 0.01], test_share=1 / 4)
-    >>> round(float(p_value), 3)
-    0.047
-    """
+    """Test whether a mean difference of scores over resampled splits is 0."""
+    # The corrected resampled t-test: the mean, divided by the standard error of
+    # corrected_interval, is compared with Student's t with n - 1 degrees of freedom. The p-value
+    # is below 1 - confidence exactly if that interval excludes 0.
+    # C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
     if alternative not in ("two-sided", "greater", "less"):
         raise ValueError(
             f'alternative must be "two-sided", "greater" or "less", got {alternative!r}.'
@@ -138,40 +78,15 @@ def corrected_t_test(
 def probability_of_gain(
     differences: ArrayLike, test_share: float, margin: float = 0.0, resolution: float = 0.0
 ) -> float:
-    r"""Compute the probability that a method gains, from scores over resampled splits.
-
-    The Bayesian correlated t-test: with a flat prior, the mean difference has a Student t
-    posterior with n - 1 degrees of freedom around :math:`\bar d`. Its squared scale
-    :math:`\left(\frac{1}{n} + \frac{\rho}{1 - \rho}\right) \hat\sigma^2`, with the
-    correlation :math:`\rho = n_{test} / (n_{test} + n_{train})` of scores whose training
-    sets overlap, is Nadeau and Bengio's.
-
-    Parameters
-    ----------
-    differences, test_share, resolution
-        As in :func:`corrected_interval`.
-    margin : float, default=0.0
-        Smallest gain that counts, in units of the score.
-
-    Returns
-    -------
-    probability : float
-        Of a mean difference above the margin; NaN for fewer than two differences. If all
-        differences are equal, 1 if they lie above the margin and 0 if not.
-
-    References
-    ----------
-    .. [1] G. Corani, A. Benavoli, "A Bayesian Approach for Comparing Cross-Validated
-       Algorithms on Multiple Data Sets", Machine Learning 100, 2015.
-    .. [2] A. Benavoli, G. Corani, J. Demsar, M. Zaffalon, "Time for a Change: a Tutorial for
-       Comparing Multiple Classifiers Through Bayesian Analysis", JMLR 18, 2017.
-
-    Examples
-    --------
-    >>> gains = [0.02, 0.05, 0.03, 0.04, 0.01]
-    >>> round(float(probability_of_gain(gains, test_share=1 / 4, margin=0.02)), 3)
-    0.8
-    """
+    """Compute the probability that a method gains, from scores over resampled splits."""
+    # The Bayesian correlated t-test: with a flat prior, the mean difference has a Student t
+    # posterior with n - 1 degrees of freedom. Its squared scale, s**2 * (1 / n + rho / (1 - rho))
+    # with the correlation rho = n_test / (n_test + n_train) of scores whose training sets overlap,
+    # is Nadeau and Bengio's.
+    # G. Corani, A. Benavoli, "A Bayesian Approach for Comparing Cross-Validated Algorithms on
+    # Multiple Data Sets", Machine Learning 100, 2015. A. Benavoli, G. Corani, J. Demsar, M.
+    # Zaffalon, "Time for a Change: a Tutorial for Comparing Multiple Classifiers Through Bayesian
+    # Analysis", JMLR 18, 2017.
     n, mean, spread = _summarize(differences, test_share, resolution)
     if spread == 0:
         return float(mean > margin)
@@ -193,75 +108,21 @@ def _summarize(differences, test_share, resolution):
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    r"""Adjust p-values for multiple testing by Holm's method.
-
-    With the p-values in ascending order, :math:`p_{(1)} \le \dots \le p_{(m)}`, they become
-    :math:`\tilde p_{(k)} = \max_{j \le k} \min(1, (m - j + 1) \, p_{(j)})`. Rejecting at
-    most :math:`\alpha` keeps the probability of any false rejection at most :math:`\alpha`
-    under any dependence, and rejects all that Bonferroni's correction rejects.
-
-    Parameters
-    ----------
-    p_values : array-like of shape (n_hypotheses,)
-        In [0, 1]. NaN stays NaN and is not counted as a hypothesis.
-
-    Returns
-    -------
-    adjusted : ndarray of shape (n_hypotheses,)
-        In [0, 1], not below the p-values, and in their order.
-
-    Raises
-    ------
-    ValueError
-        If a p-value lies outside [0, 1].
-
-    References
-    ----------
-    .. [1] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
-       Journal of Statistics 6, 1979.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    array([0.03, 0.06, 0.06])
-    """
+    """Adjust p-values for multiple testing by Holm's method."""
+    # In ascending order, the k-th of m p-values becomes max over j <= k of (m - j + 1) p_j.
+    # Rejecting those up to alpha keeps the probability of any false rejection at most alpha under
+    # any dependence. NaN stays NaN and is not counted as a hypothesis.
+    # S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+    # Statistics 6, 1979.
     return _step_down(p_values, lambda p, ranks: np.minimum(np.maximum.accumulate(p * ranks), 1))
 
 
 def holm_levels(p_values: ArrayLike, alpha: float = 0.05) -> NDArray[np.float64]:
-    r"""Return the level at which Holm's procedure tests each hypothesis.
-
-    The k-th smallest of m p-values is tested at :math:`\alpha / (m - k + 1)` while all before
-    it are rejected; those after the first that is not share its level. A hypothesis is
-    rejected exactly if its p-value is at most its level, and an interval with confidence
-    1 - level excludes 0 exactly if Holm's procedure rejects.
-
-    Parameters
-    ----------
-    p_values : array-like of shape (n_hypotheses,)
-        As in :func:`holm`.
-    alpha : float, default=0.05
-        Largest probability of any false rejection.
-
-    Returns
-    -------
-    levels : ndarray of shape (n_hypotheses,)
-        Between ``alpha / n_hypotheses`` and ``alpha``.
-
-    Raises
-    ------
-    ValueError
-        If a p-value lies outside [0, 1].
-
-    See Also
-    --------
-    holm : Adjusted p-values, at most alpha for the same hypotheses.
-
-    Examples
-    --------
-    >>> holm_levels([0.01, 0.04, 0.03])
-    array([0.01666667, 0.025     , 0.025     ])
-    """
+    """Return the level at which Holm's procedure tests each hypothesis."""
+    # The k-th smallest of m p-values is tested at alpha / (m - k + 1) while all before it are
+    # rejected; those after the first that is not share its level. A hypothesis is rejected exactly
+    # if its p-value is at most its level, and an interval with confidence 1 - level excludes 0
+    # exactly if Holm's procedure rejects.
 
     def levels(p, ranks):
         n_rejected = np.logical_and.accumulate(p * ranks <= alpha).sum()

@@ -1,5 +1,7 @@
 """Augmentation: policies of random changes, applied under the seed of each row."""
 
-from imbemotion.augmentation._augmentation import Augmentation, apply_policy
+from imbemotion.augmentation._augmentation import Augmentation, apply_policy as apply_policy
 
-__all__ = ["Augmentation", "apply_policy"]
+__all__ = [
+    "Augmentation",
+]

@@ -322,27 +322,7 @@ ROLL = clone(NONE).set_params(
 
 
 def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDArray:
-    """Augment a batch of images, each under its own seed.
-
-    Parameters
-    ----------
-    policy : object with ``draw`` and ``apply``, or callable
-        The augmentation policy.
-    images : ndarray of shape (n_images, height, width[, channels])
-        The images; they are not changed.
-    seeds : ndarray of shape (n_images,), dtype uint64
-        One seed per image. A new image is a function of image and seed alone.
-
-    Returns
-    -------
-    augmented : ndarray of the same shape and dtype
-        The new images.
-
-    Raises
-    ------
-    ValueError
-        If the policy changes the shape or the dtype of an image.
-    """
+    """Augment a batch of images, each under its own seed."""
     if hasattr(policy, "draw") and hasattr(policy, "apply"):
         return _checked(policy, policy.apply(images, policy.draw(seeds)), images)
     # Callables draw from the global generators of Python, NumPy and PyTorch, which are

@@ -145,18 +145,7 @@ class Content(NamedTuple):
 
 
 def share_originals(images: Any, others: Any) -> bool:
-    """Return whether the parents of two arrays number the same originals.
-
-    Parameters
-    ----------
-    images, others : ImageArray
-        The arrays.
-
-    Returns
-    -------
-    same : bool
-        True if both were taken from one first source.
-    """
+    """Return whether the parents of two arrays number the same originals."""
     return images._content.root is others._content.root
 
 

@@ -2,9 +2,16 @@
 
 from imbemotion.leaks._leak_report import LeakReport, leak_report
 from imbemotion.leaks.duplicates import duplicate_groups
-from imbemotion.leaks.groups import groups_from_filenames, join_groups, parent_groups
+from imbemotion.leaks.groups import (
+    groups_from_filenames,
+    join_groups,
+    parent_groups as parent_groups,
+)
 
 __all__ = [
-    "LeakReport", "duplicate_groups", "groups_from_filenames", "join_groups",
-    "leak_report", "parent_groups",
-]  # fmt: skip
+    "LeakReport",
+    "duplicate_groups",
+    "groups_from_filenames",
+    "join_groups",
+    "leak_report",
+]

@@ -66,24 +66,7 @@ def groups_from_filenames(
 
 
 def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
-    """Group images that have a parent in common, directly or through others.
-
-    Parameters
-    ----------
-    parents : ndarray of int of shape (n_samples, n_parents)
-        ``parents`` of an ``ImageArray``; -1 means none. An image without parents is a group by
-        itself.
-
-    Returns
-    -------
-    groups : ndarray of int of shape (n_samples,)
-        Group numbers for grouped folds, which never separate an image from its parents.
-
-    Examples
-    --------
-    >>> parent_groups(np.array([[4, -1], [4, 7], [7, -1], [9, -1], [-1, -1]])).tolist()
-    [0, 0, 0, 1, 2]
-    """
+    """Group images that have a parent in common, directly or through others."""
     rows, places = np.nonzero(parents >= 0)
     numbers = parents[rows, places]
     n, size = len(parents), len(parents) + numbers.max(initial=-1) + 1

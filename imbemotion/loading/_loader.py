@@ -135,62 +135,12 @@ class ImageLoader(FileLoader):
 def load_images(
     items: Iterable, *, errors: str = "raise", **parameters: Any
 ) -> tuple[ImageArray, list[tuple[int, str, str]]]:
-    """Read images as :class:`ImageLoader` does, optionally without unreadable ones.
-
-    Parameters
-    ----------
-    items : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-        Paths, PIL images and arrays, or a batch of images.
-
-    errors : {"raise", "skip"}, default="raise"
-        What to do if images cannot be read.
-
-    **parameters
-        The parameters of :class:`ImageLoader`.
-
-    Returns
-    -------
-    images : ImageArray of shape (n_readable, height, width[, 3])
-        The readable images in their order.
-
-    failures : list of (int, str, str)
-        Row, name and reason of every image that is left out.
-
-    Raises
-    ------
-    UnreadableImagesError
-        If an image cannot be read and `errors` is "raise", or if none can be read.
-
-    Examples
-    --------
-    >>> images, failures = load_images([np.eye(4), "nowhere.png"], errors="skip")
-    >>> images.shape
-    (1, 4, 4)
-    >>> failures
-    [(1, 'nowhere.png', 'does not exist')]
-    """
+    """Read images as :class:`ImageLoader` does, optionally without unreadable ones."""
     return ImageLoader(**parameters)._load(items, errors)
 
 
 def as_images(X: ArrayLike | ImageArray) -> ImageArray:
-    """Take X as images, reading files in color and at their own size.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-        An ``ImageArray``, a batch of images, or a list, array, Series or single column of
-        paths, PIL images or arrays. The first one decides which of them it holds.
-
-    Returns
-    -------
-    images : ImageArray of shape (n_samples, height, width[, channels])
-        The same object if X is an ``ImageArray``.
-
-    Examples
-    --------
-    >>> as_images(np.zeros((2, 8, 8), dtype=np.uint8)).shape
-    (2, 8, 8)
-    """
+    """Take X as images, reading files in color and at their own size."""
     if isinstance(X, ImageArray):
         return X
     X = only_column(X)

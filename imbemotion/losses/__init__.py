@@ -7,7 +7,11 @@ from imbemotion.losses._losses import (
     LogitAdjustedLoss,
     SoftF1Loss,
 )
-from imbemotion.losses._objective import Target, batch_loss, class_weights
+from imbemotion.losses._objective import (
+    Target,
+    batch_loss as batch_loss,
+    class_weights as class_weights,
+)
 
 __all__ = [
     "BalancedSoftmaxLoss",
@@ -16,6 +20,4 @@ __all__ = [
     "LogitAdjustedLoss",
     "SoftF1Loss",
     "Target",
-    "batch_loss",
-    "class_weights",
 ]

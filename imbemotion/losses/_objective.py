@@ -33,43 +33,9 @@ _CLASS_WEIGHTS = {"balanced": _balanced, "sqrt": _square_root, "effective": _eff
 def class_weights(
     class_weight: str | Mapping | None, classes: NDArray, counts: NDArray, *, beta: float = 0.999
 ) -> NDArray | None:
-    """Compute class weights from the class sizes.
-
-    Parameters
-    ----------
-    class_weight : {"balanced", "sqrt", "effective"}, dict or None
-        ``"balanced"`` is inversely proportional to the class sizes, as in scikit-learn;
-        ``"sqrt"`` to their square roots; ``"effective"`` to the effective number of images,
-        ``1 - beta ** count`` [1]_. A dict maps labels to weights; labels that it lacks have
-        weight 1. None means no weights.
-    classes : ndarray of shape (n_classes,)
-        The labels.
-    counts : ndarray of int of shape (n_classes,)
-        Training images of each class. A class without images gets weight 0.
-    beta : float, default=0.999
-        For ``"effective"``, in [0, 1): 0 weights all classes equally, values near 1 are close
-        to ``"balanced"``.
-
-    Returns
-    -------
-    weights : ndarray of float32 of shape (n_classes,) or None
-        The weights. Named weights have a mean of 1 over the training images.
-
-    Raises
-    ------
-    ValueError
-        If a name or a label is unknown, a weight is not positive or beta is out of range.
-
-    References
-    ----------
-    .. [1] Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie, "Class-Balanced Loss Based on
-       Effective Number of Samples", CVPR 2019.
-
-    Examples
-    --------
-    >>> class_weights("balanced", np.array(["fear", "joy"]), np.array([1, 3]))
-    array([2.       , 0.6666667], dtype=float32)
-    """
+    """Compute class weights from the class sizes."""
+    # Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie, "Class-Balanced Loss Based on Effective
+    # Number of Samples", CVPR 2019.
     if class_weight is None:
         return None
     if isinstance(class_weight, str):
@@ -129,27 +95,7 @@ def batch_loss(
     label_smoothing: float = 0.0,
     class_shares: Tensor | None = None,
 ) -> Tensor:
-    """Compute the loss of a batch.
-
-    Parameters
-    ----------
-    criterion : nn.Module
-        Loss function; with image weights or label smoothing its ``reduction`` must be "none".
-    logits : Tensor of shape (n, n_classes)
-        Output of the network.
-    targets : list of Target
-        The parts of the loss.
-    label_smoothing : float, default=0.0
-        Probability of replacing a label by one drawn from the class shares; the loss is the
-        expectation over such draws.
-    class_shares : Tensor of shape (n_classes,), default=None
-        Class shares in training, for label smoothing.
-
-    Returns
-    -------
-    loss : Tensor
-        A scalar.
-    """
+    """Compute the loss of a batch."""
     losses = [part.share * _part_loss(criterion, logits, part) for part in targets]
     if not label_smoothing:
         return sum(losses)

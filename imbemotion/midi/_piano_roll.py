@@ -1,16 +1,253 @@
 """PianoRoll: the step by which MIDI files enter a pipeline for images."""
 
+import io
+import os
+from collections import defaultdict, deque
 from collections.abc import Iterable
+from itertools import accumulate
+from math import floor
 from numbers import Integral, Real
+from operator import itemgetter
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
 
 from imbemotion._base.validation import Interval, StrOptions
 from imbemotion.images import ImageArray
-from imbemotion.loading.reading import FileLoader
-from imbemotion.midi._notes import LOWEST, RollReader
+from imbemotion.loading.decoding import Unreadable, read_file, reason_for
+from imbemotion.loading.reading import FileLoader, batches_of
 
-__all__ = ["PianoRoll", "load_rolls"]
+__all__ = [
+    "LOWEST",
+    "PianoRoll",
+    "RollReader",
+    "load_rolls",
+]
+
+_DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
+_PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
+_TEMPO = 500_000  # microseconds per beat if a file does not say
+_FRAMES = {29: 30_000 / 1_001}  # frames per second of the time code of that name
+LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
+_ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
+
+
+class Note(NamedTuple):
+    """One note of a file."""
+
+    start: float  # seconds from the beginning of the file
+    end: float
+    pitch: int  # 0 to 127; 60 is the middle C
+    velocity: int  # 1 to 127
+
+
+def _import_mido():
+    """Import mido, with advice if it is not installed."""
+    try:
+        import mido
+    except ImportError as error:
+        raise ImportError(
+            "MIDI files need the package mido, which is not installed. "
+            "Run: python -m pip install 'imbemotion[midi]'"
+        ) from error
+    return mido
+
+
+def read_notes(data, *, pedal=False):
+    """Read the notes of all tracks and channels, except for those of drums."""
+    keyboard, seconds = _Keyboard(pedal), 0.0
+    for seconds, track, message in _timed(_parse(data)):
+        if message.type in _HANDLERS and message.channel != _DRUMS:
+            _HANDLERS[message.type](keyboard, seconds, track, message)
+    return keyboard.finish(seconds)
+
+
+def _parse(data):
+    if not data.startswith(b"MThd"):
+        raise Unreadable("is not a MIDI file")
+    try:
+        midi = _import_mido().MidiFile(file=io.BytesIO(data))
+    except EOFError as error:
+        raise Unreadable("is truncated") from error
+    if midi.type == 2:
+        raise Unreadable(f"is of MIDI type {midi.type}, whose tracks are separate pieces")
+    if midi.ticks_per_beat == 0:
+        raise Unreadable(f"is damaged: its beats are {midi.ticks_per_beat} ticks long")
+    return midi
+
+
+def _timed(midi):
+    """Yield seconds, number of the track and message in the order of time."""
+    events = []
+    for number, track in enumerate(midi.tracks):
+        ticks = accumulate(message.time for message in track)
+        events += ((tick, number, message) for tick, message in zip(ticks, track, strict=True))
+    events.sort(key=itemgetter(0))  # stable: messages of one tick and track stay in order
+    division, tempo = midi.ticks_per_beat, _TEMPO
+    in_beats = division > 0
+    unit = 1e6 * division if in_beats else _ticks_per_second(division)
+    clock = before = 0  # the clock is a whole number, so that no rounding adds up
+    for tick, number, message in events:
+        clock += (tick - before) * (tempo if in_beats else 1)
+        before = tick
+        if message.type == "set_tempo":
+            tempo = message.tempo
+        yield clock / unit, number, message
+
+
+def _ticks_per_second(division):
+    """Return the rate of a time code: minus frames per second, then ticks per frame."""
+    frames, ticks = -(division >> 8), division & 255
+    if frames <= 0 or ticks == 0:
+        raise Unreadable(f"is damaged: {frames} frames per second of {ticks} ticks")
+    return _FRAMES.get(frames, frames) * ticks
+
+
+class _Keyboard:
+    """The keys that are down on every track and channel, and the notes that have ended."""
+
+    def __init__(self, pedal):
+        self._has_pedal = pedal
+        self._pressed = defaultdict(deque)  # (track, channel, pitch): (start, velocity)
+        self._pedals = set()  # channels
+        self._held = defaultdict(list)  # channel: (start, pitch, velocity)
+        self._notes = []
+
+    def press(self, seconds, track, message):
+        if message.velocity == 0:
+            self.release(seconds, track, message)
+            return
+        self._let_go(seconds, message.channel, message.note)  # the same string is struck again
+        key = (track, message.channel, message.note)
+        self._pressed[key].append((seconds, message.velocity))
+
+    def release(self, seconds, track, message):
+        pressed = self._pressed[track, message.channel, message.note]
+        if not pressed:
+            return
+        start, velocity = pressed.popleft()
+        if message.channel in self._pedals:
+            self._held[message.channel].append((start, message.note, velocity))
+        else:
+            self._notes.append(Note(start, seconds, message.note, velocity))
+
+    def control(self, seconds, track, message):
+        if message.control != _PEDAL or not self._has_pedal:
+            return
+        if message.value >= _PEDAL:
+            self._pedals.add(message.channel)
+        else:
+            self._pedals.discard(message.channel)
+            self._let_go(seconds, message.channel)
+
+    def finish(self, seconds):
+        for channel in list(self._held):
+            self._let_go(seconds, channel)
+        for (_, _, pitch), pressed in self._pressed.items():
+            self._notes += (Note(start, seconds, pitch, loud) for start, loud in pressed)
+        return self._notes
+
+    def _let_go(self, seconds, channel, key=None):
+        """End the notes that the pedal holds, of one key or of all."""
+        held, self._held[channel] = self._held[channel], []
+        for start, pitch, velocity in held:
+            if key in (None, pitch):
+                self._notes.append(Note(start, seconds, pitch, velocity))
+            else:
+                self._held[channel].append((start, pitch, velocity))
+
+
+_HANDLERS = {
+    "note_on": _Keyboard.press,
+    "note_off": _Keyboard.release,
+    "control_change": _Keyboard.control,
+}
+
+
+class RollReader(NamedTuple):
+    """How MIDI files are read; a reader like ``ImageReader``."""
+
+    resolution: float  # steps per second
+    height: int
+    width: int
+    crop: str
+    pedal: bool
+    n_jobs: int | None
+
+    def unchanged(self, items):
+        """Refuse images: no batch is a piano roll already."""
+        _import_mido()
+        if not isinstance(items, list):
+            raise TypeError(
+                f"Expected paths of MIDI files, got images of shape {items.shape}. Piano rolls "
+                "are images already: leave this step out."
+            )
+
+    def find_shape(self, sources):
+        """Return the shape of a roll, which is the same for every file, and no reasons."""
+        return (self.height, self.width), {}
+
+    def decode_into(self, pixels, sources, numbers):
+        """Read the sources of these numbers into their rows; return reasons for failures."""
+        reader = self._replace(n_jobs=None)
+        parts = Parallel(n_jobs=self.n_jobs)(
+            delayed(_read_some)({number: sources[number] for number in batch}, reader)
+            for batch in batches_of(numbers, self.n_jobs)
+        )
+        reasons = {}
+        for number, result in (item for part in parts for item in part.items()):
+            if isinstance(result, str):
+                reasons[number] = result
+            else:
+                pixels[number] = result
+        return reasons
+
+    def identity(self):
+        """Return the settings and the versions that decide about pixels, besides the shape."""
+        settings = f"roll-{float(self.resolution)!r}-{self.crop}{'-pedal' * bool(self.pedal)}"
+        return settings, [str(_import_mido().version_info)]
+
+    def draw(self, notes):
+        """Draw the roll of notes, (height, width) of uint8."""
+        lowest = LOWEST[self.height]
+        notes = [note for note in notes if 0 <= note.pitch - lowest < self.height]
+        if not notes:
+            place = "" if self.height == 128 else " within the keys of a piano"
+            raise Unreadable(f"has no notes{place} (drums do not count)")
+        begin = min(note.start for note in notes)
+        spans = [self._steps(note, begin) for note in notes]
+        length = max(end for _, end in spans) if self.crop == "middle" else 0
+        first = max(0, (length - self.width) // 2)
+        roll = np.zeros((self.height, self.width), dtype=np.uint8)
+        for note, (start, end) in zip(notes, spans, strict=True):
+            row = self.height - 1 - (note.pitch - lowest)
+            part = roll[row, max(0, start - first) : max(0, end - first)]
+            np.maximum(part, floor(note.velocity * 255 / 127 + 0.5), out=part)
+        return roll
+
+    def _steps(self, note, begin):
+        """Return the first step of a note and the one after its last, rounded."""
+        start, end = (
+            floor((seconds - begin) * self.resolution + 0.5 + _ROUNDING)
+            for seconds in (note.start, note.end)
+        )
+        return start, max(end, start + 1)
+
+
+def _read_some(sources, reader):
+    """Return the roll of every source, or the reason why there is none."""
+    return {number: _read(source, reader) for number, source in sources.items()}
+
+
+def _read(source, reader):
+    try:
+        if not isinstance(source, str | os.PathLike):
+            raise Unreadable("is not a path")
+        return reader.draw(read_notes(read_file(source), pedal=reader.pedal))
+    except Exception as error:  # mido raises nearly anything on broken files
+        return reason_for(error)
 
 
 class PianoRoll(FileLoader):
@@ -129,36 +366,5 @@ class PianoRoll(FileLoader):
 def load_rolls(
     paths: Iterable[str | PathLike], *, errors: str = "raise", **parameters: Any
 ) -> tuple[ImageArray, list[tuple[int, str, str]]]:
-    """Read MIDI files as :class:`PianoRoll` does, optionally without unreadable ones.
-
-    Parameters
-    ----------
-    paths : array-like of shape (n_samples,)
-        Paths of MIDI files.
-
-    errors : {"raise", "skip"}, default="raise"
-        What to do if files cannot be read.
-
-    **parameters
-        The parameters of :class:`PianoRoll`.
-
-    Returns
-    -------
-    rolls : ImageArray of shape (n_readable, height, width)
-        The readable ones in their order.
-
-    failures : list of (int, str, str)
-        Row, name and reason of every file that is left out.
-
-    Raises
-    ------
-    UnreadableImagesError
-        If a file cannot be read and `errors` is "raise", or if none can be read.
-
-    ImportError
-        If mido is not installed.
-
-    TypeError
-        If these are not paths.
-    """
+    """Read MIDI files as :class:`PianoRoll` does, optionally without unreadable ones."""
     return PianoRoll(**parameters)._load(paths, errors)
