@@ -19,8 +19,8 @@ from imbemotion import (
     CNNClassifier,
     RandomResampler,
     compare_strategies,
-    load_midi_folder,
 )
+from imbemotion.datasets import load_midi_folder
 
 ROLLS = {"resolution": 2, "width": 64}  # 32 seconds
 NETWORK = {

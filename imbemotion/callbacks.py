@@ -227,10 +227,8 @@ class BestWeights(EarlyStopping):
     ----------
     patience : int, default=5
         Epochs without a better score after which training stops.
-
     first_epoch : int, default=0
         Epoch, counted from 0, from which scores count.
-
     verbose : int, default=0
         Whether to print why training stopped.
 

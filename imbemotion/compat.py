@@ -40,16 +40,13 @@ def balance_samples(
     ----------
     samples : list of dict
         Samples with their label under `key`. They are not changed.
-
     strategy : str, int, float, dict or callable, default="oversample"
         Number of samples per class, as ``sampling_strategy`` of :class:`RandomResampler`:
         ``"oversample"`` (as many as the largest class), ``"undersample"`` (the smallest),
         ``"hybrid"`` (the median), ``"mean"``, ``"sqrt"``, a number, and so on. ``"weighted"``
         returns every sample once, with a ``"weight"`` inversely proportional to its class size.
-
     key : str, default="emotion"
         Key of the label.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the repeated and dropped samples.
 
@@ -116,20 +113,15 @@ def split_samples(
     ----------
     samples : list of dict
         Samples with their label under `key`. They are not changed.
-
     train, valid, test : float, default=0.7, 0.15, 0.15
         Shares, which add up to 1. Of the n samples of a class training gets
         ``floor(train * n)``, validation ``floor(valid * n)`` and the test the rest.
-
     key : str, default="emotion"
         Key of the label.
-
     stratify : bool, default=True
         Whether every class is split by these shares.
-
     groups : str or array-like of shape (n_samples,), default=None
         Group labels, or their key in a sample, such as "song"; a group is never split.
-
     random_state : int, RandomState instance or None, default=None
         Seed of the split.
 
@@ -180,28 +172,20 @@ class DataConfig:
     dataset_path : str or Path
         A folder with a folder per class, a folder with a ``legend.csv``, a CSV file or an
         ``.npz`` archive.
-
     balance_emotions : bool, default=True
         Whether training is balanced. Validation and test never are.
-
     balancing_strategy : str, int or float, default="oversample"
         The `strategy` of :func:`balance_samples`.
-
     use_stratified_split : bool, default=True
         Whether every class is split by these shares.
-
     train_split, val_split, test_split : float, default=0.7, 0.15, 0.15
         Shares of training, validation and test, which add up to 1.
-
     seed : int, default=42
         Seed of the split and of the balancing.
-
     save_split_indices : bool, default=True
         Whether the split is saved, and read the next time.
-
     split_indices_path : str or Path, default="./data/split_indices.json"
         File of the split.
-
     group_by : {"none", "name", "groups"}, default="none"
         Rows that are never split: none, those of a person as read from file names by
         :func:`groups_from_filenames`, or groups of the source.
@@ -261,7 +245,6 @@ class DataPart:
         Samples, with the keys ``"path"`` and ``"emotion"``, and ``"weight"`` if weighted.
     X : ndarray of str of shape (n_samples,) or ImageArray
         Paths for an :class:`ImageLoader`, or images of a source without files.
-
     y : ndarray of shape (n_samples,)
         Labels.
     """
@@ -294,7 +277,6 @@ def load_split(config: DataConfig, split: str = "train") -> DataPart:
     ----------
     config : DataConfig
         Settings of the data set, its split and its balancing.
-
     split : {"train", "val", "test"}, default="train"
         The subset.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+collect_ignore = ["typing"]  # checked by mypy, not run
 settings.register_profile("untimed", deadline=None)  # machines are busy at times
 settings.load_profile("untimed")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, for worker processes too

@@ -5,7 +5,8 @@ from html import escape
 import numpy as np
 import pytest
 
-from imbemotion import CNNClassifier, RandomResampler, advise, load_npz
+from imbemotion import CNNClassifier, RandomResampler, advise
+from imbemotion.datasets import load_npz
 
 FACES = {
     "neutral": 6868, "happiness": 5696, "surprise": 368, "sadness": 268,

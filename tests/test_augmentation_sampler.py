@@ -17,10 +17,10 @@ from imbemotion import (
     AugmentationSampler,
     CNNClassifier,
     ImageArray,
-    at_least,
     load_image_folder,
     make_faces,
 )
+from imbemotion.samplers import at_least
 from imbemotion.splitting.holdout import split_originals
 
 Y = np.repeat(["joy", "anger", "fear"], [12, 6, 3])

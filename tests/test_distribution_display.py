@@ -13,7 +13,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 
-from imbemotion import ClassDistributionDisplay, RandomResampler, load_npz, preview_targets
+from imbemotion import ClassDistributionDisplay, RandomResampler, preview_targets
+from imbemotion.datasets import load_npz
 from imbemotion.plots.style import BASELINE, GAIN
 
 FACES = {"neutral": 6868, "happiness": 5696, "surprise": 368, "fear": 21, "contempt": 9}

@@ -21,8 +21,8 @@ from imbemotion import (
     ImageArray,
     ImageFlattener,
     ImageSMOTE,
-    at_least,
 )
+from imbemotion.samplers import at_least
 from imbemotion.samplers._interpolation import _share_out
 from imbemotion.samplers._vectors import nearest_others
 

@@ -18,8 +18,8 @@ from imbemotion import (
     ImageSMOTE,
     PianoRoll,
     RandomResampler,
-    UnreadableImagesError,
 )
+from imbemotion.loading import UnreadableImagesError
 from imbemotion.midi import load_rolls
 
 BEAT = 480  # ticks, half a second long

@@ -9,13 +9,9 @@ import pytest
 from mido import Message, MidiFile, MidiTrack
 from sklearn.utils import Bunch
 
-from imbemotion import (
-    DataWarning,
-    PianoRoll,
-    UnreadableImagesError,
-    load_midi_folder,
-    load_source,
-)
+from imbemotion import DataWarning, PianoRoll, load_source
+from imbemotion.datasets import load_midi_folder
+from imbemotion.loading import UnreadableImagesError
 
 NAMES = ["Q1_a-b_c_0", "Q1_a-b_c_12", "Q4_a-b_c_1", "Q2_other_0"]
 LABELS, GROUPS = ["Q1", "Q1", "Q2", "Q4"], ["a-b_c", "a-b_c", "other", "a-b_c"]

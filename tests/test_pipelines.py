@@ -27,11 +27,11 @@ from imbemotion import (
     ImageLoader,
     ImageSMOTE,
     RandomResampler,
-    at_least,
     groups_from_filenames,
     make_faces,
     make_macro_f1_scorer,
 )
+from imbemotion.samplers import at_least
 from imbemotion.targets import resolve_targets
 
 

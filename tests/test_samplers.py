@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
 
-from imbemotion import ImageArray, RandomResampler, at_least
+from imbemotion import ImageArray, RandomResampler
+from imbemotion.samplers import at_least
 from imbemotion.targets import resolve_targets
 
 WORKED_EXAMPLE = np.repeat(["joy", "sadness", "anger"], [100, 50, 75])

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from imbemotion import load_image_folder, load_legend, load_npz, load_source, load_table
+from imbemotion import load_image_folder, load_source
 from imbemotion._base.registry import SOURCES
 from imbemotion._base.validation import DataWarning
 from imbemotion.cli import app
+from imbemotion.datasets import load_legend, load_npz, load_table
 from imbemotion.images import ImageArray
 
 LABELS = np.array(["happy"] * 5 + ["sad"] * 4 + ["fear"] * 3)

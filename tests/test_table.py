@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imbemotion import load_table
 from imbemotion._base.validation import DataWarning
+from imbemotion.datasets import load_table
 from imbemotion.images import ImageArray
 from imbemotion.loading import UnreadableImagesError
 

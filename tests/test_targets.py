@@ -18,8 +18,8 @@ from imbemotion import (
     ImageADASYN,
     ImageSMOTE,
     RandomResampler,
-    at_least,
 )
+from imbemotion.samplers import at_least
 from imbemotion.targets import expect_totals
 
 Y = np.repeat(["joy", "anger", "fear"], [30, 18, 9])

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-__all__ = ["folder_beside", "publish_file", "publish_folder", "write_atomically"]
-
 
 @contextmanager
 def folder_beside(path):

@@ -4,8 +4,6 @@ from hashlib import blake2b
 
 import numpy as np
 
-__all__ = ["counters_of", "normals", "uniforms"]
-
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 

@@ -6,23 +6,6 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import NamedTuple
 
-__all__ = [
-    "AUGMENTATIONS",
-    "HEADS",
-    "LOSSES",
-    "NETWORKS",
-    "OPTIMIZERS",
-    "PRESETS",
-    "SAMPLERS",
-    "SCHEDULES",
-    "SOURCES",
-    "STRATEGIES",
-    "STRATEGY_SETS",
-    "TRACKERS",
-    "Entry",
-    "Registry",
-]
-
 
 class Entry(NamedTuple):
     """What a name stands for."""

@@ -6,8 +6,6 @@ import numpy as np
 
 from imbemotion._base.validation import cut_label, shorten
 
-__all__ = ["as_key", "draw_bar", "name_counts", "signed", "text_width", "write_table"]
-
 _BAR = 30  # characters of the longest bar
 
 

@@ -27,43 +27,33 @@ class CNNClassifier(
         Network: a name (see :mod:`imbemotion.networks`), or an ``nn.Module`` class that
         takes ``n_classes`` and ``channels`` and maps images (n, channels, height, width) to
         logits.
-
     module_params : dict, default=None
         Settings of the network, for example ``{"dropout": 0.5}``.
-
     loss : str or nn.Module class, default="cross_entropy"
         Loss: a name (see :mod:`imbemotion.losses`) or a class. A class that takes ``weight``
         receives the class weights, one that takes ``class_counts`` the class sizes.
-
     loss_params : dict, default=None
         Settings of the loss: ``gamma`` of focal, ``tau`` of logit_adjusted, ``max_margin``
         and ``scale`` of ldam, ``cross_entropy`` of soft_f1; ``beta`` of
         ``class_weight="effective"``; and for every loss ``label_smoothing``, the probability
         with which a label counts as one drawn from the class shares in training (equal
         shares would ask for huge logits of rare classes where the loss knows the prior).
-
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
         Weights of the classes in the loss: inversely proportional to the class sizes in
         training, to their square roots or to the effective number of images; or by label.
-
     batch_sampling : {"balanced", "sqrt", "progressive"} or None, default=None
         Class shares among the images of an epoch: equal, proportional to the square roots
         of the class sizes, or moving from natural to equal [2]_. None takes every image once.
-
     balance_from : float, default=0.0
         Fraction of ``max_epochs`` after which class weights and ``batch_sampling`` start
         (deferred re-weighting [1]_); 1 means never.
-
     augmentation : Augmentation, callable or None, default=None
         Random changes of the training images, drawn anew in every epoch.
-
     mixup : float, default=0.0
         Parameter of the beta distribution by which pairs of images are mixed [3]_; 0.2 to 1
         are usual, 0 mixes nothing.
-
     optimizer : {"adam", "adamw", "sgd"} or Optimizer class, default="adam"
         Optimizer of the weights.
-
     optimizer_params : dict, default=None
         Settings of the optimizer, for example ``momentum``, and of the steps around it:
 
@@ -75,36 +65,27 @@ class CNNClassifier(
         - ``gradient_clipping``: largest norm of the gradient of a step;
         - ``weight_averaging``: decay of an exponential moving average of the weights, for
           example 0.999, by which validation and prediction are done.
-
     lr : float, default=1e-3
         Learning rate.
-
     lr_schedule : {"step", "cosine", "onecycle"} or None, default=None
         Schedule of the learning rate: ``"step"`` divides it by 10 after each third of
         ``max_epochs``; ``"cosine"`` decays it to 0; ``"onecycle"`` raises it from
         ``lr / 25`` to ``lr`` and decays it to nearly 0. The last two change it every batch.
-
     max_epochs : int, default=20
         Maximum number of passes over the training images.
-
     batch_size : int, default=64
         Images per step.
-
     validation_fraction : float or None, default=None
         Share of the original images of every class held out for early stopping on macro-F1.
         Images derived from them are left out of training. None trains for ``max_epochs``.
-
     patience : int, default=5
         Epochs without a better macro-F1 on validation images before training stops. The
         best weights are restored. Epochs before ``balance_from`` do not count.
-
     device : str, default="auto"
         Device of PyTorch; ``"auto"`` takes a GPU where there is one, else the CPU.
-
     n_threads : int, default=None
         Threads of PyTorch during fit and predict. Weights differ slightly with their
         number, so set it to reproduce results elsewhere. None leaves it unchanged.
-
     net_params : dict, default=None
         Settings of the skorch net that no other keyword sets, for example
         ``{"iterator_train__num_workers": 2}``; and:
@@ -119,10 +100,8 @@ class CNNClassifier(
           each image and its mirror image, ``"flip_zoom"`` those of three enlarged central
           crops as well;
         - ``warm_start``: whether ``fit`` continues from the weights of the last fit.
-
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, dropout, augmentation and the validation split.
-
     verbose : int, default=0
         Whether a progress bar shows epochs and losses.
 
@@ -130,38 +109,28 @@ class CNNClassifier(
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
-
     class_counts_ : ndarray of int of shape (n_classes,)
         Training rows per class; after ``partial_fit`` summed over all calls.
-
     training_prior_ : ndarray of float of shape (n_classes,)
         Class shares that the probabilities are relative to: those in the batches of the
         last (or restored) epoch, times class and sample weights; balanced softmax and logit
         adjustment take the natural shares out. Exact for these and cross-entropy.
-
     head_coef_ : ndarray of shape (n_classes, n_features)
         Weights of the head, if it is linear (not in ``"deep_cnn"``, and in pretrained
         networks only with ``module_params={"hidden": None}``): ``transform(X) @ head_coef_.T
         + head_intercept_`` are the logits. Batch normalization is folded in.
-
     head_intercept_ : ndarray of shape (n_classes,)
         Intercept of the head, if it is linear.
-
     history_ : DataFrame of shape (n_iter_, n_figures)
         Figures of every epoch; ``best`` marks that whose weights the classifier has.
-
     net_ : ImageNeuralNetClassifier
         The fitted skorch net. Its labels are 0 to n_classes - 1.
-
     n_iter_ : int
         Number of epochs trained.
-
     validation_indices_ : ndarray of int
         Held-out rows; empty without ``validation_fraction``.
-
     image_shape_ : tuple of int
         Shape of one image.
-
     n_features_in_ : int
         Size of axis 1 of X.
 
@@ -257,10 +226,8 @@ class CNNClassifier(
         X : ImageArray, array-like of images (n_samples, height, width[, channels]), \
 array-like of paths, or flat data of shape (n_samples, n_features)
             The training images.
-
         y : array-like of shape (n_samples,)
             Their labels.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each image in the loss. None means 1.
 
@@ -273,7 +240,6 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         ------
         ValueError
             If X, y and sample_weight differ in length, or y contains a single class.
-
         FloatingPointError
             If the loss becomes infinite or NaN.
         """
@@ -299,13 +265,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         ----------
         X : ImageArray, array-like of images, array-like of paths, or flat data
             Images of the same shape in every call.
-
         y : array-like of shape (n_samples,)
             Their labels.
-
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come; needed in the first call if y lacks some.
-
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each image in the loss. None means 1.
 

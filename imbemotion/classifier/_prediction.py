@@ -79,10 +79,8 @@ class PredictionMixin:
         ------
         NotFittedError
             If the classifier is not fitted.
-
         OSError
             If there is no such folder, or the path is a folder.
-
         ValueError
             If labels are neither text nor numbers, the network has state other than tensors,
             or parameters that define the network were changed after training.
@@ -127,7 +125,6 @@ class PredictionMixin:
         ----------
         path : str or Path
             File to read.
-
         **parameters : dict
             Parameters that replace saved ones. A custom network (``module=MyNetwork``) and
             code in its settings are required; ``device="cpu"`` puts the network elsewhere.
@@ -143,7 +140,6 @@ class PredictionMixin:
         ------
         FileNotFoundError
             If there is no such file.
-
         ValueError
             If it is damaged, not written by :meth:`save`, or of a later format; if a
             parameter is required or unknown; if the network is not the one that was saved.
@@ -173,13 +169,10 @@ class PredictionMixin:
         ------
         NotFittedError
             If the classifier is not fitted.
-
         ImportError
             If onnx or onnxscript is missing, or too old for this PyTorch.
-
         OSError
             If there is no such folder, or the path is a folder.
-
         ValueError
             If PyTorch cannot express the network in ONNX.
 

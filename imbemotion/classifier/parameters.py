@@ -94,7 +94,6 @@ class NestedParameters:
         name : {"transfer", "adam_step"}
             ``"transfer"`` fine-tunes a pretrained network: AdamW, with low rates for the
             backbone; ``"adam_step"`` is Adam with a rate that falls in steps.
-
         **overrides : dict
             Parameters that replace those of the preset or add to them, as in ``set_params``.
 

@@ -62,56 +62,41 @@ def compare_strategies(
     ----------
     estimator : estimator
         Usually a pipeline, for example with the steps ``balance`` and ``cnn``.
-
     X : ImageArray, array-like of images, of paths, or of shape (n_samples, n_features)
         The data.
-
     y : array-like of shape (n_samples,)
         The labels.
-
     strategies : dict of str to dict or callable, str, or list of str
         Parameters for ``estimator.set_params`` by name of the strategy, or a function that
         returns another estimator for a copy of it. The first strategy is the baseline. Names
         alone are those of :func:`named_strategies`, for example ``"balancing_study"``, for a
         pipeline with the steps ``balance`` and ``cnn``.
-
     cv : int, splitter or iterable, default=5
         Folds. An int means stratified folds that never split a group, drawn anew per repeat.
-
     groups : array-like of shape (n_samples,), default=None
         Group labels, for example subjects; a group is never split.
-
     scoring : str or callable, default=None
         A scikit-learn scorer. ``None`` means macro-F1 over all classes of y.
-
     n_repeats : int, default=1
         Number of repeats, each with other seeds, and with other folds if cv is an int.
-
     n_jobs : int, default=None
         Fits at a time, each in a fresh process with its share of the cores, or by an active
         joblib backend such as Dask's; -1 uses every core. ``None`` runs one after another, in
         this process unless there is a folder or a scheduler.
-
     random_state : int, RandomState instance or None, default=None
         Seeds folds and every nested ``random_state`` of the estimator, by repeat and fold.
-
     folder : str or Path, default=None
         Folder that every fit is written to as soon as it is done. Called again with it, the
         comparison resumes; settings that differ from the first start are refused by name, but
         strategies may be added. Several processes may share the work.
-
     external_test : tuple of (X, y), default=None
         Other data that every model is scored on as well.
-
     scheduler : str, default=None
         Address of a Dask scheduler whose workers run the fits, one thread each.
-
     track : {"mlflow", "wandb", "tensorboard"}, default=None
         Tracker of the epochs and scores of every fit; needs a folder.
-
     on_fit : callable, default=None
         Called with the record (dict) of every fit as soon as it is known, in any order.
-
     about : dict, default=None
         Further entries of ``comparison.json``, for example ``{"source": "faces.npz"}``.
 
@@ -125,10 +110,8 @@ def compare_strategies(
     ValueError
         If the strategies, folds or labels are invalid, or the folder holds a comparison that
         was started with different settings.
-
     TypeError
         If a strategy is neither a dict nor callable.
-
     RuntimeError
         If every fit failed.
 

@@ -112,17 +112,13 @@ class Comparison:
     ----------
     records : list of dict
         One per fit, in any order.
-
     strategies : list of str
         Names of the strategies; the first is the baseline.
-
     classes : array-like of shape (n_classes,)
         The labels that F1 was computed for.
-
     settings : dict, default=None
         Contents of ``comparison.json``, above all ``scoring``, the name of the score, and
         ``redrawn``, whether repeats have different folds, or else are averaged first.
-
     folder : str or Path, default=None
         Folder of the fits.
 
@@ -218,7 +214,6 @@ class Comparison:
         ----------
         confidence : float, default=0.95
             One minus the probability of any false verdict among all strategies.
-
         margin : float, default=0.01
             Gain that counts for ``p_better``.
 

@@ -42,7 +42,6 @@ def named_strategies(
     names : str or list of str, default=None
         Names of strategies and of sets, in this order; ``none``, the baseline, always comes
         first. ``None`` means the set ``basic``.
-
     augmentation : Augmentation or callable, default=None
         Augmentation policy of the strategies that synthesize images. ``None`` means
         ``Augmentation()``, which suits faces.

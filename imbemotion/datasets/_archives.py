@@ -23,13 +23,6 @@ from imbemotion.datasets._bunch import (
 )
 from imbemotion.datasets._lists import read_csv, read_header
 
-__all__ = [
-    "ARCHIVE",
-    "FER2013",
-    "load_fer2013",
-    "load_npz",
-]
-
 _IMAGE_KEYS = ("images", "X", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "y", "target", "emotions", "arr_1")
 _FILE_KEYS = ("files", "filenames")

@@ -16,23 +16,6 @@ from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
-__all__ = [
-    "ImageBunch",
-    "ImageSettings",
-    "Listing",
-    "LoadSettings",
-    "SizedSettings",
-    "SourceKind",
-    "leave_out",
-    "make_bunch",
-    "normalize",
-    "refuse_or_leave_out",
-    "row_names",
-    "take",
-    "warn",
-    "warn_of_lookalikes",
-]
-
 _NAMED = 5  # how many images a warning names
 
 

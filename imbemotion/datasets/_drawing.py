@@ -5,8 +5,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-__all__ = ["draw_images"]
-
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _MIN_CANVAS = 96  # images are drawn at two to four times their size, then reduced
 _FRACTION_BITS = 4  # cv2 takes points as integers, here in sixteenths of a pixel

@@ -15,11 +15,6 @@ from imbemotion.datasets._bunch import SizedSettings, SourceKind
 from imbemotion.datasets._listed_images import load_legend
 from imbemotion.leaks import groups_from_filenames
 
-__all__ = [
-    "EXPRESSIONS",
-    "fetch_facial_expressions",
-]
-
 _COMMIT = "5fb9c13afac07c55eae8d25eb6b50af344ad60c9"
 _URL = f"https://github.com/muxspace/facial_expressions/archive/{_COMMIT}.tar.gz"
 # GitHub repacks archives now and then, so not the archive but its files are compared.

@@ -14,11 +14,6 @@ from imbemotion._base.validation import (
 from imbemotion.datasets._bunch import Listing, SourceKind, make_bunch, row_names
 from imbemotion.datasets._drawing import draw_images
 
-__all__ = [
-    "FACES",
-    "make_faces",
-]
-
 # How far each part of the face moves, by the action units of the facial action coding system
 # (their numbers are above the columns): 0 is at rest, 1 is as far as it goes.
 _UNITS = (

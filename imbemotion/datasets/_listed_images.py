@@ -24,13 +24,6 @@ from imbemotion.datasets._lists import (
     without_conflicts,
 )
 
-__all__ = [
-    "LEGEND",
-    "LIST",
-    "load_legend",
-    "load_table",
-]
-
 _LEGEND_FILES = ("image", "file", "filename", "path", "name", "img")
 _LEGEND_LABELS = ("emotion", "label", "class", "expression", "target", "category")
 _FILES = tuple(name for name in _LEGEND_FILES if name != "name")  # which may be a person's

@@ -11,14 +11,6 @@ import pandas as pd
 
 from imbemotion.datasets._bunch import Listing, leave_out
 
-__all__ = [
-    "READERS",
-    "list_rows",
-    "read_csv",
-    "read_header",
-    "without_conflicts",
-]
-
 _SEPARATORS = ",;\t|"
 _EXAMPLE = '{"path": "1.png", "label": "happy"}'
 

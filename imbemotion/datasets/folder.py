@@ -26,15 +26,6 @@ from imbemotion.images.manifest import MANIFEST, read_manifest
 from imbemotion.leaks import join_groups, parent_groups
 from imbemotion.midi import load_rolls
 
-__all__ = [
-    "IMAGE_FOLDER",
-    "MIDI_SUFFIXES",
-    "files_in",
-    "image_suffixes",
-    "load_image_folder",
-    "load_midi_folder",
-]
-
 MIDI_SUFFIXES = (".mid", ".midi")
 # quadrant, id of the song, segment
 _EMOPIA = r"(?:^|[/\\])(?P<label>Q[1-4])_(?P<group>[^/\\]+)_\d+\.[a-zA-Z]+$"

@@ -19,15 +19,6 @@ from imbemotion.datasets.folder import (
     load_midi_folder,
 )
 
-__all__ = [
-    "MIDI",
-    "MIDI_FOLDER",
-    "check_different",
-    "find_kind",
-    "join_bunches",
-    "load_source",
-]
-
 MIDI_FOLDER = "a folder of MIDI files"
 _ROLL = ("resolution", "height", "width", "crop", "pedal")
 

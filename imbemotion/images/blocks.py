@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["blocks_of", "places_of"]
-
 _ROWS, _VALUES = 1024, 2**22  # per block at most, but one row at least
 
 

@@ -12,8 +12,6 @@ from imbemotion._base.files import publish_file, publish_folder
 from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.images.blocks import blocks_of
 
-__all__ = ["MANIFEST", "read_manifest", "write_array", "write_images"]
-
 MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "label", "parent", "seed", "synthetic")
 _NEEDED = {"file", "parent", "synthetic"}

@@ -11,8 +11,6 @@ from imbemotion.images import ImageArray, share_originals
 from imbemotion.leaks.duplicates import check_images, first_rows, near_pairs, pixel_keys
 from imbemotion.leaks.groups import check_groups
 
-__all__ = ["LeakReport", "leak_report"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Overlap:
@@ -69,14 +67,11 @@ class LeakReport:
     ----------
     exact : Overlap
         Identical pixels.
-
     near : Overlap or None
         Near duplicates, such as the same image encoded again, where the pixels differ. None
         if they were not searched for.
-
     groups : Overlap or None
         The same group, for example a person. None if no groups were given.
-
     parents : Overlap or None
         Copies of one original and images derived from it, whatever they look like. None if
         the images of both sets are not known to come from one source.
@@ -170,17 +165,13 @@ def leak_report(
     ----------
     train : array-like or ImageArray of shape (n_train, height, width[, channels])
         Images for training.
-
     test : array-like or ImageArray of shape (n_test, height, width[, channels])
         Images for testing or validation, of the same size. If both are rows of one
         ``ImageArray``, copies and images derived from one original are found by their parents.
-
     groups_train : array-like of shape (n_train,), default=None
         Group labels, for example persons by :func:`groups_from_filenames`.
-
     groups_test : array-like of shape (n_test,), default=None
         Group labels of test; pass both or neither.
-
     near : bool, default=True
         Whether to search for near duplicates, as :func:`duplicate_groups` does.
 

@@ -10,8 +10,6 @@ from imbemotion.images import ImageArray
 from imbemotion.leaks.duplicates import file_keys, first_rows, image_keys, pixel_keys
 from imbemotion.leaks.groups import groups_from_filenames
 
-__all__ = ["find_leaks", "has_files", "warn_of_copies", "warn_of_known"]
-
 
 def warn_of_copies(X, folds):
     """Warn if a test row and a training row of a fold derive from one image, or are the same."""

@@ -16,11 +16,6 @@ from imbemotion._base.validation import check_pixels, holds_paths, looks_like_im
 from imbemotion.images import ImageArray
 from imbemotion.images.blocks import blocks_of
 
-__all__ = [
-    "check_images", "duplicate_groups", "file_keys", "first_rows", "image_keys", "near_pairs",
-    "pixel_keys",
-]  # fmt: skip
-
 # Pairs are proposed by a product of short vectors and confirmed by the correlation of outlines.
 _SMALLEST = 16  # pixels a side; smaller images look alike when one is shifted
 _SIDE = 64  # pixels; longer sides are shrunk to it, each independently
@@ -255,7 +250,6 @@ def duplicate_groups(X: ArrayLike | ImageArray, *, near: bool = True) -> NDArray
     ----------
     X : array-like or ImageArray of shape (n_samples, height, width[, channels])
         Images. An ``ImageArray`` is read in blocks.
-
     near : bool, default=True
         Whether near duplicates count. They are compared in gray, at 64 pixels a side at most.
         If False, only rows with identical pixels are grouped.

@@ -15,11 +15,6 @@ from scipy.sparse.csgraph import connected_components
 from imbemotion._base.validation import DataWarning, keep_kinds, shorten
 from imbemotion.leaks.duplicates import duplicate_groups
 
-__all__ = [
-    "GROUPINGS", "check_groups", "find_groups", "groups_from_filenames", "join_groups",
-    "parent_groups",
-]  # fmt: skip
-
 GROUPINGS = ("name", "groups", "duplicates")
 
 
@@ -32,7 +27,6 @@ def groups_from_filenames(
     ----------
     filenames : array-like of str or Path of shape (n_samples,)
         Names or paths of the files.
-
     pattern : str, default=r"(.+)_\d+"
         Regular expression that matches a whole name without folder and suffix; its first group
         is the person. The default reads names as in Labeled Faces in the Wild,

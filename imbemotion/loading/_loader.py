@@ -21,8 +21,6 @@ from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Target
 from imbemotion.loading.reading import FileLoader, ImageReader, only_column
 
-__all__ = ["ImageFlattener", "ImageLoader", "as_images", "load_images"]
-
 _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 
 
@@ -37,18 +35,14 @@ class ImageLoader(FileLoader):
     size : int or tuple of (int, int), default=None
         Height and width of the images in pixels; an int means a square. None keeps the
         images' own size, which must be the same for all.
-
     mode : {"gray", "rgb"}, default="gray"
         Whether images become gray, (height, width), or color, (height, width, 3).
-
     resize : {"stretch", "crop", "pad"}, default="stretch"
         How an image is fitted to `size`: "stretch" ignores its aspect ratio, "crop" cuts off
         what exceeds the aspect ratio on both sides, "pad" fills up with black.
-
     n_jobs : int, default=None
         Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context.
         The pixels are the same for any number.
-
     cache_dir : str or Path, default=None
         Folder for decoded files, so that every file is decoded once for all folds, processes
         and later runs. It is created if missing. None caches nothing.
@@ -160,7 +154,6 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
     ----------
     image_shape_ : tuple of int
         Shape of one image, ``(height, width[, channels])``; ``(n_features,)`` for 2-D data.
-
     n_features_in_ : int
         Number of values in one image.
 
@@ -183,7 +176,6 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, height, width[, channels])
             Images, of which only the first is read.
-
         y : array-like of shape (n_samples,), default=None
             Ignored.
 

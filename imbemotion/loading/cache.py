@@ -16,8 +16,6 @@ from filelock import FileLock
 
 from imbemotion import __version__
 
-__all__ = ["CacheWarning", "make_folder", "read_cached"]
-
 _RECORD = struct.Struct("<16sQI")  # key, row, checksum of its pixels
 _CHECK = struct.Struct("<I")  # checksum of the record itself, which it follows
 _LENGTH = _RECORD.size + _CHECK.size

@@ -12,11 +12,6 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-__all__ = [
-    "ABSENT", "Target", "Unreadable", "UnreadableImagesError", "decode", "name_of", "read_file",
-    "reason_for",
-]  # fmt: skip
-
 ABSENT = "does not exist"
 _SHOWN = 100  # failures in the message of an error
 _REASONS = [  # the first match counts
@@ -64,7 +59,6 @@ class UnreadableImagesError(ValueError):
     ----------
     failures : list of (int, str, str)
         Row, name and reason of every unreadable image.
-
     n_images : int
         Number of images requested.
 

@@ -16,8 +16,6 @@ from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
 
-__all__ = ["FileLoader", "ImageReader", "as_items", "batches_of", "only_column", "read_items"]
-
 _BATCH = 64  # images that a thread reads at a time
 
 
@@ -230,10 +228,8 @@ class FileLoader(TransformerMixin, BaseEstimator):
         ------
         UnreadableImagesError
             If a file cannot be read; the message lists all of them.
-
         ValueError
             If images differ in size and `size` is None, or `cache_dir` cannot be created.
-
         TypeError
             If X is a single path or image.
         """

@@ -5,8 +5,6 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["BalancedSoftmaxLoss", "FocalLoss", "LDAMLoss", "LogitAdjustedLoss", "SoftF1Loss"]
-
 
 class FocalLoss(nn.CrossEntropyLoss):
     r"""Cross-entropy that down-weights well-classified images.

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from imbemotion._base.validation import shorten
 
-__all__ = ["Target", "batch_loss", "class_weights"]
-
 
 def _balanced(counts, beta):
     return 1 / counts

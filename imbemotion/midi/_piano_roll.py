@@ -19,13 +19,6 @@ from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Unreadable, read_file, reason_for
 from imbemotion.loading.reading import FileLoader, batches_of
 
-__all__ = [
-    "LOWEST",
-    "PianoRoll",
-    "RollReader",
-    "load_rolls",
-]
-
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
 _TEMPO = 500_000  # microseconds per beat if a file does not say
@@ -261,25 +254,19 @@ class PianoRoll(FileLoader):
     ----------
     resolution : float, default=8.0
         Columns per second.
-
     height : {88, 128}, default=88
         Rows: the keys of a piano (pitches 21 to 108; others are left out), or all pitches of
         MIDI.
-
     width : int, default=256
         Columns. At the default resolution 256 are 32 seconds.
-
     crop : {"start", "middle"}, default="start"
         Which part of a longer piece is taken. Shorter ones are padded with silence.
-
     pedal : bool, default=False
         Whether notes sound on while the sustain pedal is down, until it is lifted or the
         key is struck again.
-
     n_jobs : int, default=None
         Number of processes. None means 1 unless in a :obj:`joblib.parallel_config` context.
         The pixels are the same for any number.
-
     cache_dir : str or Path, default=None
         Folder for rolls, as in :class:`ImageLoader`. None caches nothing.
 

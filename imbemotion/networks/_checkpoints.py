@@ -13,18 +13,6 @@ from torch.nn import functional
 
 from imbemotion._base.validation import shorten
 
-__all__ = [
-    "check_hub",
-    "download_error",
-    "download_state",
-    "is_failed_download",
-    "is_path",
-    "load_features",
-    "load_state",
-    "read_state",
-    "resize_vit",
-]
-
 _N_COLORS = 3
 _FEATURES = "features."
 _OWN = "features.backbone."  # prefix of the backbone in the state of a PretrainedCNN

@@ -13,8 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from imbemotion.networks._checkpoints import load_features
 
-__all__ = ["DeepCNN", "FeatureNetwork", "ResidualCNN", "SmallCNN"]
-
 _GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
 
 

@@ -15,8 +15,6 @@ from imbemotion._base.registry import NETWORKS
 from imbemotion.networks import _checkpoints
 from imbemotion.networks._cnns import FeatureNetwork
 
-__all__ = ["PretrainedCNN", "find_network", "make_backbone", "n_features_of", "widen"]
-
 _N_COLORS = 3
 _TIMM = "timm/"  # prefix of the names of timm's models
 _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -26,7 +26,6 @@ from imbemotion.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ClassDistributionDisplay"]
 
 _FONT = 9  # points, at most
 _FRAME = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}  # of text on marks

@@ -14,7 +14,6 @@ from imbemotion.plots.style import COLORS, GAIN, INK, LOSS, legend_above, new_ax
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ConfidenceDisplay"]
 
 _KINDS = ("both", "distribution", "reliability")
 _FONT = 9  # points

@@ -14,7 +14,6 @@ from imbemotion.plots.style import GAIN, LOSS, new_axes, simplify
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["TrainingCurveDisplay"]
 
 _VALID = {"label": "validation", "color": LOSS, "linestyle": "--"}
 _PANELS = {

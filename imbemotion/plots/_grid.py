@@ -18,7 +18,6 @@ from imbemotion.plots.style import PLAIN_TEXT, wrap
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ImageGridDisplay"]
 
 _FRAME = (31, 119, 180, 255)  # RGBA, around originals
 _PARTNERS = "mixed with"  # label of the lines that show second parents

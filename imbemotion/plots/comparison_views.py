@@ -25,10 +25,6 @@ from imbemotion.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "ComparisonDisplay",
-    "order_classes",
-]
 
 _MARKS = {  # in the order of legends; shapes separate verdicts where colors cannot
     "baseline": {"marker": "s", "color": "black"},

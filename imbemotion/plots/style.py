@@ -4,26 +4,6 @@ from textwrap import fill
 
 import numpy as np
 
-from imbemotion._base.validation import cut_label
-
-__all__ = [
-    "BASELINE",
-    "COLORS",
-    "GAIN",
-    "HATCHES",
-    "INK",
-    "LOSS",
-    "PLAIN_TEXT",
-    "cut_label",
-    "label_points",
-    "legend_above",
-    "new_axes",
-    "signed",
-    "simplify",
-    "wrap",
-    "write_plainly",
-]
-
 BASELINE = "#A6A6A6"  # gray: what things are compared with, the state before
 GAIN = "#0072B2"  # blue, dark: gains, correct predictions
 LOSS = "#D55E00"  # vermillion, lighter than the blue: losses, wrong predictions

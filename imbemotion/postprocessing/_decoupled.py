@@ -25,8 +25,6 @@ from imbemotion._base.validation import (
 )
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
 
-__all__ = ["DecoupledClassifier"]
-
 
 def _has_probabilities(model):
     return isinstance(model.head, str) or hasattr(model.head, "predict_proba")

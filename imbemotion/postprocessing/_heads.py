@@ -15,17 +15,6 @@ from sklearn.utils import check_array
 
 from imbemotion._base.validation import shorten
 
-__all__ = [
-    "LinearHead",
-    "balanced_weights",
-    "estimator_head",
-    "fit_crt",
-    "fit_lws",
-    "fit_ncm",
-    "fit_tau_norm",
-    "learn_scales",
-]
-
 
 def _dense(features):
     """Return finite features as float64; NaN would make every row the first class."""

@@ -20,18 +20,6 @@ from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
 from imbemotion.splitting.holdout import draw_folds
 
-__all__ = [
-    "HeldOut",
-    "MetaClassifierMixin",
-    "OffsetClassifierMixin",
-    "check_classes",
-    "class_shares",
-    "log_probabilities",
-    "make_splits",
-    "pool",
-    "predict_held_out",
-]
-
 _DEFAULT_FOLDS = 5
 
 

@@ -22,19 +22,6 @@ from sklearn.metrics import (
 
 from imbemotion._base.validation import check_method_params, safe_indexing, scorer_parts
 
-__all__ = [
-    "AnyScore",
-    "Path",
-    "RatioScore",
-    "bag_offsets",
-    "count_reachable",
-    "draw_samples",
-    "find_offsets",
-    "make_score",
-    "order_classes",
-    "shrink_offsets",
-]
-
 _MAX_SWEEPS = 20
 _MIN_GAIN = 1e-10  # less is rounding
 _SHARES = (1, 1 / 2, 1 / 4, 1 / 8, 0)  # of the offsets, until the score is not lowered

@@ -27,8 +27,6 @@ from imbemotion._base.validation import (
 )
 from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
 
-__all__ = ["PriorCorrectedClassifier"]
-
 _OWN_PRIORS = {  # settings by which other libraries change the prior
     "auto_class_weights", "class_prior", "class_weights", "criterion__pos_weight",
     "criterion__weight", "is_unbalance", "iterator_train__batch_sampler",

@@ -45,8 +45,6 @@ from imbemotion.postprocessing._offset_search import (
     order_classes,
 )
 
-__all__ = ["TunedOffsetClassifierCV"]
-
 _MAX_ROWS = 100_000  # of all bootstrap samples together, so that fits take seconds
 _MAX_SAMPLES, _MAX_SAMPLES_ON_GRID = 20, 10
 _MIN_SAMPLES = 4  # fewer do not show how offsets scatter

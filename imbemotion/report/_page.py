@@ -31,7 +31,6 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     ----------
     folder : str or Path
         Folder written by ``compare_strategies(folder=...)`` or ``imbemotion compare --out``.
-
     path : str or Path, default=None
         File to write, atomically. ``None`` means ``report.html`` in the folder.
 
@@ -44,7 +43,6 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     ------
     FileNotFoundError
         If the folder contains no comparison, or the folder of the page is missing.
-
     IsADirectoryError
         If the path is that of a folder.
 

@@ -30,14 +30,6 @@ from imbemotion.loading import as_images
 from imbemotion.samplers._vectors import round_columns
 from imbemotion.targets import STRATEGY_NAMES, resolve_targets
 
-__all__ = [
-    "BaseImageSampler",
-    "choose_rows",
-    "concatenate",
-    "draw_seeds",
-    "take_rows",
-]
-
 
 class BaseImageSampler(BaseSampler):
     """A sampler for images and flat data; subclasses write ``_fit_resample(X, y)``."""

@@ -28,8 +28,6 @@ from imbemotion._base.validation import (
 from imbemotion.images import ImageArray
 from imbemotion.leaks.duplicates import pixel_keys
 
-__all__ = ["SUBSETS", "Split"]
-
 SUBSETS = ("train", "valid", "test")
 _FORMAT = "imbemotion split 1"
 
@@ -43,16 +41,12 @@ class Split:
     ----------
     train, valid, test : ndarray of int of shape (n_rows,)
         Sorted rows of each subset.
-
     y : ndarray of shape (n_samples,)
         All labels.
-
     ratios : dict of str to Fraction
         The requested share of each subset.
-
     seed : int or None, default=None
         Seed of the split; None if it was not drawn with an integer.
-
     stratified : bool or None, default=None
         Whether every class was split by these shares; None if that is not known.
 
@@ -60,7 +54,6 @@ class Split:
     ----------
     counts : dict of str to int
         Rows of every class in all data.
-
     fingerprint : str
         Digest of all labels in their order.
 
@@ -112,7 +105,6 @@ class Split:
         ----------
         path : str or Path
             The file. An existing one is replaced; missing folders are created.
-
         X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
             Paths or images of all rows, of which a digest is saved (of paths, what differs
             between them, so that a folder may move). The labels always get one.
@@ -139,10 +131,8 @@ class Split:
         ----------
         path : str or Path
             The file.
-
         y : array-like of shape (n_samples,)
             The labels of all rows, in the same order as when the split was drawn.
-
         X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
             Paths or images as passed to :meth:`save`. None does not compare them.
 
@@ -175,13 +165,10 @@ class Split:
         ----------
         sampler : object with ``fit_resample``
             A sampler of imbemotion or imbalanced-learn. It is cloned.
-
         X : array-like of shape (n_samples, ...)
             Data of all rows.
-
         y : array-like of shape (n_samples,)
             Labels of all rows, the same as of the split.
-
         balance : {"train", "all"}, default="train"
             ``"all"`` also balances validation and test, to as many rows of every class as
             training ends with, times the subset's share divided by the share of training,

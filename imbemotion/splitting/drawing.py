@@ -15,8 +15,6 @@ from imbemotion.leaks.groups import check_groups
 from imbemotion.splitting._subsets import SUBSETS, Split
 from imbemotion.targets import class_sizes
 
-__all__ = ["check_ratios", "find_split", "stratified_split"]
-
 _ROUNDS = 20  # of moving groups, unless nothing moves any more
 _FINEST = 10**9  # floats are taken as the nearest fraction with a denominator up to this
 _ROUNDING = Fraction(1, 10**8)  # shares may miss the sum of 1 by this much
@@ -72,17 +70,13 @@ def stratified_split(
     ----------
     y : array-like of shape (n_samples,)
         The labels.
-
     train : float, default=0.7
         Share of training, from 0 to 1. A ``Decimal`` or ``Fraction`` works as well.
-
     valid : float, default=0.15
         Share of validation.
-
     test : float, default=0.15
         Share of test. The three add up to 1, up to rounding: ``1 - train - valid`` is fine. A
         subset whose share is 0 gets no row; without a test, validation gets the rest.
-
     groups : array-like of shape (n_samples,), default=None
         Group labels; a group is never split. They are for example persons by
         :func:`groups_from_filenames` or images by :func:`duplicate_groups`;
@@ -90,11 +84,9 @@ def stratified_split(
         comes as close to the shares as it can: groups one by one, first those that hold much
         of a class, go where sizes and class counts miss their shares least, and are then
         moved as long as that helps.
-
     stratify : bool, default=True
         Whether to split every class by these shares. If False, rows are drawn regardless of
         their class.
-
     random_state : int, RandomState instance or None, default=None
         Draws the rows, or the order of groups that are alike.
 

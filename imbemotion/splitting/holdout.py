@@ -9,8 +9,6 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 
 from imbemotion.leaks.duplicates import first_rows, pixel_keys
 
-__all__ = ["draw_folds", "split_originals"]
-
 
 def draw_folds(cv, X, y, random_state=None, **params):
     """Return (train, test) rows by a splitter or a number of stratified, grouped folds."""

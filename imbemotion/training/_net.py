@@ -36,39 +36,28 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     ----------
     module : nn.Module class or callable
         The network, from (n, channels, height, width) to logits (n, n_classes).
-
     *args : tuple
         As in ``skorch.NeuralNetClassifier``.
-
     criterion : nn.Module class, default=torch.nn.CrossEntropyLoss
         The loss, from logits and encoded labels.
-
     input_mean : float or array-like of shape (channels,), default=0.0
         Subtracted from every pixel.
-
     input_scale : float or array-like of shape (channels,), default=255.0
         Divisor of every pixel, after the mean was subtracted.
-
     precision : {"float32", "bfloat16"}, default="float32"
         Precision of the network in training; weights, loss and predictions are float32.
-
     label_smoothing : float, default=0.0
         Probability with which every label counts as one drawn from ``class_shares``. It
         needs a criterion of single images, by ``criterion__reduction="none"``.
-
     class_shares : array-like of shape (n_classes,), default=None
         Class shares in training; needed by ``label_smoothing``.
-
     test_time_augmentation : {"flip", "flip_zoom"} or None, default=None
         ``"flip"`` averages the probabilities of each image and its mirror image,
         ``"flip_zoom"`` those of three enlarged central crops as well.
-
     dataset : Dataset class, default=ImageDataset
         Container of X and y.
-
     predict_nonlinearity : callable, "auto" or None, default=softmax
         From logits to probabilities.
-
     **kwargs : dict
         As in ``skorch.NeuralNetClassifier``.
 
@@ -154,7 +143,6 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         ----------
         x : Tensor of shape (n, height, width[, channels])
             The images as they are stored.
-
         **fit_params : dict
             Passed to the network.
 
@@ -214,10 +202,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         ----------
         y_pred : Tensor of shape (n, n_classes)
             The logits.
-
         y_true : Tensor of int of shape (n,) or list of Target
             The labels.
-
         X, training
             As in skorch.
 

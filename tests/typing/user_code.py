@@ -40,7 +40,7 @@ groups = duplicate_groups(X)
 pipeline = Pipeline(
     [
         ("load", ImageLoader(size=48, cache_dir="cache")),
-        ("balance", AugmentationSampler(Augmentation(rotation=15), random_state=0)),
+        ("balance", AugmentationSampler(augmentation=Augmentation(rotation=15), random_state=0)),
         ("cnn", CNNClassifier(loss="focal", loss_params={"gamma": 2.0}, random_state=0)),
     ]
 )
