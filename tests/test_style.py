@@ -4,7 +4,8 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from imbemotion.plots.style import BASELINE, COLORS, GAIN, cut_label
+from imbemotion._base.validation import cut_label
+from imbemotion.plots.style import BASELINE, COLORS, GAIN
 
 
 def lightness(color):
