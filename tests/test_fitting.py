@@ -122,7 +122,7 @@ def test_images_are_new_in_every_epoch_of_worker_processes(faces, n_workers):
 def test_a_training_that_fails_gives_the_terminal_back(faces, monkeypatch):
     bars = []
     monkeypatch.setattr(ProgressBar, "close", lambda bar: bars.append(bar))
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(FloatingPointError, match="learning rate"):
         quick(verbose=1, lr=1e30, optimizer="sgd").fit(*faces)
     assert len(bars) == 1
 
@@ -202,7 +202,7 @@ def test_a_warm_start_that_fails_leaves_the_former_fit(faces):
     X, y = faces
     model = quick(net__warm_start=True).fit(X, y)
     before, counts = weights_of(model), model.class_counts_
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(FloatingPointError, match="learning rate"):
         model.set_params(lr=1e30, optimizer="sgd").fit(X[:30], y[:30])
     np.testing.assert_array_equal(weights_of(model), before)
     assert model.class_counts_ is counts

@@ -220,7 +220,7 @@ def test_notes_beyond_a_piano_are_left_out(play):
 
 
 def failures_of(paths):
-    with pytest.raises(UnreadableImagesError) as caught:
+    with pytest.raises(UnreadableImagesError, match="could not be read") as caught:
         PianoRoll(n_jobs=1).fit_transform(paths)
     return [reason for _, _, reason in caught.value.failures]
 

@@ -15,11 +15,10 @@ class Entry(NamedTuple):
 
 
 class Registry(Mapping):
-    """A table of names, for example of losses; a mapping of str to ``Entry``.
+    """A table of names, for example of losses; a mapping of str to ``Entry``."""
 
-    Installed packages add names by entry points of the group ``imbemotion.KIND``, for example
-    ``imbemotion.losses``; their help is the first line of the object's docstring.
-    """
+    # Installed packages add names by entry points of the group imbemotion.KIND, for example
+    # imbemotion.losses.
 
     def __init__(self, kind, entries):
         self.kind = kind  # plural, as "losses"
