@@ -3,6 +3,7 @@
 import ast
 import inspect
 import io
+import re
 import statistics
 import subprocess
 import sys
@@ -281,3 +282,10 @@ heavy = {"torch", "torchvision", "skorch", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_files_named_in_the_design_exist():
+    named = re.findall(r"`([\w/]+\.py)`", (TESTS.parent / "docs/design.md").read_text())
+    files = [name for name in named if not name.startswith("tests/")]
+    assert len(files) > 10
+    assert [name for name in files if not (ROOT / name).exists()] == []
