@@ -11,7 +11,7 @@ The rooms, from the ground up:
 - :mod:`imbemotion.samplers`: how many images of each class, and where new ones come from;
 - :mod:`imbemotion.classifier`, :mod:`imbemotion.postprocessing`: the scikit-learn classifier,
   and what improves its decisions after training;
-- :mod:`imbemotion.analysis`, :mod:`imbemotion.plots`: class sizes, confidence, scores, pictures;
+- :mod:`imbemotion.analysis`, :mod:`imbemotion.plots`: class sizes, confidence, scores and plots;
 - :mod:`imbemotion.datasets`: folders, lists, archives and drawn faces;
 - :mod:`imbemotion.comparison`, :mod:`imbemotion.report`: strategies on paired folds, one page;
 - :mod:`imbemotion.workflow`, :mod:`imbemotion.compat`: YAML settings, and lists of dicts.
