@@ -4,12 +4,9 @@ from importlib import import_module
 
 # Imported when they are first used: reading settings, and every --help, load little.
 _HOMES = {
-    "CONFIG": "model",
     "Images": "inputs",
-    "MODEL": "model",
     "balance_data": "balancing",
     "build_pipeline": "model",
-    "build_policy": "balancing",
     "check_comparison": "model",
     "check_lists_folder": "balancing",
     "check_unused": "model",
@@ -20,7 +17,6 @@ _HOMES = {
     "load_external_test": "model",
     "make_split": "inputs",
     "merge_settings": "settings",
-    "name_of_run": "model",
     "parse_overrides": "yaml_file",
     "predict_images": "model",
     "read_config": "yaml_file",

@@ -21,7 +21,6 @@ from imbemotion.leaks.copies import has_files
 from imbemotion.workflow.inputs import SUBSETS, contains_midi, load_data, split_data
 
 __all__ = [
-    "REMARK",
     "Balanced",
     "Subset",
     "balance_data",
@@ -30,7 +29,7 @@ __all__ = [
     "check_lists_folder",
 ]
 
-REMARK = (
+_REMARK = (
     "Validation and test are balanced, too: scores on them are not those of natural data, whose "
     "classes are as unequal as before."
 )
@@ -151,7 +150,7 @@ def _describe(config, weighted):
         "group_by": group_by or None,
         "balanced_splits": balancing["balance_splits"],
     }
-    return about | ({"remark": REMARK} if balancing["balance_splits"] == "all" else {})
+    return about | ({"remark": _REMARK} if balancing["balance_splits"] == "all" else {})
 
 
 def _repeating(config):

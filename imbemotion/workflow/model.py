@@ -36,24 +36,21 @@ from imbemotion.workflow.settings import resolve_config
 from imbemotion.workflow.yaml_file import read_config, write_config
 
 __all__ = [
-    "CONFIG",
-    "MODEL",
     "Trained",
     "build_pipeline",
     "check_comparison",
     "check_unused",
     "claim_folder",
     "load_external_test",
-    "name_of_run",
     "predict_images",
     "run_comparison",
     "train_model",
 ]
 
-MODEL, CONFIG, SPLIT = "model.safetensors", "config.yaml", "split_indices.json"
+_MODEL, _CONFIG, _SPLIT = "model.safetensors", "config.yaml", "split_indices.json"
 _SUMMARY, _CURVES = "experiment_summary.json", "training_curves.png"
 _FILES = (
-    CONFIG, MODEL, SPLIT, _SUMMARY, _CURVES, "augmented.png", "balancing_analysis.json",
+    _CONFIG, _MODEL, _SPLIT, _SUMMARY, _CURVES, "augmented.png", "balancing_analysis.json",
     "best_model.pth", "class_mapping.json", "code_snapshot", "confidence_analysis.csv",
     "confidence_distribution.png", "config.json", "confusion_matrix.png",
     "dataset_statistics.json", "history.csv", "predictions.csv", "test_metrics.csv",
@@ -102,7 +99,7 @@ def _module_parameters(model):
     return {"weights": weights, **model["parameters"]}
 
 
-def name_of_run(config):
+def _name_of_run(config):
     """Name a training by its network, sampler and loss."""
     balancing, technique = config["balancing"], "none"
     if balancing["strategy"] is not None:
@@ -132,7 +129,7 @@ def claim_folder(config):
     if config["out"] is not None:
         yield Path(config["out"])
         return
-    folder = _new_folder(name_of_run(config))
+    folder = _new_folder(_name_of_run(config))
     try:
         yield folder
     except BaseException:
@@ -166,7 +163,7 @@ def train_model(config, data, folder, on_epoch=None):
     settings = Settings(
         pipeline, np.unique(data.y), folder=folder, track=track, same_classes=True
     )  # fmt: skip
-    job = Job(name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
+    job = Job(_name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
     fitted, found = fit_tracked(_reporting(pipeline, on_epoch), settings, images, job)
     record = new_record(job) | found | {"leaks": leaks}
     classifier = fitted.model["cnn"].set_params(net__callbacks=None)
@@ -176,9 +173,9 @@ def train_model(config, data, folder, on_epoch=None):
         _CURVES: to_png(TrainingCurveDisplay.from_estimator(classifier).figure_),
     }
     _clear(folder)  # only now, so that a failed training removes nothing
-    write_config(config, folder / CONFIG)
-    split.save(folder / SPLIT, X=data.filenames)
-    classifier.save(folder / MODEL)
+    write_config(config, folder / _CONFIG)
+    split.save(folder / _SPLIT, X=data.filenames)
+    classifier.save(folder / _MODEL)
     _write_files(folder, files)
     return Trained(classifier, record, settings.classes)
 
@@ -224,7 +221,7 @@ def check_comparison(config):
     out = Path(config["out"])
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out {out} is a file. Name a folder to write to.")
-    if (out / MODEL).exists():
+    if (out / _MODEL).exists():
         raise FileExistsError(f"--out {out} holds a training. Name another folder.")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"--out {out}: the folder {out.parent} does not exist.")
@@ -267,7 +264,7 @@ def _settings_in(folder, config):
         yield
         return
     folder.mkdir(exist_ok=True)
-    path = folder / CONFIG
+    path = folder / _CONFIG
     before = path.read_bytes() if path.exists() else None
     write_config(config, path)
     try:
@@ -308,11 +305,11 @@ def _read(files, errors, settings):
 
 def _find_model(path):
     """Return the file of a model, which may be named by its folder."""
-    file = path / MODEL if path.is_dir() else path
+    file = path / _MODEL if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
             f"There is no model {file}. Name what `imbemotion train` wrote: its folder, or the "
-            f"{MODEL} in it."
+            f"{_MODEL} in it."
         )
     return file
 
@@ -320,9 +317,9 @@ def _find_model(path):
 def _loading_settings(file, image_shape):
     """Return the settings that load images as in the training, in the shape of the model."""
     height, width, *channels = image_shape
-    settings = file.with_name(CONFIG)
+    settings = file.with_name(_CONFIG)
     # many a config.yaml is that of another program
-    is_ours = settings.is_file() and file.with_name(SPLIT).is_file()
+    is_ours = settings.is_file() and file.with_name(_SPLIT).is_file()
     data = (read_config(settings) if is_ours else resolve_config({}))["data"]
     mode = "rgb" if channels and channels[0] == 3 else "gray"
     roll = (data["roll"] or {}) | {"height": height, "width": width}
