@@ -35,7 +35,7 @@ def compare(options):
     written as it is done, and the same command resumes where it stopped. Among the sources,
     KEY=VALUE changes any setting that `imbemotion init` lists, for example loss.gamma=3.
     """
-    compare_and_show(resolve_settings(options))
+    compare_and_show(resolve_settings(options, {"comparison": {}}))
 
 
 @command("model", "epochs", *_COMPARING, "seed", "out", defaults=_DEMO)
