@@ -157,14 +157,14 @@ def _parse_strategies(text: str | None):
     return text and {name: _to_strategy(name) for name in _parse_names(text)}
 
 
-def _strategies():
-    return {**STRATEGIES, **STRATEGY_SETS}
-
-
 def _complete_strategies(incomplete: str):
     """Complete the last of the names with commas."""
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in _strategies() if name.startswith(last)]
+    return [
+        f"{before}{comma}{name}"
+        for name in {**STRATEGIES, **STRATEGY_SETS}
+        if name.startswith(last)
+    ]
 
 
 _SOURCE = typer.Argument(
@@ -265,7 +265,7 @@ OPTIONS = {
         str, "comparison.strategies", metavar="A,B,C", callback=_parse_names,
         autocompletion=_complete_strategies,
         help="Strategies and sets of strategies, with commas; the first is the baseline.",
-    )._replace(known=_strategies, title="Strategies and sets of strategies"),
+    )._replace(known=lambda: {**STRATEGIES, **STRATEGY_SETS}, title="Strategies and sets of strategies"),
     "folds": _option(int, "comparison.folds", min=2),
     "repeats": _option(int, "comparison.repeats", min=1),
     "jobs": _option(int, "comparison.jobs"),
@@ -334,7 +334,10 @@ def resolve_settings(options, defaults=()):
     try:
         overrides = parse_overrides(words)
         _refuse_conflicts(typed, overrides, options)
-        config = resolve_config(merge_settings(_nest(dict(defaults) | typed), overrides))
+        settings = _nest(dict(defaults) | typed)
+        if "strategies" in options:  # the section says that this is a comparison
+            settings.setdefault("comparison", {})
+        config = resolve_config(merge_settings(settings, overrides))
     except ValueError as error:
         raise _Misuse(_name_options(str(error), options)) from error
     _check_column(config["data"], sources)
