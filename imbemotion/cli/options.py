@@ -137,10 +137,6 @@ def _parse_names(text: str | None):
     return names
 
 
-def _parse_strategy(text: str | None):
-    return _to_strategy(text, [*SAMPLING, "weighted"])
-
-
 def _to_strategy(text, known=tuple(SAMPLING)):
     """Return a sampling strategy as samplers take it; a misspelled one is misuse."""
     for kind in (int, float):
@@ -225,7 +221,8 @@ OPTIONS = {
         _samplers, "Samplers", None, "--sampler", "How training images are balanced."
     ),
     "strategy": _option(
-        str, "balancing.strategy", "--strategy -s", callback=_parse_strategy,
+        str, "balancing.strategy", "--strategy -s",
+        callback=lambda text: _to_strategy(text, [*SAMPLING, "weighted"]),
         help="A strategy below, a number for every class, a share of the largest class such as "
         "0.5, or weighted (a weight per image instead).",
     )._replace(known=lambda: _entries(SAMPLING), title="Strategies"),
@@ -265,7 +262,7 @@ OPTIONS = {
         str, "comparison.strategies", metavar="A,B,C", callback=_parse_names,
         autocompletion=_complete_strategies,
         help="Strategies and sets of strategies, with commas; the first is the baseline.",
-    )._replace(known=lambda: {**STRATEGIES, **STRATEGY_SETS}, title="Strategies and sets of strategies"),
+    )._replace(known=lambda: {**STRATEGIES, **STRATEGY_SETS}, title="Strategies and sets"),
     "folds": _option(int, "comparison.folds", min=2),
     "repeats": _option(int, "comparison.repeats", min=1),
     "jobs": _option(int, "comparison.jobs"),
