@@ -2,6 +2,4 @@
 
 from imbemotion.augmentation._augmentation import Augmentation, apply_policy as apply_policy
 
-__all__ = [
-    "Augmentation",
-]
+__all__ = ["Augmentation"]

@@ -14,18 +14,11 @@ from sklearn.base import BaseEstimator, clone
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.registry import AUGMENTATIONS
-from imbemotion._base.validation import (
-    StrOptions,
-    check_pixels,
-    validate_parameter_constraints,
-)
+from imbemotion._base.validation import StrOptions, check_pixels, validate_parameter_constraints
 from imbemotion.augmentation._geometry import BORDERS, INTERPOLATIONS
-from imbemotion.augmentation._operations import (
-    OPERATIONS,
-    apply_parameters,
-    draw_parameters,
-    in_whole_pixels,
-)
+from imbemotion.augmentation._operations import OPERATIONS, apply_parameters, draw_parameters
+
+_Limit = float | tuple[float, float]
 
 
 class Augmentation(BaseEstimator):
@@ -33,7 +26,7 @@ class Augmentation(BaseEstimator):
 
     All geometry of an image is multiplied into one matrix, so that it is resampled once. Each
     image is changed under its own seed and is the same in any batch. Limits can be searched:
-    ``{"balance__augmentation__rotation": [5, 15]}``. The last of two or four channels is
+    ``{"balance__augmentation__rotation": [5, 15]}``. Of two or four channels the last is
     alpha: it moves with the image and keeps its values.
 
     Parameters
@@ -45,8 +38,7 @@ class Augmentation(BaseEstimator):
     translation : float or tuple of (float, float), default=0.06
         Largest shift, as a share of height and width; a pair is (vertical, horizontal).
     scale : float or tuple of (float, float), default=0.1
-        Factors from ``1 - scale`` to ``1 + scale``. A pair limits height and width, each
-        with its own factor, and stretches the image.
+        Factors from ``1 - scale`` to ``1 + scale``; a pair stretches the image.
     shear : float, default=0.0
         Largest shear along each axis, in degrees.
     perspective : float, default=0.0
@@ -72,8 +64,7 @@ class Augmentation(BaseEstimator):
     interpolation : {"linear", "cubic", "nearest"}, default="linear"
         How pixels are interpolated.
     whole_shifts : bool, default=False
-        Whether shifts are rounded to whole pixels, which keeps rows and columns sharp, such
-        as the pitches and time steps of a piano roll.
+        Whether shifts are rounded to whole pixels, such as the pitches of a piano roll.
 
     See Also
     --------
@@ -100,26 +91,13 @@ class Augmentation(BaseEstimator):
     }
 
     def __init__(
-        self,
-        *,
-        flip: float = 0.5,
-        rotation: float = 10.0,
-        translation: float | tuple[float, float] = 0.06,
-        scale: float | tuple[float, float] = 0.1,
-        shear: float = 0.0,
-        perspective: float = 0.0,
-        brightness: float = 0.2,
-        contrast: float = 0.2,
-        gamma: float = 0.0,
-        saturation: float = 0.0,
-        hue: float = 0.0,
-        noise: float = 0.0,
-        blur: float = 0.0,
-        erasing: float = 0.0,
-        border: str = "reflect",
-        interpolation: str = "linear",
+        self, *, flip: float = 0.5, rotation: float = 10.0, translation: _Limit = 0.06,
+        scale: _Limit = 0.1, shear: float = 0.0, perspective: float = 0.0,
+        brightness: float = 0.2, contrast: float = 0.2, gamma: float = 0.0,
+        saturation: float = 0.0, hue: float = 0.0, noise: float = 0.0, blur: float = 0.0,
+        erasing: float = 0.0, border: str = "reflect", interpolation: str = "linear",
         whole_shifts: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.flip = flip
         self.rotation = rotation
         self.translation = translation
@@ -147,15 +125,13 @@ class Augmentation(BaseEstimator):
         name : {"none", "light", "emotion", "strong", "leaf", "roll"}
             ``"none"`` changes nothing; ``"light"`` mirrors, turns and brightens a little;
             ``"emotion"`` is the default, for faces; ``"strong"`` adds perspective, erasing,
-            shear and color; ``"leaf"`` turns objects without an upright position any way.
+            shear and color; ``"leaf"`` turns objects without an upright position any way;
             ``"roll"`` transposes piano rolls by up to 4 semitones of 88 keys, shifts them by
-            up to a tenth of their width, and changes the tempo by up to 15 % and the
-            velocity by up to 25 %; silence stays black.
+            a tenth of their width, and changes tempo by 15 % and velocity by 25 %.
 
         Returns
         -------
         policy : Augmentation
-            The policy.
 
         Raises
         ------
@@ -198,7 +174,7 @@ class Augmentation(BaseEstimator):
         Parameters
         ----------
         images : ndarray of uint8 or float of shape (n, height, width[, channels])
-            The images.
+            Floats range over 0..1 or 0..255 if all pixels do, else over their own extremes.
         parameters : structured ndarray of shape (n,)
             From :meth:`draw`.
 
@@ -211,11 +187,6 @@ class Augmentation(BaseEstimator):
         ------
         ValueError
             If these are not images, or not as many as parameters.
-
-        Notes
-        -----
-        Black and white of a float image are 0 and 1 if all pixels lie between, else 0 and
-        255 if they lie between, else the extremes of the image.
         """
         images = check_pixels(images)
         if len(images) != len(parameters):
@@ -223,17 +194,15 @@ class Augmentation(BaseEstimator):
                 f"Expected one set of parameters per image, got {len(parameters)} for "
                 f"{len(images)} images."
             )
-        if self.whole_shifts:
-            parameters = in_whole_pixels(parameters, *images.shape[1:3])
-        return apply_parameters(images, parameters, self.border, self.interpolation)
+        return apply_parameters(self, images, parameters)
 
     def _validate_params(self):
         # As in scikit-learn, in half the time, which matters for small batches.
         validate_parameter_constraints(
             self._parameter_constraints, vars(self), caller_name=type(self).__name__
         )
-        for name in (name for name, operation in OPERATIONS.items() if tuple in operation.limits):
-            limit, pair = OPERATIONS[name].limits[0], getattr(self, name)
+        for name, operation in OPERATIONS.items():
+            limit, pair = operation.limits[0], getattr(self, name)
             is_pair = not isinstance(pair, Real)
             if is_pair and not (len(pair) == 2 and all(map(limit.is_satisfied_by, pair))):
                 raise ValueError(
@@ -256,7 +225,6 @@ class Augmentation(BaseEstimator):
         Returns
         -------
         text : str
-            All limits by name.
         """
         text = json.dumps(self.get_params(), indent=2, default=np.generic.item)
         if path is not None:
@@ -275,7 +243,7 @@ class Augmentation(BaseEstimator):
         Returns
         -------
         policy : Augmentation
-            The policy; other limits keep their defaults.
+            Limits that are not named keep their defaults.
 
         Raises
         ------

@@ -114,23 +114,15 @@ _STEPS = [step for step in dict.fromkeys(o.change for o in OPERATIONS.values()) 
 _COUNTERS = {name: counters_of(name, o.n_numbers) for name, o in OPERATIONS.items()}
 _FIELDS = [(name, type(o.neutral), o.shape) for name, o in OPERATIONS.items()]
 _PARAMETERS = np.dtype([*_FIELDS, ("seed", np.uint64)])
-
-
-def neutral_parameters(seeds):
-    """Return parameters that change nothing, (n,)."""
-    parameters = np.zeros(len(seeds), dtype=_PARAMETERS)
-    for name, operation in OPERATIONS.items():
-        if operation.neutral:
-            parameters[name] = operation.neutral
-    parameters["seed"] = seeds
-    return parameters
+_NEUTRAL = np.array((*(np.full(o.shape, o.neutral) for o in OPERATIONS.values()), 0), _PARAMETERS)
 
 
 def draw_parameters(policy, seeds):
     """Draw the parameters of a policy, a pure function of each seed, (n,)."""
     # Each operation has its own random numbers, so that changing one limit of a policy leaves
     # what the others draw as it was.
-    parameters = neutral_parameters(seeds)
+    parameters = np.full(len(seeds), _NEUTRAL)
+    parameters["seed"] = seeds
     limits = {name: limit for name in OPERATIONS if (limit := getattr(policy, name))}
     if not limits:
         return parameters
@@ -144,17 +136,14 @@ def draw_parameters(policy, seeds):
     return parameters
 
 
-def in_whole_pixels(parameters, height, width):
-    """Round shifts to whole pixels of images of this size, (n,) -> (n,)."""
-    rounded, size = parameters.copy(), (width, height)
-    rounded["translation"] = np.rint(parameters["translation"] * size) / size
-    return rounded
-
-
-def apply_parameters(images, parameters, border, interpolation):
+def apply_parameters(policy, images, parameters):
     """Change every image as its parameters say, (n, H, W[, C]) -> the same."""
+    height, width = images.shape[1:3]
+    if policy.whole_shifts:
+        parameters, size = parameters.copy(), (width, height)
+        parameters["translation"] = np.rint(parameters["translation"] * size) / size
     changed = np.empty(images.shape, images.dtype)  # in C order, as OpenCV wants it
-    warp = Warp(parameters, *images.shape[1:3], border, interpolation)
+    warp = Warp(parameters, height, width, policy.border, policy.interpolation)
     n_images, n_threads = len(images), _n_threads()
     in_threads = n_threads > 1 and images.size >= n_images * _WORTH_A_THREAD
     n_parts = n_threads if in_threads else -(-images.size // _AT_A_TIME)
@@ -162,7 +151,7 @@ def apply_parameters(images, parameters, border, interpolation):
 
     def change(first, end):
         rows = slice(first, end)
-        _change(images[rows], parameters[rows], warp, rows, BORDERS[border], changed[rows])
+        _change(images[rows], parameters[rows], warp, rows, BORDERS[policy.border], changed[rows])
 
     with one_opencv_thread():
         if in_threads:

@@ -3,6 +3,4 @@
 from imbemotion.images._array import ImageArray
 from imbemotion.images._recipes import share_originals as share_originals
 
-__all__ = [
-    "ImageArray",
-]
+__all__ = ["ImageArray"]

@@ -22,31 +22,29 @@ _N_THUMBNAILS, _THUMBNAIL = 10, (64, 64)
 class ImageArray(NDArrayOperatorsMixin):
     """Images of one size, held as a source and one small recipe per row.
 
-    It behaves like a read-only array of shape ``(n, height, width[, channels])``. Indexing
-    rows returns another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and
-    NumPy functions compute the pixels and return an ndarray. Until then a repeated row takes
-    8 bytes and a synthetic one 40, and the same row is always the same image.
+    A read-only array of shape ``(n, height, width[, channels])``. Indexing rows returns
+    another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and NumPy functions
+    compute the pixels. Until then a repeated row takes 8 bytes and a synthetic one 40. A
+    pickle holds the pixels of the rows in use and never refers to a file.
 
     Parameters
     ----------
     images : array-like or ImageArray of shape (n_samples, height, width[, channels])
-        The source. An ndarray or ``np.memmap`` of dtype uint8, float32 or float64 is not
-        copied and must not be changed later. Others are converted.
+        The source. Arrays of uint8, float32 and float64 are not copied: never change them.
     parents : array-like of int of shape (n_samples,) or (n_samples, n_parents), default=None
-        Numbers of the originals that each image was made from, -1 for unknown. None means
-        that every image is an original.
+        Numbers of the originals of each image, -1 for unknown. None: each is an original.
     is_synthetic : array-like of bool of shape (n_samples,), default=None
-        Which images are neither originals nor copies of them. None means no image.
+        Which images are neither originals nor copies of them. None: no image.
 
     Attributes
     ----------
     shape, dtype, ndim, size : as of an ndarray
         Those of the array of pixels.
     parents : ndarray of int of shape (n, n_parents)
-        Rows of the first source that every image was made from, -1 for unknown or none.
-        ``n_parents`` is 2, or more after repeated interpolation.
+        Rows of the first source that each image was made from, -1 for unknown or none;
+        2 columns, or more after repeated interpolation.
     is_synthetic : ndarray of bool of shape (n,)
-        Whether a row is neither an original nor a copy of one.
+        Whether each row is neither an original nor a copy of one.
 
     Raises
     ------
@@ -57,31 +55,20 @@ class ImageArray(NDArrayOperatorsMixin):
     --------
     ImageLoader : Load files and images of any size as an ImageArray.
 
-    Notes
-    -----
-    A pickle holds the pixels of the rows in use and never refers to a file.
-
     Examples
     --------
     >>> import numpy as np
-    >>> X = ImageArray(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
-    >>> X[[0, 0, 2]]
+    >>> X = ImageArray(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))[[0, 0, 2]]
+    >>> X
     ImageArray(shape=(3, 2, 2), dtype=uint8, n_parents=2, n_synthetic=0)
-    >>> X[[0, 0, 2]].parents
-    array([[ 0, -1],
-           [ 0, -1],
-           [ 2, -1]])
-    >>> float((X / 11).max())
-    1.0
+    >>> X.parents.tolist(), float((X / 11).max())
+    ([[0, -1], [0, -1], [2, -1]], 1.0)
     """
 
     def __init__(
-        self,
-        images: ArrayLike,
-        *,
-        parents: ArrayLike | None = None,
+        self, images: ArrayLike, *, parents: ArrayLike | None = None,
         is_synthetic: ArrayLike | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         source = images if isinstance(images, ImageArray) else check_pixels(images)
         lineage = None
         if parents is not None or is_synthetic is not None:
@@ -173,9 +160,7 @@ class ImageArray(NDArrayOperatorsMixin):
         source, recipes = self._content[:2]
         is_view = isinstance(source, np.ndarray) and recipes.run is not None
         if copy is False and not (is_view and (dtype is None or dtype == self.dtype)):
-            raise ValueError(
-                f"Pixels of {self!r} must be computed, got copy=False. Use copy=None."
-            )
+            raise ValueError(f"Pixels of {self!r} are computed, got copy=False. Use copy=None.")
         pixels = self._content.pixels()
         if dtype is not None and pixels.dtype != dtype:
             return pixels.astype(dtype)
@@ -205,7 +190,6 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         pixels : ndarray of shape (n, height, width[, channels])
-            The converted pixels.
         """
         return np.array(self, dtype=dtype)
 
@@ -220,7 +204,6 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         pixels : ndarray
-            The reshaped pixels.
         """
         return np.asarray(self).reshape(*shape)
 
@@ -230,8 +213,8 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         images : ImageArray
-            The array itself if no row is changed, else the array wrapped as a new source.
-            ``parents`` refer to the first source either way.
+            The array itself if no row is changed, else the array wrapped as a new source,
+            with the same parents.
         """
         # A recipe changes its row once: changed rows become the rows of a new source.
         return ImageArray(self) if self._content.recipes.is_synthetic.any() else self
@@ -247,9 +230,8 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         images : ImageArray of shape (n_found, height, width[, channels])
-            The originals that are available.
         found : ndarray of int of shape (n_found,)
-            Their numbers.
+            The available originals and their numbers.
         """
         content, found = self._content.originals(numbers)
         return ImageArray._of(content), found
@@ -269,7 +251,6 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         images : ImageArray of shape (n_new, height, width[, channels])
-            The new images.
         """
         content = self.as_source()._content
         recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
@@ -286,17 +267,14 @@ class ImageArray(NDArrayOperatorsMixin):
 
         Parameters
         ----------
-        rows : array-like of int of shape (n_new,)
-            Row of this array that each new image is made from.
-        partners : array-like of int of shape (n_new,)
-            Row of this array to move towards.
+        rows, partners : array-like of int of shape (n_new,)
+            Rows of this array that each new image is made from and moved towards.
         weights : array-like of float of shape (n_new,)
             How far to move, from 0 (the row) to 1 (its partner).
 
         Returns
         -------
         images : ImageArray of shape (n_new, height, width[, channels])
-            The new images.
         """
         content = self.as_source()._content
         recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
@@ -313,13 +291,11 @@ class ImageArray(NDArrayOperatorsMixin):
             An empty or new folder. It appears only when all images are written.
         labels : array-like of shape (n,), default=None
             Class names, one subfolder each. ``manifest.csv`` then lists file, label, parent,
-            seed and synthetic of every row, from which
-            :func:`imbemotion.datasets.load_image_folder` restores the parents.
+            seed and synthetic of every row; ``load_image_folder`` restores the parents.
 
         Returns
         -------
         paths : ndarray of str of shape (n,)
-            The file of every row.
 
         Raises
         ------
@@ -346,7 +322,7 @@ class ImageArray(NDArrayOperatorsMixin):
         return self.with_pixels(write_array(self, path))
 
     def with_pixels(self, pixels: NDArray) -> "ImageArray":
-        """Return an array of other pixels that keeps the provenance of every row.
+        """Return other pixels with the provenance of every row of this array.
 
         Parameters
         ----------
@@ -355,8 +331,7 @@ class ImageArray(NDArrayOperatorsMixin):
 
         Returns
         -------
-        images : ImageArray
-            The new pixels with the same parents and synthetic rows.
+        images : ImageArray of shape (n, height, width[, channels])
         """
         changed = ImageArray(pixels, parents=self.parents, is_synthetic=self.is_synthetic)
         return ImageArray._of(changed._content._replace(root=self._content.root))

@@ -10,9 +10,7 @@ from imbemotion.images.blocks import places_of
 
 # One changed row: it is moved by `weight` towards source row `partner` (-1: not moved), then
 # augmented by policy number `policy` (-1: not augmented) under `seed`.
-_CHANGE = np.dtype(
-    [("partner", np.int64), ("weight", np.float64), ("seed", np.uint64), ("policy", np.int64)]
-)
+_CHANGE = np.dtype([("partner", "i8"), ("weight", "f8"), ("seed", "u8"), ("policy", "i8")])
 _UNCHANGED = np.array((-1, 0, 0, -1), dtype=_CHANGE)
 
 
@@ -28,10 +26,8 @@ class Recipes:
 
     def changed(self, **values):
         """Return a copy with these fields of all changes set, for example ``policy=0``."""
-        if self.changes is None:
-            changes = np.full(self.rows.shape, _UNCHANGED)
-        else:
-            changes = self.changes.copy()
+        known = _UNCHANGED if self.changes is None else self.changes
+        changes = np.array(np.broadcast_to(known, self.rows.shape))
         for name, value in values.items():
             changes[name] = value
         return Recipes(self.rows, changes)
@@ -135,9 +131,8 @@ class Content(NamedTuple):
             lineage = check_lineage(len(used), used, None)
         source = np.array(source[used]) if is_bare else source[used]
         rows, partners = np.searchsorted(used, recipes.rows), np.searchsorted(used, partners)
-        return self._replace(
-            source=source, recipes=recipes.renumbered(rows, partners), lineage=lineage
-        )
+        recipes = recipes.renumbered(rows, partners)
+        return self._replace(source=source, recipes=recipes, lineage=lineage)
 
     def pixels(self, recipes=None):
         """Compute the pixels of its recipes, or of others, (n,) -> (n, H, W[, C])."""
@@ -165,34 +160,13 @@ def check_lineage(n_images, parents, synthetic):
     """Return checked parents and synthetic rows; None stands for originals."""
     parents = np.arange(n_images) if parents is None else np.asarray(parents, dtype=np.int64)
     parents = parents[:, None] if parents.ndim == 1 else parents
-    synthetic = np.zeros(n_images) if synthetic is None else synthetic
-    synthetic = np.asarray(synthetic, dtype=bool)
+    synthetic = np.asarray(np.zeros(n_images) if synthetic is None else synthetic, dtype=bool)
     if len(parents) != n_images or synthetic.shape != (n_images,):
         raise ValueError(
             f"parents and is_synthetic must be given for each of {n_images} images, got shapes "
             f"{parents.shape} and {synthetic.shape}."
         )
     return merge_parents(parents, np.full_like(parents, -1)), synthetic
-
-
-def pack(content):
-    """Keep only the rows in use, on a source in memory that refers to no file."""
-    source, recipes, _, lineage, _ = content
-    partners = recipes.partners
-    used = np.unique(np.concatenate([recipes.rows, partners[partners >= 0]]))
-    if len(used) == len(source):
-        is_mapped = isinstance(source, np.memmap)
-        return content._replace(source=np.array(source) if is_mapped else source)
-    is_bare = isinstance(source, np.ndarray)
-    if lineage is not None:
-        lineage = tuple(part[used] for part in lineage)
-    elif is_bare:  # an ImageArray keeps the lineage of the rows that are left
-        lineage = check_lineage(len(used), used, None)
-    source = np.array(source[used]) if is_bare else source[used]
-    rows, partners = np.searchsorted(used, recipes.rows), np.searchsorted(used, partners)
-    return content._replace(
-        source=source, recipes=recipes.renumbered(rows, partners), lineage=lineage
-    )
 
 
 def join(contents):
@@ -204,15 +178,15 @@ def join(contents):
     for policy in (policy for content in contents for policy in content.policies):
         if known.setdefault(id(policy), len(policies)) == len(policies):
             policies.append(policy)
+    first = contents[0]._replace(policies=tuple(policies))
     rows = np.concatenate([content.recipes.rows for content in contents])
     if all(content.recipes.changes is None for content in contents):
-        return contents[0]._replace(recipes=Recipes(rows), policies=tuple(policies))
+        return first._replace(recipes=Recipes(rows))
     parts = [content.recipes.changed().changes for content in contents]
     for content, changes in zip(contents, parts, strict=True):
         numbers = [known[id(policy)] for policy in content.policies]
         changes["policy"] = np.array([*numbers, -1])[changes["policy"]]  # -1 picks the last
-    recipes = Recipes(rows, np.concatenate(parts))
-    return contents[0]._replace(recipes=recipes, policies=tuple(policies))
+    return first._replace(recipes=Recipes(rows, np.concatenate(parts)))
 
 
 def _on_one_source(contents):

@@ -43,7 +43,7 @@ def read_manifest(folder, paths):
 
 
 def _lines(path):
-    """Return the lines as dicts, or None if there is no manifest of ours."""
+    """Return the lines as dicts, or None without a manifest of this library."""
     if not path.is_file():
         return None
     with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets add a mark
@@ -99,9 +99,7 @@ def _file_names(n_images, labels):
     for name in set(classes):
         is_odd = name in ("", MANIFEST) or name.startswith(".") or not name.isprintable()
         if is_odd or "/" in name or "\\" in name:
-            raise ValueError(
-                f"Labels must be valid folder names, got {name!r}. Rename the class first."
-            )
+            raise ValueError(f"Labels must be valid folder names, got {name!r}. Rename them.")
     return [f"{name}/{file}" for name, file in zip(classes, files, strict=True)]
 
 
@@ -117,25 +115,17 @@ def _write_files(images, paths):
 
 def _write_manifest(path, files, labels, images):
     parents = [" ".join(str(p) for p in row if p >= 0) for row in images.parents.tolist()]
-    columns = (
-        files,
-        labels,
-        parents,
-        images._content.recipes.seeds,
-        images.is_synthetic.astype(int),
-    )
+    seeds, synthetic = images._content.recipes.seeds, images.is_synthetic.astype(int)
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerows([_COLUMNS, *zip(*columns, strict=True)])
+        lines.writerows([_COLUMNS, *zip(files, labels, parents, seeds, synthetic, strict=True)])
 
 
 def write_array(images, path):
     """Write the pixels to a .npy file atomically and map it read-only."""
     path = Path(path)
-    if len(images) == 0:
-        raise ValueError(
-            f"At least one image is needed to write {path}, got shape {images.shape}."
-        )
+    if not len(images):
+        raise ValueError(f"At least one image must be written, got shape {images.shape}.")
     if path.suffix != ".npy":
         raise ValueError(f"The file must end in .npy, got {str(path)!r}.")
     descr = np.lib.format.dtype_to_descr(images.dtype)
