@@ -27,8 +27,8 @@ class FlattenSampler(BaseImageSampler):
     Parameters
     ----------
     sampler : object
-        A sampler such as ``TomekLinks()``, ``SMOTEENN(random_state=0)`` or ``NearMiss()``,
-        which is cloned. Its parameters are searched as ``balance__sampler__NAME``.
+        A sampler such as ``TomekLinks()`` or ``SMOTEENN(random_state=0)``, which is cloned.
+        Its parameters are searched as ``balance__sampler__NAME``.
     output : {"images", "array"}, default="images"
         Whether to return an ``ImageArray`` or an ndarray of pixels.
 
@@ -36,13 +36,11 @@ class FlattenSampler(BaseImageSampler):
     ----------
     sampler_ : object
         The fitted clone.
-    sampling_strategy_ : dict of class to int
-        Number of rows that every class ended with.
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row equals or is from, -1 for rows made from several. For
         flat data only if the sampler has it.
-    image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
-        Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
+    sampling_strategy_, image_shape_, n_features_in_, feature_names_in_
+        As in :class:`RandomResampler`.
 
     See Also
     --------
@@ -60,8 +58,7 @@ class FlattenSampler(BaseImageSampler):
     >>> from imblearn.under_sampling import NearMiss
     >>> from imbemotion import make_faces
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
-    >>> X_res, y_res = FlattenSampler(NearMiss()).fit_resample(X, y)
-    >>> X_res
+    >>> FlattenSampler(NearMiss()).fit_resample(X, y)[0]
     ImageArray(shape=(6, 48, 48), dtype=uint8, n_parents=6, n_synthetic=0)
     """
 
@@ -86,8 +83,7 @@ class FlattenSampler(BaseImageSampler):
 
         Returns
         -------
-        self : object
-            The sampler.
+        self : FlattenSampler
         """
         self.fit_resample(X, y)
         return self
@@ -118,11 +114,9 @@ class FlattenSampler(BaseImageSampler):
         return _take_or_add(X, rows[order], equal[order]), y_resampled[order]
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.sampler)
-        tags.input_tags.allow_nan = inner.input_tags.allow_nan
-        tags.input_tags.string = inner.input_tags.string
-        tags.input_tags.sparse = inner.input_tags.sparse
+        tags, inner = super().__sklearn_tags__(), get_tags(self.sampler)
+        for name in ("allow_nan", "string", "sparse"):
+            setattr(tags.input_tags, name, getattr(inner.input_tags, name))
         tags.sampler_tags.sample_indices = inner.sampler_tags.sample_indices
         return tags
 
@@ -185,11 +179,8 @@ def _originals_first(origins):
     """Return the order: every original once in the order of X, then repeats, then new rows."""
     is_first = np.zeros(len(origins), dtype=bool)
     is_first[np.unique(origins, return_index=True)[1]] = True
-    is_first &= origins >= 0
-    first = np.flatnonzero(is_first)
-    first = first[np.argsort(origins[first])]
-    repeats = np.flatnonzero((origins >= 0) & ~is_first)
-    return np.concatenate([first, repeats, np.flatnonzero(origins < 0)])
+    rank = np.where(origins < 0, 2, np.where(is_first, 0, 1))
+    return np.lexsort([np.where(rank == 0, origins, 0), rank])  # stable
 
 
 def _take_or_add(X, images, origins):

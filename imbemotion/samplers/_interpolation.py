@@ -90,20 +90,19 @@ class ImageSMOTE(_InterpolationSampler):
     """Over-sample small classes with interpolated images, and drop images of large ones.
 
     A new image is an image of the class moved by a random share towards one of its nearest
-    neighbors of the same class, pixel by pixel, in float, rounded and clipped:
-    imbalanced-learn's SMOTE wraps around at 256 on uint8. Pixels are computed when they are
-    needed. Such images blend two others, which seldom helps a network: compare before use.
+    neighbors of the same class, in float, rounded and clipped: imbalanced-learn's SMOTE wraps
+    around at 256 on uint8. Pixels are computed when they are needed. Such images blend two
+    others, which seldom helps a network: compare before use.
 
     Parameters
     ----------
     k_neighbors : int, default=5
         Number of neighbors from which the other image is drawn; fewer in smaller classes.
     features : str or transformer, default="pixels"
-        Space of the distances between images: ``"pixels"``; a size such as ``"32x32"``
-        (height x width) that images are shrunk to, which is faster; or a transformer such as
-        ``PCA(50)``, fitted on all images of the training fold. It gets images if its tags
-        say that it takes them, else rows of pixels in 0..1. ``FrozenEstimator`` keeps a
-        fitted one.
+        Space of the distances: ``"pixels"``; a size such as ``"32x32"`` (height x width) that
+        images are shrunk to, which is faster; or a transformer such as ``PCA(50)``, fitted on
+        the training images as rows of pixels in 0..1, or as images if its tags say that it
+        takes them. ``FrozenEstimator`` keeps a fitted one.
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`.
     max_copies : int, default=None
@@ -115,12 +114,10 @@ class ImageSMOTE(_InterpolationSampler):
 
     Attributes
     ----------
-    sampling_strategy_ : dict of class to int
-        Number of rows that every class ended with.
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from; of two parents, the one that was moved.
-    image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
-        Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
+    sampling_strategy_, image_shape_, n_features_in_, feature_names_in_
+        As in :class:`RandomResampler`.
 
     See Also
     --------
@@ -130,9 +127,8 @@ class ImageSMOTE(_InterpolationSampler):
     Notes
     -----
     With ``features="pixels"`` and an integer seed the images are those of imbalanced-learn's
-    SMOTE on the flattened float32 pixels, rounded. A class of one image has no neighbors:
-    its new images are augmentations of it, with a ``DataWarning``. On flat data integers are
-    rounded and clipped too.
+    SMOTE on the flattened float32 pixels, rounded. New images of a class of one are
+    augmentations, with a ``DataWarning``. On flat data integers are rounded and clipped too.
 
     References
     ----------
@@ -143,8 +139,7 @@ class ImageSMOTE(_InterpolationSampler):
     --------
     >>> from imbemotion import make_faces
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
-    >>> X_res, y_res = ImageSMOTE(random_state=0).fit_resample(X, y)
-    >>> X_res
+    >>> ImageSMOTE(random_state=0).fit_resample(X, y)[0]
     ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_synthetic=6)
     """
 
@@ -154,27 +149,19 @@ class ImageSMOTE(_InterpolationSampler):
     }
 
     def __init__(
-        self,
-        *,
-        k_neighbors: int = 5,
-        features: Any = "pixels",
-        sampling_strategy: Any = "auto",
-        max_copies: int | None = None,
-        output: str = "images",
-        random_state: Any = None,
-    ) -> None:
+        self, *, k_neighbors: int = 5, features: Any = "pixels", sampling_strategy: Any = "auto",
+        max_copies: int | None = None, output: str = "images", random_state: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__(
-            sampling_strategy=sampling_strategy,
-            max_copies=max_copies,
-            output=output,
+            sampling_strategy=sampling_strategy, max_copies=max_copies, output=output,
             random_state=random_state,
-        )
+        )  # fmt: skip
         self.k_neighbors = k_neighbors
         self.features = features
 
     def _draw(self, search, label, n_new):
-        random_state = check_random_state(self.random_state)  # restarted, as in imbalanced-learn
-        search = search._replace(random_state=random_state)
+        # restarted for every class, as in imbalanced-learn
+        search = search._replace(random_state=check_random_state(self.random_state))
         return _draw_pairs(search, label, n_new, self.k_neighbors)
 
 
@@ -190,7 +177,7 @@ class ImageADASYN(_InterpolationSampler):
         Number of neighbors: of any class for the number of new images, of the same class for
         the images to move to. Fewer if there are fewer.
     features : str or transformer, default="pixels"
-        Space of the distances between images, as in :class:`ImageSMOTE`.
+        Space of the distances, as in :class:`ImageSMOTE`.
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`; reached exactly.
     max_copies : int, default=None
@@ -202,12 +189,8 @@ class ImageADASYN(_InterpolationSampler):
 
     Attributes
     ----------
-    sampling_strategy_ : dict of class to int
-        Number of rows that every class ended with.
-    sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that each output row is from; of two parents, the one that was moved.
-    image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
-        Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
+    sampling_strategy_, sample_indices_, image_shape_, n_features_in_, feature_names_in_
+        As in :class:`ImageSMOTE`.
 
     See Also
     --------
@@ -216,9 +199,9 @@ class ImageADASYN(_InterpolationSampler):
     Notes
     -----
     New images are distributed by largest remainders, so that their number is exact;
-    imbalanced-learn rounds each share and misses it by a few. If no image of a class has a
-    neighbor of another class, the class is treated as by :class:`ImageSMOTE`, with a
-    ``DataWarning``; imbalanced-learn raises an error. So are classes of one image.
+    imbalanced-learn rounds each share and misses it by a few. Where it raises an error, as no
+    image of a class has a neighbor of another, ``ImageSMOTE`` is used, with a
+    ``DataWarning``.
 
     References
     ----------
@@ -229,8 +212,7 @@ class ImageADASYN(_InterpolationSampler):
     --------
     >>> from imbemotion import make_faces
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
-    >>> X_res, y_res = ImageADASYN(random_state=0).fit_resample(X, y)
-    >>> X_res
+    >>> ImageADASYN(random_state=0).fit_resample(X, y)[0]
     ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_synthetic=6)
     """
 
@@ -240,21 +222,13 @@ class ImageADASYN(_InterpolationSampler):
     }
 
     def __init__(
-        self,
-        *,
-        n_neighbors: int = 5,
-        features: Any = "pixels",
-        sampling_strategy: Any = "auto",
-        max_copies: int | None = None,
-        output: str = "images",
-        random_state: Any = None,
-    ) -> None:
+        self, *, n_neighbors: int = 5, features: Any = "pixels", sampling_strategy: Any = "auto",
+        max_copies: int | None = None, output: str = "images", random_state: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__(
-            sampling_strategy=sampling_strategy,
-            max_copies=max_copies,
-            output=output,
+            sampling_strategy=sampling_strategy, max_copies=max_copies, output=output,
             random_state=random_state,
-        )
+        )  # fmt: skip
         self.n_neighbors = n_neighbors
         self.features = features
 

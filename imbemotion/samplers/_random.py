@@ -10,25 +10,24 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 
-from imbemotion._base.validation import (
-    HasMethods,
-    check_labels,
-    check_random_state,
-    holds_paths,
-    looks_like_images,
-)
+from imbemotion._base.validation import HasMethods, check_labels, check_random_state
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.loading.reading import only_column
-from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, take_rows
+from imbemotion.samplers.base import (
+    BaseImageSampler,
+    choose_rows,
+    draw_seeds,
+    holds_images,
+    take_rows,
+)
 
 
 class RandomResampler(BaseImageSampler):
-    """Repeat images of small classes and drop images of large ones.
+    """Repeat images of small classes and drop images of large ones, without copying pixels.
 
-    No pixel is copied: the result holds row numbers of the given images. Use it inside an
-    imbalanced-learn pipeline, so that only training folds are resampled.
+    Use it inside an imbalanced-learn pipeline, so that only training folds are resampled.
 
     Parameters
     ----------
@@ -36,22 +35,19 @@ class RandomResampler(BaseImageSampler):
         How many rows every class ends with, rounded down to an integer.
 
         - ``"auto"``, ``"not majority"``, ``"all"``, ``"oversample"``: the size of the
-          largest class;
-        - ``"minority"``, ``"not minority"``: the same for the smallest class alone, or for
-          all but the smallest;
+          largest class; ``"minority"``, ``"not minority"``: the same for the smallest class
+          alone, or for all others;
         - ``"undersample"``: the size of the smallest class;
         - ``"hybrid"``: the median of the class sizes; ``"mean"``: their mean;
         - ``"sqrt"``: ``round(largest * sqrt(size / largest))``;
-        - an int: this number for every class;
+        - an int: this number; ``at_least(n)``: at least n;
         - a float in (0, 1]: at least this share of the largest class;
-        - ``at_least(n)``: at least n;
-        - a dict of totals per class, or a callable from y to such a dict. Other classes
-          keep their size.
+        - a dict of totals, or a callable from y to one. Other classes keep their size.
     max_copies : int, default=None
-        Largest number of copies per original. A class then ends with at most
+        Largest number of copies per original: a class ends with at most
         ``originals * (1 + max_copies)`` rows, repeated evenly. None means no limit.
     output : {"images", "array"}, default="images"
-        Whether images are returned as an ``ImageArray`` or as an ndarray of pixels.
+        Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
 
@@ -62,30 +58,28 @@ class RandomResampler(BaseImageSampler):
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from.
     image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
+        Shape of an image, size of axis 1 of X, and column names of X if it is a frame.
         Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
 
     See Also
     --------
-    imblearn.over_sampling.RandomOverSampler : The same on flat data, over-sampling only.
-    imblearn.under_sampling.RandomUnderSampler : The same on flat data, under-sampling only.
+    AugmentationSampler : New images instead of repeated ones.
 
     Notes
     -----
     Rows that stay come first, in their order. With the same integer seed the rows are those
-    that imbalanced-learn's two random samplers draw. Unlike there, ``sampling_strategy_``
-    holds totals, and flat data may be over- and under-sampled in one step.
+    of imbalanced-learn's ``RandomOverSampler`` and ``RandomUnderSampler``, whose
+    ``sampling_strategy_`` does not hold totals.
 
     Examples
     --------
     >>> import numpy as np
-    >>> X = np.zeros((225, 8, 8), dtype=np.uint8)
     >>> y = np.repeat(["joy", "sadness", "anger"], [100, 50, 75])
     >>> sampler = RandomResampler(sampling_strategy="hybrid", random_state=0)
-    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> sampler.fit_resample(np.zeros((225, 8, 8), dtype=np.uint8), y)[0]
+    ImageArray(shape=(225, 8, 8), dtype=uint8, n_parents=200, n_synthetic=0)
     >>> sampler.sampling_strategy_
     {'anger': 75, 'joy': 75, 'sadness': 75}
-    >>> X_res
-    ImageArray(shape=(225, 8, 8), dtype=uint8, n_parents=200, n_synthetic=0)
     """
 
     def _fit_resample(self, X, y):
@@ -99,17 +93,15 @@ class RandomResampler(BaseImageSampler):
 class AugmentationSampler(BaseImageSampler):
     """Over-sample small classes with augmented images, and drop images of large ones.
 
-    Each new row is a random augmentation of an image of its class, fixed by its seed
-    ("offline"); its pixels are computed when they are needed. Parents are drawn evenly: none
-    twice before all of its class were used once. Use it inside an imbalanced-learn pipeline,
-    so that only training folds grow.
+    Each new row is a random augmentation of an image of its class, fixed by its seed; its
+    pixels are computed when they are needed. Parents are drawn evenly: none twice before all
+    of its class were used once. Use it inside a pipeline, so that only training folds grow.
 
     Parameters
     ----------
     augmentation : Augmentation or callable, default=None
         A policy, a torchvision v2 transform, or any callable from image to image. None means
-        ``Augmentation()``; pass one to search its limits by names such as
-        ``balance__augmentation__rotation``.
+        ``Augmentation()``; pass one to search its limits, ``augmentation__rotation`` etc.
     sampling_strategy : str, int, float, dict or callable, default="auto"
         How many rows every class ends with, as in :class:`RandomResampler`.
     max_copies : int, default=None
@@ -121,24 +113,18 @@ class AugmentationSampler(BaseImageSampler):
 
     Attributes
     ----------
-    sampling_strategy_ : dict of class to int
-        Number of rows that every class ended with.
-    sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that each output row is from.
-    image_shape_, n_features_in_ : tuple, int
-        Shape of one image, and size of axis 1 of X.
+    sampling_strategy_, sample_indices_, image_shape_, n_features_in_
+        As in :class:`RandomResampler`.
 
     See Also
     --------
     RandomResampler : Repeat images without changes.
-    Augmentation : The policy.
 
     Examples
     --------
     >>> from imbemotion import make_faces
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
-    >>> X_res, y_res = AugmentationSampler(random_state=0).fit_resample(X, y)
-    >>> X_res
+    >>> AugmentationSampler(random_state=0).fit_resample(X, y)[0]
     ImageArray(shape=(18, 48, 48), dtype=uint8, n_parents=12, n_synthetic=6)
     """
 
@@ -148,20 +134,13 @@ class AugmentationSampler(BaseImageSampler):
     }
 
     def __init__(
-        self,
-        *,
-        augmentation: Any = None,
-        sampling_strategy: Any = "auto",
-        max_copies: int | None = None,
-        output: str = "images",
-        random_state: Any = None,
-    ) -> None:
+        self, *, augmentation: Any = None, sampling_strategy: Any = "auto",
+        max_copies: int | None = None, output: str = "images", random_state: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__(
-            sampling_strategy=sampling_strategy,
-            max_copies=max_copies,
-            output=output,
+            sampling_strategy=sampling_strategy, max_copies=max_copies, output=output,
             random_state=random_state,
-        )
+        )  # fmt: skip
         self.augmentation = augmentation
 
     def set_params(self, **params: Any) -> "AugmentationSampler":
@@ -174,8 +153,7 @@ class AugmentationSampler(BaseImageSampler):
 
         Returns
         -------
-        self : object
-            The sampler.
+        self : AugmentationSampler
 
         Raises
         ------
@@ -194,8 +172,7 @@ class AugmentationSampler(BaseImageSampler):
     def _prepare(self, X, y):
         self._resampled = None  # save must not write what an earlier call returned
         column = only_column(X)  # paths in a data frame, for example
-        is_images = looks_like_images(column) or holds_paths(column)
-        return super()._prepare(column if is_images else X, y)
+        return super()._prepare(column if holds_images(column) else X, y)
 
     def _fit_resample(self, X, y):
         if not isinstance(X, ImageArray):
@@ -205,12 +182,10 @@ class AugmentationSampler(BaseImageSampler):
             )
         random_state = check_random_state(self.random_state)
         kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
-        policy = self._policy()
         images = X.as_source()
-        new = images.augment(parents, policy, draw_seeds(len(parents), random_state))
+        new = images.augment(parents, self._policy(), draw_seeds(len(parents), random_state))
         self.sample_indices_ = np.concatenate([kept, parents])
-        X_resampled = np.concatenate([images[kept], new])
-        self._resampled = X_resampled, y[self.sample_indices_]
+        self._resampled = np.concatenate([images[kept], new]), y[self.sample_indices_]
         return self._resampled
 
     def _policy(self):
@@ -222,7 +197,10 @@ class AugmentationSampler(BaseImageSampler):
         return deepcopy(policy)  # later changes must not reach these images
 
     def save(self, folder: str | Path) -> NDArray[np.object_]:
-        """Write the resampled images as PNG files, a folder per class.
+        """Write the resampled images as PNG files, a folder per class, with a manifest.
+
+        As :meth:`ImageArray.save`. Parents are numbered as in ``X_resampled.parents``; the
+        seed is that of the last augmentation.
 
         Parameters
         ----------
@@ -232,7 +210,6 @@ class AugmentationSampler(BaseImageSampler):
         Returns
         -------
         paths : ndarray of str of shape (n_resampled,)
-            The file of every row.
 
         Raises
         ------
@@ -244,21 +221,13 @@ class AugmentationSampler(BaseImageSampler):
         See Also
         --------
         imbemotion.datasets.load_image_folder : Reads the folder, with the parents.
-
-        Notes
-        -----
-        ``manifest.csv`` lists `file`, `label`, `parent`, `seed` and `synthetic` of every
-        image. Parents are numbered as in ``X_resampled.parents``: by rows of X, or of the
-        first X if X was resampled before. The seed is that of the last augmentation. The
-        sampler keeps a reference to the images for this method.
         """
         if getattr(self, "_resampled", None) is None:
             raise NotFittedError(
                 f"{self!r} has no images to save: it has not resampled any, or comes from a "
                 "pickle or a cache. Call fit_resample on it first."
             )
-        images, labels = self._resampled
-        return images.save(folder, labels=labels)
+        return self._resampled[0].save(folder, labels=self._resampled[1])
 
     def preview(
         self, X: ArrayLike, y: ArrayLike, *, n_originals: int = 8, n_versions: int = 6
@@ -279,7 +248,7 @@ class AugmentationSampler(BaseImageSampler):
         Returns
         -------
         images : ImageArray of shape (n_originals * (1 + n_versions), height, width[, channels])
-            The originals, then the augmentations of the first one, of the second one and so
+            The originals, then all augmentations of the first one, of the second one and so
             on; for :meth:`ImageGridDisplay.from_resampled`.
         labels : ndarray of shape (n_originals * (1 + n_versions),)
             Their classes.
@@ -300,8 +269,7 @@ class AugmentationSampler(BaseImageSampler):
         random_state = check_random_state(self.random_state)
         rows = _draw_in_turn(y, n_originals, random_state)
         parents = np.repeat(rows, n_versions)
-        seeds = draw_seeds(len(parents), random_state)
-        new = images.augment(parents, self._policy(), seeds)
+        new = images.augment(parents, self._policy(), draw_seeds(len(parents), random_state))
         return np.concatenate([images[rows], new]), y[np.concatenate([rows, parents])]
 
     def __getstate__(self):

@@ -50,13 +50,9 @@ class BaseImageSampler(BaseSampler):
     }
 
     def __init__(
-        self,
-        *,
-        sampling_strategy: Any = "auto",
-        max_copies: int | None = None,
-        output: str = "images",
-        random_state: Any = None,
-    ) -> None:
+        self, *, sampling_strategy: Any = "auto", max_copies: int | None = None,
+        output: str = "images", random_state: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__(sampling_strategy=sampling_strategy)
         self.max_copies = max_copies
         self.output = output
@@ -90,8 +86,7 @@ class BaseImageSampler(BaseSampler):
 
     def _prepare(self, X, y):
         forget_fit(self)  # a failing fit must not leave attributes of an earlier one
-        if looks_like_images(X) or holds_paths(X):
-            X = as_images(X)
+        X = as_images(X) if holds_images(X) else X
         originals = ArraysTransformer(X, y)  # imblearn's: restores lists and pandas types
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
@@ -104,12 +99,12 @@ class BaseImageSampler(BaseSampler):
         return self._find_totals(y)
 
     def _check_X_y(self, X, y):  # noqa: N802, imbalanced-learn's name
-        is_images = isinstance(X, ImageArray)
-        y, one_vs_all = _as_labels(y, n_samples=len(X) if is_images else None)
-        if is_images:
+        if isinstance(X, ImageArray):
+            labels = _as_labels(y, n_samples=len(X))
             self.image_shape_ = X.shape[1:]
             self.n_features_in_ = X.shape[1]  # scikit-learn's word for axis 1
-            return X, y, one_vs_all
+            return X, *labels
+        y, one_vs_all = _as_labels(y)
         checked = self._check_flat(X)
         named = X if hasattr(X, "columns") else checked
         validate_data(self, X=named, y=y, reset=True, skip_check_array=True)
@@ -129,6 +124,11 @@ class BaseImageSampler(BaseSampler):
         tags.input_tags.string = True
         tags.sampler_tags.sample_indices = True
         return tags
+
+
+def holds_images(X):
+    """Return whether X holds images, as pixels or as paths."""
+    return looks_like_images(X) or holds_paths(X)
 
 
 def _as_labels(y, n_samples=None):
