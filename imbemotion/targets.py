@@ -11,13 +11,7 @@ from imblearn.utils import check_sampling_strategy
 
 from imbemotion._base.validation import shorten
 
-__all__ = [
-    "STRATEGY_NAMES",
-    "at_least",
-    "class_sizes",
-    "expect_totals",
-    "resolve_targets",
-]
+__all__ = ["STRATEGY_NAMES", "at_least", "class_sizes", "expect_totals", "resolve_targets"]
 
 # imbalanced-learn's samplers that reach their targets exactly (NearMiss except for version 3)
 _EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
@@ -45,7 +39,7 @@ def at_least(n: int) -> Callable:
     Returns
     -------
     strategy : callable
-        For ``sampling_strategy``; from labels to a dict of totals per class.
+        For ``sampling_strategy``.
 
     Raises
     ------
@@ -72,13 +66,8 @@ def _to_largest(counts):
     return dict.fromkeys(counts, max(counts.values()))
 
 
-def _smallest_to_largest(counts):
-    return {**counts, min(counts, key=counts.get): max(counts.values())}
-
-
 def _others_to_largest(counts):
-    smallest = min(counts, key=counts.get)
-    return {**_to_largest(counts), smallest: counts[smallest]}
+    return {**_to_largest(counts), min(counts, key=counts.get): min(counts.values())}
 
 
 def _to_square_root(counts):
@@ -87,12 +76,9 @@ def _to_square_root(counts):
 
 
 _STRATEGIES = {  # from class sizes to totals
-    "auto": _to_largest,
-    "not majority": _to_largest,
-    "all": _to_largest,
-    "minority": _smallest_to_largest,
+    **dict.fromkeys(("auto", "not majority", "all", "oversample"), _to_largest),
+    "minority": lambda counts: {**counts, min(counts, key=counts.get): max(counts.values())},
     "not minority": _others_to_largest,
-    "oversample": _to_largest,
     "undersample": lambda counts: dict.fromkeys(counts, min(counts.values())),
     "hybrid": lambda counts: dict.fromkeys(counts, math.floor(np.median([*counts.values()]))),
     "mean": lambda counts: dict.fromkeys(counts, sum(counts.values()) // len(counts)),

@@ -17,13 +17,6 @@ from imbemotion.analysis._statistics import (
 )
 
 __all__ = [
-    "Advice",
-    "ConfidenceAnalysis",
-    "Distribution",
-    "TargetPreview",
-    "advise",
-    "analyze_confidence",
-    "analyze_distribution",
-    "make_macro_f1_scorer",
-    "preview_targets",
-]
+    "Advice", "ConfidenceAnalysis", "Distribution", "TargetPreview", "advise",
+    "analyze_confidence", "analyze_distribution", "make_macro_f1_scorer", "preview_targets",
+]  # fmt: skip

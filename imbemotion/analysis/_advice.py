@@ -1,6 +1,7 @@
 """Advice about a distribution of classes, with reasons, and previews of resampling."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -28,9 +29,9 @@ _EVIDENCE = (
 
 
 class TargetPreview(Bunch):
-    """Result of :func:`preview_targets`: a dict that prints as a table.
+    """Result of :func:`preview_targets`: a dict of plain values that prints as a table.
 
-    Keys are attributes as well. All values are plain, so that it can be written as JSON.
+    Keys are attributes as well.
 
     Examples
     --------
@@ -54,8 +55,7 @@ class TargetPreview(Bunch):
         return as_html(self._headline(), self.to_frame())
 
     def __str__(self):
-        largest = max(self.after.values())
-        rows = []
+        rows, largest = [], max(self.after.values())
         for label in sorted(self.before, key=self.before.get, reverse=True):
             before, after = self.before[label], self.after[label]
             numbers = f"{before:,}", f"{after:,}", signed(self.delta[label])
@@ -77,12 +77,10 @@ def preview_targets(
     Parameters
     ----------
     y : array-like of shape (n_samples,), or list of dict
-        The labels before resampling (of the training set, if only that is resampled), or
-        samples that hold them under `key`.
+        The labels before resampling, or samples that hold them under `key`.
     sampler : object, str, int, float, dict or callable
-        A sampler; or what :class:`RandomResampler` takes as ``sampling_strategy``, such as
-        ``"hybrid"``; or ``"passthrough"`` for none. imbalanced-learn's samplers work if
-        their ``sampling_strategy`` determines the counts.
+        A sampler, a ``sampling_strategy`` of :class:`RandomResampler`, or ``"passthrough"``.
+        imbalanced-learn's samplers work if their ``sampling_strategy`` determines the counts.
     key : str, default="emotion"
         Key of the label in a sample that is a dict.
 
@@ -107,25 +105,21 @@ def preview_targets(
 
     Examples
     --------
-    >>> y = ["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75
-    >>> for strategy in ("oversample", "undersample", "hybrid"):
-    ...     print(str(preview_targets(y, strategy)).split(",")[0])
-    225 -> 300 samples (+75)
-    225 -> 150 samples (-75)
-    225 -> 225 samples (0)
+    >>> for strategy in ("oversample", "hybrid"):
+    ...     print(str(preview_targets(["joy"] * 100 + ["fear"] * 50, strategy)).split(",")[0])
+    150 -> 200 samples (+50)
+    150 -> 150 samples (0)
     """
     before = count_classes(y, key)
     after = {as_key(label): n for label, n in _totals(sampler, find_labels(y, key)).items()}
     return TargetPreview(
-        before=before,
-        after=after,
+        before=before, after=after,
         delta={label: after[label] - n for label, n in before.items()},
-        n_before=sum(before.values()),
-        n_after=sum(after.values()),
+        n_before=sum(before.values()), n_after=sum(after.values()),
         change=sum(after.values()) - sum(before.values()),
         imbalance_ratio_before=max(before.values()) / min(before.values()),
         imbalance_ratio_after=max(after.values()) / min(after.values()),
-    )
+    )  # fmt: skip
 
 
 def _totals(sampler, y):
@@ -164,13 +158,9 @@ class _AdviceList(list):
 
 
 def advise(
-    y: ArrayLike | list[Mapping],
-    *,
-    labels: Iterable[Any] | None = None,
-    k_neighbors: int = 5,
-    n_folds: int = 5,
-    key: str = "emotion",
-) -> list[Advice]:
+    y: ArrayLike | list[Mapping], *, labels: Iterable[Any] | None = None, k_neighbors: int = 5,
+    n_folds: int = 5, key: str = "emotion",
+) -> list[Advice]:  # fmt: skip
     """Recommend what to do about the classes of a data set, with reasons.
 
     Parameters
@@ -181,9 +171,9 @@ def advise(
     Returns
     -------
     advice : list of Advice
-        Tuples ``(topic, level, text, strategy)``. Levels are "note", "warning" and
-        "problem". The first has the topic "strategy" and names the one to begin with:
-        ``"none"``, ``"oversample"``, ``"hybrid"`` or ``"balanced_softmax"``, a loss.
+        Tuples ``(topic, level, text, strategy)`` with levels "note", "warning" and
+        "problem". The first, on the topic "strategy", names the one to begin with:
+        ``"none"``, ``"oversample"``, ``"hybrid"`` or the loss ``"balanced_softmax"``.
 
     Raises
     ------
@@ -197,11 +187,10 @@ def advise(
 
     Notes
     -----
-    An imbalance ratio above 2 is high and one above 5 too high; below 1,000 samples
-    over-sample, up to 10,000 balance to the median ("hybrid"), above under-sample or balance
-    to the median: these are rules of thumb. If a rule would drop more than half of the
-    samples or use one more than ten times, which are our own limits, the advice is a loss
-    for long tails. Where under-sampling is allowed, so is the median, which drops less.
+    Rules of thumb: an imbalance ratio above 2 is high and one above 5 too high; below 1,000
+    samples over-sample, up to 10,000 balance to the median ("hybrid"), above under-sample or
+    balance to the median, which drops less. If a rule would drop more than half of the
+    samples or use one more than ten times, our own limits, the advice is a loss instead.
 
     References
     ----------
@@ -213,10 +202,8 @@ def advise(
     Examples
     --------
     >>> advice = advise(["joy"] * 400 + ["sadness"] * 150 + ["anger"] * 300)
-    >>> advice[0].strategy
-    'oversample'
-    >>> [item.topic for item in advice if item.level == "warning"]
-    ['imbalance']
+    >>> advice[0].strategy, [item.topic for item in advice if item.level == "warning"]
+    ('oversample', ['imbalance'])
     """
     planned = {"labels": labels, "k_neighbors": k_neighbors, "n_folds": n_folds}
     stats = analyze_distribution(y, **planned, key=key)
@@ -280,12 +267,9 @@ def _imbalance(stats):
 
 
 def _about_classes(stats):
-    def named(classes):
-        return name_counts(stats.counts, classes)
-
-    missing, unexpected = stats.missing, stats.unexpected
+    missing, unexpected, k = stats.missing, stats.unexpected, stats.k_neighbors
     tiny, lonely, absent = stats.tiny, stats.too_few_for_neighbors, stats.too_few_for_folds
-    k = stats.k_neighbors
+    named = partial(name_counts, stats.counts)
     rules = [
         (missing, "missing classes", "problem",
          f"No sample of {shorten(missing)}: no model can learn what it never sees."),
@@ -325,9 +309,10 @@ def _practice(stats):
         "Use stratified splits: StratifiedKFold, or StratifiedGroupKFold if persons repeat. "
         "Balance only the training set, with the sampler inside a pipeline."
     )
+    if stats.imbalance_ratio <= _HIGH:
+        return [Advice("splits", "note", splits)]
     copies = (
         "If scores rise in training and fall in validation after over-sampling: augment more "
         "(AugmentationSampler), balance to the median only, regularize, or use class weights."
     )
-    found = [Advice("splits", "note", splits)]
-    return found + [Advice("copies", "note", copies)] * (stats.imbalance_ratio > _HIGH)
+    return [Advice("splits", "note", splits), Advice("copies", "note", copies)]

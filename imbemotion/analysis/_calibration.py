@@ -24,8 +24,8 @@ class ConfidenceAnalysis:
     Parameters
     ----------
     predictions : DataFrame of shape (n_samples, 5)
-        One row per sample, with columns ``true``, ``predicted``, ``confidence``, ``correct``
-        and ``true_confidence``, the probability of the true class (0 if it has no column).
+        ``true``, ``predicted``, ``confidence``, ``correct`` and ``true_confidence``, the
+        probability of the true class (0 if it has no column), of every sample.
     classes : list
         Classes of the classifier, then others in ``true``.
     n_bins : int, default=15
@@ -33,33 +33,28 @@ class ConfidenceAnalysis:
 
     Attributes
     ----------
-    accuracy : float
-        Share of correct predictions.
-    mean_confidence : float
-        Mean of the confidence.
-    overconfidence : float
-        ``mean_confidence - accuracy``.
-    expected_calibration_error : float
-        Mean distance of accuracy and confidence over the bins, weighted by their counts.
-    maximum_calibration_error : float
-        The largest distance in a bin, however few samples are in it.
+    accuracy, mean_confidence, overconfidence : float
+        Share of correct predictions, mean confidence, and the second minus the first.
+    expected_calibration_error, maximum_calibration_error : float
+        Mean distance of accuracy and confidence over the bins, weighted by their counts, and
+        the largest distance in a bin, however few samples are in it.
     bins : DataFrame of shape (n_bins, 7)
         ``low`` (excluded), ``high`` (included), ``count``, means ``confidence`` and
-        ``accuracy``, and the ends ``accuracy_low`` and ``accuracy_high`` of its 95 % Wilson
-        interval. NaN if a bin is empty.
+        ``accuracy``, and its 95 % Wilson interval, ``accuracy_low`` and ``accuracy_high``.
+        NaN if a bin is empty.
     by_correctness : DataFrame of shape (3, 3)
         ``count``, ``mean`` and ``median`` of the confidence of "correct" predictions, of
         "wrong" ones, and of "all".
     by_class : DataFrame of shape (n_classes, 6)
-        For every true class ``count``, ``accuracy`` (its recall), ``mean`` and ``median`` of
-        the confidence, ``mean_correct`` and ``mean_wrong``. NaN if there are none.
+        ``count``, ``accuracy`` (the recall), ``mean``, ``median``, ``mean_correct`` and
+        ``mean_wrong`` of the confidence by true class. NaN if there are none.
     mistakes : DataFrame of shape (n_mistakes, 5)
         The wrong predictions, the most confident first; the index is the row of the sample.
 
     Examples
     --------
-    >>> probabilities = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]
-    >>> found = analyze_confidence(["joy", "fear", "fear"], probabilities, ["joy", "fear"])
+    >>> probabilities = [[0.9, 0.1], [0.8, 0.2]]
+    >>> found = analyze_confidence(["joy", "fear"], probabilities, ["joy", "fear"])
     >>> found.mistakes[["true", "predicted", "confidence"]]
          true predicted  confidence
     row
@@ -67,9 +62,7 @@ class ConfidenceAnalysis:
     """
 
     def __init__(self, predictions: pd.DataFrame, classes: list, *, n_bins: int = 15) -> None:
-        self.predictions = predictions
-        self.classes = classes
-        self.n_bins = n_bins
+        self.predictions, self.classes, self.n_bins = predictions, classes, n_bins
         confidence, correct = predictions["confidence"], predictions["correct"]
         self.accuracy = float(correct.mean())
         self.mean_confidence = float(confidence.mean())
@@ -79,21 +72,18 @@ class ConfidenceAnalysis:
         self.expected_calibration_error = float((gaps * self.bins["count"]).sum() / len(correct))
         self.maximum_calibration_error = float(gaps.max())
         groups = {"correct": confidence[correct], "wrong": confidence[~correct], "all": confidence}
-        self.by_correctness = pd.DataFrame.from_dict(
-            {name: _summarize(part) for name, part in groups.items()}, orient="index"
-        )
+        rows = {name: _summarize(part) for name, part in groups.items()}
+        self.by_correctness = pd.DataFrame.from_dict(rows, orient="index")
         self.by_class = _by_class(predictions, classes)
-        self.mistakes = predictions[~correct].sort_values(
-            "confidence", ascending=False, kind="stable"
-        )
+        mistakes = predictions[~correct]
+        self.mistakes = mistakes.sort_values("confidence", ascending=False, kind="stable")
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per sample, for example to write it by ``to_csv``.
+        """Return a copy of ``predictions``, for example to write it by ``to_csv``.
 
         Returns
         -------
         table : DataFrame of shape (n_samples, 5)
-            A copy of ``predictions``; the index is named "row".
         """
         return self.predictions.copy()
 
@@ -122,7 +112,7 @@ def analyze_confidence(
     classes : array-like of shape (n_classes,)
         The class of every column, as in ``classes_``.
     n_bins : int, default=15
-        Number of equal bins of [0, 1] in which confidence and accuracy are compared.
+        As in :class:`ConfidenceAnalysis`.
 
     Returns
     -------
@@ -138,8 +128,7 @@ def analyze_confidence(
     Warns
     -----
     DataWarning
-        If some labels are not among the classes, as when a training fold lacked one: they
-        count as wrong.
+        If labels are not among the classes, as in a fold without one: they count as wrong.
 
     See Also
     --------
@@ -155,8 +144,7 @@ def analyze_confidence(
     .. math:: ECE = \sum_{m=1}^{M} \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|, \quad
               MCE = \max_m |acc(B_m) - conf(B_m)|
 
-    Both are 0 for perfect calibration and many samples; few samples raise them by chance.
-    They ignore the probabilities of the other classes.
+    Few samples raise both by chance. They ignore the probabilities of the other classes.
 
     References
     ----------
@@ -168,8 +156,7 @@ def analyze_confidence(
     Examples
     --------
     >>> probabilities = [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]]
-    >>> y_true = ["joy", "fear", "fear", "fear"]
-    >>> analyze_confidence(y_true, probabilities, ["joy", "fear"])
+    >>> analyze_confidence(["joy", "fear", "fear", "fear"], probabilities, ["joy", "fear"])
     ConfidenceAnalysis(4 samples, accuracy 0.750, mean confidence 0.750, ECE 0.400)
     """
     check_scalar(n_bins, "n_bins", Integral, min_val=1)
@@ -183,16 +170,15 @@ def analyze_confidence(
     predicted = probabilities.argmax(axis=1)
     # -1 picks the last column, which is replaced by 0 below
     own = np.take_along_axis(probabilities, columns[:, None], axis=1)[:, 0]
-    predictions = pd.DataFrame(
-        {
-            "true": y_true,
-            "predicted": np.array(classes)[predicted],
-            "confidence": np.minimum(probabilities.max(axis=1), 1),  # float16 may exceed it
-            "correct": predicted == columns,
-            "true_confidence": np.where(columns < 0, 0, own),
-        }
-    ).rename_axis("row")
-    return ConfidenceAnalysis(predictions, classes + unknown, n_bins=int(n_bins))
+    predictions = {
+        "true": y_true,
+        "predicted": np.array(classes)[predicted],
+        "confidence": np.minimum(probabilities.max(axis=1), 1),  # float16 may exceed it
+        "correct": predicted == columns,
+        "true_confidence": np.where(columns < 0, 0, own),
+    }
+    table = pd.DataFrame(predictions).rename_axis("row")
+    return ConfidenceAnalysis(table, classes + unknown, n_bins=int(n_bins))
 
 
 def _check_shapes(y_true, probabilities, classes):
@@ -221,12 +207,11 @@ def _check_known(columns, y_true, classes):
             f"{shorten(map(repr, unknown))} only."
         )
     if unknown:
-        warnings.warn(
+        text = (
             f"{(columns < 0).sum()} labels of y_true are not classes of the classifier "
-            f"({shorten(map(repr, unknown))}): they count as wrong.",
-            DataWarning,
-            stacklevel=3,
+            f"({shorten(map(repr, unknown))}): they count as wrong."
         )
+        warnings.warn(text, DataWarning, stacklevel=3)
     return unknown
 
 
@@ -237,17 +222,13 @@ def _fill_bins(confidence, correct, n_bins):
     right = np.bincount(places, correct, minlength=n_bins)
     filled = np.where(counts, counts, np.nan)  # means of empty bins become NaN
     low, high = _wilson(right, filled)
+    means = np.bincount(places, confidence, minlength=n_bins) / filled
     return pd.DataFrame(
         {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "count": counts,
-            "confidence": np.bincount(places, confidence, minlength=n_bins) / filled,
-            "accuracy": right / filled,
-            "accuracy_low": low,
-            "accuracy_high": high,
+            "low": edges[:-1], "high": edges[1:], "count": counts, "confidence": means,
+            "accuracy": right / filled, "accuracy_low": low, "accuracy_high": high,
         }
-    )
+    )  # fmt: skip
 
 
 def _wilson(n_right, n):

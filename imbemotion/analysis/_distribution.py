@@ -50,8 +50,7 @@ def count_classes(y, key="emotion"):
     """Count the samples of every class."""
     if np.size(y) == 0:
         raise ValueError("y must hold at least one label, got none. Check what was loaded.")
-    counts = class_sizes(find_labels(y, key))
-    return {as_key(label): n for label, n in counts.items()}
+    return {as_key(label): n for label, n in class_sizes(find_labels(y, key)).items()}
 
 
 def as_html(title, *tables, remarks=()):
@@ -62,13 +61,14 @@ def as_html(title, *tables, remarks=()):
 
 
 class Distribution(Bunch):
-    """Result of :func:`analyze_distribution`: a dict that prints as a table.
+    """Result of :func:`analyze_distribution`: a dict of plain values that prints as a table.
 
-    Keys are attributes as well. All values are plain, so that it can be written as JSON.
+    Keys are attributes as well.
 
     Examples
     --------
     >>> print(analyze_distribution(["joy"] * 6 + ["fear"] * 2, n_folds=2))
+    >>> print(analyze_distribution(["joy"] * 6 + ["fear"] * 2, k_neighbors=1, n_folds=2))
     8 samples, 2 classes, imbalance ratio 3.00:1 (balance ratio 0.333)
     <BLANKLINE>
     class  count   share
@@ -76,7 +76,7 @@ class Distribution(Bunch):
     fear       2  25.0 %  ########## under-represented
     <BLANKLINE>
     Tiny (fewer than 20): fear 2, joy 6
-    Fewer than 6 in a training fold of 2, too few for 5 neighbors: fear 2, joy 6
+    Fewer than 2 in a training fold of 2, too few for 1 neighbors: fear 2
     """
 
     def to_frame(self) -> pd.DataFrame:
@@ -107,7 +107,6 @@ class Distribution(Bunch):
         Returns
         -------
         text : str
-            As ``str`` returns it, except for the bars.
         """
         parts = [self._headline(), "", self._table(width, mark), "", *self._remarks()]
         return "\n".join(parts).rstrip("\n")
@@ -135,18 +134,14 @@ class Distribution(Bunch):
         return rows + [(label, 0, "0.0 %", "missing") for label in self.missing]
 
     def _table(self, width, mark):
-        head, cells = (
-            ("class", "count", "share"),
-            [(c, f"{n:,}", s) for c, n, s, _ in self._rows()],
-        )
-        length = _BAR if width is None else max(width - _room(head, cells), _SHORTEST)
-        bars = [
-            f"{draw_bar(n, self.max_class_size, length, mark)} {remark}".strip()
-            for _, n, _, remark in self._rows()
-        ]
-        return write_table(
-            (*head, ""), [(*row, bar) for row, bar in zip(cells, bars, strict=True)]
-        )
+        rows, head, length = self._rows(), ("class", "count", "share"), _BAR
+        cells = [(label, f"{n:,}", share) for label, n, share, _ in rows]
+        if width is not None:  # what the other columns and the remarks leave
+            left = max(map(text_width, write_table(head, cells).splitlines()))
+            length = max(width - left - len("   under-represented"), _SHORTEST)
+        bars = [draw_bar(n, self.max_class_size, length, mark) for _, n, _, _ in rows]
+        last = [f"{bar} {row[3]}".strip() for bar, row in zip(bars, rows, strict=True)]
+        return write_table((*head, ""), [(*c, end) for c, end in zip(cells, last, strict=True)])
 
     def _remarks(self):
         fold = f"a training fold of {self.n_folds}" if self.n_folds > 1 else "the data"
@@ -158,12 +153,6 @@ class Distribution(Bunch):
             f"Fewer than the {self.n_folds} folds": self.too_few_for_folds,
         }
         return [f"{what}: {name_counts(self.counts, who)}" for what, who in found.items() if who]
-
-
-def _room(head, rows):
-    """Return the width of the columns to the left of the bars, and of their remarks."""
-    lines = write_table(head, rows).splitlines()
-    return max(map(text_width, lines)) + len("   under-represented")
 
 
 def analyze_distribution(
@@ -195,17 +184,15 @@ def analyze_distribution(
         A dict whose keys are attributes as well:
 
         - ``n_samples``, ``n_classes``, ``min_class_size``, ``max_class_size``;
-        - ``counts``, ``shares`` (of 1) and ``percentages`` (of 100): dicts by class, in the
-          order of ``labels``, or sorted;
-        - ``imbalance_ratio`` (largest to smallest class, 1 or more) and its inverse,
-          ``balance_ratio`` (1 is perfect);
+        - ``counts``, ``shares`` and ``percentages``: dicts by class, in the order of
+          ``labels``, or sorted;
+        - ``imbalance_ratio`` (largest to smallest class) and its inverse ``balance_ratio``;
         - ``share_std``: standard deviation of the shares, 0 is perfect;
         - ``entropy_balance``: entropy of the shares relative to its maximum, 1 is perfect;
         - ``over_represented``, ``under_represented``: classes with more than 1.25 times,
           or less than 0.8 times, an equal share;
         - ``missing``, ``unexpected``: classes of ``labels`` that ``y`` lacks, and others;
-        - ``tiny``: classes with fewer than 10 samples per fold, whose scores change by over
-          0.1 with one sample;
+        - ``tiny``: classes with fewer than 10 samples per fold;
         - ``too_few_for_neighbors``: classes that may lack ``k_neighbors`` neighbors in a
           training fold, for which imbalanced-learn's SMOTE fails;
         - ``too_few_for_folds``: classes that are not in every test fold;
@@ -226,12 +213,7 @@ def analyze_distribution(
     Notes
     -----
     All measures are over the classes in ``y``. With shares :math:`p_c` of K classes,
-    ``entropy_balance`` is
-
-    .. math:: -\frac{1}{\log K} \sum_c p_c \log p_c
-
-    Both limits of representation are a quarter, as factors: 1.25 and 1/1.25. Limits by
-    standard deviations would find no rare class if one class dwarfs all others.
+    ``entropy_balance`` is :math:`-\frac{1}{\log K} \sum_c p_c \log p_c`.
 
     Examples
     --------
@@ -243,12 +225,8 @@ def analyze_distribution(
     check_scalar(n_folds, "n_folds", Integral, min_val=1)
     counts = count_classes(y, key)
     missing, unexpected, counts = _compare(counts, labels)
-    return Distribution(
-        **_measure(counts),
-        missing=missing,
-        unexpected=unexpected,
-        **_find_small(counts, int(k_neighbors), int(n_folds)),
-    )
+    small = _find_small(counts, int(k_neighbors), int(n_folds))
+    return Distribution(**_measure(counts), missing=missing, unexpected=unexpected, **small)
 
 
 def _compare(counts, labels):
@@ -259,9 +237,9 @@ def _compare(counts, labels):
         raise TypeError(f"labels must be a list of the expected classes, got {labels!r}.")
     expected = list(dict.fromkeys(map(as_key, labels)))  # unique, in their order
     unexpected = [label for label in counts if label not in expected]
-    found = [label for label in expected if label in counts]
     missing = [label for label in expected if label not in counts]
-    return missing, unexpected, {label: counts[label] for label in [*found, *unexpected]}
+    ordered = [label for label in [*expected, *unexpected] if label in counts]
+    return missing, unexpected, {label: counts[label] for label in ordered}
 
 
 def _measure(counts):
@@ -270,21 +248,17 @@ def _measure(counts):
     shares = {label: n / total for label, n in counts.items()}
     entropy = -sum(share * log(share) for share in shares.values())
     return {
-        "n_samples": total,
-        "n_classes": n_classes,
-        "min_class_size": smallest,
-        "max_class_size": largest,
-        "counts": counts,
-        "shares": shares,
+        "n_samples": total, "n_classes": n_classes, "min_class_size": smallest,
+        "max_class_size": largest, "counts": counts, "shares": shares,
         "percentages": {label: 100 * share for label, share in shares.items()},
-        "imbalance_ratio": largest / smallest,
-        "balance_ratio": smallest / largest,
+        "imbalance_ratio": largest / smallest, "balance_ratio": smallest / largest,
         "share_std": float(np.std(list(shares.values()))),
         "entropy_balance": entropy / log(n_classes) if n_classes > 1 else 1.0,
-        # in whole numbers, which no rounding moves across a limit
+        # A quarter, as a factor: limits by standard deviations would find no rare class if one
+        # dwarfs all others. In whole numbers, which no rounding moves across a limit.
         "over_represented": [c for c, n in counts.items() if 4 * n * n_classes > 5 * total],
         "under_represented": [c for c, n in counts.items() if 5 * n * n_classes < 4 * total],
-    }
+    }  # fmt: skip
 
 
 def _find_small(counts, k_neighbors, n_folds):

@@ -12,8 +12,7 @@ def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
     """Make a macro-F1 scorer whose set of classes does not change from fold to fold.
 
     scikit-learn's ``"f1_macro"`` averages over the classes in a fold, so that a fold without
-    the hardest class scores higher. Here a class that is neither in the fold nor predicted
-    counts 0.
+    the hardest class scores higher. Here one neither in the fold nor predicted counts 0.
 
     Parameters
     ----------
@@ -32,11 +31,9 @@ def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
     >>> make_macro_f1_scorer(["joy", "fear"])(model, [[0], [0]], ["joy", "joy"])
     0.5
     """
-    classes = np.unique(labels)
+    settings = {"labels": np.unique(labels), "average": "macro", "zero_division": 0.0}
     # pos_label=None, as scikit-learn warns of its default beside average="macro"
-    return make_scorer(
-        f1_score, pos_label=None, labels=classes, average="macro", zero_division=0.0
-    )
+    return make_scorer(f1_score, pos_label=None, **settings)
 
 
 def corrected_interval(
@@ -53,20 +50,15 @@ def corrected_interval(
 
 
 def corrected_t_test(
-    differences: ArrayLike,
-    test_share: float,
-    alternative: str = "two-sided",
+    differences: ArrayLike, test_share: float, alternative: str = "two-sided",
     resolution: float = 0.0,
-) -> float:
+) -> float:  # fmt: skip
     """Test whether a mean difference of scores over resampled splits is 0."""
-    # The corrected resampled t-test: the mean, divided by the standard error of
-    # corrected_interval, is compared with Student's t with n - 1 degrees of freedom. The p-value
-    # is below 1 - confidence exactly if that interval excludes 0.
-    # C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
+    # The corrected resampled t-test of Nadeau and Bengio: the mean, divided by the standard error
+    # of corrected_interval, is compared with Student's t with n - 1 degrees of freedom. The
+    # p-value is below 1 - confidence exactly if that interval excludes 0.
     if alternative not in ("two-sided", "greater", "less"):
-        raise ValueError(
-            f'alternative must be "two-sided", "greater" or "less", got {alternative!r}.'
-        )
+        raise ValueError(f'Expected "two-sided", "greater" or "less", got {alternative!r}.')
     n, mean, spread = _summarize(differences, test_share, resolution)
     evidence = {"two-sided": abs(mean), "greater": mean, "less": -mean}[alternative]
     if spread == 0:  # t would be 0 / 0 or infinite
@@ -99,10 +91,9 @@ def _summarize(differences, test_share, resolution):
     n = len(differences)
     if n < 2:
         return n, np.nan, np.nan
-    if (differences == differences[0]).all():  # else rounding would leave a spread
+    mean, variance = differences.mean(), differences.var(ddof=1)
+    if (differences == differences[0]).all():  # rounding would leave a spread
         mean, variance = differences[0], 0.0
-    else:
-        mean, variance = differences.mean(), differences.var(ddof=1)
     variance += resolution**2 / 12  # of a uniform rounding error
     return n, mean, np.sqrt(variance * (1 / n + test_share))
 

@@ -6,10 +6,6 @@ from imbemotion.samplers._random import AugmentationSampler, RandomResampler
 from imbemotion.targets import at_least
 
 __all__ = [
-    "AugmentationSampler",
-    "FlattenSampler",
-    "ImageADASYN",
-    "ImageSMOTE",
-    "RandomResampler",
+    "AugmentationSampler", "FlattenSampler", "ImageADASYN", "ImageSMOTE", "RandomResampler",
     "at_least",
-]
+]  # fmt: skip
