@@ -67,7 +67,6 @@ class Distribution(Bunch):
 
     Examples
     --------
-    >>> print(analyze_distribution(["joy"] * 6 + ["fear"] * 2, n_folds=2))
     >>> print(analyze_distribution(["joy"] * 6 + ["fear"] * 2, k_neighbors=1, n_folds=2))
     8 samples, 2 classes, imbalance ratio 3.00:1 (balance ratio 0.333)
     <BLANKLINE>

@@ -4,7 +4,6 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -20,9 +19,10 @@ from imbemotion.targets import class_sizes, expect_totals
 class FlattenSampler(BaseImageSampler):
     """Run a sampler of imbalanced-learn on images, as rows of pixels.
 
-    The sampler gets float32 pixels, never uint8, which SMOTE would wrap around at 256; its
-    new rows are rounded and clipped. Rows taken from the data keep their provenance; if no
-    row is new, no pixel is copied.
+    The sampler gets float32 pixels, never uint8, which SMOTE would wrap around at 256; new
+    rows are rounded and clipped. Rows of the data keep their provenance and come first; a new
+    row that equals one of its class counts as its copy. The parents of others are unknown, so
+    that ``CNNClassifier(validation_fraction=...)`` refuses them.
 
     Parameters
     ----------
@@ -37,21 +37,14 @@ class FlattenSampler(BaseImageSampler):
     sampler_ : object
         The fitted clone.
     sample_indices_ : ndarray of int of shape (n_resampled,)
-        Row of X that each output row equals or is from, -1 for rows made from several. For
-        flat data only if the sampler has it.
+        Row of X that each output row is from, -1 for rows made from several. For flat data
+        only if the sampler has it.
     sampling_strategy_, image_shape_, n_features_in_, feature_names_in_
         As in :class:`RandomResampler`.
 
     See Also
     --------
     ImageSMOTE : SMOTE that knows the parents of its images and computes pixels late.
-
-    Notes
-    -----
-    Originals come first, in their order; a new row that equals one of its class after
-    rounding counts as a copy of it. The parents of new images are unknown, so that
-    ``CNNClassifier(validation_fraction=...)`` refuses them: it could not keep an image and
-    those made from it on one side of the split.
 
     Examples
     --------
@@ -67,26 +60,11 @@ class FlattenSampler(BaseImageSampler):
         "output": [StrOptions({"images", "array"})],
     }
 
+    _fits_by_resampling = True
+
     def __init__(self, sampler: Any, *, output: str = "images") -> None:
         self.sampler = sampler
         self.output = output
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> "FlattenSampler":
-        """Resample the data to compute how many rows every class would end with.
-
-        Parameters
-        ----------
-        X : array-like of images, paths or shape (n_samples, n_features)
-            The data.
-        y : array-like of shape (n_samples,)
-            The labels.
-
-        Returns
-        -------
-        self : FlattenSampler
-        """
-        self.fit_resample(X, y)
-        return self
 
     def _find_totals(self, y):
         return {}  # counted after resampling

@@ -89,10 +89,11 @@ class _InterpolationSampler(BaseImageSampler):
 class ImageSMOTE(_InterpolationSampler):
     """Over-sample small classes with interpolated images, and drop images of large ones.
 
-    A new image is an image of the class moved by a random share towards one of its nearest
-    neighbors of the same class, in float, rounded and clipped: imbalanced-learn's SMOTE wraps
-    around at 256 on uint8. Pixels are computed when they are needed. Such images blend two
-    others, which seldom helps a network: compare before use.
+    A new image is an image moved by a random share towards one of its nearest neighbors of
+    the same class, in float, rounded and clipped: imbalanced-learn's SMOTE wraps around at
+    256 on uint8, and with an integer seed equals this one on float32 pixels. New images of a
+    class of one are augmentations, with a ``DataWarning``. Pixels are computed when they are
+    needed. Blends of two images seldom help a network: compare before use.
 
     Parameters
     ----------
@@ -104,11 +105,9 @@ class ImageSMOTE(_InterpolationSampler):
         the training images as rows of pixels in 0..1, or as images if its tags say that it
         takes them. ``FrozenEstimator`` keeps a fitted one.
     sampling_strategy : str, int, float, dict or callable, default="auto"
-        How many rows every class ends with, as in :class:`RandomResampler`.
     max_copies : int, default=None
-        Largest number of new rows per original, as in :class:`RandomResampler`.
     output : {"images", "array"}, default="images"
-        Whether to return an ``ImageArray`` or an ndarray of pixels.
+        As in :class:`RandomResampler`.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. As in imbalanced-learn, an int restarts for every class.
 
@@ -122,13 +121,6 @@ class ImageSMOTE(_InterpolationSampler):
     See Also
     --------
     AugmentationSampler : New images that look like photographs.
-    ImageADASYN : More new images near other classes.
-
-    Notes
-    -----
-    With ``features="pixels"`` and an integer seed the images are those of imbalanced-learn's
-    SMOTE on the flattened float32 pixels, rounded. New images of a class of one are
-    augmentations, with a ``DataWarning``. On flat data integers are rounded and clipped too.
 
     References
     ----------
@@ -169,39 +161,26 @@ class ImageADASYN(_InterpolationSampler):
     """Over-sample small classes with interpolated images, most of them near other classes.
 
     As :class:`ImageSMOTE`, but an image with more neighbors of other classes is the parent
-    of more new images.
+    of more new images. Their number is exact, where imbalanced-learn misses it by a few. If
+    no image of a class has such neighbors, ``ImageSMOTE`` is used, with a ``DataWarning``.
 
     Parameters
     ----------
     n_neighbors : int, default=5
-        Number of neighbors: of any class for the number of new images, of the same class for
-        the images to move to. Fewer if there are fewer.
+        Number of neighbors, of any class for the number of new images, of the same class for
+        the images to move to.
     features : str or transformer, default="pixels"
         Space of the distances, as in :class:`ImageSMOTE`.
     sampling_strategy : str, int, float, dict or callable, default="auto"
-        How many rows every class ends with, as in :class:`RandomResampler`; reached exactly.
     max_copies : int, default=None
-        Largest number of new rows per original on average, as in :class:`RandomResampler`.
     output : {"images", "array"}, default="images"
-        Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws.
+        As in :class:`RandomResampler`; ``max_copies`` on average.
 
     Attributes
     ----------
     sampling_strategy_, sample_indices_, image_shape_, n_features_in_, feature_names_in_
         As in :class:`ImageSMOTE`.
-
-    See Also
-    --------
-    ImageSMOTE : The same number of new images for every image.
-
-    Notes
-    -----
-    New images are distributed by largest remainders, so that their number is exact;
-    imbalanced-learn rounds each share and misses it by a few. Where it raises an error, as no
-    image of a class has a neighbor of another, ``ImageSMOTE`` is used, with a
-    ``DataWarning``.
 
     References
     ----------

@@ -28,6 +28,8 @@ class RandomResampler(BaseImageSampler):
     """Repeat images of small classes and drop images of large ones, without copying pixels.
 
     Use it inside an imbalanced-learn pipeline, so that only training folds are resampled.
+    Rows that stay come first, in their order. With an integer seed the rows are those of
+    imbalanced-learn's ``RandomOverSampler`` and ``RandomUnderSampler``.
 
     Parameters
     ----------
@@ -58,18 +60,7 @@ class RandomResampler(BaseImageSampler):
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from.
     image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
-        Shape of an image, size of axis 1 of X, and column names of X if it is a frame.
         Shape of one image, size of axis 1 of X, and column names of X if it is a frame.
-
-    See Also
-    --------
-    AugmentationSampler : New images instead of repeated ones.
-
-    Notes
-    -----
-    Rows that stay come first, in their order. With the same integer seed the rows are those
-    of imbalanced-learn's ``RandomOverSampler`` and ``RandomUnderSampler``, whose
-    ``sampling_strategy_`` does not hold totals.
 
     Examples
     --------
@@ -103,11 +94,9 @@ class AugmentationSampler(BaseImageSampler):
         A policy, a torchvision v2 transform, or any callable from image to image. None means
         ``Augmentation()``; pass one to search its limits, ``augmentation__rotation`` etc.
     sampling_strategy : str, int, float, dict or callable, default="auto"
-        How many rows every class ends with, as in :class:`RandomResampler`.
     max_copies : int, default=None
-        Largest number of new rows per original, as in :class:`RandomResampler`.
     output : {"images", "array"}, default="images"
-        Whether to return an ``ImageArray`` or an ndarray of pixels.
+        As in :class:`RandomResampler`.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws and of the new images.
 
@@ -115,10 +104,6 @@ class AugmentationSampler(BaseImageSampler):
     ----------
     sampling_strategy_, sample_indices_, image_shape_, n_features_in_
         As in :class:`RandomResampler`.
-
-    See Also
-    --------
-    RandomResampler : Repeat images without changes.
 
     Examples
     --------
@@ -148,8 +133,8 @@ class AugmentationSampler(BaseImageSampler):
 
         Parameters
         ----------
-        **params : dict
-            Names and values.
+        **params : object
+            Values by name.
 
         Returns
         -------
@@ -199,8 +184,8 @@ class AugmentationSampler(BaseImageSampler):
     def save(self, folder: str | Path) -> NDArray[np.object_]:
         """Write the resampled images as PNG files, a folder per class, with a manifest.
 
-        As :meth:`ImageArray.save`. Parents are numbered as in ``X_resampled.parents``; the
-        seed is that of the last augmentation.
+        As :meth:`ImageArray.save`; :func:`~imbemotion.datasets.load_image_folder` restores
+        the parents.
 
         Parameters
         ----------
@@ -214,13 +199,9 @@ class AugmentationSampler(BaseImageSampler):
         Raises
         ------
         NotFittedError
-            If this object has not resampled images; a pickled or cached one holds none.
+            If this object has not resampled images, as after unpickling.
         FileExistsError
             If the folder is not empty.
-
-        See Also
-        --------
-        imbemotion.datasets.load_image_folder : Reads the folder, with the parents.
         """
         if getattr(self, "_resampled", None) is None:
             raise NotFittedError(
@@ -236,10 +217,8 @@ class AugmentationSampler(BaseImageSampler):
 
         Parameters
         ----------
-        X : array-like of images (n_samples, height, width[, channels]) or paths
-            The data.
-        y : array-like of shape (n_samples,)
-            The labels.
+        X, y : array-like of shape (n_samples, ...) and (n_samples,)
+            Images or paths, and their labels.
         n_originals : int, default=8
             Number of images, drawn from all classes in turn, the rarest first.
         n_versions : int, default=6
@@ -248,10 +227,9 @@ class AugmentationSampler(BaseImageSampler):
         Returns
         -------
         images : ImageArray of shape (n_originals * (1 + n_versions), height, width[, channels])
-            The originals, then all augmentations of the first one, of the second one and so
-            on; for :meth:`ImageGridDisplay.from_resampled`.
         labels : ndarray of shape (n_originals * (1 + n_versions),)
-            Their classes.
+            The originals, then all augmentations of the first one, of the second one and so
+            on, with their classes; for :meth:`ImageGridDisplay.from_resampled`.
 
         Examples
         --------

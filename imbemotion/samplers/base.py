@@ -48,6 +48,7 @@ class BaseImageSampler(BaseSampler):
         "output": [StrOptions({"images", "array"})],
         "random_state": ["random_state"],
     }
+    _fits_by_resampling = False  # whether the totals are known only then
 
     def __init__(
         self, *, sampling_strategy: Any = "auto", max_copies: int | None = None,
@@ -61,7 +62,10 @@ class BaseImageSampler(BaseSampler):
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike) -> "BaseImageSampler":
         """Check the data and compute how many rows every class would end with."""
-        self._prepare(X, y)
+        if self._fits_by_resampling:
+            self.fit_resample(X, y)
+        else:
+            self._prepare(X, y)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
