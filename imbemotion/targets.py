@@ -66,22 +66,18 @@ def _to_largest(counts):
     return dict.fromkeys(counts, max(counts.values()))
 
 
-def _others_to_largest(counts):
-    return {**_to_largest(counts), min(counts, key=counts.get): min(counts.values())}
-
-
 def _to_square_root(counts):
     largest = max(counts.values())
     return {label: round(largest * math.sqrt(n / largest)) for label, n in counts.items()}
 
 
-_STRATEGIES = {  # from class sizes to totals
+_STRATEGIES = {  # from class sizes n to totals
     **dict.fromkeys(("auto", "not majority", "all", "oversample"), _to_largest),
-    "minority": lambda counts: {**counts, min(counts, key=counts.get): max(counts.values())},
-    "not minority": _others_to_largest,
-    "undersample": lambda counts: dict.fromkeys(counts, min(counts.values())),
-    "hybrid": lambda counts: dict.fromkeys(counts, math.floor(np.median([*counts.values()]))),
-    "mean": lambda counts: dict.fromkeys(counts, sum(counts.values()) // len(counts)),
+    "minority": lambda n: {**n, min(n, key=n.get): max(n.values())},
+    "not minority": lambda n: {**_to_largest(n), min(n, key=n.get): min(n.values())},
+    "undersample": lambda n: dict.fromkeys(n, min(n.values())),
+    "hybrid": lambda n: dict.fromkeys(n, math.floor(np.median([*n.values()]))),
+    "mean": lambda n: dict.fromkeys(n, sum(n.values()) // len(n)),
     "sqrt": _to_square_root,
 }
 STRATEGY_NAMES = set(_STRATEGIES)

@@ -10,14 +10,10 @@ from sklearn.utils import Bunch
 
 from imbemotion._base.text import as_key, draw_bar, name_counts, signed, write_table
 from imbemotion._base.validation import shorten
-from imbemotion.analysis._distribution import (
-    analyze_distribution,
-    as_html,
-    count_classes,
-    find_labels,
-)
+from imbemotion.analysis._distribution import analyze_distribution, as_html, counts_of, labels_of
 from imbemotion.targets import expect_totals, resolve_targets
 
+_Labels = ArrayLike | list[Mapping]
 _HIGH, _TOO_HIGH = 2, 5  # imbalance ratios of the rules of thumb
 _SMALL, _LARGE = 1_000, 10_000  # samples, of the same rules
 _MOST_DROPPED, _MOST_COPIES = 0.5, 10  # our own limits of what resampling may cost
@@ -30,8 +26,6 @@ _EVIDENCE = (
 
 class TargetPreview(Bunch):
     """Result of :func:`preview_targets`: a dict of plain values that prints as a table.
-
-    Keys are attributes as well.
 
     Examples
     --------
@@ -69,9 +63,7 @@ class TargetPreview(Bunch):
         )
 
 
-def preview_targets(
-    y: ArrayLike | list[Mapping], sampler: Any, *, key: str = "emotion"
-) -> TargetPreview:
+def preview_targets(y: _Labels, sampler: Any, *, key: str = "emotion") -> TargetPreview:
     """Compute how many samples every class would have, without resampling.
 
     Parameters
@@ -87,21 +79,17 @@ def preview_targets(
     Returns
     -------
     preview : TargetPreview
-        A dict whose keys are attributes as well: ``before``, ``after`` and ``delta`` (dicts
-        by class), ``n_before``, ``n_after`` and ``change`` (of all classes),
-        ``imbalance_ratio_before`` and ``imbalance_ratio_after``.
+        A dict whose keys are attributes as well: ``before``, ``after`` and ``delta`` by class,
+        ``n_before``, ``n_after`` and ``change`` of all, ``imbalance_ratio_before`` and
+        ``imbalance_ratio_after``. :class:`ClassDistributionDisplay` draws it.
 
     Raises
     ------
     ValueError
-        If ``y`` is empty or has one class, if the strategy is unknown, or if the counts
-        depend on the data, as for ``TomekLinks`` and imbalanced-learn's ``ADASYN``.
+        If ``y`` is empty or has one class, the strategy is unknown, or the counts depend on
+        the data, as for ``TomekLinks`` and imbalanced-learn's ``ADASYN``.
     TypeError
         If ``sampler`` is a class.
-
-    See Also
-    --------
-    ClassDistributionDisplay : Draws it.
 
     Examples
     --------
@@ -110,8 +98,8 @@ def preview_targets(
     150 -> 200 samples (+50)
     150 -> 150 samples (0)
     """
-    before = count_classes(y, key)
-    after = {as_key(label): n for label, n in _totals(sampler, find_labels(y, key)).items()}
+    before = counts_of(y, key)
+    after = {as_key(label): n for label, n in _totals(sampler, labels_of(y, key)).items()}
     return TargetPreview(
         before=before, after=after,
         delta={label: after[label] - n for label, n in before.items()},
@@ -126,7 +114,7 @@ def _totals(sampler, y):
     if isinstance(sampler, type):
         raise TypeError(f"sampler must be an object, got the class {sampler!r}. Create one.")
     if isinstance(sampler, str) and sampler == "passthrough":
-        return count_classes(y)
+        return counts_of(y)
     if hasattr(sampler, "fit_resample"):
         return expect_totals(sampler, y)
     return resolve_targets(sampler, y)
@@ -158,8 +146,8 @@ class _AdviceList(list):
 
 
 def advise(
-    y: ArrayLike | list[Mapping], *, labels: Iterable[Any] | None = None, k_neighbors: int = 5,
-    n_folds: int = 5, key: str = "emotion",
+    y: _Labels, *, labels: Iterable[Any] | None = None, k_neighbors: int = 5, n_folds: int = 5,
+    key: str = "emotion",
 ) -> list[Advice]:  # fmt: skip
     """Recommend what to do about the classes of a data set, with reasons.
 
@@ -182,7 +170,6 @@ def advise(
 
     See Also
     --------
-    analyze_distribution : The numbers behind it.
     compare_strategies : Which strategy helps is an experiment, not a rule.
 
     Notes
@@ -205,9 +192,10 @@ def advise(
     >>> advice[0].strategy, [item.topic for item in advice if item.level == "warning"]
     ('oversample', ['imbalance'])
     """
-    planned = {"labels": labels, "k_neighbors": k_neighbors, "n_folds": n_folds}
-    stats = analyze_distribution(y, **planned, key=key)
-    y = find_labels(y, key)
+    stats = analyze_distribution(
+        y, labels=labels, k_neighbors=k_neighbors, n_folds=n_folds, key=key
+    )
+    y = labels_of(y, key)
     if stats.n_classes == 1:
         (label,) = stats.counts
         text = f"All {stats.n_samples:,} samples are {label!r}: a classifier needs two classes."

@@ -17,9 +17,7 @@ _NORMAL_95 = norm.ppf(0.975)
 
 
 class ConfidenceAnalysis:
-    """Confidence, the probability of the predicted class, and how well it is calibrated.
-
-    It is the result of :func:`analyze_confidence`.
+    """Result of :func:`analyze_confidence`: confidences and how well they are calibrated.
 
     Parameters
     ----------
@@ -43,8 +41,7 @@ class ConfidenceAnalysis:
         ``accuracy``, and its 95 % Wilson interval, ``accuracy_low`` and ``accuracy_high``.
         NaN if a bin is empty.
     by_correctness : DataFrame of shape (3, 3)
-        ``count``, ``mean`` and ``median`` of the confidence of "correct" predictions, of
-        "wrong" ones, and of "all".
+        ``count``, ``mean`` and ``median`` of the confidence if "correct", "wrong", and "all".
     by_class : DataFrame of shape (n_classes, 6)
         ``count``, ``accuracy`` (the recall), ``mean``, ``median``, ``mean_correct`` and
         ``mean_wrong`` of the confidence by true class. NaN if there are none.
@@ -117,34 +114,26 @@ def analyze_confidence(
     Returns
     -------
     analysis : ConfidenceAnalysis
-        Tables and numbers as attributes; ``to_frame`` returns one row per sample.
+        Tables and numbers as attributes; :class:`ConfidenceDisplay` draws them.
 
     Raises
     ------
     ValueError
-        If shapes do not match, the probabilities of a sample do not sum to 1, or no label is
-        among the classes.
+        If shapes do not match, probabilities do not sum to 1, or no label is a class.
 
     Warns
     -----
     DataWarning
         If labels are not among the classes, as in a fold without one: they count as wrong.
 
-    See Also
-    --------
-    ConfidenceDisplay : Draws it.
-    sklearn.calibration.CalibratedClassifierCV : Calibrates a classifier.
-
     Notes
     -----
-    The confidence is the largest probability of a sample; ties predict the first class. With
-    the samples :math:`B_m` of confidence in :math:`(\frac{m-1}{M}, \frac{m}{M}]`, the expected
-    and the maximum calibration error are
+    Confidence is the largest probability of a sample; ties predict the first class. With the
+    samples :math:`B_m` of confidence in :math:`(\frac{m-1}{M}, \frac{m}{M}]`, the expected and
+    maximum calibration errors, which few samples raise by chance, are
 
     .. math:: ECE = \sum_{m=1}^{M} \frac{|B_m|}{n} |acc(B_m) - conf(B_m)|, \quad
               MCE = \max_m |acc(B_m) - conf(B_m)|
-
-    Few samples raise both by chance. They ignore the probabilities of the other classes.
 
     References
     ----------

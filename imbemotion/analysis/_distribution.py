@@ -39,18 +39,18 @@ def sample_labels(samples: list[Mapping], key: str = "emotion") -> NDArray:
     return check_labels([sample[key] for sample in samples])
 
 
-def find_labels(y, key="emotion"):
+def labels_of(y, key="emotion"):
     """Return checked labels from an array of labels, or from samples that are dicts."""
     # The first item decides; sample_labels checks all others.
     is_samples = isinstance(y, list | tuple) and len(y) > 0 and isinstance(y[0], Mapping)
     return sample_labels(y, key) if is_samples else check_labels(y)
 
 
-def count_classes(y, key="emotion"):
+def counts_of(y, key="emotion"):
     """Count the samples of every class."""
     if np.size(y) == 0:
         raise ValueError("y must hold at least one label, got none. Check what was loaded.")
-    return {as_key(label): n for label, n in class_sizes(find_labels(y, key)).items()}
+    return {as_key(label): n for label, n in class_sizes(labels_of(y, key)).items()}
 
 
 def as_html(title, *tables, remarks=()):
@@ -62,8 +62,6 @@ def as_html(title, *tables, remarks=()):
 
 class Distribution(Bunch):
     """Result of :func:`analyze_distribution`: a dict of plain values that prints as a table.
-
-    Keys are attributes as well.
 
     Examples
     --------
@@ -155,14 +153,12 @@ class Distribution(Bunch):
 
 
 def analyze_distribution(
-    y: ArrayLike | list[Mapping],
-    *,
-    labels: Iterable[Any] | None = None,
-    k_neighbors: int = 5,
-    n_folds: int = 5,
-    key: str = "emotion",
-) -> Distribution:
+    y: ArrayLike | list[Mapping], *, labels: Iterable[Any] | None = None, k_neighbors: int = 5,
+    n_folds: int = 5, key: str = "emotion",
+) -> Distribution:  # fmt: skip
     r"""Describe how many samples every class has, and which classes are too small.
+
+    :func:`advise` recommends a strategy for it.
 
     Parameters
     ----------
@@ -187,7 +183,8 @@ def analyze_distribution(
           ``labels``, or sorted;
         - ``imbalance_ratio`` (largest to smallest class) and its inverse ``balance_ratio``;
         - ``share_std``: standard deviation of the shares, 0 is perfect;
-        - ``entropy_balance``: entropy of the shares relative to its maximum, 1 is perfect;
+        - ``entropy_balance``: entropy :math:`-\sum_c p_c \log p_c` of the shares relative to
+          its maximum, 1 is perfect;
         - ``over_represented``, ``under_represented``: classes with more than 1.25 times,
           or less than 0.8 times, an equal share;
         - ``missing``, ``unexpected``: classes of ``labels`` that ``y`` lacks, and others;
@@ -204,16 +201,6 @@ def analyze_distribution(
     TypeError
         If ``labels`` is not a list.
 
-    See Also
-    --------
-    advise : Recommend a strategy for it.
-    preview_targets : Counts after resampling.
-
-    Notes
-    -----
-    All measures are over the classes in ``y``. With shares :math:`p_c` of K classes,
-    ``entropy_balance`` is :math:`-\frac{1}{\log K} \sum_c p_c \log p_c`.
-
     Examples
     --------
     >>> stats = analyze_distribution(["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75)
@@ -222,7 +209,7 @@ def analyze_distribution(
     """
     check_scalar(k_neighbors, "k_neighbors", Integral, min_val=1)
     check_scalar(n_folds, "n_folds", Integral, min_val=1)
-    counts = count_classes(y, key)
+    counts = counts_of(y, key)
     missing, unexpected, counts = _compare(counts, labels)
     small = _find_small(counts, int(k_neighbors), int(n_folds))
     return Distribution(**_measure(counts), missing=missing, unexpected=unexpected, **small)
@@ -267,6 +254,5 @@ def _find_small(counts, k_neighbors, n_folds):
         "tiny": [c for c, n in counts.items() if n < _TINY * n_folds],
         "too_few_for_neighbors": [c for c, n in counts.items() if n - tested[c] <= k_neighbors],
         "too_few_for_folds": [c for c, n in counts.items() if n < n_folds],
-        "k_neighbors": k_neighbors,
-        "n_folds": n_folds,
-    }
+        "k_neighbors": k_neighbors, "n_folds": n_folds,
+    }  # fmt: skip

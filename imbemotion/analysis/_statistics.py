@@ -76,9 +76,7 @@ def probability_of_gain(
     # with the correlation rho = n_test / (n_test + n_train) of scores whose training sets overlap,
     # is Nadeau and Bengio's.
     # G. Corani, A. Benavoli, "A Bayesian Approach for Comparing Cross-Validated Algorithms on
-    # Multiple Data Sets", Machine Learning 100, 2015. A. Benavoli, G. Corani, J. Demsar, M.
-    # Zaffalon, "Time for a Change: a Tutorial for Comparing Multiple Classifiers Through Bayesian
-    # Analysis", JMLR 18, 2017.
+    # Multiple Data Sets", Machine Learning 100, 2015.
     n, mean, spread = _summarize(differences, test_share, resolution)
     if spread == 0:
         return float(mean > margin)

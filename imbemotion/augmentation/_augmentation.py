@@ -25,9 +25,8 @@ class Augmentation(BaseEstimator):
     """Augmentation policy: limits of random changes, all of them gentle by default.
 
     All geometry of an image is multiplied into one matrix, so that it is resampled once. Each
-    image is changed under its own seed and is the same in any batch. Limits can be searched:
-    ``{"balance__augmentation__rotation": [5, 15]}``. Of two or four channels the last is
-    alpha: it moves with the image and keeps its values.
+    image is changed under its own seed and is the same in any batch. Of two or four channels
+    the last is alpha, which moves with the image and keeps its values.
 
     Parameters
     ----------
@@ -66,10 +65,6 @@ class Augmentation(BaseEstimator):
     whole_shifts : bool, default=False
         Whether shifts are rounded to whole pixels, such as the pitches of a piano roll.
 
-    See Also
-    --------
-    AugmentationSampler : Over-sample with such changes.
-
     References
     ----------
     .. [1] Z. Zhong, L. Zheng, G. Kang, S. Li, Y. Yang, "Random Erasing Data Augmentation",
@@ -77,9 +72,7 @@ class Augmentation(BaseEstimator):
 
     Examples
     --------
-    >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
-    >>> policy = Augmentation(rotation=15)
-    >>> policy(images, seeds=[7, 8]).shape
+    >>> Augmentation(rotation=15)(np.zeros((2, 8, 8), dtype=np.uint8), seeds=[7, 8]).shape
     (2, 8, 8)
     """
 
@@ -98,23 +91,11 @@ class Augmentation(BaseEstimator):
         erasing: float = 0.0, border: str = "reflect", interpolation: str = "linear",
         whole_shifts: bool = False,
     ) -> None:  # fmt: skip
-        self.flip = flip
-        self.rotation = rotation
-        self.translation = translation
-        self.scale = scale
-        self.shear = shear
-        self.perspective = perspective
-        self.brightness = brightness
-        self.contrast = contrast
-        self.gamma = gamma
-        self.saturation = saturation
-        self.hue = hue
-        self.noise = noise
-        self.blur = blur
-        self.erasing = erasing
-        self.border = border
-        self.interpolation = interpolation
-        self.whole_shifts = whole_shifts
+        self.flip, self.rotation, self.translation, self.scale = flip, rotation, translation, scale
+        self.shear, self.perspective, self.brightness = shear, perspective, brightness
+        self.contrast, self.gamma, self.saturation, self.hue = contrast, gamma, saturation, hue
+        self.noise, self.blur, self.erasing = noise, blur, erasing
+        self.border, self.interpolation, self.whole_shifts = border, interpolation, whole_shifts
 
     @classmethod
     def preset(cls, name: str) -> "Augmentation":
@@ -140,9 +121,8 @@ class Augmentation(BaseEstimator):
 
         Examples
         --------
-        >>> Augmentation.preset("light")
-        Augmentation(brightness=0.1, contrast=0.1, rotation=5, scale=0.05,
-                     translation=0.03)
+        >>> Augmentation.preset("strong").erasing
+        0.3
         """
         AUGMENTATIONS.expect(name, "The augmentation preset")
         return clone(AUGMENTATIONS.load(name))
@@ -190,10 +170,8 @@ class Augmentation(BaseEstimator):
         """
         images = check_pixels(images)
         if len(images) != len(parameters):
-            raise ValueError(
-                f"Expected one set of parameters per image, got {len(parameters)} for "
-                f"{len(images)} images."
-            )
+            counts = f"{len(parameters)} for {len(images)} images"
+            raise ValueError(f"Expected one set of parameters per image, got {counts}.")
         return apply_parameters(self, images, parameters)
 
     def _validate_params(self):
@@ -233,7 +211,7 @@ class Augmentation(BaseEstimator):
 
     @classmethod
     def from_json(cls, source: str | Path) -> "Augmentation":
-        """Read a policy from JSON.
+        """Read a policy from JSON; other limits keep their defaults.
 
         Parameters
         ----------
@@ -243,7 +221,6 @@ class Augmentation(BaseEstimator):
         Returns
         -------
         policy : Augmentation
-            Limits that are not named keep their defaults.
 
         Raises
         ------
@@ -270,9 +247,7 @@ class Augmentation(BaseEstimator):
 
 
 # The presets that the registry names.
-NONE = Augmentation(
-    flip=0.0, rotation=0.0, translation=0.0, scale=0.0, brightness=0.0, contrast=0.0
-)
+NONE = Augmentation(**dict.fromkeys(OPERATIONS, 0.0))
 LIGHT = Augmentation(rotation=5, translation=0.03, scale=0.05, brightness=0.1, contrast=0.1)
 EMOTION = Augmentation()
 STRONG = Augmentation(

@@ -127,12 +127,10 @@ def draw_parameters(policy, seeds):
     if not limits:
         return parameters
     u = uniforms(seeds, np.concatenate([_COUNTERS[name] for name in limits]))
-    start = 0
-    for name, limit in limits.items():
+    ends = np.cumsum([OPERATIONS[name].n_numbers for name in limits])
+    for (name, limit), numbers in zip(limits.items(), np.split(u, ends[:-1], axis=1), strict=True):
         operation = OPERATIONS[name]
-        drawn = operation.draw(u[:, start : start + operation.n_numbers], limit)
-        parameters[name] = drawn.reshape(-1, *operation.shape)
-        start += operation.n_numbers
+        parameters[name] = operation.draw(numbers, limit).reshape(-1, *operation.shape)
     return parameters
 
 

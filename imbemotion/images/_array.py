@@ -25,7 +25,8 @@ class ImageArray(NDArrayOperatorsMixin):
     A read-only array of shape ``(n, height, width[, channels])``. Indexing rows returns
     another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and NumPy functions
     compute the pixels. Until then a repeated row takes 8 bytes and a synthetic one 40. A
-    pickle holds the pixels of the rows in use and never refers to a file.
+    pickle holds the pixels of the rows in use and never refers to a file. For images of any
+    size use :class:`ImageLoader`.
 
     Parameters
     ----------
@@ -50,10 +51,6 @@ class ImageArray(NDArrayOperatorsMixin):
     ------
     ValueError
         If the images are not of shape ``(n, height, width[, channels])``.
-
-    See Also
-    --------
-    ImageLoader : Load files and images of any size as an ImageArray.
 
     Examples
     --------
@@ -153,7 +150,7 @@ class ImageArray(NDArrayOperatorsMixin):
         shape = recipes.rows.shape
         if len(shape) == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
             return ImageArray._of(self._content._replace(recipes=recipes))
-        pixels = self._content.pixels(recipes.flat())
+        pixels = self._content._replace(recipes=recipes.flat()).pixels()
         return pixels.reshape(shape + self.shape[1:])[(*[slice(None)] * len(shape), *rest)]
 
     def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray:
@@ -213,8 +210,7 @@ class ImageArray(NDArrayOperatorsMixin):
         Returns
         -------
         images : ImageArray
-            The array itself if no row is changed, else the array wrapped as a new source,
-            with the same parents.
+            This array if no row is changed, else a new one with this array as its source.
         """
         # A recipe changes its row once: changed rows become the rows of a new source.
         return ImageArray(self) if self._content.recipes.is_synthetic.any() else self
@@ -241,12 +237,10 @@ class ImageArray(NDArrayOperatorsMixin):
 
         Parameters
         ----------
-        rows : array-like of int of shape (n_new,)
-            Row of this array that each new image is made from.
+        rows, seeds : array-like of int of shape (n_new,)
+            Row of this array and seed of each new image, from 0 to 2**64 - 1.
         policy : object with ``draw`` and ``apply``, or callable
-            The augmentation policy; see :mod:`imbemotion.augmentation`.
-        seeds : array-like of int of shape (n_new,)
-            Seed of each new image, from 0 to 2**64 - 1.
+            The policy, such as an :class:`Augmentation`.
 
         Returns
         -------
@@ -316,8 +310,7 @@ class ImageArray(NDArrayOperatorsMixin):
 
         Returns
         -------
-        images : ImageArray
-            The same images and parents, read from the file when needed.
+        images : ImageArray of shape (n, height, width[, channels])
         """
         return self.with_pixels(write_array(self, path))
 

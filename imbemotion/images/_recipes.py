@@ -56,14 +56,6 @@ class Recipes:
         return (self.changes["partner"] >= 0) | (self.changes["policy"] >= 0)
 
     @property
-    def seeds(self):
-        """Seeds of augmented rows as a list of int, None for the others."""
-        if self.changes is None:
-            return [None] * len(self.rows)
-        pairs = zip(self.changes["seed"].tolist(), self.changes["policy"] >= 0, strict=True)
-        return [seed if is_augmented else None for seed, is_augmented in pairs]
-
-    @property
     def run(self):
         """The slice of the source that the recipes equal, or None."""
         rows = self.rows
@@ -134,9 +126,23 @@ class Content(NamedTuple):
         recipes = recipes.renumbered(rows, partners)
         return self._replace(source=source, recipes=recipes, lineage=lineage)
 
-    def pixels(self, recipes=None):
-        """Compute the pixels of its recipes, or of others, (n,) -> (n, H, W[, C])."""
-        return _render(self.source, self.recipes if recipes is None else recipes, self.policies)
+    def pixels(self):
+        """Compute the pixels, (n, H, W[, C])."""
+        # Consecutive rows of an ndarray are a read-only view; any writable result is a copy.
+        source, recipes, run = self.source, self.recipes, self.recipes.run
+        if run is not None and isinstance(source, np.ndarray):
+            view = np.asarray(source[run])
+            view.flags.writeable = False
+            return view
+        synthetic = recipes.is_synthetic
+        if not synthetic.any():
+            return _take(source, recipes.rows)
+        pixels = np.empty((len(recipes.rows), *source.shape[1:]), dtype=source.dtype)
+        for numbers in (np.flatnonzero(~synthetic), np.flatnonzero(synthetic)):
+            for place in places_of(len(numbers), source.shape[1:]):
+                batch = numbers[place]
+                pixels[batch] = _change(source, recipes[batch], self.policies)
+        return pixels
 
 
 def share_originals(images: Any, others: Any) -> bool:
@@ -227,24 +233,6 @@ def _joined_lineage(contents, known):
         missing = width - moved.shape[1]
         shifted.append(np.pad(moved, ((0, 0), (0, missing)), constant_values=-1))
     return np.concatenate(shifted), np.concatenate([synthetic for _, synthetic in known])
-
-
-def _render(source, recipes, policies):
-    # Consecutive rows of an ndarray are a read-only view; any writable result is a copy.
-    run = recipes.run
-    if run is not None and isinstance(source, np.ndarray):
-        view = np.asarray(source[run])
-        view.flags.writeable = False
-        return view
-    synthetic = recipes.is_synthetic
-    if not synthetic.any():
-        return _take(source, recipes.rows)
-    pixels = np.empty((len(recipes.rows), *source.shape[1:]), dtype=source.dtype)
-    for numbers in (np.flatnonzero(~synthetic), np.flatnonzero(synthetic)):
-        for place in places_of(len(numbers), source.shape[1:]):
-            batch = numbers[place]
-            pixels[batch] = _change(source, recipes[batch], policies)
-    return pixels
 
 
 def _take(source, rows):

@@ -115,7 +115,9 @@ def _write_files(images, paths):
 
 def _write_manifest(path, files, labels, images):
     parents = [" ".join(str(p) for p in row if p >= 0) for row in images.parents.tolist()]
-    seeds, synthetic = images._content.recipes.seeds, images.is_synthetic.astype(int)
+    changes = images._content.recipes.changed().changes[["seed", "policy"]].tolist()
+    seeds = [seed if policy >= 0 else None for seed, policy in changes]
+    synthetic = images.is_synthetic.astype(int)
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerows([_COLUMNS, *zip(files, labels, parents, seeds, synthetic, strict=True)])

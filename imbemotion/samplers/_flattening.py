@@ -22,7 +22,8 @@ class FlattenSampler(BaseImageSampler):
     The sampler gets float32 pixels, never uint8, which SMOTE would wrap around at 256; new
     rows are rounded and clipped. Rows of the data keep their provenance and come first; a new
     row that equals one of its class counts as its copy. The parents of others are unknown, so
-    that ``CNNClassifier(validation_fraction=...)`` refuses them.
+    that ``CNNClassifier(validation_fraction=...)`` refuses them; :class:`ImageSMOTE` knows
+    the parents of its images.
 
     Parameters
     ----------
@@ -41,10 +42,6 @@ class FlattenSampler(BaseImageSampler):
         only if the sampler has it.
     sampling_strategy_, image_shape_, n_features_in_, feature_names_in_
         As in :class:`RandomResampler`.
-
-    See Also
-    --------
-    ImageSMOTE : SMOTE that knows the parents of its images and computes pixels late.
 
     Examples
     --------

@@ -12,13 +12,7 @@ from imbemotion._base.validation import DataWarning, HasMethods, Interval, check
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
-from imbemotion.samplers.base import (
-    BaseImageSampler,
-    choose_rows,
-    concatenate,
-    draw_seeds,
-    take_rows,
-)
+from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, join, rows_of
 
 
 class _Search(NamedTuple):
@@ -48,13 +42,13 @@ class _InterpolationSampler(BaseImageSampler):
         kept, _ = choose_rows(y, stay, random_state)
         space = self._space(X, y) if max(n_new.values()) > 0 else None
         search = _Search(y, members, space, random_state)
-        parts, parents = [take_rows(X, kept)], [kept]
+        parts, parents = [rows_of(X, kept)], [kept]
         for label in (label for label, n in n_new.items() if n > 0):
             rows, new = self._interpolate(X, search, label, n_new[label])
             parts.append(new)
             parents.append(rows)
         self.sample_indices_ = np.concatenate(parents)
-        return concatenate(parts), y[self.sample_indices_]
+        return join(parts), y[self.sample_indices_]
 
     def _space(self, X, y):
         return feature_space(self.features, X, y)
@@ -68,7 +62,7 @@ class _InterpolationSampler(BaseImageSampler):
         rows = np.repeat(members, n_new)
         if not isinstance(X, ImageArray):
             _warn(f"Class {label!r} has a single row, without neighbors: it is repeated.")
-            return rows, take_rows(X, rows)
+            return rows, rows_of(X, rows)
         _warn(
             f"Class {label!r} has a single image, without neighbors: its {n_new} new images "
             "are augmentations of it. More images of this class would help most."
@@ -80,8 +74,7 @@ class _InterpolationSampler(BaseImageSampler):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = False
-        tags.input_tags.string = False
+        tags.input_tags.allow_nan = tags.input_tags.string = False
         tags.input_tags.sparse = True
         return tags
 
@@ -93,7 +86,8 @@ class ImageSMOTE(_InterpolationSampler):
     the same class, in float, rounded and clipped: imbalanced-learn's SMOTE wraps around at
     256 on uint8, and with an integer seed equals this one on float32 pixels. New images of a
     class of one are augmentations, with a ``DataWarning``. Pixels are computed when they are
-    needed. Blends of two images seldom help a network: compare before use.
+    needed. Blends of two images seldom help a network as those of
+    :class:`AugmentationSampler` do: compare before use.
 
     Parameters
     ----------
@@ -117,10 +111,6 @@ class ImageSMOTE(_InterpolationSampler):
         Row of X that each output row is from; of two parents, the one that was moved.
     sampling_strategy_, image_shape_, n_features_in_, feature_names_in_
         As in :class:`RandomResampler`.
-
-    See Also
-    --------
-    AugmentationSampler : New images that look like photographs.
 
     References
     ----------
@@ -217,7 +207,9 @@ class ImageADASYN(_InterpolationSampler):
 
     def _draw(self, search, label, n_new):
         members = search.members[label]
-        foreign = _count_foreign(search, label, self.n_neighbors)
+        features = search.space(np.arange(len(search.y)))
+        near = nearest_others(features, members, min(self.n_neighbors, len(search.y) - 1))
+        foreign = (search.y[near] != label).sum(axis=1)  # neighbors of other classes, (n_members,)
         if not foreign.any():
             _warn(f"No image of class {label!r} has a neighbor of another class: SMOTE is used.")
             return _draw_pairs(search, label, n_new, self.n_neighbors)
@@ -244,14 +236,6 @@ def _pairs(space, members, rows, columns, k):
     searched, place = np.unique(rows, return_inverse=True)  # others need no search
     neighbors = nearest_others(space(members), searched, k)
     return members[rows], members[neighbors[place, columns]]
-
-
-def _count_foreign(search, label, k):
-    """Count the neighbors of other classes of every row of a class, (n_members,)."""
-    k = min(k, len(search.y) - 1)
-    features = search.space(np.arange(len(search.y)))
-    neighbors = nearest_others(features, search.members[label], k)
-    return (search.y[neighbors] != label).sum(axis=1)
 
 
 def _share_out(total, weights):

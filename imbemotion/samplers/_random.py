@@ -15,13 +15,7 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.loading.reading import only_column
-from imbemotion.samplers.base import (
-    BaseImageSampler,
-    choose_rows,
-    draw_seeds,
-    holds_images,
-    take_rows,
-)
+from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, has_images, rows_of
 
 
 class RandomResampler(BaseImageSampler):
@@ -78,7 +72,7 @@ class RandomResampler(BaseImageSampler):
         evenly = self.max_copies is not None  # else a row could get more copies than that
         rows = choose_rows(y, self.sampling_strategy_, random_state, evenly=evenly)
         self.sample_indices_ = np.concatenate(rows)
-        return take_rows(X, self.sample_indices_), y[self.sample_indices_]
+        return rows_of(X, self.sample_indices_), y[self.sample_indices_]
 
 
 class AugmentationSampler(BaseImageSampler):
@@ -157,7 +151,7 @@ class AugmentationSampler(BaseImageSampler):
     def _prepare(self, X, y):
         self._resampled = None  # save must not write what an earlier call returned
         column = only_column(X)  # paths in a data frame, for example
-        return super()._prepare(column if holds_images(column) else X, y)
+        return super()._prepare(column if has_images(column) else X, y)
 
     def _fit_resample(self, X, y):
         if not isinstance(X, ImageArray):

@@ -55,9 +55,7 @@ class BaseImageSampler(BaseSampler):
         output: str = "images", random_state: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(sampling_strategy=sampling_strategy)
-        self.max_copies = max_copies
-        self.output = output
-        self.random_state = random_state
+        self.max_copies, self.output, self.random_state = max_copies, output, random_state
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: ArrayLike) -> "BaseImageSampler":
@@ -90,7 +88,7 @@ class BaseImageSampler(BaseSampler):
 
     def _prepare(self, X, y):
         forget_fit(self)  # a failing fit must not leave attributes of an earlier one
-        X = as_images(X) if holds_images(X) else X
+        X = as_images(X) if has_images(X) else X
         originals = ArraysTransformer(X, y)  # imblearn's: restores lists and pandas types
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
@@ -130,7 +128,7 @@ class BaseImageSampler(BaseSampler):
         return tags
 
 
-def holds_images(X):
+def has_images(X):
     """Return whether X holds images, as pixels or as paths."""
     return looks_like_images(X) or holds_paths(X)
 
@@ -141,15 +139,15 @@ def _as_labels(y, n_samples=None):
     return check_labels(check_target_type(y) if one_vs_all else y, n_samples), one_vs_all
 
 
-def take_rows(X, rows):
+def rows_of(X, rows):
     """Take rows of images, arrays, sparse matrices or frames."""
     taken = X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
     # imbalanced-learn numbers resampled frames anew, as repeated rows share a label
     return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
 
 
-def concatenate(parts):
-    """Concatenate rows of images, arrays or sparse matrices."""
+def join(parts):
+    """Join rows of images, arrays or sparse matrices."""
     if sparse.issparse(parts[0]):
         return sparse.vstack(parts, format=parts[0].format)
     return np.concatenate(parts)
