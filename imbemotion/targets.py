@@ -38,8 +38,7 @@ def at_least(n: int) -> Callable:
 
     Returns
     -------
-    strategy : callable
-        For ``sampling_strategy``.
+    sampling_strategy : callable
 
     Raises
     ------

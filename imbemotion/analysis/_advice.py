@@ -79,15 +79,14 @@ def preview_targets(y: _Labels, sampler: Any, *, key: str = "emotion") -> Target
     Returns
     -------
     preview : TargetPreview
-        A dict whose keys are attributes as well: ``before``, ``after`` and ``delta`` by class,
-        ``n_before``, ``n_after`` and ``change`` of all, ``imbalance_ratio_before`` and
-        ``imbalance_ratio_after``. :class:`ClassDistributionDisplay` draws it.
+        ``before``, ``after`` and ``delta`` by class, ``n_before``, ``n_after`` and ``change``
+        of all, ``imbalance_ratio_before`` and ``imbalance_ratio_after``.
 
     Raises
     ------
     ValueError
         If ``y`` is empty or has one class, the strategy is unknown, or the counts depend on
-        the data, as for ``TomekLinks`` and imbalanced-learn's ``ADASYN``.
+        the data, as for ``TomekLinks``.
     TypeError
         If ``sampler`` is a class.
 
@@ -168,15 +167,11 @@ def advise(
     ValueError
         If ``y`` is empty or lacks labels.
 
-    See Also
-    --------
-    compare_strategies : Which strategy helps is an experiment, not a rule.
-
     Notes
     -----
-    Rules of thumb: an imbalance ratio above 2 is high and one above 5 too high; below 1,000
-    samples over-sample, up to 10,000 balance to the median ("hybrid"), above under-sample or
-    balance to the median, which drops less. If a rule would drop more than half of the
+    Rules of thumb, to be tested by ``compare_strategies``: an imbalance ratio above 2 is
+    high, above 5 too high; below 1,000 samples over-sample, above balance to the median
+    ("hybrid"), above 10,000 also under-sample. If a rule would drop more than half of the
     samples or use one more than ten times, our own limits, the advice is a loss instead.
 
     References
@@ -192,10 +187,8 @@ def advise(
     >>> advice[0].strategy, [item.topic for item in advice if item.level == "warning"]
     ('oversample', ['imbalance'])
     """
-    stats = analyze_distribution(
-        y, labels=labels, k_neighbors=k_neighbors, n_folds=n_folds, key=key
-    )
-    y = labels_of(y, key)
+    planned = {"labels": labels, "k_neighbors": k_neighbors, "n_folds": n_folds}
+    stats, y = analyze_distribution(y, **planned, key=key), labels_of(y, key)
     if stats.n_classes == 1:
         (label,) = stats.counts
         text = f"All {stats.n_samples:,} samples are {label!r}: a classifier needs two classes."

@@ -156,7 +156,7 @@ def analyze_distribution(
     y: ArrayLike | list[Mapping], *, labels: Iterable[Any] | None = None, k_neighbors: int = 5,
     n_folds: int = 5, key: str = "emotion",
 ) -> Distribution:  # fmt: skip
-    r"""Describe how many samples every class has, and which classes are too small.
+    """Describe how many samples every class has, and which classes are too small.
 
     :func:`advise` recommends a strategy for it.
 
@@ -183,8 +183,7 @@ def analyze_distribution(
           ``labels``, or sorted;
         - ``imbalance_ratio`` (largest to smallest class) and its inverse ``balance_ratio``;
         - ``share_std``: standard deviation of the shares, 0 is perfect;
-        - ``entropy_balance``: entropy :math:`-\sum_c p_c \log p_c` of the shares relative to
-          its maximum, 1 is perfect;
+        - ``entropy_balance``: entropy of the shares relative to its maximum, 1 is perfect;
         - ``over_represented``, ``under_represented``: classes with more than 1.25 times,
           or less than 0.8 times, an equal share;
         - ``missing``, ``unexpected``: classes of ``labels`` that ``y`` lacks, and others;

@@ -3,7 +3,7 @@
 import json
 import random
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,7 @@ class Augmentation(BaseEstimator):
         Parameters
         ----------
         path : str or Path, default=None
-            The file.
+            None writes no file.
 
         Returns
         -------
@@ -258,10 +258,8 @@ LEAF = Augmentation(
     rotation=180, translation=0.1, scale=0.2, shear=5, brightness=0.3, contrast=0.3,
     saturation=0.2, hue=0.02, blur=0.5,
 )  # fmt: skip
-ROLL = clone(NONE).set_params(
-    translation=(0.05, 0.1), scale=(0.0, 0.15), brightness=0.25, border="constant",
-    whole_shifts=True,
-)  # fmt: skip
+_MOVED = {"translation": (0.05, 0.1), "scale": (0.0, 0.15), "whole_shifts": True}
+ROLL = clone(NONE).set_params(**_MOVED, brightness=0.25, border="constant")
 
 
 def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDArray:
@@ -298,14 +296,12 @@ def _call_module(transform, image):
 def _generators_kept(torch):
     """Restore the global generators when the block ends."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    torch_state = None if torch is None else torch.random.get_rng_state()
     try:
-        yield
+        with nullcontext() if torch is None else torch.random.fork_rng(devices=[]):
+            yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
-        if torch is not None:
-            torch.random.set_rng_state(torch_state)
 
 
 def _checked(policy, result, original):

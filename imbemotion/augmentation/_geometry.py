@@ -4,15 +4,12 @@ import cv2
 import numpy as np
 
 BORDERS = {
-    "reflect": cv2.BORDER_REFLECT_101,
-    "replicate": cv2.BORDER_REPLICATE,
+    "reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE,
     "constant": cv2.BORDER_CONSTANT,
-}
+}  # fmt: skip
 INTERPOLATIONS = {
-    "nearest": cv2.INTER_NEAREST,
-    "linear": cv2.INTER_LINEAR,
-    "cubic": cv2.INTER_CUBIC,
-}
+    "nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC,
+}  # fmt: skip
 _UNIT_CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # clockwise from the top left
 _WORTH_A_MARGIN = 2**14  # pixels of an image; see Warp._margin
 
@@ -41,7 +38,7 @@ def _inverse_affine(parameters, size):
     p, q = np.tan(np.deg2rad(parameters["shear"])).T
     scale_x, scale_y = parameters["scale"].T
     scale_x = np.where(parameters["flip"], -scale_x, scale_x)
-    matrices = _identities(len(parameters))
+    matrices = np.tile(np.eye(3), (len(parameters), 1, 1))
     matrices[:, 0, 0] = ((1 + p * q) * cos + p * sin) / scale_x
     matrices[:, 0, 1] = (p * cos - (1 + p * q) * sin) / scale_x
     matrices[:, 1, 0] = (q * cos + sin) / scale_y
@@ -50,10 +47,6 @@ def _inverse_affine(parameters, size):
     moved = center + parameters["translation"] * size  # (n, 2)
     matrices[:, :2, 2] = center - np.einsum("nij,nj->ni", matrices[:, :2, :2], moved)
     return matrices
-
-
-def _identities(n):
-    return np.broadcast_to(np.eye(3), (n, 3, 3)).copy()
 
 
 def _perspectives(moves, size):
@@ -67,7 +60,7 @@ def _perspectives(moves, size):
     sx, sy = (first - second + third - fourth).T
     determinant = ax * by - bx * ay
     g, h = (sx * by - bx * sy) / determinant, (ax * sy - sx * ay) / determinant
-    matrices = _identities(len(moves))
+    matrices = np.tile(np.eye(3), (len(moves), 1, 1))
     matrices[:, :2, 0] = second - first + g[:, None] * second
     matrices[:, :2, 1] = fourth - first + h[:, None] * fourth
     matrices[:, :2, 2] = first

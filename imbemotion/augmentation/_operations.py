@@ -29,7 +29,7 @@ _AT_A_TIME = 2**20  # values that stay in the CPU cache through all steps
 
 
 def _around_zero(u, limit):
-    return (2 * u - 1) * limit
+    return (2 * u - 1) * _x_and_y(limit)
 
 
 def _around_one(u, limit):
@@ -39,8 +39,8 @@ def _around_one(u, limit):
 
 
 def _x_and_y(limit):
-    """Return the limits of x and y, from one for both or a pair (vertical, horizontal)."""
-    return np.array([limit, limit] if isinstance(limit, Real) else [limit[1], limit[0]])
+    """Return one limit as it is, and those of x and y of a pair (vertical, horizontal)."""
+    return limit if isinstance(limit, Real) else np.array([limit[1], limit[0]])
 
 
 def _scales(u, limit):
@@ -91,9 +91,7 @@ class Operation(NamedTuple):
 OPERATIONS = {
     "flip": Operation([_SHARE], np.less, neutral=False),
     "rotation": Operation([Interval(Real, 0, 180, closed="both")], _around_zero),  # degrees
-    "translation": Operation(  # of x and y, in shares of width and height
-        [_SHARE, tuple, list], lambda u, limit: _around_zero(u, _x_and_y(limit)), None, 2, (2,)
-    ),
+    "translation": Operation([_SHARE, tuple, list], _around_zero, None, 2, (2,)),  # shares, x, y
     "scale": Operation([_BELOW_1, tuple, list], _scales, None, 2, (2,), 1.0),  # of x and y
     "shear": Operation([Interval(Real, 0, 90, closed="left")], _around_zero, None, 2, (2,)),
     "perspective": Operation(  # moves of the corners, clockwise from the top left, in shares

@@ -38,9 +38,7 @@ def change_levels(images, parameters, black, white, border=None):
     toned = np.any([parameters[name] != 1 for name in _TONES], axis=0)
     noisy = parameters["noise"] > 0
     if images.dtype == np.uint8:
-        _recolor_bytes(images, parameters, np.flatnonzero(recolored))
-        _tone_bytes(images, parameters, np.flatnonzero(toned))
-        _add_noise_to_bytes(images, parameters, np.flatnonzero(noisy))
+        _change_bytes(images, parameters, *map(np.flatnonzero, (recolored, toned, noisy)))
         return
     for number in np.flatnonzero(recolored | toned | noisy):
         low, span = images.dtype.type(black[number]), images.dtype.type(white[number])
@@ -50,10 +48,15 @@ def change_levels(images, parameters, black, white, border=None):
         images[number] = low + span * pixels
 
 
-def _recolor_bytes(images, parameters, rows):
-    for number in rows:
+def _change_bytes(images, parameters, recolored, toned, noisy):
+    for number in recolored:
         pixels = _recolored(images[number].astype(np.float32) / 255, parameters[number])
         images[number] = np.rint(255 * pixels).astype(np.uint8)
+    _tone_bytes(images, parameters, toned)
+    for number in noisy:
+        grain = normals(parameters["seed"][number], images.shape[1:])
+        grainy = images[number] + np.float32(255 * parameters["noise"][number]) * grain
+        images[number] = np.clip(np.rint(grainy), 0, 255)
 
 
 def _tone_bytes(images, parameters, rows):
@@ -67,13 +70,6 @@ def _tone_bytes(images, parameters, rows):
     toned = images if len(rows) == len(images) else [images[row] for row in rows]
     for image, table in zip(toned, tables[rows], strict=True):
         cv2.LUT(image, table, image)
-
-
-def _add_noise_to_bytes(images, parameters, rows):
-    for number in rows:
-        grain = normals(parameters["seed"][number], images.shape[1:])
-        noisy = images[number] + np.float32(255 * parameters["noise"][number]) * grain
-        images[number] = np.clip(np.rint(noisy), 0, 255)
 
 
 def _change_floats(pixels, one, is_recolored):

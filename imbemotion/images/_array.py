@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from PIL import Image
 
 from imbemotion._base.validation import check_pixels
-from imbemotion.images._recipes import Content, Recipes, Root, check_lineage, join
+from imbemotion.images._recipes import Content, Recipes, check_lineage, join
 from imbemotion.images.manifest import write_array, write_images
 
 _SHAPE_FUNCTIONS = {np.shape, np.ndim, np.size}  # these need no pixels
@@ -71,7 +71,7 @@ class ImageArray(NDArrayOperatorsMixin):
         if parents is not None or is_synthetic is not None:
             lineage = check_lineage(len(source), parents, is_synthetic)
         # A wrapped array keeps its root: parents go on to number the same originals.
-        root = source._content.root if isinstance(source, ImageArray) else Root()
+        root = source._content.root if isinstance(source, ImageArray) else object()
         self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage, root))
 
     @classmethod
@@ -182,7 +182,7 @@ class ImageArray(NDArrayOperatorsMixin):
         Parameters
         ----------
         dtype : dtype
-            The dtype.
+            As for ndarrays.
 
         Returns
         -------
@@ -255,16 +255,14 @@ class ImageArray(NDArrayOperatorsMixin):
     def interpolate(
         self, rows: ArrayLike, partners: ArrayLike, weights: ArrayLike
     ) -> "ImageArray":
-        """Return rows moved towards others, ``a + weight * (b - a)``, without computing them yet.
-
-        Pixels are computed in float32 (float64 for float64 images), and rounded for uint8.
+        """Return rows moved towards others, ``a + weight * (b - a)``, rounded for uint8.
 
         Parameters
         ----------
         rows, partners : array-like of int of shape (n_new,)
             Rows of this array that each new image is made from and moved towards.
         weights : array-like of float of shape (n_new,)
-            How far to move, from 0 (the row) to 1 (its partner).
+            How far to move, from 0 to 1.
 
         Returns
         -------

@@ -64,10 +64,6 @@ class Recipes:
         return slice(rows[0], rows[-1] + 1) if (rows[1:] > rows[:-1]).all() else None
 
 
-class Root:
-    """The identity of a first source: parents under one root number the same images."""
-
-
 class Content(NamedTuple):
     """Source, recipes and policies of an array, and the lineage of the source's rows."""
 
@@ -75,7 +71,7 @@ class Content(NamedTuple):
     recipes: Recipes  # of n images
     policies: tuple
     lineage: tuple | None  # parents (m, k), is_synthetic (m,); None: ask the source
-    root: Root
+    root: object  # parents under the same root number the same originals
 
     @property
     def parents(self):
@@ -208,11 +204,9 @@ def _on_one_source(contents):
     source = np.concatenate([np.asarray(content.source) for content in contents])
     known = [check_lineage(len(c.source), *c._origins()) for c in contents]
     roots = {c.root for c, rows in zip(contents, known, strict=True) if (rows[0] >= 0).any()}
-    joined = contents[0]._replace(
-        source=source,
-        lineage=_joined_lineage(contents, known),
-        root=roots.pop() if len(roots) == 1 else Root(),
-    )
+    root = roots.pop() if len(roots) == 1 else object()
+    lineage = _joined_lineage(contents, known)
+    joined = contents[0]._replace(source=source, lineage=lineage, root=root)
     starts = np.cumsum([0, *(len(content.source) for content in contents)])[:-1]
     return [
         joined._replace(recipes=r.renumbered(r.rows + start, r.partners + start), policies=p)
@@ -230,8 +224,7 @@ def _joined_lineage(contents, known):
     shifted = []
     for content, (parents, _) in zip(contents, known, strict=True):
         moved = np.where(parents >= 0, parents + offsets[content.root], -1)
-        missing = width - moved.shape[1]
-        shifted.append(np.pad(moved, ((0, 0), (0, missing)), constant_values=-1))
+        shifted.append(np.pad(moved, ((0, 0), (0, width - moved.shape[1])), constant_values=-1))
     return np.concatenate(shifted), np.concatenate([synthetic for _, synthetic in known])
 
 

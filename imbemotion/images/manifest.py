@@ -74,10 +74,7 @@ def write_images(images, folder, labels=None):
     """Write every row as a PNG file; the folder appears when all of them are written."""
     folder = Path(folder)
     if images.dtype != np.uint8:
-        raise ValueError(
-            f"Only uint8 images can be saved as PNG files, got dtype {images.dtype}. "
-            "Use to_memmap for float images."
-        )
+        raise ValueError(f"Only uint8 images become PNG files, got {images.dtype}. Use to_memmap.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is not an empty folder. Choose another one.")
     names = _file_names(len(images), labels)

@@ -85,8 +85,14 @@ class FlattenSampler(BaseImageSampler):
             parents = np.asarray(taken)
             equal = np.where(_are_equal(rows, X, parents), parents, -1)
         order = _originals_first(equal)  # as all our samplers do
-        self.sample_indices_ = parents[order]
-        return _take_or_add(X, rows[order], equal[order]), y_resampled[order]
+        self.sample_indices_, rows, equal = parents[order], rows[order], equal[order]
+        # Taken rows share the source of X, so that no pixel is copied unless some are new.
+        images, new = X[equal[equal >= 0]], rows[equal < 0]
+        if len(new):
+            unknown = np.full(len(new), -1)
+            new = ImageArray(new, parents=unknown, is_synthetic=unknown < 0)
+            images = np.concatenate([images, new])
+        return images, y_resampled[order]
 
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.sampler)
@@ -156,13 +162,3 @@ def _originals_first(origins):
     is_first[np.unique(origins, return_index=True)[1]] = True
     rank = np.where(origins < 0, 2, np.where(is_first, 0, 1))
     return np.lexsort([np.where(rank == 0, origins, 0), rank])  # stable
-
-
-def _take_or_add(X, images, origins):
-    """Take known rows from X, then add the new images, whose parents are unknown."""
-    # Taken rows share the source of X, so that no pixel is copied unless some are new.
-    taken, new = X[origins[origins >= 0]], images[origins < 0]
-    if not len(new):
-        return taken
-    unknown = np.full(len(new), -1)
-    return np.concatenate([taken, ImageArray(new, parents=unknown, is_synthetic=unknown < 0)])

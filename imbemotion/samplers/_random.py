@@ -193,7 +193,7 @@ class AugmentationSampler(BaseImageSampler):
         Raises
         ------
         NotFittedError
-            If this object has not resampled images, as after unpickling.
+            If this object has not resampled images; a pickled one holds none.
         FileExistsError
             If the folder is not empty.
         """

@@ -59,11 +59,8 @@ def round_columns(rows, dtypes):
         return rows  # already rounded
     is_array = isinstance(rows, np.ndarray)
     found = [rows.dtype] * len(dtypes) if is_array else list(rows.dtypes)
-    places = [
-        number
-        for number, (was, now) in enumerate(zip(dtypes, found, strict=True))
-        if is_integral(was) and now.kind == "f"
-    ]
+    pairs = enumerate(zip(dtypes, found, strict=True))
+    places = [number for number, (was, now) in pairs if is_integral(was) and now.kind == "f"]
     rows = rows.copy() if places else rows
     for number in places:
         column = rows[:, number] if is_array else rows.iloc[:, number].to_numpy()
@@ -78,7 +75,10 @@ def round_columns(rows, dtypes):
 def feature_space(features, X, y):
     """Return the function from rows of X to the features that distances are measured in."""
     if not isinstance(features, str):
-        inputs = X if _takes_images(features) else ImageFlattener().fit_transform(X)
+        # The tags of a pipeline do not say what its first step takes.
+        first = features.steps[0][1] if isinstance(features, Pipeline) else features
+        takes_images = get_tags(first).input_tags.three_d_array
+        inputs = X if takes_images else ImageFlattener().fit_transform(X)
         found = clone(features).fit(inputs, y).transform(inputs)
         return found.__getitem__ if sparse.issparse(found) else np.asarray(found).__getitem__
     size = _SIZE.fullmatch(features)
@@ -97,22 +97,13 @@ def feature_space(features, X, y):
     return X.__getitem__
 
 
-def _takes_images(transformer):
-    # The tags of a pipeline do not say what its first step takes.
-    first = transformer.steps[0][1] if isinstance(transformer, Pipeline) else transformer
-    return get_tags(first).input_tags.three_d_array
-
-
 def _pixels(images, size, rows):
     """Return the pixels of rows as floats, shrunk to (width, height) if a size is given."""
     if size is None:
         pixels = np.asarray(images[rows])
         return pixels.reshape(len(rows), -1).astype(np.result_type(pixels, np.float32), copy=False)
-    shrunk = [
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        for _, pixels in blocks_of(images, rows)
-        for image in pixels
-    ]
+    found = (image for _, pixels in blocks_of(images, rows) for image in pixels)
+    shrunk = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in found]
     return np.stack(shrunk).reshape(len(rows), -1).astype(np.float32)
 
 

@@ -38,16 +38,13 @@ class BaseImageSampler(BaseSampler):
 
     _parameter_constraints: dict = {
         "sampling_strategy": [
-            StrOptions(STRATEGY_NAMES),
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="right"),
-            Mapping,
-            callable,
+            StrOptions(STRATEGY_NAMES), Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="right"), Mapping, callable,
         ],
         "max_copies": [Interval(Integral, 0, None, closed="left"), None],
         "output": [StrOptions({"images", "array"})],
         "random_state": ["random_state"],
-    }
+    }  # fmt: skip
     _fits_by_resampling = False  # whether the totals are known only then
 
     def __init__(
@@ -122,8 +119,7 @@ class BaseImageSampler(BaseSampler):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
+        tags.input_tags.allow_nan = tags.input_tags.string = True
         tags.sampler_tags.sample_indices = True
         return tags
 
