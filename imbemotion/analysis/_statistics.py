@@ -126,7 +126,7 @@ def _step_down(p_values, step):
     outside = p_values[(p_values < 0) | (p_values > 1)]
     if outside.size:
         raise ValueError(f"p-values must lie in [0, 1], got {outside[0]}.")
-    known = np.flatnonzero(~np.isnan(p_values))  # NaN is no hypothesis and raises no rank
+    known = np.flatnonzero(~np.isnan(p_values))  # NaN is not a hypothesis, so it has no rank
     known = known[np.argsort(p_values[known], kind="stable")]
     p_values[known] = step(p_values[known], np.arange(len(known), 0, -1))
     return p_values

@@ -138,7 +138,7 @@ def _as_labels(y, n_samples=None):
 def rows_of(X, rows):
     """Take rows of images, arrays, sparse matrices or frames."""
     taken = X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
-    # imbalanced-learn numbers resampled frames anew, as repeated rows share a label
+    # As in imbalanced-learn: repeated rows would share a label of the index.
     return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
 
 
