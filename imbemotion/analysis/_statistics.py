@@ -31,9 +31,11 @@ def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
     >>> make_macro_f1_scorer(["joy", "fear"])(model, [[0], [0]], ["joy", "joy"])
     0.5
     """
-    settings = {"labels": np.unique(labels), "average": "macro", "zero_division": 0.0}
-    # pos_label=None, as scikit-learn warns of its default beside average="macro"
-    return make_scorer(f1_score, pos_label=None, **settings)
+    classes = np.unique(labels)
+    # pos_label=None, as scikit-learn warns of its default with average="macro"
+    return make_scorer(
+        f1_score, pos_label=None, labels=classes, average="macro", zero_division=0.0
+    )
 
 
 def corrected_interval(

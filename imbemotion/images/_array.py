@@ -25,8 +25,7 @@ class ImageArray(NDArrayOperatorsMixin):
     A read-only array of shape ``(n, height, width[, channels])``. Indexing rows returns
     another ``ImageArray`` on the same source; ``np.asarray``, arithmetic and NumPy functions
     compute the pixels. Until then a repeated row takes 8 bytes and a synthetic one 40. A
-    pickle holds the pixels of the rows in use and never refers to a file. For images of any
-    size use :class:`ImageLoader`.
+    pickle holds the pixels of the rows in use. :class:`ImageLoader` reads files of any size.
 
     Parameters
     ----------

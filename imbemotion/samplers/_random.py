@@ -178,8 +178,7 @@ class AugmentationSampler(BaseImageSampler):
     def save(self, folder: str | Path) -> NDArray[np.object_]:
         """Write the resampled images as PNG files, a folder per class, with a manifest.
 
-        As :meth:`ImageArray.save`; :func:`~imbemotion.datasets.load_image_folder` restores
-        the parents.
+        As :meth:`ImageArray.save`; ``load_image_folder`` restores the parents.
 
         Parameters
         ----------
