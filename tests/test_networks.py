@@ -273,7 +273,7 @@ def test_depth_applies_to_every_stage(depth):
 
 @pytest.mark.parametrize("depth", [(1,), (1, 2, 3)])
 def test_depths_must_match_the_stages(depth):
-    with pytest.raises(ValueError, match=r"one for each of the 2 stages .*got"):
+    with pytest.raises(ValueError, match=r"one for each of the 2 stages, got"):
         ResidualCNN(n_classes=3, widths=(2, 4, 4), depth=depth)
 
 

@@ -14,10 +14,5 @@ from imbemotion.losses._objective import (
 )
 
 __all__ = [
-    "BalancedSoftmaxLoss",
-    "FocalLoss",
-    "LDAMLoss",
-    "LogitAdjustedLoss",
-    "SoftF1Loss",
-    "Target",
-]
+    "BalancedSoftmaxLoss", "FocalLoss", "LDAMLoss", "LogitAdjustedLoss", "SoftF1Loss", "Target",
+]  # fmt: skip

@@ -65,10 +65,11 @@ class FocalLoss(nn.CrossEntropyLoss):
 def _check_counts(class_counts):
     """Return class counts as floats, 1 for a class that training lacks, (n_classes,)."""
     counts = torch.as_tensor(class_counts).float()
-    if counts.ndim != 1 or len(counts) < 2 or not torch.isfinite(counts).all():
-        raise ValueError(f"class_counts must be numbers per class, got {class_counts}.")
-    if (counts < 0).any() or not counts.any():
-        raise ValueError(f"class_counts must be 0 or more and not all 0, got {class_counts}.")
+    is_valid = counts.ndim == 1 and len(counts) > 1 and torch.isfinite(counts).all()
+    if not (is_valid and (counts >= 0).all() and counts.any()):
+        raise ValueError(
+            f"class_counts must be numbers per class, 0 or more and not all 0, got {class_counts}."
+        )
     return torch.where(counts > 0, counts, 1.0)
 
 
@@ -78,19 +79,17 @@ class LogitAdjustedLoss(nn.CrossEntropyLoss):
     .. math:: \ell_i = -w_{y_i} \log
         \frac{e^{z_{i, y_i} + \tau \log \pi_{y_i}}}{\sum_c e^{z_{i, c} + \tau \log \pi_c}}
 
-    with the logits z and the class shares :math:`\pi` in training. The network need not learn
-    the shares, so its own softmax treats all classes equally.
+    with the logits z and the training shares :math:`\pi`. The network need not learn the shares,
+    so its own softmax treats all classes equally.
 
     Parameters
     ----------
     class_counts : array-like of shape (n_classes,)
         Training images per class, or class shares; 0 counts as 1.
-    weight : Tensor of shape (n_classes,), default=None
-        Class weights; None means 1.
     tau : float, default=1.0
         Strength of the adjustment; 0 is weighted cross-entropy.
-    reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``.
+    weight, reduction
+        As in :class:`FocalLoss`.
 
     Raises
     ------
@@ -131,20 +130,15 @@ class LogitAdjustedLoss(nn.CrossEntropyLoss):
 class BalancedSoftmaxLoss(LogitAdjustedLoss):
     r"""Cross-entropy of a softmax in which classes count by their frequency.
 
-    .. math:: \ell_i = -w_{y_i} \log
-        \frac{n_{y_i} e^{z_{i, y_i}}}{\sum_c n_c e^{z_{i, c}}}
+    .. math:: \ell_i = -w_{y_i} \log \frac{n_{y_i} e^{z_{i, y_i}}}{\sum_c n_c e^{z_{i, c}}}
 
     with the logits z and the training images n per class: :class:`LogitAdjustedLoss` with
-    tau = 1. With equal counts it is weighted cross-entropy.
+    tau = 1.
 
     Parameters
     ----------
-    class_counts : array-like of shape (n_classes,)
-        Training images per class, or class shares; 0 counts as 1.
-    weight : Tensor of shape (n_classes,), default=None
-        Class weights; None means 1.
-    reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``.
+    class_counts, weight, reduction
+        As in :class:`LogitAdjustedLoss`.
 
     Raises
     ------
@@ -181,17 +175,12 @@ class LDAMLoss(nn.CrossEntropyLoss):
 
     Parameters
     ----------
-    class_counts : array-like of shape (n_classes,)
-        Training images per class, or class shares; 0 counts as 1.
-    weight : Tensor of shape (n_classes,), default=None
-        Class weights; None means 1.
     max_margin : float, default=0.5
         Margin of the rarest class; 0 is weighted cross-entropy.
     scale : float, default=1.0
-        Factor of the logits. The paper scales cosines by 30; the logits of a linear layer
-        learn their own scale.
-    reduction : {"mean", "sum", "none"}, default="mean"
-        As in ``torch.nn.CrossEntropyLoss``.
+        Factor of the logits; the paper scales cosines by 30.
+    class_counts, weight, reduction
+        As in :class:`LogitAdjustedLoss`.
 
     Raises
     ------
@@ -241,8 +230,8 @@ class SoftF1Loss(nn.Module):
         \frac{2 \sum_i p_{i, c} [y_i = c]}{\sum_i p_{i, c} + \sum_i [y_i = c]}\Bigr)
 
     with the softmax p of the logits, the classes B of the batch and the weighted
-    cross-entropy H, which provides a gradient while a class is never predicted. Batches should
-    contain several images of each class: the mean over batches is not the macro-F1 of a set.
+    cross-entropy H, which provides a gradient while a class is never predicted. Use batches with
+    several images of each class: the mean over batches is not the macro-F1 of a set.
 
     Parameters
     ----------

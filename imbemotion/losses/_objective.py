@@ -12,20 +12,16 @@ from torch import Tensor, nn
 from imbemotion._base.validation import shorten
 
 
-def _balanced(counts, beta):
-    return 1 / counts
-
-
-def _square_root(counts, beta):
-    return 1 / np.sqrt(counts)
-
-
 def _effective(counts, beta):
     # expm1, because 1 - beta**count cancels for beta near 1
     return 1 / -np.expm1(counts * np.log(beta)) if beta > 0 else np.ones(len(counts))
 
 
-_CLASS_WEIGHTS = {"balanced": _balanced, "sqrt": _square_root, "effective": _effective}
+_CLASS_WEIGHTS = {
+    "balanced": lambda counts, beta: 1 / counts,
+    "sqrt": lambda counts, beta: 1 / np.sqrt(counts),
+    "effective": _effective,
+}
 
 
 def class_weights(
@@ -94,20 +90,18 @@ def batch_loss(
     class_shares: Tensor | None = None,
 ) -> Tensor:
     """Compute the loss of a batch."""
-    losses = [part.share * _part_loss(criterion, logits, part) for part in targets]
+    losses = ((part, criterion(logits, part.labels)) for part in targets)
+    loss = sum(part.share * _weighted_mean(criterion, values, part) for part, values in losses)
     if not label_smoothing:
-        return sum(losses)
+        return loss
     smooth = _expected_loss(criterion, logits, targets, class_shares.to(logits))
-    return (1 - label_smoothing) * sum(losses) + label_smoothing * smooth
-
-
-def _part_loss(criterion, logits, target):
-    loss = criterion(logits, target.labels)
-    return loss if loss.ndim == 0 else _weighted_mean(criterion, loss, target)
+    return (1 - label_smoothing) * loss + label_smoothing * smooth
 
 
 def _weighted_mean(criterion, loss, target):
-    """Average losses that were not reduced, weighted by class and image, (n,) -> scalar."""
+    """Average losses weighted by class and image, (n,) -> scalar, unless the loss is reduced."""
+    if loss.ndim == 0:
+        return loss
     class_weights = getattr(criterion, "weight", None)
     total = torch.ones_like(loss) if class_weights is None else class_weights[target.labels]
     if target.weights is not None:

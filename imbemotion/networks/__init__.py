@@ -4,10 +4,5 @@ from imbemotion.networks._cnns import DeepCNN, FeatureNetwork, ResidualCNN, Smal
 from imbemotion.networks._pretrained import PretrainedCNN, find_network
 
 __all__ = [
-    "DeepCNN",
-    "FeatureNetwork",
-    "PretrainedCNN",
-    "ResidualCNN",
-    "SmallCNN",
-    "find_network",
-]
+    "DeepCNN", "FeatureNetwork", "PretrainedCNN", "ResidualCNN", "SmallCNN", "find_network",
+]  # fmt: skip

@@ -40,8 +40,7 @@ def read_state(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"Weight file not found: {path}. Set weights to the path of a .safetensors or PyTorch "
-            "file, or to None for random weights."
+            f"Weight file not found: {path}. Set weights to None for random weights."
         )
     try:
         state = _read(path)
@@ -52,9 +51,9 @@ def read_state(path):
             state = state[wrapper]
     if not isinstance(state, dict):
         raise _unusable(path, f"it contains one {type(state).__name__}")
-    odd = [name for name in state if not isinstance(name, str)]
-    if odd:
-        raise _unusable(path, f"its names must be strings, got {odd[0]!r}")
+    for name in state:
+        if not isinstance(name, str):
+            raise _unusable(path, f"its names must be strings, got {name!r}")
     state = _strip_prefixes(state)
     others = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if others or not state:
@@ -153,19 +152,21 @@ def _first_convolution(module):
     return next((f"{name}.weight" for name, m in named if isinstance(m, nn.Conv2d)), None)
 
 
+def _channels_in(state, name):
+    """Return the channels that weights of a convolution take; 0 if there are none."""
+    weight = state.get(name)
+    return weight.shape[1] if weight is not None and weight.ndim == 4 else 0
+
+
 def _widen(state, expected, name):
     """Append zeros to weights of colors, for the further channels of a widened network."""
-    weight = state.get(name)
-    if weight is not None and weight.ndim == 4 and weight.shape[1] == _N_COLORS:
+    if _channels_in(state, name) == _N_COLORS:
         n_more = max(expected[name].shape[1] - _N_COLORS, 0)
-        state[name] = functional.pad(weight, (0, 0, 0, 0, 0, n_more))
+        state[name] = functional.pad(state[name], (0, 0, 0, 0, 0, n_more))
 
 
 def _mismatch(origin, reason):
-    return ValueError(
-        f"{origin} does not fit the network: {reason}. Name the network that these weights "
-        "belong to."
-    )
+    return ValueError(f"{origin} does not fit the network: {reason}. Name the one it belongs to.")
 
 
 def resize_vit(module, state, prefix=""):
@@ -191,12 +192,10 @@ def load_features(network, path):
     own = {n.removeprefix(_FEATURES): v for n, v in state.items() if n.startswith(_FEATURES)}
     state = own or state
     name = _first_convolution(network.features)
-    weight, channels = state.get(name), network.features.state_dict()[name].shape[1]
-    if weight is not None and weight.ndim == 4 and weight.shape[1] != channels:
-        n = weight.shape[1]
+    n, channels = _channels_in(state, name), network.features.state_dict()[name].shape[1]
+    if n not in (0, channels):
         raise ValueError(
             f"{path} was trained on images with {n} channel{'s' * (n > 1)}, got "
-            f"channels={channels}. Convert the images, for example with ImageLoader, or start "
-            "with other weights."
+            f"channels={channels}. Convert the images, as with ImageLoader."
         )
     load_state(network.features, state, path)

@@ -19,9 +19,8 @@ _GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of th
 class FeatureNetwork(nn.Module):
     """Base class of networks that consist of features and a head.
 
-    Subclasses set the modules ``features``, (n, C, H, W) -> (n, d), and ``head``, (n, d) ->
-    (n, n_classes), in their constructor, which takes ``n_classes`` and ``channels``. The base
-    class runs one after the other, and freezes layers of the features.
+    The constructor of a subclass takes ``n_classes`` and ``channels``, and sets the modules
+    ``features``, (n, C, H, W) -> (n, d), and ``head``, (n, d) -> (n, n_classes).
 
     Examples
     --------
@@ -54,13 +53,13 @@ class FeatureNetwork(nn.Module):
     def set_trainable(self, share: float) -> "FeatureNetwork":
         """Freeze the first layers of the features; the head always trains.
 
-        Frozen layers keep their parameters and stay in eval mode, also after ``train()``.
+        Frozen layers keep their parameters, and stay in eval mode after ``train()``.
 
         Parameters
         ----------
         share : float
-            Share of the layers that train, counted from the last one: from 0 (the head alone)
-            to 1 (the whole network). A layer is a module that has parameters itself.
+            Share of the layers (modules with parameters of their own) that train, the last ones:
+            from 0 (the head alone) to 1 (the whole network).
 
         Returns
         -------
@@ -131,26 +130,33 @@ def _pooling_matrix(height, width):
 
 
 def _suits_onednn(images):
-    return (
-        images.device.type == "cpu"
-        and images.dtype == torch.float32
-        and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-        and torch.backends.mkldnn.is_available()
-    )
+    kind = images.device.type, images.dtype, torch.is_grad_enabled()
+    autocast = torch.is_autocast_enabled("cpu")
+    is_plain = kind == ("cpu", torch.float32, True) and not autocast
+    return is_plain and torch.backends.mkldnn.is_available()
+
+
+def _plain_features(channels, widths):
+    """Return a convolution and a pooling for each width, and average over the grid."""
+    layers = []
+    for before, width in pairwise((channels, *widths)):
+        layers += [
+            nn.Conv2d(before, width, 3, padding=1),
+            nn.MaxPool2d(2, ceil_mode=True),  # ceil: images one pixel high stay so
+            nn.ReLU(),  # same result as before the pooling, at a quarter of the work
+        ]
+    return _Convolutions(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
 
 
 class SmallCNN(FeatureNetwork):
     """One convolution, one pooling and a linear layer: the simplest baseline.
-
-    The first network of a student study of skewed facial emotions. It takes images of any size.
 
     Parameters
     ----------
     n_classes : int
         Number of logits.
     channels : int, default=1
-        Channels of the images.
+        Channels of the images, which may be of any size.
     width : int, default=32
         Channels of the convolution.
 
@@ -162,13 +168,7 @@ class SmallCNN(FeatureNetwork):
 
     def __init__(self, n_classes: int, channels: int = 1, *, width: int = 32):
         super().__init__()
-        self.features = _Convolutions(
-            nn.Conv2d(channels, width, 3, padding=1),
-            nn.MaxPool2d(2, ceil_mode=True),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(_GRID),
-            nn.Flatten(),
-        )
+        self.features = _plain_features(channels, (width,))
         self.head = nn.Linear(width * _GRID**2, n_classes)
         self.to(memory_format=torch.channels_last)
 
@@ -176,14 +176,10 @@ class SmallCNN(FeatureNetwork):
 class DeepCNN(FeatureNetwork):
     """Three convolutions with pooling, and a head with a hidden layer and dropout.
 
-    The final network of the same study. It takes images of any size.
-
     Parameters
     ----------
-    n_classes : int
-        Number of logits.
-    channels : int, default=1
-        Channels of the images.
+    n_classes, channels : int
+        As in :class:`SmallCNN`.
     widths : tuple of int, default=(16, 32, 64)
         Channels of the convolutions.
     hidden : int, default=128
@@ -207,18 +203,10 @@ class DeepCNN(FeatureNetwork):
         dropout: float = 0.25,
     ):
         super().__init__()
-        layers = []
-        for width in widths:
-            layers += [
-                nn.Conv2d(channels, width, 3, padding=1),
-                nn.MaxPool2d(2, ceil_mode=True),  # ceil: images one pixel high stay so
-                nn.ReLU(),  # same result as before the pooling, at a quarter of the work
-            ]
-            channels = width
-        self.features = _Convolutions(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
+        self.features = _plain_features(channels, widths)
         self.head = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(channels * _GRID**2, hidden),
+            nn.Linear((channels, *widths)[-1] * _GRID**2, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, n_classes),
@@ -229,15 +217,12 @@ class DeepCNN(FeatureNetwork):
 class ResidualCNN(FeatureNetwork):
     """A small residual network for images of 32 to 96 pixels.
 
-    It is narrow where the maps are large, to train on a CPU. It takes images of any size and
-    pixels of any scale.
+    It is narrow where the maps are large, to train on a CPU. Pixels may have any scale.
 
     Parameters
     ----------
-    n_classes : int
-        Number of logits.
-    channels : int, default=1
-        Channels of the images.
+    n_classes, channels : int
+        As in :class:`SmallCNN`.
     widths : tuple of int, default=(16, 32, 64, 128, 256)
         Channels of the first convolution and of the stages, each of which halves the size.
     depth : int or tuple of int, default=1
@@ -245,8 +230,8 @@ class ResidualCNN(FeatureNetwork):
     dropout : float, default=0.2
         Dropout rate of the features.
     weights : str, Path or None, default=None
-        File of initial features: one that ``CNNClassifier.save`` wrote, or a state dict. The
-        head, and without a file all weights, are initialized at random.
+        File of initial features, written by ``CNNClassifier.save`` or with a state dict. All
+        other weights are random.
 
     References
     ----------
@@ -279,8 +264,7 @@ class ResidualCNN(FeatureNetwork):
         depths = (depth,) * n_stages if isinstance(depth, Integral) else tuple(depth)
         if len(depths) != n_stages:
             raise ValueError(
-                f"depth must be one number, or one for each of the {n_stages} stages (the widths "
-                f"after the first), got {depth}."
+                f"depth must be one number, or one for each of the {n_stages} stages, got {depth}."
             )
         for (before, width), n_blocks in zip(pairwise(widths), depths, strict=True):
             layers.append(_Block(before, width, stride=2))

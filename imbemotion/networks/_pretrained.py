@@ -47,8 +47,7 @@ def _import_timm(name):
         import timm
     except ImportError as error:
         raise ImportError(
-            f"{name!r} needs the package timm, which is not installed. "
-            "Run: python -m pip install 'imbemotion[timm]'"
+            f"{name!r} needs timm. Run: python -m pip install 'imbemotion[timm]'"
         ) from error
     architecture, _, tag = name.removeprefix(_TIMM).partition(".")
     if not timm.is_model(architecture):
@@ -62,6 +61,14 @@ def _import_timm(name):
     return timm
 
 
+def _check_weights(name, weights, known):
+    if weights is not None and weights not in known and not _checkpoints.is_path(weights):
+        raise ValueError(
+            f"weights of {name} must be one of {known}, the path of a file or None, got "
+            f"{weights!r}."
+        )
+
+
 def make_backbone(name, weights, n_more=0):
     """Return a network without its classifier; the mean, std and image size of its weights."""
     build = _from_timm if str(name).startswith(_TIMM) else _from_torchvision
@@ -73,12 +80,9 @@ def _from_torchvision(name, weights, n_more):
 
     _check_torchvision(name)
     presets = models.get_model_weights(name)
-    is_name = isinstance(weights, str) and weights in presets.__members__
-    if not is_name and weights is not None and not _checkpoints.is_path(weights):
-        raise ValueError(
-            f"weights of {name} must be one of {list(presets.__members__)}, the path of a file or "
-            f"None, got {weights!r}."
-        )
+    known = list(presets.__members__)
+    _check_weights(name, weights, known)
+    is_name = weights in known
     auxiliary = {"aux_logits": False, "init_weights": True} if name in _INCEPTIONS else {}
     module = models.get_model(name, weights=None, **auxiliary)
     skip = (f"{_drop_classifier(module)}.", *_AUXILIARY)
@@ -114,16 +118,11 @@ def _drop_classifier(module):
 
 def _from_timm(name, weights, n_more):
     timm = _import_timm(name)
-    is_file = _checkpoints.is_path(weights)
-    if weights not in ("DEFAULT", None) and not is_file:
-        raise ValueError(
-            f"weights of {name} must be one of ['DEFAULT'], the path of a file or None, got "
-            f"{weights!r}."
-        )
+    _check_weights(name, weights, ["DEFAULT"])
     module = _create_timm(timm, name.removeprefix(_TIMM), pretrained=weights == "DEFAULT")
     widen(module, n_more)
     settings = module.pretrained_cfg
-    if is_file:
+    if _checkpoints.is_path(weights):
         classifiers = settings.get("classifier") or ()
         classifiers = (classifiers,) if isinstance(classifiers, str) else classifiers
         skip = tuple(f"{classifier}." for classifier in classifiers)
@@ -185,16 +184,13 @@ class _PretrainedFeatures(nn.Module):
         self.channels = channels
         self.n_more = channels - (_N_COLORS if channels >= _N_COLORS else 1)
         self.backbone, mean, std, size = make_backbone(name, weights, self.n_more)
-        mean = torch.tensor(mean) if normalize else torch.zeros(_N_COLORS)
-        std = torch.tensor(std) if normalize else torch.ones(_N_COLORS)
-        self.register_buffer("mean", self._per_channel(mean))
-        self.register_buffer("std", self._per_channel(std))
+        scales = torch.tensor([mean, std] if normalize else [[0.0] * _N_COLORS, [1.0] * _N_COLORS])
+        for part, values in zip(("mean", "std"), scales, strict=True):
+            # the average for the channels after the colors
+            values = torch.cat([values, values.mean().expand(self.n_more)])
+            self.register_buffer(part, values[:, None, None])  # (3 + n_more, 1, 1)
         self.known_size = max(size)
         self.n_features = n_features_of(self.backbone, _N_COLORS + self.n_more, *size)
-
-    def _per_channel(self, values):
-        """Append the average for the channels after the colors, (3,) -> (3 + n_more, 1, 1)."""
-        return torch.cat([values, values.mean().expand(self.n_more)])[:, None, None]
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         _checkpoints.resize_vit(self.backbone, state_dict, f"{prefix}backbone.")
@@ -227,19 +223,18 @@ class _PretrainedFeatures(nn.Module):
             return
         sizes = range(1, self.known_size)
         size = 1 + bisect(sizes, 0, key=lambda n: n_features_of(self.backbone, channels, n, n))
-        known = size == self.known_size  # then often the only one
-        hint = "it takes" if known else "the smallest size is"
+        # The known size is often the only one.
+        hint = "it takes" if size == self.known_size else "the smallest size is"
         raise ValueError(
             f"{self.name} cannot take images of {height} x {width} pixels; {hint} {size} x "
-            f"{size}. Resize them, for example with ImageLoader(size={size})."
+            f"{size}. Resize them, as with ImageLoader(size={size})."
         ) from error
 
 
 class PretrainedCNN(FeatureNetwork):
     """A published network with pretrained weights and a new head.
 
-    With few images, train the head alone first (``trainable=0``), then more and more layers
-    (:meth:`set_trainable`).
+    With few images, train the head alone first, then more layers (:meth:`set_trainable`).
 
     Parameters
     ----------
@@ -251,19 +246,18 @@ class PretrainedCNN(FeatureNetwork):
     channels : int, default=1
         Channels of the images: 1 gray, 2 gray and another, 3 RGB, 4 RGB and another.
     weights : str, Path or None, default="DEFAULT"
-        ``"DEFAULT"`` or a name of torchvision's weights, which are downloaded on first use; or
-        the path of a state dict of this network, of its backbone or of a whole PretrainedCNN: a
-        .safetensors file, or one that ``torch.save`` wrote. Code in a file is never run. None
-        initializes weights at random.
+        ``"DEFAULT"`` or a name of torchvision's weights, downloaded on first use; the path of a
+        state dict of the backbone or a whole PretrainedCNN, in a .safetensors or ``torch.save``
+        file, whose code is never run; None for random weights.
     normalize : bool, default=True
-        Whether to normalize pixels from 0 to 1, as ``CNNClassifier`` passes those of dtype
-        uint8, as the weights expect. False is for floats that are standardized already.
+        Whether to normalize pixels from 0 to 1 as the weights expect. False is for floats that
+        are standardized already.
     hidden : int or None, default=128
         Units of a hidden layer in the head; None for no such layer.
     dropout : float, default=0.25
         Dropout rate of the features and of the hidden units.
     trainable : float, default=1.0
-        Share of the layers that train at first, from 0 (the head alone) to 1 (all).
+        As in :meth:`set_trainable`.
 
     Attributes
     ----------
@@ -284,16 +278,12 @@ class PretrainedCNN(FeatureNetwork):
     Notes
     -----
     A gray image is used as equal red, green and blue, each normalized for its color. Channels
-    after gray or RGB, such as alpha, start with weights of zero.
-
-    Not all networks take images of any size: many need 32 pixels, AlexNet 63 and Inception 75,
-    and ViT and MaxViT take only the size that their weights were trained on.
+    after gray or RGB, such as alpha, start with weights of zero. Many networks need images of 32
+    pixels, AlexNet 63 and Inception 75; ViT and MaxViT take only the size of their weights.
 
     Examples
     --------
     >>> network = PretrainedCNN("shufflenet_v2_x0_5", weights=None, n_classes=8, hidden=None)
-    >>> network(torch.zeros(2, 1, 48, 48)).shape
-    torch.Size([2, 8])
     >>> network.features(torch.zeros(2, 1, 48, 48)).shape
     torch.Size([2, 1024])
     """
@@ -329,14 +319,12 @@ def find_network(name: str) -> Callable[..., nn.Module]:
     Parameters
     ----------
     name : str
-        A registered name, such as ``"small_cnn"``, ``"deep_cnn"`` or ``"residual_cnn"``; a
-        classification model of ``torchvision.models``; or ``"timm/NAME"``.
+        A registered name, such as ``"deep_cnn"``, or a name of a :class:`PretrainedCNN`.
 
     Returns
     -------
     network : callable
-        Builds the network from ``n_classes`` and ``channels``; can be pickled. Models of
-        torchvision and timm are a :class:`PretrainedCNN`.
+        Builds the network from ``n_classes`` and ``channels``; can be pickled.
 
     Raises
     ------
@@ -351,9 +339,6 @@ def find_network(name: str) -> Callable[..., nn.Module]:
     --------
     >>> find_network("deep_cnn").__name__
     'DeepCNN'
-    >>> network = find_network("shufflenet_v2_x1_0")(n_classes=8, channels=3, weights=None)
-    >>> type(network).__name__
-    'PretrainedCNN'
     """
     if not isinstance(name, str):
         raise TypeError(f"The name of a network must be a string, got {type(name).__name__}.")

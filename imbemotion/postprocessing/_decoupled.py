@@ -11,7 +11,6 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.registry import HEADS
@@ -19,88 +18,65 @@ from imbemotion._base.validation import (
     HasMethods,
     Interval,
     RegisteredName,
-    check_labels,
-    fit_context,
-    forget_fit,
 )
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
-
-
-def _has_probabilities(model):
-    return isinstance(model.head, str) or hasattr(model.head, "predict_proba")
 
 
 class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Keep the features of a classifier, and learn its head again on balanced features.
 
-    Skewed data hardly harm the features of a network, and mostly its decisions [1]_. So the
-    estimator is fitted on the data as they are, and its last layer is replaced by a head that
-    treats classes equally. Samplers work among features, which is fast.
+    Skewed data hardly harm the features of a network, but its decisions [1]_. So the estimator is
+    fitted on the data as they are, and its last layer replaced by a head that treats classes
+    equally. Samplers work on features, which is fast.
 
     Parameters
     ----------
     estimator : estimator with ``transform``
-        Computes the features: a ``CNNClassifier``, a pipeline that ends with one,
-        ``LinearDiscriminantAnalysis``, or any other. A ``FrozenEstimator`` is not fitted again,
-        so heads can be compared without its training.
+        Computes the features, for example a ``CNNClassifier`` or a pipeline that ends with one.
+        A ``FrozenEstimator`` is not fitted again, to compare heads without its training.
     head : str or classifier, default="crt"
-        What decides:
-
         - ``"crt"`` (classifier re-training): ``LogisticRegression`` on the features;
-        - ``"lws"`` (learnable weight scaling): the estimator's logits, each times a learned
-          factor of its class, 0 or more;
-        - ``"ncm"`` (nearest class mean): the class with the nearest mean;
-        - ``"tau_norm"``: the estimator's weights, those of each class divided by their norm
-          to the power of ``tau``; nothing is learned or sampled;
+        - ``"lws"`` (learnable weight scaling): the estimator's logits, times a learned factor
+          per class, 0 or more;
+        - ``"ncm"``: the nearest class mean;
+        - ``"tau_norm"``: the estimator's weights, divided by their norm per class to the power
+          of ``tau``; nothing is learned or sampled;
         - a registered name, or any classifier, such as ``LogisticRegression(C=0.01)``.
 
         ``"lws"`` and ``"tau_norm"`` need an estimator with ``head_coef_`` and
         ``head_intercept_``, such as a ``CNNClassifier`` with a linear head.
     sampler : sampler or None, default=None
-        Resamples the features that the head is fitted on. Without one, ``"crt"`` and ``"lws"``
-        weight classes equally; any other classifier has to do so itself.
+        Resamples the features for the head. Without one, ``"crt"`` and ``"lws"`` weight classes
+        equally; other classifiers have to do so themselves.
     tau : float, default=1.0
-        For ``"tau_norm"``: 1 normalizes all weights, 0 keeps the estimator's head. The paper
-        chooses it on validation data, between 0 and 1.
+        For ``"tau_norm"``: 1 normalizes all weights, 0 keeps the estimator's head. Choose it on
+        validation data.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted estimator.
     head_ : classifier
-        The fitted head, from features to labels. The four heads above have ``coef_`` and
-        ``intercept_``.
+        The fitted head; the four heads above have ``coef_`` and ``intercept_``.
     sampler_ : sampler or None
         The fitted sampler, or None if nothing was sampled.
     training_prior_ : ndarray of float of shape (n_classes,)
-        Class shares that the probabilities are relative to: equal ones, or those after the
-        sampler. Only for named heads, except ``"tau_norm"``.
+        Class shares that probabilities are relative to: equal, or those after the sampler. Only
+        for named heads, except ``"tau_norm"``.
     classes_ : ndarray of shape (n_classes,)
         The labels.
-    n_features_in_ : int
-        Number of features of X, if the fitted estimator has it.
-    feature_names_in_ : ndarray of str
-        Names of the columns of X, if the fitted estimator has them.
-
-    See Also
-    --------
-    TunedOffsetClassifierCV : Shifts the decisions of a classifier, and keeps its head.
-    PriorCorrectedClassifier : Probabilities for other class shares, such as those of the data.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        As in ``estimator_``, if it has them.
 
     Notes
     -----
-    The head is fitted on rows that the estimator has seen. A network that memorized them
-    separates them better than new ones. Where that matters, fit the head on other rows:
-    ``DecoupledClassifier(FrozenEstimator(network)).fit(X_others, y_others)``.
+    The head is fitted on rows that the estimator separates better than new ones. Where that
+    matters, fit the head of a ``FrozenEstimator`` on other rows, or lower its C.
 
-    ``test_time_augmentation`` of a ``CNNClassifier`` has no effect on features. The paper drops
-    the bias; here ``"tau_norm"`` keeps it, and ``"lws"`` scales it with the weights. ``"crt"``
-    depends on the scale of the features: use a pipeline with ``StandardScaler`` as head if they
-    differ much, and a smaller C for a network that memorized its training images. Probabilities
-    of ``"ncm"``, the softmax of negative squared distances, are not calibrated.
-
-    Arguments of ``fit`` go to the estimator; with scikit-learn's metadata routing they go where
-    they are requested, also to a classifier as head unless there is a sampler.
+    ``test_time_augmentation`` of a ``CNNClassifier`` has no effect on features. Unlike the paper,
+    ``"tau_norm"`` keeps the bias, and ``"lws"`` scales it with the weights. ``"crt"`` depends on
+    the scale of the features. Probabilities of ``"ncm"``, the softmax of negative squared
+    distances, are not calibrated.
 
     References
     ----------
@@ -116,13 +92,10 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     ...     2000, n_classes=3, n_informative=4, weights=[0.9, 0.07], random_state=3
     ... )
     >>> model = DecoupledClassifier(LinearDiscriminantAnalysis()).fit(X[:1000], y[:1000])
-    >>> model.transform(X).shape
-    (2000, 2)
-    >>> before, after = model.estimator_.predict(X[1000:]), model.predict(X[1000:])
-    >>> recall_score(y[1000:], before, average=None).round(2)
-    array([0.97, 0.16, 0.03])
-    >>> recall_score(y[1000:], after, average=None).round(2)
-    array([0.66, 0.6 , 0.42])
+    >>> for predict in (model.estimator_.predict, model.predict):
+    ...     print(recall_score(y[1000:], predict(X[1000:]), average=None).round(2))
+    [0.97 0.16 0.03]
+    [0.66 0.6  0.42]
     """
 
     _parameter_constraints: dict = {
@@ -140,43 +113,12 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         self.sampler = sampler
         self.tau = tau
 
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> "DecoupledClassifier":
-        """Fit the estimator, and the head on its features.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the estimator: flat data, images, an ``ImageArray`` or paths.
-        y : array-like of shape (n_samples,)
-            The labels.
-        **params : dict
-            Arguments of the estimator's ``fit``, or metadata to route.
-
-        Returns
-        -------
-        self : object
-            The classifier itself.
-
-        Raises
-        ------
-        ValueError
-            If y has a single class or another length than X, the features are not
-            two-dimensional, or the sampler cannot resample them.
-        TypeError
-            If ``head`` needs ``head_coef_`` and the estimator has none.
-        NotFittedError
-            If the estimator is frozen and not fitted.
-        """
-        forget_fit(self)
-        y = check_labels(y)
+    def _fit(self, X, y, params):
         check_classes(y)
         routed = self._route(params)
         self.estimator_ = clone(self.estimator).fit(X, y, **routed.estimator.fit)
         self.sampler_ = None
         self.head_ = self._fit_head(self.transform(X), y, routed.head.fit)
-        self._copy_column_names()
-        return self
 
     def _fit_head(self, features, y, params):
         n_rows = np.shape(features)[0]
@@ -192,8 +134,8 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         if not isinstance(self.head, str):
             return clone(self.head).fit(features, y, **params)
         balance = self.sampler is None
-        settings = {"estimator": self.estimator_, "balance": balance, "tau": self.tau}
-        head = HEADS.load(self.head)(features, y, **settings)
+        fit_head = HEADS.load(self.head)
+        head = fit_head(features, y, estimator=self.estimator_, balance=balance, tau=self.tau)
         if not is_computed:
             # Balanced heads, and means of any number of rows, treat classes equally.
             counts = np.array([(y == label).sum() for label in head.classes_])
@@ -211,8 +153,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             n_rows, label = min((n, label) for label, n in Counter(y.tolist()).items())
             raise ValueError(
                 f"{self.sampler!r} needs more rows than the smallest class has, got {n_rows} of "
-                f"{label!r}: {error}. Use ImageSMOTE, which adapts the number of neighbors, or "
-                "fewer neighbors."
+                f"{label!r}: {error}. Use fewer neighbors, or ImageSMOTE, which adapts them."
             ) from error
 
     @property
@@ -227,7 +168,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Input of the estimator.
+            As in ``fit``.
 
         Returns
         -------
@@ -249,56 +190,13 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             )
         return features
 
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the estimator.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The predicted labels.
-        """
+    def _predict(self, X):
         check_is_fitted(self, "head_")
         return self.head_.predict(self.transform(X))
 
-    @available_if(_has_probabilities)
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Estimate class probabilities, if the head does.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the estimator.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities relative to ``training_prior_``: rare classes are more probable than
-            in the data.
-        """
+    def _predict_proba(self, X):
         check_is_fitted(self, "head_")
         return self.head_.predict_proba(self.transform(X))
-
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Estimate logarithms of class probabilities, if the head has probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the estimator.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Logarithms of ``predict_proba``; -inf where it is 0.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
 
     def _route(self, params):
         """Split the arguments of ``fit`` by receiver."""
@@ -306,8 +204,8 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             # Its fit ignores arguments silently, and weights would be without effect.
             if params and isinstance(self.estimator, FrozenEstimator):
                 raise ValueError(
-                    f"A FrozenEstimator is not fitted, so it cannot use {', '.join(params)}, got "
-                    f"{self.estimator!r}. Request it for the head by metadata routing."
+                    f"A FrozenEstimator is not fitted, so it cannot use {', '.join(params)}. "
+                    "Request it for the head by metadata routing."
                 )
             return Bunch(estimator=Bunch(fit=params), head=Bunch(fit={}))
         routed = process_routing(self, "fit", **params)
@@ -315,8 +213,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         if routed.head.fit and self.sampler is not None:
             raise ValueError(
                 f"The head cannot receive {', '.join(routed.head.fit)} together with a sampler, "
-                f"which changes the rows, got {self.sampler!r}. Set sampler=None, or request "
-                "nothing for the head."
+                f"which changes the rows, got {self.sampler!r}. Request nothing or no sampler."
             )
         return routed
 

@@ -3,7 +3,7 @@
 import warnings
 from collections import Counter
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +12,19 @@ from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion._base.validation import DataWarning, check_method_params, safe_indexing, shorten
+from imbemotion._base.validation import (
+    DataWarning,
+    check_labels,
+    check_method_params,
+    fit_context,
+    forget_fit,
+    safe_indexing,
+    shorten,
+)
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
 from imbemotion.splitting.holdout import draw_folds
@@ -23,8 +32,99 @@ from imbemotion.splitting.holdout import draw_folds
 _DEFAULT_FOLDS = 5
 
 
+def _has_probabilities(model):
+    head = getattr(model, "head", "")  # of a DecoupledClassifier
+    return isinstance(head, str) or hasattr(head, "predict_proba")
+
+
 class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
-    """Tags, column names and metadata routing of a classifier around an ``estimator``."""
+    """Interface of a classifier around an ``estimator``, computed by private methods."""
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
+        """Fit the estimator, and what corrects it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Input of the estimator: flat data, images, an ``ImageArray`` or paths.
+        y : array-like of shape (n_samples,)
+            The labels.
+        **params : dict
+            Arguments of the estimator's ``fit``; ``groups`` is for the folds of a
+            TunedOffsetClassifierCV. With metadata routing they go where they are requested.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, or a parameter does not fit them or the estimator.
+        TypeError
+            If ``head`` needs ``head_coef_`` and the estimator has none.
+        NotFittedError
+            If the estimator is not fitted, but frozen or used with ``cv="prefit"``.
+        """
+        forget_fit(self)
+        self._fit(X, check_labels(y), params)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in ``fit``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The predicted labels.
+        """
+        return self._predict(X)
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Estimate class probabilities, with the offsets or from the head.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in ``fit``.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities; each row sums to 1.
+        """
+        return self._predict_proba(X)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Estimate logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in ``fit``.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Logarithms of ``predict_proba``; -inf where the classifier returns 0.
+        """
+        return self._predict_log_proba(X)
+
+    def _predict_log_proba(self, X):
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def _routed_parts(self):
         """Return what receives metadata of ``fit``, and in which method, by name."""
@@ -43,11 +143,6 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
             to_method = MethodMapping().add(caller="fit", callee=method)
             router.add(**{name: part}, method_mapping=to_method)
         return router
-
-    def _copy_column_names(self):
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimator_, name):
-                setattr(self, name, getattr(self.estimator_, name))
 
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.estimator)
@@ -70,50 +165,14 @@ class OffsetClassifierMixin(MetaClassifierMixin):
         """The labels, (n_classes,)."""
         return self.estimator_.classes_
 
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Predict labels, with the offsets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the classifier.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The predicted labels.
-        """
+    def _predict(self, X):
         columns = self._choose(self._shift(X))  # first, since it checks that the model is fitted
         return self.classes_[columns]
 
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Estimate class probabilities, with the offsets.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the classifier.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities of the classifier times the exponential of the offsets, normalized.
-        """
+    def _predict_proba(self, X):
         return softmax(self._shift(X), axis=1)
 
-    def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Estimate logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the classifier.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Logarithms of ``predict_proba``; -inf where the classifier returns 0.
-        """
+    def _predict_log_proba(self, X):
         return log_softmax(self._shift(X), axis=1)
 
     def _shift(self, X):
@@ -127,9 +186,8 @@ class OffsetClassifierMixin(MetaClassifierMixin):
 
 def check_classes(y):
     """Raise unless there are at least two classes."""
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(f"y must hold at least two classes, not one class, got {classes}.")
+    if len(np.unique(y)) < 2:
+        raise ValueError(f"y must hold at least two classes, not one class, got {np.unique(y)}.")
 
 
 def class_shares(y, weight, classes):
@@ -194,18 +252,15 @@ def pool(parts, y):
     """Join the predictions of all splits."""
     classes = np.unique(np.concatenate([y, *(known for _, known, _ in parts)]))
     rows = np.concatenate([test for test, _, _ in parts])
-    log_proba = np.full((len(rows), len(classes)), -np.inf)
     seen = np.concatenate([np.isin(y[test], known) for test, known, _ in parts])
-    start = 0
-    for test, known, log_p in parts:
-        stop = start + len(test)
-        log_proba[start:stop, np.searchsorted(classes, known)] = log_p
-        start = stop
+    blocks = [np.full((len(test), len(classes)), -np.inf) for test, _, _ in parts]
+    for block, (_, known, log_p) in zip(blocks, parts, strict=True):
+        block[:, np.searchsorted(classes, known)] = log_p
     if not seen.all():
         _warn_of_unseen(y[rows], seen, classes)
     order = np.argsort(rows, kind="stable")  # results must not depend on the order of the splits
     rows = rows[order]
-    return HeldOut(rows, classes, np.searchsorted(classes, y[rows]), log_proba[order])
+    return HeldOut(rows, classes, np.searchsorted(classes, y[rows]), np.concatenate(blocks)[order])
 
 
 def _warn_of_unseen(labels, seen, classes):
@@ -214,14 +269,14 @@ def _warn_of_unseen(labels, seen, classes):
     few = shorten([f"{label} ({n} of {sizes[label]})" for label, n in sorted(unseen.items())])
     if not seen.any():
         raise ValueError(
-            f"y must hold classes that the classifier knows, got only rows of {few}; the classes "
-            f"are {shorten(classes)}."
+            f"y must hold classes that the classifier knows, got only rows of {few}; "
+            f"the classes are {shorten(classes)}."
         )
     warnings.warn(
         f"Some rows were predicted by a classifier that was not fitted on their class: {few}. "
         "It assigns probability 0 to that class, which no offset changes.",
         DataWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 
@@ -238,8 +293,7 @@ def make_splits(cv, X, y, params, random_state):
     splits = [split for split in found if len(split[1])]
     if not splits:
         raise ValueError(
-            f"cv must hold out some rows, got {len(found)} splits, none of them with test rows. "
-            "Set it to a number of folds, a share of test rows or a splitter."
+            f"cv must hold out some rows, got {len(found)} splits, none of them with test rows."
         )
     if isinstance(cv, Integral):
         _warn_of_small_classes(cv, y)
@@ -255,7 +309,7 @@ def _warn_of_small_classes(n_folds, y):
             f"Classes with fewer rows than folds ({n_folds}): {shorten(few)}. Their offsets "
             "depend on these rows alone; l2 shrinks them towards 0.",
             DataWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
 
 
@@ -268,9 +322,8 @@ def _warn_of_copies(X, splits):
     if n_shared:
         warnings.warn(
             f"Up to {n_shared} images of a test fold are copies or synthetic images of training "
-            "images, so the offsets are tuned to images that the classifier has seen. Put the "
-            "sampler inside, TunedOffsetClassifierCV(make_pipeline(sampler, classifier)), or pass "
-            "groups=imbemotion.leaks.parent_groups(X.parents).",
+            "images, which the classifier has seen. Put the sampler inside, as in make_pipeline("
+            "sampler, classifier), or pass groups=imbemotion.leaks.parent_groups(X.parents).",
             DataWarning,
-            stacklevel=6,
+            stacklevel=7,
         )

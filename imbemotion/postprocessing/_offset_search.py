@@ -8,23 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn import metrics
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    f1_score,
-    fbeta_score,
-    jaccard_score,
-    precision_score,
-    recall_score,
-)
 
 from imbemotion._base.validation import check_method_params, safe_indexing, scorer_parts
 
 _MAX_SWEEPS = 20
 _MIN_GAIN = 1e-10  # less is rounding
-_SHARES = (1, 1 / 2, 1 / 4, 1 / 8, 0)  # of the offsets, until the score is not lowered
+_SHARES = (1 / 2, 1 / 4, 1 / 8, 0)  # of the offsets, until the score is not lowered
 _GRID = np.linspace(-10, 10, 201)  # log-odds; exp(10) exceeds all usual imbalance ratios
 _COARSE_GRID = np.linspace(-10, 10, 41)  # for bootstrap samples, because scorers are slow
 _MIN_WIDTH = 1e-10  # log-odds; closer values differ by rounding
@@ -33,11 +25,12 @@ _MIN_WIDTH = 1e-10  # log-odds; closer values differ by rounding
 # A class scores factor * hits / (predicted part * predicted + actual part * actual - both * hits).
 _RECALL = (1, 0, 1, 0)
 _FRACTIONS = {
-    f1_score: (2, 1, 1, 0),
-    precision_score: (1, 1, 0, 0),
-    recall_score: _RECALL,
-    jaccard_score: (1, 1, 1, 1),
+    metrics.f1_score: (2, 1, 1, 0),
+    metrics.precision_score: (1, 1, 0, 0),
+    metrics.recall_score: _RECALL,
+    metrics.jaccard_score: (1, 1, 1, 1),
 }
+_FIXED = {metrics.accuracy_score: "micro", metrics.balanced_accuracy_score: "present"}
 
 
 @dataclass
@@ -88,21 +81,16 @@ def _find_ratio(scorer, classes):
     settings = dict(settings)
     if settings.pop("zero_division", 0) not in ("warn", 0) or sign != 1:
         return None
-    if function is accuracy_score and not settings:
-        return _Ratio(_RECALL, "micro")
-    if function is balanced_accuracy_score and not settings:
-        return _Ratio(_RECALL, "present")
+    if function in _FIXED and not settings:
+        return _Ratio(_RECALL, _FIXED[function])
     fraction = _FRACTIONS.get(function)
-    if function is fbeta_score and "beta" in settings:
+    if function is metrics.fbeta_score and "beta" in settings:
         squared = settings.pop("beta") ** 2
         fraction = (1 + squared, 1, squared, 0)
-    return None if fraction is None else _average_ratio(fraction, settings, classes)
-
-
-def _average_ratio(fraction, settings, classes):
     average, labels = settings.pop("average", "binary"), settings.pop("labels", None)
     positive = settings.pop("pos_label", 1)
-    if settings or average not in ("binary", "macro", "weighted", "micro"):
+    averages = ("binary", "macro", "weighted", "micro")
+    if fraction is None or settings or average not in averages:
         return None
     if average == "binary":
         average, labels = "micro", [positive]
@@ -185,9 +173,8 @@ class RatioScore:
         order = np.argsort(thresholds)
         scores = self._scores(order, rivals, label)
         edges = np.concatenate([[-np.inf], thresholds[order], [np.inf]])
-        low, high = edges[:-1], edges[1:]
-        plateaus = np.flatnonzero(low < high - _MIN_WIDTH)
-        return _inside(low[plateaus], high[plateaus]), scores[plateaus]
+        wide = np.flatnonzero(edges[:-1] < edges[1:] - _MIN_WIDTH)
+        return _inside(edges[wide], edges[wide + 1]), scores[wide]
 
     def _scores(self, order, rivals, label):
         """Score predictions after 0 to n rows, in order, were won by a class, (n + 1,)."""
@@ -253,7 +240,7 @@ class Path(NamedTuple):
     """Every step of a search, the first without offsets."""
 
     offsets: np.ndarray  # (n_steps, n_classes)
-    scores: np.ndarray  # (n_steps,)
+    scores: np.ndarray
 
 
 def order_classes(log_proba, codes):
@@ -276,13 +263,13 @@ def find_offsets(log_proba, score, counts, l2):
     """Search offsets of log-probabilities by coordinate ascent."""
     search = _Search(log_proba, score, l2 / np.maximum(counts, 1))
     offsets, scores = [search.offsets.copy()], [search.value]
-    labels = np.flatnonzero(counts)
-    n_idle = 0
+    labels, n_idle = np.flatnonzero(counts), 0
     for label in np.tile(labels, _MAX_SWEEPS):
-        n_idle = 0 if search.improve(label) else n_idle + 1
-        if n_idle == 0:
+        if search.improve(label):
             offsets.append(search.offsets.copy())
             scores.append(search.value)
+            n_idle = -1
+        n_idle += 1
         if n_idle == len(labels):
             break
     return Path(np.array(offsets), np.array(scores))
@@ -350,14 +337,14 @@ def bag_offsets(log_proba, codes, score, l2, samples):
         path = find_offsets(drawn[0], score.take(rows), count_reachable(*drawn), l2)
         found.append(path.offsets[-1])
     shrunk = shrink_offsets(np.array(found), count_reachable(log_proba, codes))
-    tried = [np.zeros_like(shrunk), *found]
+    tried = [np.zeros_like(shrunk), *found, shrunk]
     scores = [score.of((log_proba + offsets).argmax(axis=1)) for offsets in tried]
     for share in _SHARES:
-        offsets = share * shrunk
-        value = score.of((log_proba + offsets).argmax(axis=1))
-        if value >= scores[0]:
+        if scores[-1] >= scores[0]:
             break
-    return Path(np.array([*tried, offsets]), np.array([*scores, value]))
+        tried[-1] = share * shrunk
+        scores[-1] = score.of((log_proba + tried[-1]).argmax(axis=1))
+    return Path(np.array(tried), np.array(scores))
 
 
 def shrink_offsets(found, counts):

@@ -20,9 +20,6 @@ from imbemotion._base.validation import (
     HasMethods,
     Interval,
     StrOptions,
-    check_labels,
-    fit_context,
-    forget_fit,
     shorten,
 )
 from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
@@ -36,13 +33,6 @@ _NEUTRAL = {"None", "False", "1", "1.0"}
 _CROSS_ENTROPIES = {"BCEWithLogitsLoss", "CrossEntropyLoss", "NLLLoss"}
 
 
-class _Seen(NamedTuple):
-    """What the last step of a pipeline was fitted on."""
-
-    y: np.ndarray  # (n_samples,), after all samplers
-    params: dict  # further arguments of its fit
-
-
 class _LastStep(NamedTuple):
     """The innermost classifier, and what is around it."""
 
@@ -53,21 +43,17 @@ class _LastStep(NamedTuple):
     path: str  # prefix of its parameters in the innermost search
 
 
-class _UnknownPriorError(Exception):
-    """The reason why the prior is unknown."""
-
-
 class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     r"""Correct a classifier's probabilities from the class shares of training to others.
 
-    Over- and under-sampling, class weights and losses that use the prior change how often a
-    classifier expects each class. This keeps the classifier and changes the expectation:
+    Resampling, class weights and losses that use the prior change how often a classifier expects
+    each class. This keeps the classifier and changes the expectation:
 
     .. math:: p'_c(x) \propto p_c(x) \, (\pi'_c / \pi_c)^\tau
 
-    with the class shares :math:`\pi` of training and the target :math:`\pi'` [1]_ [2]_. With
-    equal targets this is post-hoc logit adjustment [3]_; with ``target="observed"`` the
-    probabilities are those of the data again, whatever a sampler or weights did to them.
+    with the class shares :math:`\pi` of training and the target :math:`\pi'` [1]_ [2]_. Equal
+    targets are post-hoc logit adjustment [3]_; ``target="observed"`` restores the probabilities
+    of the data, whatever a sampler or weights did to them.
 
     Parameters
     ----------
@@ -75,22 +61,19 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         Any classifier with ``predict_proba``, also a pipeline with samplers; a fitted one as
         ``FrozenEstimator(estimator)``.
     trained_prior : "auto", array-like of shape (n_classes,) or dict, default="auto"
-        The class shares that the probabilities are relative to: positive numbers in the order
-        of ``classes_``, or by label in a dict or pandas Series; they need not sum to 1.
-        ``"auto"`` infers them, see Notes.
+        Class shares of training: positive numbers in the order of ``classes_``, or by label in
+        a dict or pandas Series; they need not sum to 1. ``"auto"`` infers them, see Notes.
     target : {"uniform", "observed"}, array-like of shape (n_classes,) or dict, default="uniform"
-        The target class shares, in the same forms: equal ones, or those of the labels passed to
-        ``fit``, before any sampler, weighted by ``sample_weight``.
+        Target class shares, also equal ones or those of the labels in ``fit``, before any
+        sampler, weighted by ``sample_weight``.
     tau : float, default=1.0
-        Strength of the correction; 0 changes no probability. Labels are always those of the
-        largest probability, even if the classifier decides otherwise, as ``SVC`` does.
+        Strength of the correction; 0 changes no probability, but labels are always those of the
+        largest one, also if the classifier decides otherwise, as ``SVC`` does.
 
     Attributes
     ----------
-    trained_prior_ : ndarray of float of shape (n_classes,)
-        Class shares of training; they sum to 1.
-    target_prior_ : ndarray of float of shape (n_classes,)
-        Target class shares; they sum to 1.
+    trained_prior_, target_prior_ : ndarray of float of shape (n_classes,)
+        Class shares of training and target class shares; they sum to 1.
     offsets_ : ndarray of float of shape (n_classes,)
         Offsets of the log-probabilities; 0, with a ``DataWarning``, for a class without weight
         in training.
@@ -98,30 +81,21 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)
         The labels.
-    n_features_in_ : int
-        Number of features, if the fitted classifier has it.
-    feature_names_in_ : ndarray of str
-        Names of the columns of X, if the fitted classifier has them.
-
-    See Also
-    --------
-    TunedOffsetClassifierCV : Offsets tuned for a score on held-out rows.
-    imbemotion.losses.LogitAdjustedLoss : The correction during training.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        As in ``estimator_``, if it has them.
 
     Notes
     -----
-    Bayes' rule is exact if the probabilities are right for the shares of training, and only the
-    shares change. So it undoes random over- and under-sampling, class weights,
-    ``batch_sampling``, balanced softmax and logit adjustment, but not SMOTE, ADASYN, offline
-    augmentation or cleaning, which change the samples of a class, nor focal, LDAM and soft F1
-    loss or overconfidence. Calibrate those, for example with ``CalibratedClassifierCV``. For
-    macro-F1 equal shares often go too far; try a ``tau`` of about 0.5.
+    Bayes' rule undoes random over- and under-sampling, class weights, ``batch_sampling``, balanced
+    softmax and logit adjustment, which change only the shares. It cannot undo SMOTE, ADASYN,
+    offline augmentation or cleaning, which change the samples of a class, nor focal, LDAM and
+    soft F1 loss or overconfidence: calibrate those, for example with ``CalibratedClassifierCV``.
+    For macro-F1 try a ``tau`` of about 0.5.
 
     ``trained_prior="auto"`` is ``training_prior_`` of the last step of a pipeline, such as a
-    ``CNNClassifier``, or else the shares of the labels that it was fitted on, after all
-    samplers, times ``sample_weight`` and ``class_weight``. Inside a search or a
-    ``FrozenEstimator`` only samplers of this library report their counts. Where the shares are
-    unknown, a ValueError asks for ``trained_prior``.
+    ``CNNClassifier``, or else the shares of the labels that it was fitted on, after all samplers,
+    times ``sample_weight`` and ``class_weight``. Inside a search or a ``FrozenEstimator`` only
+    samplers of this library report their counts.
 
     References
     ----------
@@ -141,8 +115,6 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     >>> sampler = RandomResampler(sampling_strategy="undersample", random_state=0)
     >>> pipe = make_pipeline(sampler, LogisticRegression())
     >>> model = PriorCorrectedClassifier(pipe, target="observed").fit(X, y)
-    >>> model.trained_prior_, model.target_prior_.round(2)
-    (array([0.5, 0.5]), array([0.9, 0.1]))
     >>> model.estimator_.predict_proba(X).mean(axis=0).round(2)  # as if half were rare
     array([0.84, 0.16])
     >>> model.predict_proba(X).mean(axis=0).round(2)
@@ -170,39 +142,13 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         self.target = target
         self.tau = tau
 
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> "PriorCorrectedClassifier":
-        """Fit the classifier and infer the class shares of its training.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Input of the classifier: flat data, images, an ``ImageArray`` or paths.
-        y : array-like of shape (n_samples,)
-            The labels.
-        **params : dict
-            Arguments of the classifier's ``fit``, or metadata to route.
-
-        Returns
-        -------
-        self : object
-            The classifier itself.
-
-        Raises
-        ------
-        ValueError
-            If X and y differ in length, shares are not positive or lack a class, or the shares
-            of training are unknown.
-        """
-        forget_fit(self)
+    def _fit(self, X, y, params):
         X, y = indexable(X, y)
-        y = check_labels(y)
         routing = get_config()["enable_metadata_routing"]
         routed = process_routing(self, "fit", **params).estimator.fit if routing else params
         estimator = clone(self.estimator)
         with _recording_labels(estimator) as seen:
             self.estimator_ = estimator.fit(X, y, **routed)
-        self._copy_column_names()
         if isinstance(self.trained_prior, str):
             self.trained_prior_ = _infer_prior(self.estimator_, self.classes_, seen)
         else:
@@ -214,11 +160,10 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
                 f"Training gave no weight to {shorten(self.classes_[~known])}, so the "
                 "probabilities of these classes are not corrected.",
                 DataWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         ratios = self.target_prior_ / np.where(known, self.trained_prior_, self.target_prior_)
         self.offsets_ = self.tau * np.log(ratios)
-        return self
 
     def _find_target(self, y, params, seen):
         classes = self.classes_
@@ -228,7 +173,8 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
             return np.full(len(classes), 1 / len(classes))
         unknown = np.setdiff1d(y, classes)
         weight = params.get("sample_weight")
-        if weight is None and seen and len(seen[0].y) == len(y):  # else a sampler changed the rows
+        # With other numbers of rows, a sampler changed them.
+        if weight is None and seen and len(seen[0][0]) == len(y):
             weight = _find_weight(self.estimator_, seen)
         shares = class_shares(y, weight, classes) if not len(unknown) else np.zeros(1)
         if not shares.all():
@@ -259,7 +205,7 @@ def _check_shares(given, classes, name):
 
 @contextmanager
 def _recording_labels(estimator):
-    """Record what the last step of a pipeline is fitted on, whatever samplers do before it."""
+    """Record the labels, (n_samples,), and arguments that reach the last step of a pipeline."""
     # Samplers report their numbers of rows in many ways, and some not at all.
     last, seen = estimator, []
     while hasattr(last, "steps") and not isinstance(last, FrozenEstimator):
@@ -280,7 +226,7 @@ class _RecordingFit:
         self._classifier, self._seen = classifier, seen
 
     def __call__(self, X, y, **params):
-        self._seen.append(_Seen(np.asarray(y), params))
+        self._seen.append((np.asarray(y), params))
         return self.__wrapped__(X, y, **params)
 
     def __reduce__(self):  # copies that the classifier makes of itself get its own fit
@@ -294,18 +240,19 @@ def _infer_prior(fitted, classes, seen):
     if hasattr(last, "training_prior_"):
         prior = np.asarray(last.training_prior_, dtype=np.float64)
         return prior / prior.sum()
-    try:
-        _refuse_unknown_priors(last)
-        weight = None if step.samplers else _find_weight(fitted, seen)
-        shares = _count_rows(step, classes, seen, weight)
-        shares = shares * _class_weights(last, classes, shares, weighted=weight is not None)
-    except _UnknownPriorError as reason:
-        raise ValueError(
-            "trained_prior='auto' cannot determine the class shares of training: "
-            f"{type(last).__name__} {reason}. Set trained_prior to an array in the order of "
-            "classes_, or a dict of label to share."
-        ) from reason
+    _refuse_unknown_priors(last)
+    weight = None if step.samplers else _find_weight(fitted, seen)
+    shares = _count_rows(step, classes, seen, weight)
+    shares = shares * _class_weights(last, classes, shares, weighted=weight is not None)
     return shares / shares.sum()
+
+
+def _unknown_prior(classifier, reason):
+    return ValueError(
+        "trained_prior='auto' cannot determine the class shares of training: "
+        f"{type(classifier).__name__} {reason}. Set trained_prior to an array in the order of "
+        "classes_, or a dict of label to share."
+    )
 
 
 def _find_weight(fitted, seen):
@@ -319,7 +266,7 @@ def _find_weight(fitted, seen):
         name = "sample_weight" if name is True else name  # or False, None, an alias
     else:
         name = step.path + name
-    return seen[0].params.get(name)
+    return seen[0][1].get(name)
 
 
 def _last_step(fitted):
@@ -345,31 +292,27 @@ def _count_rows(step, classes, seen, weight):
     if step.samplers:
         sampler = step.samplers[-1]
         if not hasattr(sampler, "target_counts"):
-            raise _UnknownPriorError(
-                f"was fitted on the output of {type(sampler).__name__}, which does not report "
-                "its numbers of rows"
-            )
+            reason = f"was fitted on the output of {type(sampler).__name__}, without row counts"
+            raise _unknown_prior(step.classifier, reason)
         return np.array([sampler.sampling_strategy_.get(c, 0) for c in classes.tolist()], float)
     if step.frozen or not seen:
-        raise _UnknownPriorError("was fitted before, on unknown rows")
-    unknown = np.setdiff1d(seen[0].y, classes)
+        raise _unknown_prior(step.classifier, "was fitted before, on unknown rows")
+    y = seen[0][0]
+    unknown = np.setdiff1d(y, classes)
     if len(unknown):
-        raise _UnknownPriorError(
-            f"was fitted on labels ({shorten(unknown)}) that are not among its classes_ "
-            f"({shorten(classes)})"
-        )
-    return class_shares(seen[0].y, weight, classes)
+        reason = f"was fitted on labels ({shorten(unknown)}) that are not in its classes_"
+        raise _unknown_prior(step.classifier, f"{reason} ({shorten(classes)})")
+    return class_shares(y, weight, classes)
 
 
 def _refuse_unknown_priors(classifier):
     """Refuse classifiers that contain others, resample inside, or set a prior of their own."""
-    if not hasattr(classifier, "get_params"):
-        return
-    for name, value in classifier.get_params().items():
+    settings = classifier.get_params() if hasattr(classifier, "get_params") else {}
+    for name, value in settings.items():
         if hasattr(value, "fit_resample") or (hasattr(value, "fit") and hasattr(value, "predict")):
-            raise _UnknownPriorError(f"fits {type(value).__name__} inside ({name})")
+            raise _unknown_prior(classifier, f"fits {type(value).__name__} inside ({name})")
         if _sets_prior(name, value):
-            raise _UnknownPriorError(f"has the setting {name}={value!r}")
+            raise _unknown_prior(classifier, f"has the setting {name}={value!r}")
 
 
 def _sets_prior(name, value):
@@ -386,11 +329,11 @@ def _class_weights(classifier, classes, shares, weighted):
     if given is None:
         return 1
     if getattr(classifier, "probability", None) is True:  # of SVC
-        raise _UnknownPriorError(f"fits its probabilities after class_weight={given!r}")
+        raise _unknown_prior(classifier, f"fits its probabilities after class_weight={given!r}")
     if isinstance(given, Mapping):
         return np.array([given.get(label, 1.0) for label in classes.tolist()])
     if str(given) not in ("balanced", "balanced_subsample"):
-        raise _UnknownPriorError(f"has the setting class_weight={given!r}")
+        raise _unknown_prior(classifier, f"has the setting class_weight={given!r}")
     if weighted:  # some count rows, others weights
-        raise _UnknownPriorError(f"has sample_weight and class_weight={given!r} at once")
+        raise _unknown_prior(classifier, f"has sample_weight and class_weight={given!r} at once")
     return 1 / np.where(shares > 0, shares, 1)
