@@ -11,7 +11,7 @@ class FocalLoss(nn.CrossEntropyLoss):
 
     .. math:: \ell_i = -w_{y_i} (1 - p_{i, y_i})^\gamma \log p_{i, y_i}
 
-    where p is the softmax of the logits. Weights multiply the loss; they do not enter p.
+    where p is the softmax of the logits.
 
     Parameters
     ----------

@@ -63,10 +63,8 @@ class Target(NamedTuple):
 
     Parameters
     ----------
-    labels : Tensor of int of shape (n,)
-        Encoded labels.
-    weights : Tensor of shape (n,), default=None
-        Weight of each image; None means 1.
+    labels, weights : Tensor of shape (n,)
+        Encoded labels, and the weight of each image; None means 1.
     share : float, default=1.0
         Share of this part in the loss.
     """

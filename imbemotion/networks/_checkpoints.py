@@ -39,9 +39,7 @@ def read_state(path):
     """Read the tensors of a file, without running code that it may contain."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"Weight file not found: {path}. Set weights to None for random weights."
-        )
+        raise FileNotFoundError(f"Weight file not found: {path}. None means random weights.")
     try:
         state = _read(path)
     except Exception as error:  # unpickling a damaged or foreign file raises nearly anything

@@ -182,10 +182,8 @@ class DeepCNN(FeatureNetwork):
         As in :class:`SmallCNN`.
     widths : tuple of int, default=(16, 32, 64)
         Channels of the convolutions.
-    hidden : int, default=128
-        Units of the hidden layer of the head.
-    dropout : float, default=0.25
-        Dropout rate of the features and of the hidden units.
+    hidden, dropout : int, default=128; float, default=0.25
+        Units of the head's hidden layer, and dropout rate before and after it.
 
     Examples
     --------

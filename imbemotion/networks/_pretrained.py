@@ -64,8 +64,7 @@ def _import_timm(name):
 def _check_weights(name, weights, known):
     if weights is not None and weights not in known and not _checkpoints.is_path(weights):
         raise ValueError(
-            f"weights of {name} must be one of {known}, the path of a file or None, got "
-            f"{weights!r}."
+            f"weights of {name} must be one of {known}, a file's path or None, got {weights!r}."
         )
 
 
@@ -133,8 +132,7 @@ def _from_timm(name, weights, n_more):
 def _create_timm(timm, name, pretrained):
     if pretrained and not timm.is_model_pretrained(name):
         raise ValueError(
-            f"timm has no weights for {name!r}. Set weights to the path of a file, or to None for "
-            "random weights."
+            f"timm has no weights for {name!r}. Set weights to None or a file's path."
         )
     try:
         if pretrained:
@@ -240,11 +238,11 @@ class PretrainedCNN(FeatureNetwork):
     ----------
     name : str, default="shufflenet_v2_x1_0"
         A classification model of ``torchvision.models``, or ``"timm/NAME"`` or
-        ``"timm/NAME.TAG"``, a model of timm (``pip install 'imbemotion[timm]'``) and its weights.
+        ``"timm/NAME.TAG"`` of timm (``pip install 'imbemotion[timm]'``).
     n_classes : int
         Number of logits.
     channels : int, default=1
-        Channels of the images: 1 gray, 2 gray and another, 3 RGB, 4 RGB and another.
+        1 for gray, 3 for RGB; more are appended to these.
     weights : str, Path or None, default="DEFAULT"
         ``"DEFAULT"`` or a name of torchvision's weights, downloaded on first use; the path of a
         state dict of the backbone or a whole PretrainedCNN, in a .safetensors or ``torch.save``
@@ -254,22 +252,19 @@ class PretrainedCNN(FeatureNetwork):
         are standardized already.
     hidden : int or None, default=128
         Units of a hidden layer in the head; None for no such layer.
-    dropout : float, default=0.25
-        Dropout rate of the features and of the hidden units.
-    trainable : float, default=1.0
-        As in :meth:`set_trainable`.
+    dropout, trainable : float, default=0.25 and 1.0
+        Dropout rate of features and hidden units, and share for :meth:`set_trainable`.
 
     Attributes
     ----------
-    features : nn.Module
-        From images to features (n, d); its ``backbone`` is the published network.
-    head : nn.Module
-        From features to logits, with batch normalization.
+    features, head : nn.Module
+        From images to features (n, d), by the published network ``features.backbone``, and from
+        these to logits.
 
     Raises
     ------
     ValueError
-        If the name or the weights are unknown, or the weights do not fit the network.
+        If the name or the weights are unknown, or do not fit each other.
     OSError
         If the file does not exist, or the download fails.
     ImportError

@@ -25,9 +25,8 @@ from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_class
 class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     r"""Keep the features of a classifier, and learn its head again on balanced features.
 
-    Skewed data hardly harm the features of a network, but its decisions [1]_. So the estimator is
-    fitted on the data as they are, and its last layer replaced by a head that treats classes
-    equally. Samplers work on features, which is fast.
+    Skewed data harm the decisions of a network more than its features [1]_. So the estimator is
+    fitted on the data as they are, and a new head on its features treats classes equally.
 
     Parameters
     ----------

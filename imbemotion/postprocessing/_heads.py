@@ -1,8 +1,4 @@
-"""Heads on features: logistic regression, scaled or normalized weights, nearest class means.
-
-A head is fitted by a function of the features, the labels, the estimator behind the features,
-whether classes should count equally (``balance``), and ``tau``; it returns a classifier.
-"""
+"""Heads on features: logistic regression, scaled or normalized weights, nearest class means."""
 
 from dataclasses import dataclass
 
@@ -43,6 +39,7 @@ class LinearHead:
         return softmax(self.logits(features), axis=1)
 
 
+# Each of these returns a classifier; with balance, classes count equally.
 def fit_crt(features, y, *, estimator, balance, tau):
     """Retrain the classifier: logistic regression."""
     weight = "balanced" if balance else None

@@ -153,12 +153,9 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
 
 
 class OffsetClassifierMixin(MetaClassifierMixin):
-    """Predictions of a fitted ``estimator_`` whose log-probabilities are shifted.
+    """Predictions of a fitted ``estimator_`` whose log-probabilities are shifted."""
 
-    Subclasses name the fitted attribute with the offsets, (n_classes,), in ``_offsets``.
-    """
-
-    _offsets: str
+    _offsets: str  # name of the fitted attribute with the offsets, (n_classes,)
 
     @property
     def classes_(self) -> NDArray:
@@ -210,14 +207,13 @@ def log_probabilities(estimator, X):
     name = type(estimator).__name__
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
         raise ValueError(
-            f"{name}.predict_proba must return shape (n_samples, {len(estimator.classes_)}), one "
-            f"column per class, got shape {proba.shape}."
+            f"{name}.predict_proba must return a column per class, got shape {proba.shape}."
         )
     wrong = ~np.isfinite(proba).all(axis=1) | (proba < 0).any(axis=1) | (proba.sum(axis=1) <= 0)
     if wrong.any():
         raise ValueError(
             f"{name}.predict_proba must return probabilities, got {proba[wrong.argmax()]} for row "
-            f"{wrong.argmax()}. Fit it with other settings, or scale its input."
+            f"{wrong.argmax()}."
         )
     with np.errstate(divide="ignore"):  # -inf stays -inf, whatever the offset
         return np.log(proba)

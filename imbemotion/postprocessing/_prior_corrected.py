@@ -64,8 +64,8 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         Class shares of training: positive numbers in the order of ``classes_``, or by label in
         a dict or pandas Series; they need not sum to 1. ``"auto"`` infers them, see Notes.
     target : {"uniform", "observed"}, array-like of shape (n_classes,) or dict, default="uniform"
-        Target class shares, also equal ones or those of the labels in ``fit``, before any
-        sampler, weighted by ``sample_weight``.
+        Target class shares in the same forms, equal ones, or those of the labels in ``fit``,
+        before any sampler, weighted by ``sample_weight``.
     tau : float, default=1.0
         Strength of the correction; 0 changes no probability, but labels are always those of the
         largest one, also if the classifier decides otherwise, as ``SVC`` does.
@@ -75,8 +75,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     trained_prior_, target_prior_ : ndarray of float of shape (n_classes,)
         Class shares of training and target class shares; they sum to 1.
     offsets_ : ndarray of float of shape (n_classes,)
-        Offsets of the log-probabilities; 0, with a ``DataWarning``, for a class without weight
-        in training.
+        Offsets of the log-probabilities; 0, with a warning, for classes that training lacks.
     estimator_ : classifier
         The fitted classifier.
     classes_ : ndarray of shape (n_classes,)

@@ -23,22 +23,14 @@ from imbemotion._base.validation import (
     safe_indexing,
     scorer_parts,
 )
-from imbemotion.postprocessing import _offset_search as search
-from imbemotion.postprocessing._held_out import (
-    OffsetClassifierMixin,
-    check_classes,
-    log_probabilities,
-    make_splits,
-    pool,
-    predict_held_out,
-)
+from imbemotion.postprocessing import _held_out as held, _offset_search as search
 
 _MAX_ROWS = 100_000  # of all bootstrap samples together, so that fits take seconds
 _MAX_SAMPLES, _MAX_SAMPLES_ON_GRID = 20, 10
 _MIN_SAMPLES = 4  # fewer do not show how offsets scatter
 
 
-class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
+class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
     r"""Shift a classifier's log-probabilities per class to maximize a score.
 
     A classifier trained on skewed data seldom predicts rare classes, which lowers macro-F1. This
@@ -55,8 +47,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
         Any classifier with ``predict_proba``, also a pipeline with samplers.
     scoring : str or callable, default="f1_macro"
         A scikit-learn scorer of predicted labels. All offsets are tried for F-beta, precision,
-        recall, Jaccard, accuracy and balanced accuracy; for others a grid from -10 to 10 (201
-        values, 41 on a bootstrap sample), which takes longer.
+        recall, Jaccard and (balanced) accuracy; for others a slower grid from -10 to 10.
     cv : int, float, splitter, iterable, "prefit" or None, default=None
         How rows are held out: a number of stratified folds (None means 5) that never split
         ``groups``, a share to hold out once, a splitter or splits. ``"prefit"`` uses the
@@ -81,8 +72,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
     best_offsets_ : ndarray of shape (n_classes,)
         Offset of each class; positive offsets favor a class.
     best_score_ : float
-        Out-of-fold score with them, at least that without offsets. It is somewhat optimistic,
-        because these rows were searched.
+        Out-of-fold score with them, somewhat optimistic; at least that without offsets.
     cv_results_ : dict of ndarray
         ``"offsets"`` (n_steps, n_classes) and out-of-fold ``"scores"`` (n_steps,): first without
         offsets, then of each bootstrap sample or gain of the search, last ``best_offsets_``.
@@ -96,16 +86,14 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
     Notes
     -----
     Coordinate ascent: the classes, the rarest first, get their best offset given the others,
-    until nothing is gained. Along one offset the score changes only where a prediction does, so
-    all values are tried at once, in O(n log n). Among equals, the offset nearest to 0 and the
-    rarer class win. A class without a row that some offset would recover keeps 0.
+    until nothing is gained, in O(n log n) per class. Among equals, the offset nearest to 0 and
+    the rarer class win. A class without a row that some offset would recover keeps 0.
 
-    With few rows the best offsets are largely noise. So the search is repeated on bootstrap
-    samples of the rows, or of ``groups``, and averaged [1]_. The mean is shrunk by an
-    empirical-Bayes rule [2]_: offsets are a multiple of :math:`\log(n_{max} / n_c)`, as in logit
-    adjustment [3]_, plus a residual per class, and each of these, with mean m and standard
-    deviation s over the samples, becomes :math:`m \cdot m^2 / (m^2 + s^2)`. The result is halved
-    while it lowers the score. It depends neither on the order of rows nor on class names.
+    With few rows offsets are largely noise. So they are averaged over bootstrap samples of the
+    rows, or of ``groups`` [1]_, and shrunk by an empirical-Bayes rule [2]_: a multiple of
+    :math:`\log(n_{max} / n_c)`, as in logit adjustment [3]_, and a residual per class, of mean m
+    and standard deviation s, become :math:`m \cdot m^2 / (m^2 + s^2)`. The result is halved while
+    it lowers the score, and depends neither on the order of rows nor on class names.
 
     References
     ----------
@@ -126,10 +114,9 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
     >>> model = model.fit(X[:1000], y[:1000])
     >>> model.best_offsets_.round(1)
     array([-0. ,  1.2,  1.4])
-    >>> before, after = model.estimator_.predict(X[1000:]), model.predict(X[1000:])
-    >>> round(f1_score(y[1000:], before, average="macro"), 2)
+    >>> for predict in (model.estimator_.predict, model.predict):
+    ...     print(round(f1_score(y[1000:], predict(X[1000:]), average="macro"), 2))
     0.42
-    >>> round(f1_score(y[1000:], after, average="macro"), 2)
     0.47
     """
 
@@ -169,7 +156,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
     def _fit(self, X, y, params):
         X, y = indexable(X, y)
         routed = self._route(params)
-        held_out = pool(self._hold_out(X, y, routed), y)
+        held_out = held.pool(self._hold_out(X, y, routed), y)
         path, order = self._search(X, y, held_out, routed)
         if not hasattr(self, "estimator_"):
             self.estimator_ = clone(self.estimator).fit(X, y, **routed.estimator.fit)
@@ -184,17 +171,16 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
         """Return test rows, classes and log-probabilities of every split."""
         if isinstance(self.cv, str):
             self._check_prefit()
-            return [(np.arange(len(y)), self.classes_, log_probabilities(self.estimator, X))]
-        check_classes(y)
-        splits = make_splits(self.cv, X, y, routed.splitter.split, self.random_state)
+            log_proba = held.log_probabilities(self.estimator, X)
+            return [(np.arange(len(y)), self.classes_, log_proba)]
+        held.check_classes(y)
+        splits = held.make_splits(self.cv, X, y, routed.splitter.split, self.random_state)
         if not self.refit and len(splits) > 1:
             raise ValueError(
-                f"refit=False needs a cv that holds out once, got {len(splits)} splits. Set "
-                "refit=True, or hold out a share of the rows, for example cv=0.2."
+                f"refit=False needs a cv that holds out once, as cv=0.2, got {len(splits)} splits."
             )
-        parts, fitted = predict_held_out(
-            self.estimator, X, y, splits, routed.estimator.fit, self.n_jobs
-        )
+        params = routed.estimator.fit
+        parts, fitted = held.predict_held_out(self.estimator, X, y, splits, params, self.n_jobs)
         if not self.refit:
             self.estimator_ = fitted
         return parts
@@ -204,8 +190,7 @@ class TunedOffsetClassifierCV(OffsetClassifierMixin, BaseEstimator):
             check_is_fitted(self.estimator, "classes_")
         except NotFittedError as error:
             raise NotFittedError(
-                f'cv="prefit" needs a fitted estimator, got {self.estimator!r}. Fit it on other '
-                "rows first."
+                f'cv="prefit" needs a fitted estimator, got {self.estimator!r}.'
             ) from error
         self.estimator_ = self.estimator
 
