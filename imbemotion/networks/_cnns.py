@@ -228,8 +228,7 @@ class ResidualCNN(FeatureNetwork):
     dropout : float, default=0.2
         Dropout rate of the features.
     weights : str, Path or None, default=None
-        File of initial features, written by ``CNNClassifier.save`` or with a state dict. All
-        other weights are random.
+        File of initial features, of ``CNNClassifier.save`` or a state dict; None is random.
 
     References
     ----------

@@ -31,8 +31,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     estimator : estimator with ``transform``
-        Computes the features, for example a ``CNNClassifier`` or a pipeline that ends with one.
-        A ``FrozenEstimator`` is not fitted again, to compare heads without its training.
+        Computes the features, such as a ``CNNClassifier``. A ``FrozenEstimator`` is not fitted.
     head : str or classifier, default="crt"
         - ``"crt"`` (classifier re-training): ``LogisticRegression`` on the features;
         - ``"lws"`` (learnable weight scaling): the estimator's logits, times a learned factor
@@ -48,8 +47,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         Resamples the features for the head. Without one, ``"crt"`` and ``"lws"`` weight classes
         equally; other classifiers have to do so themselves.
     tau : float, default=1.0
-        For ``"tau_norm"``: 1 normalizes all weights, 0 keeps the estimator's head. Choose it on
-        validation data.
+        For ``"tau_norm"``: 1 normalizes all weights, 0 keeps the estimator's head.
 
     Attributes
     ----------
@@ -72,10 +70,9 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     The head is fitted on rows that the estimator separates better than new ones. Where that
     matters, fit the head of a ``FrozenEstimator`` on other rows, or lower its C.
 
-    ``test_time_augmentation`` of a ``CNNClassifier`` has no effect on features. Unlike the paper,
-    ``"tau_norm"`` keeps the bias, and ``"lws"`` scales it with the weights. ``"crt"`` depends on
-    the scale of the features. Probabilities of ``"ncm"``, the softmax of negative squared
-    distances, are not calibrated.
+    ``test_time_augmentation`` has no effect on features. Unlike the paper, ``"tau_norm"`` keeps
+    the bias, and ``"lws"`` scales it. ``"crt"`` depends on the scale of the features. The
+    probabilities of ``"ncm"``, the softmax of negative squared distances, are not calibrated.
 
     References
     ----------

@@ -58,8 +58,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : classifier
-        Any classifier with ``predict_proba``, also a pipeline with samplers; a fitted one as
-        ``FrozenEstimator(estimator)``.
+        Any with ``predict_proba``, also a pipeline with samplers or a ``FrozenEstimator``.
     trained_prior : "auto", array-like of shape (n_classes,) or dict, default="auto"
         Class shares of training: positive numbers in the order of ``classes_``, or by label in
         a dict or pandas Series; they need not sum to 1. ``"auto"`` infers them, see Notes.
@@ -67,8 +66,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         Target class shares in the same forms, equal ones, or those of the labels in ``fit``,
         before any sampler, weighted by ``sample_weight``.
     tau : float, default=1.0
-        Strength of the correction; 0 changes no probability, but labels are always those of the
-        largest one, also if the classifier decides otherwise, as ``SVC`` does.
+        Strength of the correction; with 0, labels are those of the largest probability.
 
     Attributes
     ----------
@@ -86,10 +84,9 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     Notes
     -----
     Bayes' rule undoes random over- and under-sampling, class weights, ``batch_sampling``, balanced
-    softmax and logit adjustment, which change only the shares. It cannot undo SMOTE, ADASYN,
-    offline augmentation or cleaning, which change the samples of a class, nor focal, LDAM and
-    soft F1 loss or overconfidence: calibrate those, for example with ``CalibratedClassifierCV``.
-    For macro-F1 try a ``tau`` of about 0.5.
+    softmax and logit adjustment. It cannot undo SMOTE, ADASYN, augmentation or cleaning, which
+    change the samples of a class, nor focal, LDAM and soft F1 loss or overconfidence: calibrate
+    those with ``CalibratedClassifierCV``. For macro-F1 try a ``tau`` of about 0.5.
 
     ``trained_prior="auto"`` is ``training_prior_`` of the last step of a pipeline, such as a
     ``CNNClassifier``, or else the shares of the labels that it was fitted on, after all samplers,

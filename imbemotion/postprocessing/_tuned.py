@@ -49,19 +49,16 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
         A scikit-learn scorer of predicted labels. All offsets are tried for F-beta, precision,
         recall, Jaccard and (balanced) accuracy; for others a slower grid from -10 to 10.
     cv : int, float, splitter, iterable, "prefit" or None, default=None
-        How rows are held out: a number of stratified folds (None means 5) that never split
-        ``groups``, a share to hold out once, a splitter or splits. ``"prefit"`` uses the
-        estimator as it is, fitted on other rows.
+        A number of stratified folds (None means 5) that never split ``groups``, a share to hold
+        out once, a splitter or splits; ``"prefit"`` for an estimator fitted on other rows.
     refit : bool, default=True
         Whether ``estimator_`` is refitted on all rows. If False, ``cv`` has to hold out once,
         and the classifier fitted for it is kept. Ignored for ``"prefit"``.
     l2 : float, default=0.0
         Strength of the penalty :math:`l_2 \sum_c b_c^2 / n_c` for classes of :math:`n_c` rows.
     n_bootstraps : int or "auto", default="auto"
-        Bootstrap samples of the out-of-fold rows to search on; the mean of their offsets,
-        shrunk where they scatter, overfits less. 0 and 1 search once, on all rows. ``"auto"`` is
-        20 (10 on a grid), fewer from 5,000 rows on (100,000 rows in all samples together), and
-        none above 25,000.
+        Bootstrap samples of the out-of-fold rows to search on; 0 and 1 search once, on all rows.
+        ``"auto"`` is 20 (10 on a grid), fewer from 5,000 rows on, and none above 25,000.
     n_jobs : int, default=None
         Folds fitted in parallel; None means 1, -1 all CPUs.
     random_state : int, RandomState instance or None, default=None
