@@ -9,14 +9,6 @@ from imbemotion.datasets.folder import load_image_folder, load_midi_folder
 from imbemotion.datasets.source import load_source
 
 __all__ = [
-    "SourceKind",
-    "fetch_facial_expressions",
-    "load_fer2013",
-    "load_image_folder",
-    "load_legend",
-    "load_midi_folder",
-    "load_npz",
-    "load_source",
-    "load_table",
-    "make_faces",
-]
+    "SourceKind", "fetch_facial_expressions", "load_fer2013", "load_image_folder", "load_legend",
+    "load_midi_folder", "load_npz", "load_source", "load_table", "make_faces",
+]  # fmt: skip

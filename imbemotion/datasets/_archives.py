@@ -1,6 +1,7 @@
 """Images and labels in one file: NumPy archives, and the CSV files of FER2013."""
 
 import os
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -18,7 +19,6 @@ from imbemotion.datasets._bunch import (
     SourceKind,
     make_bunch,
     normalize,
-    refuse_or_leave_out,
     row_names,
 )
 from imbemotion.datasets._lists import read_csv, read_header
@@ -29,24 +29,20 @@ _FILE_KEYS = ("files", "filenames")
 _HOW = "Write one with np.savez(path, images=X, labels=y)."
 _DAMAGED = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 _NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_EMOTIONS = {str(number): name for number, name in enumerate(_NAMES)}
+_EMOTIONS = dict(zip("0123456", _NAMES, strict=True))
 _USAGES = {usage.lower(): usage for usage in ("Training", "PublicTest", "PrivateTest")}
 _SPLITS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")} | {
     usage: (usage,) for usage in _USAGES.values()
 }
+_PIXEL = re.compile("[01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]")
 _NO_PIXELS = np.empty(0, dtype=np.uint8)
 _SHOWN = 60  # characters of a broken file that an error quotes
 
 
 def load_npz(
-    path: str | os.PathLike,
-    *,
-    image_key: str | None = None,
-    label_key: str | None = None,
-    group_key: str | None = None,
-    size: int | tuple[int, int] | None = None,
-    **settings: Unpack[ImageSettings],
-) -> Bunch | Any:
+    path: str | os.PathLike, *, image_key: str | None = None, label_key: str | None = None,
+    group_key: str | None = None, **settings: Unpack[ImageSettings],
+) -> Bunch | Any:  # fmt: skip
     """Load images and labels from a NumPy archive.
 
     Parameters
@@ -60,10 +56,8 @@ def load_npz(
         Array of labels, (n,). None takes the first of labels, y, target, emotions and arr_1.
     group_key : str, default=None
         Array of groups, (n,). None takes ``groups`` if there is one.
-    size : int, tuple of (int, int) or None, default=None
-        Height and width of the images; None keeps those of the archive.
-    **settings : mode, resize, n_jobs, labels, errors, load_content, return_X_y
-        Settings that all loaders share, with the defaults of :func:`load_source`.
+    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        As in :func:`load_source`, but ``size=None``, which keeps the size of the images.
 
     Returns
     -------
@@ -79,20 +73,13 @@ def load_npz(
     ValueError
         If it is not an archive, lacks an array, or its arrays differ in length.
 
-    See Also
-    --------
-    load_image_folder : Load single files.
-
     Examples
     --------
     >>> import numpy as np
     >>> from tempfile import NamedTemporaryFile
-    >>> from imbemotion.datasets import make_faces
-    >>> X, y = make_faces({"happy": 2, "sad": 1}, random_state=0)
     >>> with NamedTemporaryFile(suffix=".npz") as file:
-    ...     np.savez(file.name, images=X, labels=y)
-    ...     data = load_npz(file.name)
-    >>> data.data.shape
+    ...     np.savez(file.name, images=np.zeros((3, 48, 48)), labels=["a", "b", "b"])
+    ...     load_npz(file.name).data.shape
     (3, 48, 48)
     """
     path = Path(path)
@@ -110,9 +97,9 @@ def load_npz(
     listing = Listing(images, _as_classes(classes), names, groups)
     errors = settings.get("errors", "raise")
     unlabeled = np.flatnonzero(listing.labels == "") if listing.labels.dtype.kind == "U" else ()
-    listing = refuse_or_leave_out(listing, dict.fromkeys(unlabeled, "has no label"), errors)
-    has_files = files is not None
-    return make_bunch(listing, path, clean=normalize, has_files=has_files, size=size, **settings)
+    listing = listing.leave_out(dict.fromkeys(unlabeled, "has no label"), errors)
+    settings = {"size": None, "has_files": files is not None} | settings
+    return make_bunch(listing, path, clean=normalize, **settings)
 
 
 def _open(file, path):
@@ -153,8 +140,8 @@ def _number_rows(archive, name):
 
 
 def _check_lengths(path, **arrays):
-    arrays = {name: array for name, array in arrays.items() if array is not None}
-    lengths = {name: len(x) if x.ndim else "a single value" for name, x in arrays.items()}
+    given = {name: array for name, array in arrays.items() if array is not None}
+    lengths = {name: len(x) if x.ndim else "a single value" for name, x in given.items()}
     if len(set(lengths.values())) > 1 or "a single value" in lengths.values():
         found = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"The arrays of {path} must be of the same length, got {found}.")
@@ -167,29 +154,23 @@ def _as_classes(labels):
 
 
 def load_fer2013(
-    path: str | os.PathLike,
-    *,
-    split: str | None = None,
-    size: int | tuple[int, int] | None = None,
-    **settings: Unpack[ImageSettings],
+    path: str | os.PathLike, *, split: str | None = None, **settings: Unpack[ImageSettings]
 ) -> Bunch | Any:
     r"""Load the faces of the FER2013 challenge from one of its CSV files.
 
-    All of its forms are read: ``fer2013.csv``, ``icml_face_data.csv`` and ``train.csv``. In a
-    line, ``emotion`` is a number, ``pixels`` are the gray values of a square face, row by row,
-    and ``Usage``, if there is one, is the subset of the challenge that the face belongs to.
+    These are ``fer2013.csv``, ``icml_face_data.csv`` and ``train.csv``. In a line, ``emotion``
+    is a number, ``pixels`` are the gray values of a square face, row by row, and ``Usage``, if
+    there is one, is the subset of the challenge that the face belongs to.
 
     Parameters
     ----------
     path : str or Path
         The CSV file.
     split : {"train", "test", "Training", "PublicTest", "PrivateTest"}, default=None
-        Subset to load, by its Usage: "train" means Training, "test" means PublicTest and
-        PrivateTest together. None means the whole file.
-    size : int, tuple of (int, int) or None, default=None
-        Height and width of the images; None keeps those of the file, which are 48 and 48.
-    **settings : mode, resize, n_jobs, labels, errors, load_content, return_X_y
-        Settings that all loaders share, with the defaults of :func:`load_source`.
+        Subset to load: "train" means Training, "test" means PublicTest and PrivateTest
+        together. None means the whole file.
+    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+        As in :func:`load_source`, but ``size=None``, which keeps 48 x 48 pixels.
 
     Returns
     -------
@@ -209,40 +190,32 @@ def load_fer2013(
     DataWarning
         If lines are left out, or an expected class has none.
 
-    See Also
-    --------
-    load_npz : Load images from a NumPy archive, which is smaller and faster.
-
     Notes
     -----
     The numbers 0 to 6 become angry, disgust, fear, happy, sad, surprise and neutral. The
     challenge's ``test.csv`` has no emotions and is refused; the same faces with emotions are
-    PublicTest in ``fer2013.csv`` and ``icml_face_data.csv``. Lines outside `split` are not
-    checked. Faces that occur more than once are all kept, in all subsets of the challenge.
+    PublicTest in the other files. Lines outside `split` are not checked. Faces that occur more
+    than once, also in several subsets, are all kept.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "fer2013.csv")
-    ...     lines = "3,0 9 99 255,Training\n4,8 7 6 5,PublicTest\n"
-    ...     _ = path.write_text(f"emotion,pixels,Usage\n{lines}")
+    ...     _ = path.write_text("emotion,pixels,Usage\n3,0 9 99 255,Training\n")
     ...     faces = load_fer2013(path, split="train")
-    >>> faces.target.tolist(), faces.usage.tolist()
-    (['happy'], ['Training'])
-    >>> np.asarray(faces.data[0])
-    array([[  0,   9],
-           [ 99, 255]], dtype=uint8)
+    >>> faces.target.tolist(), faces.data[0].tolist()
+    (['happy'], [[0, 9], [99, 255]])
     """
     if split not in (None, *_SPLITS):
         raise ValueError(f"split must be None or one of {', '.join(_SPLITS)}, got {split!r}.")
     # Until the images are read, the usage takes the place of groups.
-    errors, listing = settings.get("errors", "raise"), _read_faces(Path(path), split)
-    listing = refuse_or_leave_out(*listing, errors)
+    listing, reasons = _read_faces(Path(path), split)
+    listing = listing.leave_out(reasons, settings.get("errors", "raise"))
     return_X_y = settings.pop("return_X_y", False)
-    bunch = make_bunch(listing, path, clean=normalize, has_files=False, size=size, **settings)
+    settings = {"size": None, "has_files": False} | settings
+    bunch = make_bunch(listing, path, clean=normalize, **settings)
     bunch.usage, bunch.groups = bunch.groups, None
     return (bunch.data, bunch.target) if return_X_y else bunch
 
@@ -262,11 +235,9 @@ def _read_faces(path, split):
         wanted = "" if split is None else f" of split={split!r}"
         raise ValueError(f"{path} lists no images{wanted}. Expected one per line.")
     images, reasons = _read_images(rows, path)
-    labels, usages = (
-        column.fillna("").to_numpy(dtype=str)
-        for column in (rows["emotion"].map(_EMOTIONS), usages)
-    )
-    return Listing(images, labels, rows.index.to_numpy(), usages if has_usage else None), reasons
+    labels = rows["emotion"].map(_EMOTIONS).fillna("").to_numpy(dtype=str)
+    usages = usages.fillna("").to_numpy(dtype=str) if has_usage else None
+    return Listing(images, labels, rows.index.to_numpy(), usages), reasons
 
 
 def _read_columns(path):
@@ -292,9 +263,8 @@ def _read_columns(path):
 def _read_images(rows, path):
     """Return the images, (n, side, side), zeros where a row is broken, and the reasons."""
     faces, reasons = [], {}
-    for row, (emotion, usage, text) in enumerate(
-        zip(rows["emotion"], rows["usage"], rows["pixels"], strict=True)
-    ):
+    columns = rows[["emotion", "usage", "pixels"]].to_numpy()
+    for row, (emotion, usage, text) in enumerate(columns):
         try:
             faces.append(_numbers(text.encode()))
             _check_face(emotion, usage)
@@ -337,22 +307,18 @@ def _numbers(text):
     values += has_hundreds * (100 * digits[last - 2])
     is_fine = (is_digit | (codes == ord(" "))).all() and (values < 256).all()
     if not is_fine or (has_hundreds & is_digit[last - 3]).any():
-        wrong = next(part for part in text.split(b" ") if part and not _is_pixel(part))
-        text = wrong.decode("utf-8", "replace")[:_SHOWN]
-        raise ValueError(f"has the pixel {text!r}, expected 0 to 255")
+        parts = text.decode("utf-8", "replace").split(" ")
+        wrong = next(part for part in filter(None, parts) if not _PIXEL.fullmatch(part))
+        raise ValueError(f"has the pixel {wrong[:_SHOWN]!r}, expected 0 to 255")
     return values.astype(np.uint8)
 
 
-def _is_pixel(text):
-    return text.isdigit() and len(text) <= 3 and int(text) < 256
-
-
-def _is_file(path, suffix):
-    return path.suffix.lower() == suffix and path.is_file()
+def _is_archive(path):
+    return path.suffix.lower() == ".npz" and path.is_file()
 
 
 def _is_fer2013(path):
-    return _is_file(path, ".csv") and "pixels" in read_header(path)
+    return path.is_file() and path.suffix.lower() == ".csv" and "pixels" in read_header(path)
 
 
 def _load_fer2013(path, *, load_content, **settings):
@@ -364,5 +330,5 @@ def _load_fer2013(path, *, load_content, **settings):
 
 
 _KEYS = {f"{name}_column": f"{name}_key" for name in ("image", "label", "group")}
-ARCHIVE = SourceKind("an archive", lambda path: _is_file(path, ".npz"), load_npz, _KEYS)
+ARCHIVE = SourceKind("an archive", _is_archive, load_npz, _KEYS)
 FER2013 = SourceKind("a file of FER2013", _is_fer2013, _load_fer2013)

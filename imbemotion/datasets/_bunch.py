@@ -25,15 +25,14 @@ class SourceKind(NamedTuple):
     Parameters
     ----------
     name : str
-        What an error calls a source of this kind, such as ``"a folder of images"``.
+        What errors call a source of this kind, such as ``"a folder of images"``.
     matches : callable
         Takes the ``Path`` of a source and returns whether it is of this kind.
     load : callable
-        Takes the path and, as keywords, the settings that all sources share (``size``,
-        ``mode``, ``resize``, ``n_jobs``, ``labels``, ``errors`` and ``load_content``);
-        returns a Bunch as :func:`load_image_folder` does.
+        Takes the path and, as keywords, the settings of all sources (``size``, ``mode``,
+        ``resize``, ``n_jobs``, ``labels``, ``errors``, ``load_content``); returns a Bunch.
     takes : dict of str to str, default={}
-        Settings of :func:`load_source` for this kind only, and what ``load`` calls them.
+        Settings of :func:`load_source` for this kind only, and what `load` calls them.
 
     Examples
     --------
@@ -62,14 +61,9 @@ class LoadSettings(TypedDict, total=False):
 class ImageSettings(LoadSettings, total=False):
     """Settings of loaders of images."""
 
+    size: int | tuple[int, int] | None
     mode: str
     resize: str
-
-
-class SizedSettings(ImageSettings, total=False):
-    """Settings of loaders whose images differ in size."""
-
-    size: int | tuple[int, int] | None
 
 
 class ImageBunch(Bunch):
@@ -92,6 +86,28 @@ class Listing(NamedTuple):
     names: np.ndarray  # (n,), what reports call the images
     groups: np.ndarray | None = None  # (n,)
     skipped: tuple = ()  # pairs of name and reason
+
+    def take(self, rows):
+        """Select rows."""
+        return Listing(*(None if x is None else x[rows] for x in self[:4]), self.skipped)
+
+    def leave_out(self, reasons, errors="skip"):
+        """Remove rows for reasons, a dict of row to text; or raise an error that lists them."""
+        if not reasons:
+            return self
+        # By name, since row numbers change; once, even if an image is in several rows.
+        pairs = ((str(self.names[row]), reason) for row, reason in sorted(reasons.items()))
+        pairs = list(dict.fromkeys(pairs))
+        if errors == "raise":
+            lines = "\n".join(f"  {name} {reason}" for name, reason in pairs)
+            raise ValueError(
+                f"{len(pairs)} of {len(self.labels)} images cannot be used:\n{lines}\n"
+                "Correct them, or leave them out with errors='skip'."
+            )
+        rows = np.setdiff1d(np.arange(len(self.labels)), list(reasons))
+        if not rows.size:
+            raise ValueError(f"No image is left: {_in_words(pairs)}.")
+        return self.take(rows)._replace(skipped=(*self.skipped, *pairs))
 
 
 def normalize(label):
@@ -125,44 +141,8 @@ def warn_of_lookalikes(names, what="classes"):
     alike = defaultdict(list)
     for name in names:
         alike[normalize(name)].append(name)
-    pairs = [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]
-    if pairs:
+    if pairs := [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]:
         warn(f"These {what} differ in case or spaces only: {shorten(pairs)}.")
-
-
-def take(listing, rows):
-    """Select rows of a listing."""
-    selected = (None if part is None else part[rows] for part in listing[:4])
-    return Listing(*selected, listing.skipped)
-
-
-def leave_out(listing, reasons):
-    """Remove rows from a listing and record why; `reasons` maps rows to texts."""
-    if not reasons:
-        return listing
-    skipped = _named(listing, reasons)  # by name, since row numbers change
-    rows = np.setdiff1d(np.arange(len(listing.labels)), list(reasons))
-    if not rows.size:
-        raise ValueError(f"No image is left: {_in_words(skipped)}.")
-    return take(listing, rows)._replace(skipped=(*listing.skipped, *skipped))
-
-
-def refuse_or_leave_out(listing, reasons, errors):
-    """Raise an error that lists all rows with a reason, or remove them for errors="skip"."""
-    if reasons and errors == "raise":
-        lines = [f"  {name} {reason}" for name, reason in _named(listing, reasons)]
-        raise ValueError(
-            f"{len(lines)} of {len(listing.labels)} images cannot be used:\n"
-            + "\n".join(lines)
-            + "\nCorrect them, or leave them out with errors='skip'."
-        )
-    return leave_out(listing, reasons)
-
-
-def _named(listing, reasons):
-    """Return name and reason of every image once, even if it is in several rows."""
-    named = ((str(listing.names[row]), reason) for row, reason in sorted(reasons.items()))
-    return list(dict.fromkeys(named))
 
 
 def _in_words(skipped):
@@ -181,8 +161,7 @@ def _check_known(listing, expected, errors):
             "Correct them, or leave these images out with errors='skip'."
         )
     rows = np.flatnonzero(unknown).tolist()
-    reasons = {row: f"has the unknown label {listing.labels[row]!s}" for row in rows}
-    return leave_out(listing, reasons)
+    return listing.leave_out({n: f"has the unknown label {listing.labels[n]!s}" for n in rows})
 
 
 _read_images = partial(load_images, size=48)
@@ -205,31 +184,27 @@ def make_bunch(
         data, failures = read(listing.images, errors=errors, **reading)
     else:
         data, failures = _only_names(listing, errors)
-    listing = leave_out(listing, {row: reason for row, _, reason in failures})
+    listing = listing.leave_out({row: reason for row, _, reason in failures})
     _report(listing, labels)
     if return_X_y:
         return data, listing.labels
     return ImageBunch(
-        data=data,
-        target=listing.labels,
-        target_names=np.unique(listing.labels),
-        filenames=listing.names if has_files else None,
-        groups=listing.groups,
-        skipped=list(listing.skipped),
-        source=str(source),
-    )
+        data=data, target=listing.labels, target_names=np.unique(listing.labels),
+        filenames=listing.names if has_files else None, groups=listing.groups,
+        skipped=list(listing.skipped), source=str(source),
+    )  # fmt: skip
 
 
 def _only_names(listing, errors):
     """Return names in place of images, and the files that do not exist."""
-    names, failures = np.asarray(listing.names, dtype=str), []
-    if listing.images.dtype.kind == "U":  # paths
-        exists = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
-        failures = [(row, str(names[row]), ABSENT) for row in np.flatnonzero(~exists).tolist()]
-        names = names[exists]
-    if failures and (errors == "raise" or not names.size):  # as load_images does
-        raise UnreadableImagesError(failures, len(listing.labels))
-    return names, failures
+    names = np.asarray(listing.names, dtype=str)
+    if listing.images.dtype.kind != "U":  # pixels
+        return names, []
+    exists = np.array([os.path.exists(path) for path in listing.images], dtype=bool)
+    failures = [(row, str(names[row]), ABSENT) for row in np.flatnonzero(~exists).tolist()]
+    if failures and (errors == "raise" or not exists.any()):  # as load_images does
+        raise UnreadableImagesError(failures, len(names))
+    return names[exists], failures
 
 
 def _report(listing, labels):

@@ -103,23 +103,20 @@ def _irises(p, top, bottom):
 
 
 def _nose(p):
-    t = np.linspace(-1, 1, 5)
-    base = 0.23 - 0.06 * np.maximum(p["nose_wrinkle"], 0) + 0.03 * (1 - t**2)
-    return [_Layer(_band(0.13 * p["nose_size"] * t, base - 0.02, base + 0.03), p["shade"])]
-
-
-def _folds(p):
-    """Draw the lines of a frown, of a wrinkled nose and from the nose past the mouth."""
+    """Draw the nose, and the lines of a frown, on the nose and from it past the mouth."""
     wrinkle, t = np.maximum(p["nose_wrinkle"], 0), np.linspace(0, 1, 5)
     frown = _band([0.05, 0.07, 0.09], -0.42, [-0.42, -0.24, -0.42])
     across = np.array([0.02, 0.09, 0.16])
     bridge = [_band(across, y - 0.5 * across, y + 0.035 - 0.5 * across) for y in (0.0, 0.1)]
     cheek = _band(0.17 + 0.24 * np.sqrt(t), 0.18 + 0.35 * t, 0.23 + 0.35 * t)
+    tip = np.linspace(-1, 1, 5)
+    base = 0.23 - 0.06 * wrinkle + 0.03 * (1 - tip**2)
     skin, shade = p["skin"], p["shade"]
     return [
         _Layer(_pair(frown), _mix(skin, shade, 1.3 * p["brow_knit"])),
         _Layer(_pair(np.concatenate(bridge, axis=1)), _mix(skin, 0.75 * shade, 1.1 * wrinkle)),
         _Layer(_pair(cheek), _mix(skin, shade, 0.8 * p["corner"] + wrinkle)),
+        _Layer(_band(0.13 * p["nose_size"] * tip, base - 0.02, base + 0.03), shade),
     ]
 
 
@@ -142,7 +139,7 @@ def _mouth(p):
     ]
 
 
-_PARTS = (_head, _brows, _folds, _nose, _eyes, _mouth)  # later ones cover earlier ones
+_PARTS = (_head, _brows, _nose, _eyes, _mouth)  # later ones cover earlier ones
 
 
 def _place(polygons, p, canvas):

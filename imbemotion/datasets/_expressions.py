@@ -11,7 +11,7 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from imbemotion._base.files import publish_folder
-from imbemotion.datasets._bunch import SizedSettings, SourceKind
+from imbemotion.datasets._bunch import ImageSettings, SourceKind
 from imbemotion.datasets._listed_images import load_legend
 from imbemotion.leaks import groups_from_filenames
 
@@ -27,11 +27,9 @@ _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error)
 
 
 def fetch_facial_expressions(
-    *,
-    data_home: str | os.PathLike | None = None,
-    download_if_missing: bool = True,
-    **settings: Unpack[SizedSettings],
-) -> Bunch | Any:
+    *, data_home: str | os.PathLike | None = None, download_if_missing: bool = True,
+    **settings: Unpack[ImageSettings],
+) -> Bunch | Any:  # fmt: skip
     """Load the facial expressions of muxspace, downloading them the first time.
 
     They are 13,681 photographs of faces from the web in eight very uneven classes, from 6864
@@ -49,7 +47,8 @@ def fetch_facial_expressions(
     Returns
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
-        As :func:`load_source` returns it. `groups` are the persons.
+        As :func:`load_source` returns it. `groups` are the persons, by file name; a file that
+        is not named after a person is its own group.
 
     Raises
     ------
@@ -63,29 +62,16 @@ def fetch_facial_expressions(
     DataWarning
         About images that the data set lists twice, and one that it lists with two labels.
 
-    See Also
-    --------
-    load_legend : Load such data from another folder.
-    load_fer2013 : Load the faces of the FER2013 challenge.
-    make_faces : Draw faces, without a download.
-
     Notes
     -----
     The data are those of https://github.com/muxspace/facial_expressions at one commit,
     verified by a digest of all files. An interrupted download leaves nothing that is used;
-    delete the folder in `data_home` to download them again.
-
-    Most files are named after the person they show, as in Labeled Faces in the Wild. Pass
-    `groups` to :class:`~sklearn.model_selection.StratifiedGroupKFold`, so that no person is
-    in training and test. A file of another name is its own group.
-
-    The repository is licensed under Apache 2.0; the rights of the single photographs are
-    not stated.
+    delete the folder in `data_home` to download them again. The repository is licensed under
+    Apache 2.0; the rights of the single photographs are not stated.
 
     Examples
     --------
-    >>> faces = fetch_facial_expressions()  # doctest: +SKIP
-    >>> faces.data.shape  # doctest: +SKIP
+    >>> fetch_facial_expressions().data.shape  # doctest: +SKIP
     (13681, 48, 48)
     """
     folder = Path(get_data_home(data_home), _FOLDER)
@@ -140,9 +126,8 @@ def _unpack(archive, folder):
     try:
         with tarfile.open(archive, "r:gz") as members:
             for member in members:
-                name = member.name.partition("/")[2]  # without the folder that holds all
-                if member.isfile() and _is_wanted(name):
-                    member.name = name
+                member.name = member.name.partition("/")[2]  # without the folder that holds all
+                if member.isfile() and _is_wanted(member.name):
                     members.extract(member, folder, filter="data")
     except _DAMAGED as error:
         raise OSError(f"{_URL} cannot be unpacked: {error}. {_advice(archive)}") from error
@@ -163,12 +148,12 @@ def _check_digest(folder):
 
 def _digest(folder):
     """Return the SHA-256 of the sorted lines of path, tab and SHA-256 of all files."""
-    lines = []
-    for path in filter(Path.is_file, folder.rglob("*")):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{path.relative_to(folder).as_posix()}\t{content}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    digests = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in filter(Path.is_file, folder.rglob("*"))
+    }
+    lines = sorted(f"{name}\t{digest}\n" for name, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 EXPRESSIONS = SourceKind(

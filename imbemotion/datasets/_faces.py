@@ -4,32 +4,21 @@ from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 
-from imbemotion._base.validation import (
-    Interval,
-    StrOptions,
-    check_random_state,
-    validate_parameter_constraints,
-)
+from imbemotion._base.validation import Interval, StrOptions, validate_parameter_constraints
 from imbemotion.datasets._bunch import Listing, SourceKind, make_bunch, row_names
 from imbemotion.datasets._drawing import draw_images
 
 # How far each part of the face moves, by the action units of the facial action coding system
 # (their numbers are above the columns): 0 is at rest, 1 is as far as it goes.
 _UNITS = (
-    "brow_inner",  # 1, up
-    "brow_outer",  # 2, up
-    "brow_knit",  # 4, down and together
-    "eye_open",  # 5, negative: 43
-    "lid_raise",  # 6 and 7, the lower lid up
-    "nose_wrinkle",  # 9
-    "lip_raise",  # 10, the upper lip up
-    "corner",  # 12, the corners of the mouth up; negative: 15
-    "stretch",  # 20, the mouth wide; negative: 18
-    "mouth_open",  # 25 to 27
-    "lip_press",  # 24
-    "asymmetry",  # 14 on one side only
-)
+    "brow_inner", "brow_outer", "brow_knit",  # 1, 2 and 4: up, up, down and together
+    "eye_open", "lid_raise",  # 5, negative: 43; 6 and 7, the lower lid up
+    "nose_wrinkle", "lip_raise",  # 9; 10, the upper lip up
+    "corner", "stretch",  # 12, the corners of the mouth up, negative: 15; 20, negative: 18
+    "mouth_open", "lip_press", "asymmetry",  # 25 to 27; 24; 14 on one side only
+)  # fmt: skip
 _PROTOTYPES = {
     #            1     2     4     5     6     9    10    12    20    25    24   14
     "angry": (-0.7, 0.0, 1.0, 0.2, 0.6, 0.4, 0.0, -0.5, -0.2, 0.1, 1.0, 0.0),
@@ -46,25 +35,24 @@ _PERSON = {
     "face_width": 0.12, "jaw": 0.6, "eye_gap": 0.12, "eye_size": 0.15, "brow_weight": 0.4,
     "nose_size": 0.2, "mouth_width": 0.12, "lip_size": 0.35,
 }  # fmt: skip
-_SKINS = np.array([(244, 214, 188), (232, 190, 156), (206, 155, 116), (172, 124, 92)]) / 255
-_HAIRS = np.array([(28, 24, 24), (66, 46, 34), (112, 76, 48), (160, 124, 80)]) / 255
-_BACKGROUNDS = np.array([(190, 190, 186), (120, 140, 160), (100, 120, 100), (70, 70, 80)]) / 255
-_CLOTHES = np.array([(240, 240, 240), (150, 40, 40), (40, 70, 130), (35, 35, 40)]) / 255
-_IRISES = np.array([(40, 26, 18), (80, 52, 30), (60, 80, 60), (70, 100, 130)]) / 255
+_PALETTES = {
+    "skin": [(244, 214, 188), (232, 190, 156), (206, 155, 116), (172, 124, 92)],
+    "hair": [(28, 24, 24), (66, 46, 34), (112, 76, 48), (160, 124, 80)],
+    "iris": [(40, 26, 18), (80, 52, 30), (60, 80, 60), (70, 100, 130)],
+    "clothes": [(240, 240, 240), (150, 40, 40), (40, 70, 130), (35, 35, 40)],
+    "background": [(190, 190, 186), (120, 140, 160), (100, 120, 100), (70, 70, 80)],
+}
 _RED = np.array([170, 50, 55]) / 255
 _DEFAULT_COUNTS = {
     "angry": 40, "contempt": 12, "disgust": 24, "fear": 8,
     "happy": 240, "neutral": 200, "sad": 80, "surprise": 60,
 }  # fmt: skip
 _BATCH_PIXELS = 2**20  # that light and noise are added to at a time
-_NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
 _CONSTRAINTS = {
     "size": [Interval(Integral, 8, None, closed="left")],
     "mode": [StrOptions({"gray", "rgb"})],
     "difficulty": [Interval(Real, 0, 1, closed="both")],
-    "pose": _NOT_NEGATIVE,
-    "lighting": _NOT_NEGATIVE,
-    "noise": _NOT_NEGATIVE,
+    **{name: [Interval(Real, 0, None, closed="left")] for name in ("pose", "lighting", "noise")},
 }
 
 
@@ -105,20 +93,15 @@ def _draw_pose(n, pose, random_state):
 
 
 def _draw_colors(n, random_state):
-    skin = _between(_SKINS, n, random_state)
-    return {
-        "skin": skin,
-        "shade": skin * 0.72,
-        "lips": 0.4 * skin + 0.4 * _RED,
-        "hair": _between(_HAIRS, n, random_state),
-        "iris": _between(_IRISES, n, random_state),
-        "clothes": _between(_CLOTHES, n, random_state),
-        "background": _between(_BACKGROUNDS, n, random_state),
-    }
+    # In the order of _PALETTES, which decides what a seed draws.
+    colors = {name: _between(palette, n, random_state) for name, palette in _PALETTES.items()}
+    skin = colors["skin"]
+    return colors | {"shade": skin * 0.72, "lips": 0.4 * skin + 0.4 * _RED}
 
 
 def _between(palette, n, random_state):
     """Interpolate at random between neighboring colors of a palette, (n, 3)."""
+    palette = np.array(palette) / 255
     place = random_state.uniform(0, len(palette) - 1, size=n)
     first = place.astype(int)
     weight = (place - first)[:, None]
@@ -127,17 +110,13 @@ def _between(palette, n, random_state):
 
 def _check_counts(counts):
     if not isinstance(counts, dict):
-        raise TypeError(
-            f"counts must be a dict such as {{'happy': 90, 'sad': 10}}, got {counts!r}."
-        )
+        raise TypeError(f"counts must be a dict such as {{'happy': 90}}, got {counts!r}.")
     unknown = [emotion for emotion in counts if emotion not in _PROTOTYPES]
     if unknown:
         raise ValueError(f"Unknown emotions {unknown}. Choose from {', '.join(_PROTOTYPES)}.")
-    for emotion, count in counts.items():
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 0:
-            raise ValueError(
-                f"counts must hold integers of 0 or more, got {count!r} for {emotion!r}."
-            )
+    for emotion, n in counts.items():
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
+            raise ValueError(f"counts must be integers of 0 or more, got {n!r} for {emotion!r}.")
     if not sum(counts.values()):
         raise ValueError(f"counts must ask for at least one face, got {counts!r}.")
 
@@ -165,20 +144,14 @@ def _add_noise(pixels, noise, random_state):
 
 
 def make_faces(
-    counts: dict[str, int] | None = None,
-    *,
-    size: int = 48,
-    mode: str = "gray",
-    difficulty: float = 0.5,
-    pose: float = 1.0,
-    lighting: float = 1.0,
-    noise: float = 1.0,
+    counts: dict[str, int] | None = None, *, size: int = 48, mode: str = "gray",
+    difficulty: float = 0.5, pose: float = 1.0, lighting: float = 1.0, noise: float = 1.0,
     random_state: int | np.random.RandomState | None = None,
-) -> tuple[NDArray, NDArray]:
+) -> tuple[NDArray, NDArray]:  # fmt: skip
     """Draw faces that show emotions, as many of each as requested.
 
-    A data set for examples, tests and first steps: a small network learns it in seconds from
-    a balanced sample, and neglects the rare emotions of a skewed one.
+    A small network learns them in seconds from a balanced sample, and neglects the rare
+    emotions of a skewed one.
 
     Parameters
     ----------
@@ -214,15 +187,14 @@ def make_faces(
     ValueError
         If an emotion is unknown or a setting is out of range.
     TypeError
-        If counts is not a dict.
+        If `counts` is not a dict.
 
     Notes
     -----
     An expression is twelve numbers after the action units of the facial action coding system
-    [1]_, such as how far the inner brows are raised. Every emotion has one prototype, which
-    is weakened and jittered for each face. Skin, hair and proportions differ between faces
-    independently of the emotion. With one seed, `difficulty`, `pose`, `lighting` and `noise`
-    change the same persons.
+    [1]_, such as how far the inner brows are raised. Every emotion has one prototype, weakened
+    and jittered for each face. Skin, hair and proportions are independent of the emotion. With
+    one seed, `difficulty`, `pose`, `lighting` and `noise` change the same persons.
 
     References
     ----------
@@ -232,13 +204,11 @@ def make_faces(
     Examples
     --------
     >>> X, y = make_faces({"happy": 9, "sad": 3}, random_state=0)
-    >>> X.shape, X.dtype
-    ((12, 48, 48), dtype('uint8'))
-    >>> y[:4].tolist()
-    ['happy', 'sad', 'happy', 'sad']
+    >>> X.shape, y[:4].tolist()
+    ((12, 48, 48), ['happy', 'sad', 'happy', 'sad'])
     """
-    settings = {"size": size, "mode": mode, "difficulty": difficulty, "pose": pose}
-    settings |= {"lighting": lighting, "noise": noise}
+    strengths = {"difficulty": difficulty, "pose": pose, "lighting": lighting, "noise": noise}
+    settings = {"size": size, "mode": mode} | strengths
     counts = _DEFAULT_COUNTS if counts is None else counts
     _check_counts(counts)
     validate_parameter_constraints(_CONSTRAINTS, settings, caller_name="make_faces")

@@ -9,21 +9,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import check_labels, shorten
-from imbemotion.datasets._bunch import (
-    SizedSettings,
-    SourceKind,
-    make_bunch,
-    normalize,
-    refuse_or_leave_out,
-    take,
-    warn,
-)
-from imbemotion.datasets._lists import (
-    READERS,
-    list_rows,
-    without_conflicts,
-)
+from imbemotion.datasets._bunch import ImageSettings, SourceKind, make_bunch, normalize, warn
+from imbemotion.datasets._lists import READERS, list_rows, without_conflicts
 
+# Columns that are taken if none is named.
 _LEGEND_FILES = ("image", "file", "filename", "path", "name", "img")
 _LEGEND_LABELS = ("emotion", "label", "class", "expression", "target", "category")
 _FILES = tuple(name for name in _LEGEND_FILES if name != "name")  # which may be a person's
@@ -33,15 +22,15 @@ _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")  # 01 is a name, not a number
 
 
 def load_legend(
-    legend: str | os.PathLike,
-    folder: str | os.PathLike | None = None,
-    *,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    group_column: str | None = None,
-    **settings: Unpack[SizedSettings],
-) -> Bunch | Any:
+    legend: str | os.PathLike, folder: str | os.PathLike | None = None, *,
+    image_column: str | None = None, label_column: str | None = None,
+    group_column: str | None = None, **settings: Unpack[ImageSettings],
+) -> Bunch | Any:  # fmt: skip
     r"""Load each image that a list names, once, with its label.
+
+    Labels become lower case with single spaces. An image that is listed twice is loaded once,
+    since its copies could end up in training and test; one that is listed with different labels
+    is left out. Both are reported.
 
     Parameters
     ----------
@@ -57,9 +46,8 @@ def load_legend(
         Column of labels. None takes the first of emotion, label, class, expression, target
         and category, in any case.
     group_column : str, default=None
-        Column of `groups`, such as persons. Where a cell is empty, the path is the group.
     **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
-        Settings that all loaders share, with the defaults of :func:`load_source`.
+        As in :func:`load_table`.
 
     Returns
     -------
@@ -78,35 +66,21 @@ def load_legend(
     DataWarning
         If images are listed more than once or left out, or an expected class has none.
 
-    See Also
-    --------
-    load_table : Keeps a row per row of the list.
-    load_image_folder : The folder or name of an image is its label.
-
-    Notes
-    -----
-    Labels become lower case with single spaces. An image that is listed twice is loaded once,
-    since its copies could end up in training and test; one that is listed with different
-    labels is left out. Both are reported.
-
     Examples
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from imbemotion.datasets import make_faces
-    >>> from imbemotion.images import ImageArray
-    >>> X, y = make_faces({"happy": 2}, random_state=0)
     >>> with TemporaryDirectory() as folder:
-    ...     paths = ImageArray(X).save(f"{folder}/images")
+    ...     Path(folder, "1.png").touch()
     ...     legend = Path(folder, "legend.csv")
-    ...     _ = legend.write_text("image,emotion\n000000.png,HAPPY\n000001.png,happy\n")
-    ...     load_legend(legend).target.tolist()
-    ['happy', 'happy']
+    ...     _ = legend.write_text("image,emotion\n1.png,HAPPY\n")
+    ...     load_legend(legend, load_content=False).target.tolist()
+    ['happy']
     """
     path = Path(legend, "legend.csv") if Path(legend).is_dir() else Path(legend)
     columns = image_column, label_column, group_column
-    listing = list_rows(path, folder, columns, _LEGEND_FILES, _LEGEND_LABELS)
-    listing = refuse_or_leave_out(*listing, settings.get("errors", "raise"))
+    listing, reasons = list_rows(path, folder, columns, _LEGEND_FILES, _LEGEND_LABELS)
+    listing = listing.leave_out(reasons, settings.get("errors", "raise"))
     # Only now, since a missing label would become the text "none".
     listing = listing._replace(labels=np.array([normalize(label) for label in listing.labels]))
     listing = _first_rows(without_conflicts(listing))
@@ -119,19 +93,19 @@ def _first_rows(listing):
     if len(first) < len(listing.images):
         repeated = [Path(path).name for path in listing.names[first[n_rows > 1]]]
         warn(f"Loaded once, though listed more than once: {shorten(repeated)}.")
-    return take(listing, np.sort(first))  # in the order of the list
+    return listing.take(np.sort(first))  # in the order of the list
 
 
 def load_table(
-    path: str | os.PathLike,
-    folder: str | os.PathLike | None = None,
-    *,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    group_column: str | None = None,
-    **settings: Unpack[SizedSettings],
-) -> Bunch | Any:
+    path: str | os.PathLike, folder: str | os.PathLike | None = None, *,
+    image_column: str | None = None, label_column: str | None = None,
+    group_column: str | None = None, **settings: Unpack[ImageSettings],
+) -> Bunch | Any:  # fmt: skip
     r"""Load the images of a table, a row per row of it.
+
+    Text labels become lower case with single spaces; integers stay integers. A balanced table
+    may name an image more than once: its rows share one image, which ``ImageArray.parents``
+    and ``duplicate_groups`` recognize. An image with different labels is left out.
 
     Parameters
     ----------
@@ -142,9 +116,8 @@ def load_table(
         Folder that paths are relative to. None looks for each file in ``images`` next to the
         table, then next to the table itself, then in the current folder.
     image_column : str, default=None
-        Column of paths. None takes the one called image, file, filename, path, img,
-        file_path, image_path, img_path, image_file or image_name, in any case and with or
-        without ``_``.
+        Column of paths. None takes the one called image, file, filename, path, img, file_path,
+        image_path, img_path, image_file or image_name, in any case, with or without ``_``.
     label_column : str, default=None
         Column of labels. None takes the one called emotion, label, class, expression, target,
         category, class_name or label_name.
@@ -173,36 +146,27 @@ def load_table(
     DataWarning
         If images are listed more than once or left out, or an expected class has none.
 
-    See Also
-    --------
-    load_legend : Loads each image once, however often it is listed.
-    load_image_folder : The folder or name of an image is its label.
-
-    Notes
-    -----
-    Text labels become lower case with single spaces; integers stay integers. A balanced table
-    may name an image more than once: its rows share one image, which ``ImageArray.parents``
-    and ``duplicate_groups`` recognize. An image with different labels is left out.
-
     Examples
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     for name in ("1.png", "2.png"):
-    ...         Path(folder, name).touch()
+    ...     Path(folder, "1.png").touch()
     ...     table = Path(folder, "train.csv")
-    ...     _ = table.write_text("path;label\n1.png;Happy\n2.png;sad\n")
+    ...     _ = table.write_text("path;label\n1.png;Happy\n")
     ...     load_table(table, load_content=False).target.tolist()
-    ['happy', 'sad']
+    ['happy']
     """
     path = Path(path)
     columns = image_column, label_column, group_column
-    # Other programs write paths relative to the folder that they ran in.
-    listing = list_rows(path, folder, columns, _FILES, _LABELS, is_strict=True, elsewhere=(".",))
-    listing = refuse_or_leave_out(*listing, settings.get("errors", "raise"))
+    # Other programs write paths relative to the folder that they ran in: look there as well.
+    listing, reasons = list_rows(path, folder, columns, _FILES, _LABELS, True, (".",))
+    listing = listing.leave_out(reasons, settings.get("errors", "raise"))
     listing = without_conflicts(listing._replace(labels=_as_classes(listing.labels, path)))
-    _warn_of_repeats(listing, path)
+    n_rows, n_files = len(listing.images), len(set(listing.images.tolist()))
+    if n_files < n_rows:
+        remedy = "Keep rows of one image together when you split them, by groups."
+        warn(f"{path} lists {n_files:,} images in {n_rows:,} rows. {remedy}")
     return make_bunch(listing, path, clean=normalize, **settings)
 
 
@@ -218,15 +182,6 @@ def _as_classes(labels, path):
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(f"The labels in {path} must be all text or all numbers, got {found}.")
     return check_labels(np.array(labels.tolist()))
-
-
-def _warn_of_repeats(listing, path):
-    n_rows, n_files = len(listing.images), len(set(listing.images.tolist()))
-    if n_files < n_rows:
-        warn(
-            f"{path} lists {n_files:,} images in {n_rows:,} rows. Keep rows of one image "
-            "together when you split them, by groups."
-        )
 
 
 def _is_list(path):

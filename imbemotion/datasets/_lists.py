@@ -3,13 +3,13 @@
 import csv
 import json
 import os
-from collections import defaultdict
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from imbemotion.datasets._bunch import Listing, leave_out
+from imbemotion.datasets._bunch import Listing
 
 _SEPARATORS = ",;\t|"
 _EXAMPLE = '{"path": "1.png", "label": "happy"}'
@@ -71,19 +71,20 @@ def _read_json(path):
         raise ValueError(
             f"{path} must hold a list of objects such as [{_EXAMPLE}], got {str(rows)[:60]!r}."
         )
-    return _as_table(rows, [f"object {number}" for number in range(1, len(rows) + 1)])
+    places = [f"object {number}" for number in range(1, len(rows) + 1)]
+    return pd.DataFrame(rows, index=places, dtype=object)
 
 
 def _read_json_lines(path):
     lines = {n: line for n, line in enumerate(path.read_bytes().splitlines(), 1) if line.strip()}
-    rows = [_parse(f"Line {number} of {path}", line) for number, line in lines.items()]
-    for (number, line), row in zip(lines.items(), rows, strict=True):
-        if not isinstance(row, dict):
-            raise ValueError(
-                f"Line {number} of {path} must be an object such as {_EXAMPLE}, "
-                f"got {line[:60].decode()!r}."
-            )
-    return _as_table(rows, [f"line {number}" for number in lines])
+    rows = {f"line {n}": _parse(f"Line {n} of {path}", line) for n, line in lines.items()}
+    wrong = next((place for place, row in rows.items() if not isinstance(row, dict)), None)
+    if wrong:
+        raise ValueError(
+            f"{wrong.capitalize()} of {path} must be an object such as {_EXAMPLE}, "
+            f"got {str(rows[wrong])[:60]!r}."
+        )
+    return pd.DataFrame(list(rows.values()), index=list(rows), dtype=object)
 
 
 def _parse(name, content):
@@ -91,10 +92,6 @@ def _parse(name, content):
         return json.loads(content)
     except ValueError as error:  # also of the encoding
         raise ValueError(f"{name} is not valid JSON: {error}.") from error
-
-
-def _as_table(rows, places):
-    return pd.DataFrame(rows, index=places, dtype=object)
 
 
 def _read_parquet(path):
@@ -111,14 +108,9 @@ def _read_parquet(path):
 
 
 READERS = {
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".json": _read_json,
-    ".jsonl": _read_json_lines,
-    ".ndjson": _read_json_lines,
-    ".parquet": _read_parquet,
-    ".pq": _read_parquet,
-}
+    ".csv": read_csv, ".tsv": read_csv, ".json": _read_json, ".jsonl": _read_json_lines,
+    ".ndjson": _read_json_lines, ".parquet": _read_parquet, ".pq": _read_parquet,
+}  # fmt: skip
 
 
 def _cells_of(rows, what, wanted, usual=(), is_strict=False):
@@ -138,7 +130,7 @@ def _cells_of(rows, what, wanted, usual=(), is_strict=False):
 
 
 def _plain(name):
-    return "".join(letter for letter in str(name).lower() if letter not in " _-")
+    return re.sub("[ _-]", "", str(name).lower())
 
 
 def _find_files(names, near, folder, elsewhere=()):
@@ -166,25 +158,19 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
     if columns[2] is not None:  # a row without a group is its own
         pairs = zip(_cells_of(rows, "group", columns[2]), paths, strict=True)
         groups = np.array([str(path if cell in ("", None) else cell) for cell, path in pairs])
-    targets, reasons = np.empty(len(rows), dtype=object), {}
-    targets[:] = classes
-    for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True)):
-        if not name:
-            reasons[row] = f"in {place} names no image"
-        elif label in ("", None):
-            reasons[row] = f"has no label in {place}"
+    targets = pd.Series(classes, dtype=object).to_numpy()
+    reasons = {
+        row: f"has no label in {place}" if name else f"in {place} names no image"
+        for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True))
+        if not name or label in ("", None)
+    }
     names = np.where(np.array(names) == "", "An empty cell", paths)
     return Listing(paths, targets, names, groups), reasons
 
 
 def without_conflicts(listing):
     """Leave out images that are listed with more than one label."""
-    labels_of = defaultdict(set)
-    for path, label in zip(listing.images, listing.labels, strict=True):
-        labels_of[path].add(str(label))
-    reasons = {
-        row: f"is listed with the labels {' and '.join(sorted(labels_of[path]))}"
-        for row, path in enumerate(listing.images)
-        if len(labels_of[path]) > 1
-    }
-    return leave_out(listing, reasons)
+    found = pd.Series(listing.labels).astype(str).groupby(listing.images).unique()
+    labels = {path: " and ".join(sorted(names)) for path, names in found.items() if len(names) > 1}
+    places = [(row, path) for row, path in enumerate(listing.images) if path in labels]
+    return listing.leave_out({row: f"is listed with the labels {labels[p]}" for row, p in places})

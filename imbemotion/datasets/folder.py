@@ -12,11 +12,10 @@ from sklearn.utils import Bunch
 
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import (
+    ImageSettings,
     Listing,
     LoadSettings,
-    SizedSettings,
     SourceKind,
-    leave_out,
     make_bunch,
     warn,
     warn_of_lookalikes,
@@ -61,9 +60,10 @@ def _suffix(path):
 def _find(folder, suffixes):
     """List files with one of the suffixes, and the others, sorted by the parts of their paths."""
     # By parts: as text, "a-b/1.png" would come before "a/1.png".
-    files = sorted(files_in(os.fspath(folder)), key=lambda path: path.split(os.sep))
-    found = [path for path in files if _suffix(path) in suffixes]
-    return found, [path for path in files if _suffix(path) not in suffixes]
+    found, others = [], []
+    for path in sorted(files_in(folder), key=lambda path: path.split(os.sep)):
+        (found if _suffix(path) in suffixes else others).append(path)
+    return found, others
 
 
 def _list_by_folders(folder, what, suffixes, layout):
@@ -73,19 +73,21 @@ def _list_by_folders(folder, what, suffixes, layout):
     paths, labels, others, empty = [], [], [], []
     for place in places:
         found, rest = _find(place, suffixes)
-        others += rest
-        empty += [] if found else [place.name]
         paths += found
+        others += rest
         labels += [place.name] * len(found)
+        empty += [] if found else [place.name]
     if not paths:
-        raise ValueError(
-            f"{folder} contains no {what} in the folders {shorten(empty)}. {layout.format(folder)}"
-        )
-    # Files next to the class folders have no label.
-    files = (path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
-    loose = sorted(str(path) for path in files if _suffix(path) in suffixes)
-    _warn_of_rest(what, others, loose, empty)
+        where = f"in the folders {shorten(empty)}"
+        raise ValueError(f"{folder} contains no {what} {where}. {layout.format(folder)}")
+    _warn_of_rest(what, others, _files_beside(folder, suffixes), empty)
     return Listing(np.array(paths), np.array(labels), np.array(paths))
+
+
+def _files_beside(folder, suffixes):
+    """List files in the folder itself; next to class folders these have no label."""
+    files = (path for path in (folder.iterdir() if folder.is_dir() else ()) if path.is_file())
+    return sorted(str(p) for p in files if p.name[0] != "." and _suffix(p) in suffixes)
 
 
 def _class_folders(folder, layout):
@@ -143,48 +145,43 @@ def _list_by_names(folder, pattern, errors, what, suffixes, layout):
         )
     warn_of_lookalikes(np.unique(labels).tolist())
     paths = np.array(paths)
-    return leave_out(Listing(paths, labels, paths, groups), reasons)
+    return Listing(paths, labels, paths, groups).leave_out(reasons)
 
 
 def _check_pattern(pattern):
+    got = f"got {pattern!r}"
     try:
         compiled = re.compile(pattern)
     except (re.error, TypeError) as error:
-        raise ValueError(
-            f"label_pattern must be a regular expression, got {pattern!r}: {error}."
-        ) from error
+        raise ValueError(f"label_pattern must be a regular expression, {got}: {error}.") from error
     if not compiled.groups:
-        raise ValueError(
-            "label_pattern must have a group for the label, such as '(?P<label>[a-z]+)_', "
-            f"got {pattern!r}."
-        )
+        example = "such as '(?P<label>[a-z]+)_'"
+        raise ValueError(f"label_pattern must have a group for the label, {example}, {got}.")
     return compiled
 
 
 def _read_names(pattern, names):
-    """Find label and group in every name; reasons where there is no label."""
+    """Find labels and groups in names, and reasons where there is no label."""
     label = "label" if "label" in pattern.groupindex else 1
     found = [pattern.search(name) for name in names]
-    labels = [(match and match[label]) or "" for match in found]
+    labels = np.array([(match and match[label]) or "" for match in found])
     reason = f"does not match the pattern {pattern.pattern}"
-    reasons = {row: reason for row, text in enumerate(labels) if not text}
-    if "group" not in pattern.groupindex:
-        return np.array(labels), None, reasons
-    pairs = zip(found, names, strict=True)  # a name without a group is its own group
-    groups = np.array([(match and match["group"]) or name for match, name in pairs])
-    return np.array(labels), groups, reasons
+    reasons = dict.fromkeys(np.flatnonzero(labels == "").tolist(), reason)
+    groups = None
+    if "group" in pattern.groupindex:  # a name without a group is its own group
+        pairs = zip(found, names, strict=True)
+        groups = np.array([(match and match["group"]) or name for match, name in pairs])
+    return labels, groups, reasons
 
 
 def load_image_folder(
-    folder: str | os.PathLike,
-    *,
-    label_pattern: str | re.Pattern | None = None,
-    **settings: Unpack[SizedSettings],
-) -> Bunch | Any:
+    folder: str | os.PathLike, *, label_pattern: str | re.Pattern | None = None,
+    **settings: Unpack[ImageSettings],
+) -> Bunch | Any:  # fmt: skip
     """Load images from a folder that holds a subfolder per class.
 
     The name of the subfolder is the label, unchanged. Images are found at any depth; hidden
-    files are ignored, and other files than images are reported. Parents and groups come from
+    files are ignored, and files other than images are reported. Parents and groups come from
     the ``manifest.csv`` that ``ImageArray.save`` writes, if there is one.
 
     Parameters
@@ -218,11 +215,6 @@ def load_image_folder(
         If files or folders are ignored, images are left out, an expected class has none, two
         classes look alike, the only one is next to a CSV file, or a manifest lacks an image.
 
-    See Also
-    --------
-    load_legend : Where a list gives the labels.
-    imbemotion.images.ImageArray.save : Writes such folders.
-
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
@@ -235,10 +227,10 @@ def load_image_folder(
     ['happy', 'happy', 'sad']
     """
     folder, expected = Path(folder), ("images", image_suffixes(), _IMAGE_LAYOUT)
-    errors = settings.get("errors", "raise")
     if label_pattern is None:
         listing = _list_by_folders(folder, *expected)
     else:
+        errors = settings.get("errors", "raise")
         listing = _list_by_names(folder, label_pattern, errors, *expected)
     return_X_y = settings.pop("return_X_y", False)
     bunch = make_bunch(listing, folder, **settings)
@@ -252,24 +244,16 @@ def _add_origins(bunch, parents, is_synthetic):
     """Restore the parents of images, and group images that share some."""
     if isinstance(bunch.data, ImageArray):
         bunch.data = ImageArray(bunch.data, parents=parents, is_synthetic=is_synthetic)
-    by_parents = parent_groups(parents)
-    if by_parents.max() + 1 < len(by_parents):  # else no two images share a parent
-        bunch.groups = (
-            by_parents if bunch.groups is None else join_groups(bunch.groups, by_parents)
-        )
+    groups = parent_groups(parents)
+    if groups.max() + 1 < len(groups):  # else no two images share a parent
+        bunch.groups = groups if bunch.groups is None else join_groups(bunch.groups, groups)
 
 
 def load_midi_folder(
-    folder: str | os.PathLike,
-    *,
-    label_pattern: str | re.Pattern | None = None,
-    resolution: float = 8.0,
-    height: int = 88,
-    width: int = 256,
-    crop: str = "start",
-    pedal: bool = False,
-    **settings: Unpack[LoadSettings],
-) -> Bunch | Any:
+    folder: str | os.PathLike, *, label_pattern: str | re.Pattern | None = None,
+    resolution: float = 8.0, height: int = 88, width: int = 256, crop: str = "start",
+    pedal: bool = False, **settings: Unpack[LoadSettings],
+) -> Bunch | Any:  # fmt: skip
     """Load MIDI files as piano rolls, with labels from their names or folders.
 
     Files are either named as in EMOPIA [1]_, ``Q1_0vLPYiPN7qY_2.mid``, by quadrant, song and
@@ -281,20 +265,14 @@ def load_midi_folder(
     folder : str or Path
         The folder.
     label_pattern : str or re.Pattern, default=None
-        Regular expression that finds the label in the path of a file within the folder (with
-        slashes), in its group ``label`` or its first one. A group called ``group`` becomes
-        `groups`. None takes names as in EMOPIA if the folder itself holds MIDI files, else
-        the subfolder as label.
+        As in :func:`load_image_folder`. None takes names as in EMOPIA if the folder itself
+        holds MIDI files, else the subfolder as label.
     resolution : float, default=8.0
-        Columns per second.
     height : {88, 128}, default=88
-        Rows: the keys of a piano, or all MIDI pitches.
     width : int, default=256
-        Columns.
     crop : {"start", "middle"}, default="start"
-        Part of a longer piece that is used.
     pedal : bool, default=False
-        Whether the sustain pedal prolongs notes.
+        Settings of :class:`~imbemotion.PianoRoll`.
     **settings : n_jobs, labels, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -302,8 +280,8 @@ def load_midi_folder(
     -------
     bunch : Bunch or tuple of (ImageArray, ndarray)
         As :func:`load_source` returns it, sorted by path, with `data` of shape (n, height,
-        width). Without `load_content` it holds paths for a :class:`~imbemotion.PianoRoll`, and
-        settings of rolls are ignored. `groups` are the songs, or None if names do not give them.
+        width), or paths for a :class:`~imbemotion.PianoRoll` without `load_content`. `groups`
+        are the songs, or None if names do not give them.
 
     Raises
     ------
@@ -323,27 +301,25 @@ def load_midi_folder(
     See Also
     --------
     imbemotion.PianoRoll : What rolls are, and which files are unreadable.
-    load_image_folder : The same for images.
 
     References
     ----------
-    .. [1] H.-T. Hung, J. Ching, S. Doh, N. Kim, J. Nam, Y.-H. Yang, "EMOPIA: A Multi-Modal Pop
-       Piano Dataset For Emotion Recognition and Emotion-based Music Generation", ISMIR 2021.
+    .. [1] H.-T. Hung et al., "EMOPIA: A Multi-Modal Pop Piano Dataset For Emotion Recognition
+       and Emotion-based Music Generation", ISMIR 2021.
 
     Examples
     --------
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     for name in ("Q1_song_0", "Q1_song_1", "Q3_other_0"):
-    ...         Path(folder, f"{name}.mid").touch()
+    ...     Path(folder, "Q1_song_0.mid").touch()
     ...     songs = load_midi_folder(folder, load_content=False)
     >>> songs.target.tolist(), songs.groups.tolist()
-    (['Q1', 'Q1', 'Q3'], ['song', 'song', 'other'])
+    (['Q1'], ['song'])
     """
     folder, expected = Path(folder), ("MIDI files", MIDI_SUFFIXES, _MIDI_LAYOUT)
     errors = settings.get("errors", "raise")
-    if label_pattern is not None or _holds_songs(folder):
+    if label_pattern is not None or _files_beside(folder, MIDI_SUFFIXES):
         listing = _list_by_names(folder, label_pattern or _EMOPIA, errors, *expected)
     else:
         listing = _list_by_folders(folder, *expected)
@@ -353,12 +329,6 @@ def load_midi_folder(
         listing, folder, read=load_rolls, resolution=resolution, height=height, width=width,
         crop=crop, pedal=pedal, **settings,
     )  # fmt: skip
-
-
-def _holds_songs(folder):
-    """Check whether MIDI files are in the folder itself."""
-    names = os.listdir(folder) if folder.is_dir() else []
-    return any(_suffix(name) in MIDI_SUFFIXES and name[0] != "." for name in names)
 
 
 _PATTERN = {"label_pattern": "label_pattern"}

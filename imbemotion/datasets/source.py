@@ -12,12 +12,7 @@ from sklearn.utils import Bunch
 from imbemotion._base.registry import SOURCES
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import ImageBunch, SourceKind, warn, warn_of_lookalikes
-from imbemotion.datasets.folder import (
-    MIDI_SUFFIXES,
-    files_in,
-    image_suffixes,
-    load_midi_folder,
-)
+from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes, load_midi_folder
 
 MIDI_FOLDER = "a folder of MIDI files"
 _ROLL = ("resolution", "height", "width", "crop", "pedal")
@@ -35,9 +30,8 @@ def find_kind(source: str | os.PathLike, label_pattern: str | None = None) -> So
         kind = next((other for other in kinds if "label_pattern" in other.takes), kind)
     if kind is not None:
         return kind
-    expected = "; ".join(
-        f"{entry.help[0].lower()}{entry.help[1:-1]}" for entry in SOURCES.values()
-    )
+    helps = (entry.help for entry in SOURCES.values())
+    expected = "; ".join(text[0].lower() + text[1:-1] for text in helps)
     if path.exists():
         raise ValueError(f"{path} cannot be read as a source. A source is {expected}.")
     # A slip may be in the name of a data set, such as faces, or in that of a file.
@@ -50,24 +44,14 @@ def find_kind(source: str | os.PathLike, label_pattern: str | None = None) -> So
 
 
 def load_source(
-    source: str | os.PathLike,
-    *,
-    additional: Sequence[str | os.PathLike] = (),
-    images: str | os.PathLike | None = None,
-    label_pattern: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    group_column: str | None = None,
-    roll: dict | None = None,
-    size: int | tuple[int, int] | None = 48,
-    mode: str = "gray",
-    resize: str = "stretch",
-    n_jobs: int | None = None,
-    labels: list | None = None,
-    errors: str = "raise",
-    load_content: bool = True,
-    return_X_y: bool = False,
-) -> Bunch | Any:
+    source: str | os.PathLike, *, additional: Sequence[str | os.PathLike] = (),
+    images: str | os.PathLike | None = None, label_pattern: str | None = None,
+    image_column: str | None = None, label_column: str | None = None,
+    group_column: str | None = None, roll: dict | None = None,
+    size: int | tuple[int, int] | None = 48, mode: str = "gray", resize: str = "stretch",
+    n_jobs: int | None = None, labels: list | None = None, errors: str = "raise",
+    load_content: bool = True, return_X_y: bool = False,
+) -> Bunch | Any:  # fmt: skip
     """Load labeled files from whatever holds them.
 
     Parameters
@@ -86,8 +70,7 @@ def load_source(
     image_column, label_column, group_column : str, default=None
         Columns of a legend or list, or arrays of an archive.
     roll : dict, default=None
-        Settings of :class:`~imbemotion.PianoRoll` for MIDI files, such as
-        ``{"resolution": 4}``; rolls have their own size.
+        Settings of :class:`~imbemotion.PianoRoll` for MIDI files, such as ``{"resolution": 4}``.
     size : int, tuple of (int, int) or None, default=48
         Height and width of the images; None keeps their own, which must be equal. Like `mode`
         and `resize`, it does not apply to MIDI files: see `roll`.
@@ -103,7 +86,7 @@ def load_source(
         Whether images and labels that cannot be used raise an error or are left out.
     load_content : bool, default=True
         Whether to read the images. If not, `data` holds the paths of existing files, or names
-        such as "row 0" where a source holds no files.
+        such as "row 0" where a source has no files.
     return_X_y : bool, default=False
         Whether to return only `data` and `target`.
 
@@ -112,10 +95,10 @@ def load_source(
     bunch : Bunch or tuple of (ImageArray, ndarray)
         With `data` (ImageArray, or ndarray of str), `target` (ndarray), `target_names`
         (classes, sorted), `filenames` (ndarray of paths or None), `groups` (ndarray or None),
-        `skipped` (list of name and reason) and `source` (str); in notebooks it shows the
-        classes. Of several sources, labels of different types become text; groups of one name
-        are one group in all sources, while numbers belong to their own source, as do rows
-        without a group; `filenames` are None if a source has none.
+        `skipped` (list of name and reason) and `source` (str). Of several sources, labels of
+        different types become text; groups of one name are one group in all sources, while
+        numbers belong to their own source, as do rows without a group; `filenames` are None if
+        a source has none.
 
     Raises
     ------
@@ -130,12 +113,6 @@ def load_source(
     DataWarning
         About what loaders warn of, files that several sources share, and classes of several
         sources that look alike.
-
-    See Also
-    --------
-    load_image_folder : For a subfolder per class, or labels in file names.
-    load_table : For a list of paths and labels.
-    load_legend : For a list that should name every image once.
 
     Examples
     --------
@@ -200,21 +177,17 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
     classes = np.unique(target)
     warn_of_lookalikes(classes.tolist())
     return ImageBunch(
-        data=np.concatenate([part.data for part in parts]),
-        target=target,
-        target_names=classes,
+        data=np.concatenate([part.data for part in parts]), target=target, target_names=classes,
         # Half of the names would be taken for all of them.
         filenames=None if any(each is None for each in names) else np.concatenate(names),
-        groups=_join_groups(parts),
-        skipped=[pair for part in parts for pair in part.skipped],
+        groups=_join_groups(parts), skipped=[pair for part in parts for pair in part.skipped],
         source=", ".join(part.source for part in parts),
-    )
+    )  # fmt: skip
 
 
 def _warn_of_shared(names):
     files = [set(map(os.path.abspath, each)) for each in names if each is not None]
-    n_shared = sum(map(len, files)) - len(set().union(*files))
-    if n_shared:
+    if n_shared := sum(map(len, files)) - len(set().union(*files)):
         warn(f"{n_shared:,} files are in more than one source, so they count more than once.")
 
 
@@ -251,13 +224,12 @@ def _load_rolls(path, *, size, mode, resize, roll=None, **settings):
 
 def _holds_only_midi(folder):
     """Check whether there are MIDI files and no images; the first image ends the search."""
-    images, found = image_suffixes(), False
+    images, found = image_suffixes(), set()
     for path in files_in(folder) if folder.is_dir() else ():
-        suffix = os.path.splitext(path)[1].lower()
-        if suffix in images:
+        found.add(os.path.splitext(path)[1].lower())
+        if found & images:
             return False
-        found = found or suffix in MIDI_SUFFIXES
-    return found
+    return bool(found.intersection(MIDI_SUFFIXES))
 
 
 _MIDI_SETTINGS = {"label_pattern": "label_pattern", "roll": "roll"}
