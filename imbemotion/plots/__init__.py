@@ -7,9 +7,6 @@ from imbemotion.plots._grid import ImageGridDisplay
 from imbemotion.plots.comparison_views import ComparisonDisplay
 
 __all__ = [
-    "ClassDistributionDisplay",
-    "ComparisonDisplay",
-    "ConfidenceDisplay",
-    "ImageGridDisplay",
+    "ClassDistributionDisplay", "ComparisonDisplay", "ConfidenceDisplay", "ImageGridDisplay",
     "TrainingCurveDisplay",
-]
+]  # fmt: skip

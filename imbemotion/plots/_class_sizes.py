@@ -37,21 +37,19 @@ _APART = 2.4  # radii between the centers of two pies
 class ClassDistributionDisplay:
     """Class sizes, as bars or as a pie.
 
-    It is recommended to use :meth:`from_labels` or :meth:`from_preview`.
+    Use :meth:`from_labels` or :meth:`from_preview` to create one.
 
     Parameters
     ----------
     counts : dict of class to int
         Samples per class, in drawing order.
     after : dict of class to int, default=None
-        The same after resampling. None draws only ``counts``.
+        The same after resampling. None draws only `counts`.
 
     Attributes
     ----------
-    figure_ : matplotlib Figure
-        Figure of the display.
-    ax_ : matplotlib Axes
-        Axes of the display.
+    figure_, ax_ : matplotlib Figure and Axes
+        Figure and axes of the display.
 
     See Also
     --------
@@ -75,13 +73,9 @@ class ClassDistributionDisplay:
 
     @classmethod
     def from_labels(
-        cls,
-        y: ArrayLike,
-        *,
-        y_resampled: ArrayLike | None = None,
-        labels: ArrayLike | None = None,
-        **plot_params: Any,
-    ) -> ClassDistributionDisplay:
+        cls, y: ArrayLike, *, y_resampled: ArrayLike | None = None,
+        labels: ArrayLike | None = None, **plot_params: Any,
+    ) -> ClassDistributionDisplay:  # fmt: skip
         """Draw the class sizes of labels.
 
         Parameters
@@ -91,22 +85,20 @@ class ClassDistributionDisplay:
         y_resampled : array-like of shape (n_resampled,), default=None
             Labels after resampling, drawn next to them.
         labels : list, default=None
-            Expected classes in drawing order; those missing in ``y`` are drawn with 0. None
-            draws the classes of ``y``, the largest first.
+            Expected classes in drawing order; those missing in `y` are drawn with 0. None draws
+            the classes of `y`, the largest first.
         **plot_params : dict
             Parameters of :meth:`plot`: ``ax``, ``kind`` and ``log``.
 
         Returns
         -------
         display : ClassDistributionDisplay
-            The display, drawn.
         """
-        before = _count(y, labels)
+        counts = _count(y, labels)
         after = None if y_resampled is None else _count(y_resampled, labels)
-        names = dict.fromkeys([*before, *(after or {})])
-        counts = {label: before.get(label, 0) for label in names}
         if after is not None:
-            after = {label: after.get(label, 0) for label in names}
+            none = dict.fromkeys([*counts, *after], 0)  # classes that either has
+            counts, after = none | counts, none | after
         return cls(counts, after=after).plot(**plot_params)
 
     @classmethod
@@ -118,12 +110,11 @@ class ClassDistributionDisplay:
         preview : TargetPreview
             Result of :func:`preview_targets`.
         **plot_params : dict
-            Parameters of :meth:`plot`: ``ax``, ``kind`` and ``log``.
+            As in :meth:`from_labels`.
 
         Returns
         -------
         display : ClassDistributionDisplay
-            The display, drawn.
         """
         counts = _largest_first(preview["before"])
         after = {label: preview["after"][label] for label in counts}
@@ -137,29 +128,27 @@ class ClassDistributionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None creates a figure of fitting size.
+            Axes to draw on. None creates a figure.
         kind : {"bar", "pie"}, default="bar"
             Bars or a pie.
         log : bool, default=False
-            Whether the axis of bars is logarithmic, so that a class of 9 is visible next to
-            one of 7,000. Lengths are not comparable then.
+            Whether the axis of bars is logarithmic, so that a class of 9 is visible next to one
+            of 7,000. Lengths are not comparable then.
 
         Returns
         -------
         display : ClassDistributionDisplay
-            The display itself.
 
         Raises
         ------
         ValueError
-            If ``kind`` is unknown, or a pie should have a logarithmic axis.
+            If `kind` is unknown, or a pie should have a logarithmic axis.
         """
         if kind not in ("bar", "pie"):
             raise ValueError(f'kind must be "bar" or "pie", got {kind!r}.')
         if kind == "pie" and log:
             raise ValueError('A pie has no axis to be logarithmic, got log=True. Use kind="bar".')
-        size = _bars_size if kind == "bar" else _pies_size
-        self.ax_ = new_axes(size(self.counts, self.after))[0] if ax is None else ax
+        self.ax_ = new_axes(self._figure_size(kind))[0] if ax is None else ax
         self.figure_ = self.ax_.figure
         if kind == "bar":
             _draw_bars(self.ax_, self.counts, self.after, log)
@@ -169,6 +158,14 @@ class ClassDistributionDisplay:
             self.figure_.draw_without_rendering()
             self.figure_.set_figwidth(self.ax_.get_tightbbox().x1 / self.figure_.dpi + 0.15)
         return self
+
+    def _figure_size(self, kind):  # inches
+        n = len(self.counts)
+        if kind == "bar":
+            per_class = (0.5 if self.after else 0.34) * (1 if n <= 20 else 0.75)
+            return 7.5, max(2.2, 1.2 + per_class * n)
+        width = (7.2 if self.after else 3.9) + 2.8 * ceil(n / _ROWS)
+        return width, max(3.6, 0.8 + 0.19 * min(n, _ROWS))
 
 
 def _largest_first(counts):
@@ -181,11 +178,6 @@ def _count(y, labels):
         return _largest_first(stats.counts)
     sizes = stats.counts | dict.fromkeys(stats.missing, 0)
     return {label: sizes[label] for label in [*map(as_key, labels), *stats.unexpected]}
-
-
-def _bars_size(counts, after):
-    per_class = (0.5 if after else 0.34) * (1 if len(counts) <= 20 else 0.75)
-    return 7.5, max(2.2, 1.2 + per_class * len(counts))  # inches
 
 
 def _draw_bars(ax, counts, after, log):
@@ -270,11 +262,6 @@ def _make_room(ax, texts, low):
         ax.set_xlim(0, max((ends / left).max(), 1))
 
 
-def _pies_size(counts, after):
-    width = (7.2 if after else 3.9) + 2.8 * ceil(len(counts) / _ROWS)
-    return width, max(3.6, 0.8 + 0.19 * min(len(counts), _ROWS))  # inches
-
-
 def _draw_pies(ax, counts, after):
     """Draw a pie of the classes, clockwise from the top, or one before and one after."""
     _draw_pie(ax, counts, 0, "before: " if after else "")
@@ -287,12 +274,9 @@ def _draw_pies(ax, counts, after):
 
 
 def _look(number):
-    return {
-        "facecolor": COLORS[number % len(COLORS)],
-        "hatch": HATCHES[number // len(COLORS) % len(HATCHES)],
-        "edgecolor": "white",
-        "linewidth": 0.7,
-    }
+    around, place = divmod(number, len(COLORS))
+    colors = {"facecolor": COLORS[place], "edgecolor": "white", "linewidth": 0.7}
+    return colors | {"hatch": HATCHES[around % len(HATCHES)]}
 
 
 def _draw_pie(ax, counts, x, title):

@@ -27,7 +27,7 @@ _LOOKS = {
 class ConfidenceDisplay:
     """Confidence of correct and wrong predictions, and a reliability diagram.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_predictions`.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create one.
 
     Parameters
     ----------
@@ -37,21 +37,19 @@ class ConfidenceDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
-        Figure of the display.
     axes_ : list of matplotlib Axes
         Axes of the distribution, the reliability diagram, or both.
 
     See Also
     --------
-    analyze_confidence : The numbers.
     sklearn.calibration.CalibrationDisplay : Calibration of a binary classifier.
 
     Notes
     -----
     In the distribution the bars of correct and of wrong predictions sum to 100 % each, so that
     few mistakes are visible next to many hits. In the reliability diagram a bar is the accuracy
-    of the predictions in a bin, and its hatched part the gap to their mean confidence; the line
-    is Wilson's 95 % interval of the accuracy, which is long for bins of few predictions.
+    in a bin, its hatched part the gap to the mean confidence, and its line Wilson's 95 %
+    interval, which is long for bins of few predictions.
 
     Examples
     --------
@@ -59,8 +57,6 @@ class ConfidenceDisplay:
     >>> from sklearn.naive_bayes import GaussianNB
     >>> X, y = load_iris(return_X_y=True)
     >>> display = ConfidenceDisplay.from_estimator(GaussianNB().fit(X[::2], y[::2]), X, y)
-    >>> [ax.get_xlabel() for ax in display.axes_]
-    ['confidence', 'confidence']
     >>> round(display.analysis.accuracy, 2)
     0.96
     """
@@ -77,9 +73,9 @@ class ConfidenceDisplay:
         Parameters
         ----------
         estimator : object
-            A fitted classifier, or a pipeline that ends in one, with ``predict_proba``.
+            Fitted classifier, or a pipeline that ends in one, with ``predict_proba``.
         X : array-like
-            Input of the classifier; samples that it was not trained on.
+            Samples that it was not trained on.
         y : array-like of shape (n_samples,)
             Their labels.
         n_bins : int, default=15
@@ -90,7 +86,6 @@ class ConfidenceDisplay:
         Returns
         -------
         display : ConfidenceDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -102,21 +97,14 @@ class ConfidenceDisplay:
                 f"estimator must have predict_proba, got {estimator!r}. Wrap it in "
                 "CalibratedClassifierCV to get probabilities."
             )
-        probabilities = estimator.predict_proba(X)
-        return cls.from_predictions(
-            y, probabilities, estimator.classes_, n_bins=n_bins, **plot_params
-        )
+        outputs = y, estimator.predict_proba(X), estimator.classes_
+        return cls.from_predictions(*outputs, n_bins=n_bins, **plot_params)
 
     @classmethod
     def from_predictions(
-        cls,
-        y_true: ArrayLike,
-        probabilities: ArrayLike,
-        classes: ArrayLike,
-        *,
-        n_bins: int = 15,
-        **plot_params: Any,
-    ) -> ConfidenceDisplay:
+        cls, y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, *,
+        n_bins: int = 15, **plot_params: Any,
+    ) -> ConfidenceDisplay:  # fmt: skip
         """Draw the confidence of predictions.
 
         Parameters
@@ -128,14 +116,12 @@ class ConfidenceDisplay:
         classes : array-like of shape (n_classes,)
             Class of every column, as in ``classes_``.
         n_bins : int, default=15
-            Number of equal bins of [0, 1].
         **plot_params : dict
-            Parameters of :meth:`plot`: ``ax`` and ``kind``.
+            As in :meth:`from_estimator`.
 
         Returns
         -------
         display : ConfidenceDisplay
-            The display, drawn.
         """
         analysis = analyze_confidence(y_true, probabilities, classes, n_bins=n_bins)
         return cls(analysis).plot(**plot_params)
@@ -155,12 +141,11 @@ class ConfidenceDisplay:
         Returns
         -------
         display : ConfidenceDisplay
-            The display itself.
 
         Raises
         ------
         ValueError
-            If ``kind`` is unknown, or the number of axes does not fit it.
+            If `kind` is unknown, or the number of axes does not fit it.
         """
         if kind not in _KINDS:
             raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {kind!r}.")
@@ -186,11 +171,9 @@ def _draw_distribution(ax, analysis):
         # mirrored, so that bins hold their high ends, as those of the analysis do
         shares = 100 / count * np.histogram(-confidence, -edges[::-1])[0][::-1]
         first, last = np.flatnonzero(shares)[[0, -1]]
+        bars = shares[first : last + 1], edges[first : last + 2]
         label = f"{name}: {count:,.0f}, mean {mean:.2f}"
-        ax.stairs(
-            shares[first : last + 1], edges[first : last + 2], fill=True, linewidth=1.6,
-            label=label, **look,
-        )  # fmt: skip
+        ax.stairs(*bars, fill=True, linewidth=1.6, label=label, **look)
     ax.set_ylabel("share of these predictions (%)", fontsize=_FONT)
     _finish(ax, "Confidence of correct and wrong predictions")
 

@@ -26,15 +26,14 @@ _PANELS = {
 
 
 class TrainingCurveDisplay:
-    """Losses and, with validation images, macro-F1 of every epoch.
+    """Loss and, with validation images, macro-F1 of every epoch.
 
     A training loss that falls while the validation loss rises is overfitting; curves that
     still fall at the end suggest more epochs. Of several fits the single ones are faint, and a
-    strong line is their mean over the epochs that all of them reached. A dot marks the best
-    epoch of every fit: the one whose weights were restored or, if ``best`` is missing, that of
-    the highest score.
+    strong line is their mean over the epochs that all reached. A dot marks the best epoch of
+    every fit: that of the restored weights or, if unknown, of the highest score.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_histories`.
+    Use :meth:`from_estimator` or :meth:`from_histories` to create one.
 
     Parameters
     ----------
@@ -45,13 +44,11 @@ class TrainingCurveDisplay:
     Attributes
     ----------
     figure_ : matplotlib Figure
-        Figure of the display.
     axes_ : ndarray of matplotlib Axes of shape (n_panels,)
-        One for the losses, one for the score if there is one.
+        One for the loss, one for the score if there is one.
 
     See Also
     --------
-    ComparisonDisplay : Results of many fits.
     CNNClassifier : Its ``history_`` is shown.
 
     Examples
@@ -83,7 +80,6 @@ class TrainingCurveDisplay:
         Returns
         -------
         display : TrainingCurveDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -101,12 +97,10 @@ class TrainingCurveDisplay:
 
     @classmethod
     def from_histories(
-        cls,
-        histories: pd.DataFrame | Sequence[pd.DataFrame],
-        *,
+        cls, histories: pd.DataFrame | Sequence[pd.DataFrame], *,
         ax: Axes | Sequence[Axes] | None = None,
-    ) -> TrainingCurveDisplay:
-        """Draw one history or several, for example those of all folds.
+    ) -> TrainingCurveDisplay:  # fmt: skip
+        """Draw one history or several, such as those of all folds.
 
         Parameters
         ----------
@@ -118,12 +112,11 @@ class TrainingCurveDisplay:
         Returns
         -------
         display : TrainingCurveDisplay
-            The display, drawn.
 
         Raises
         ------
         ValueError
-            If there is no history, or one lacks the epochs or the losses.
+            If `histories` is empty, or one lacks rows or training losses.
         """
         histories = [histories] if isinstance(histories, pd.DataFrame) else list(histories)
         if not histories:
@@ -148,13 +141,12 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or sequence of them, default=None
-            Axes to draw on, at most one for each of ``panels``; a single one shows the losses
+            Axes to draw on, at most one for each of `panels`; a single one shows the losses
             only. None creates a figure.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            The display itself.
 
         Raises
         ------
@@ -184,9 +176,8 @@ class TrainingCurveDisplay:
         tables = self._tables(column)
         if not tables:
             return
-        faint = {"color": style["color"], "linestyle": style["linestyle"]}
         for curve in tables if len(tables) > 1 else []:
-            ax.plot(curve, linewidth=0.8, alpha=0.35, **faint)
+            ax.plot(curve, linewidth=0.8, alpha=0.35, **(style | {"label": None}))
         mean = pd.concat(tables, axis=1, join="inner").mean(axis=1)
         ax.plot(mean, linewidth=2, marker="o" if len(mean) == 1 else None, **style)
         best = [point for table in self.histories for point in _find_best(table, column)]

@@ -27,12 +27,11 @@ _LARGEST = {"cell": 1.2, "width": 9, "height": 14}  # inches
 class ImageGridDisplay:
     """Originals next to the images synthesized from them, to judge whether these are plausible.
 
-    Every line begins with an original in a frame, followed by synthetic images of it. Where
-    they were interpolated, the line below shows the other parent of each, framed as well.
-    Pixel values are not stretched: all images share one range of gray, so that a brighter
-    image looks brighter.
+    Every row begins with a framed original, followed by synthetic images of it. Where they were
+    interpolated, the row below shows the other parent of each, framed as well. All images share
+    one range of gray, so that a brighter image looks brighter.
 
-    It is recommended to use :meth:`from_resampled` or :meth:`from_sampler`.
+    Use :meth:`from_resampled` or :meth:`from_sampler` to create one.
 
     Parameters
     ----------
@@ -43,14 +42,12 @@ class ImageGridDisplay:
     is_synthetic : ndarray of bool of shape (n_lines, n_cells)
         Cells that show synthetic images; all others are framed.
     labels : list of str of length n_lines
-        Text to the left of every line.
+        Text to the left of every row of cells.
 
     Attributes
     ----------
-    figure_ : matplotlib Figure
-        Figure of the display.
-    ax_ : matplotlib Axes
-        Axes of the display.
+    figure_, ax_ : matplotlib Figure and Axes
+        Figure and axes of the grid.
     im_ : matplotlib AxesImage
         All cells, as one image.
 
@@ -60,9 +57,8 @@ class ImageGridDisplay:
 
     Notes
     -----
-    uint8 is shown from 0 (black) to 255 (white). Floats are shown from 0 to 1, or from the
-    smallest and to the largest pixel of the grid where these lie outside, as in standardized
-    images.
+    uint8 is shown from 0 (black) to 255 (white). Floats are shown from 0 to 1, a range that
+    pixels outside it extend, as those of standardized images.
 
     Examples
     --------
@@ -73,8 +69,6 @@ class ImageGridDisplay:
     >>> display.rows
     array([[ 1, 14, 16],
            [ 3, 13, 17]])
-    >>> display.labels[0].splitlines()
-    ['sad', '3 original, 6 synthetic']
     """
 
     def __init__(
@@ -105,20 +99,14 @@ class ImageGridDisplay:
         Returns
         -------
         display : ImageGridDisplay
-            The display, drawn.
         """
         return cls.from_resampled(*clone(sampler).fit_resample(X, y), **grid_params)
 
     @classmethod
     def from_resampled(
-        cls,
-        X_resampled: ImageArray,
-        y_resampled: ArrayLike,
-        *,
-        n_rows: int = 8,
-        n_columns: int = 6,
-        ax: Axes | None = None,
-    ) -> ImageGridDisplay:
+        cls, X_resampled: ImageArray, y_resampled: ArrayLike, *,
+        n_rows: int = 8, n_columns: int = 6, ax: Axes | None = None,
+    ) -> ImageGridDisplay:  # fmt: skip
         """Draw synthetic images of a sampler, of ``augment`` or of ``interpolate``.
 
         Classes take turns, the one with the fewest originals first; within a class, originals
@@ -135,12 +123,11 @@ class ImageGridDisplay:
         n_columns : int, default=6
             Maximum number of synthetic images of each.
         ax : matplotlib Axes, default=None
-            Axes to draw on. None creates a figure of fitting size.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ImageGridDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -171,21 +158,19 @@ class ImageGridDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None creates a figure of fitting size.
+            Axes to draw on. None creates a figure.
 
         Returns
         -------
         display : ImageGridDisplay
-            The display itself.
         """
         import matplotlib.pyplot as plt
 
         self.ax_ = plt.subplots(layout="none")[1] if ax is None else ax
         self.figure_ = self.ax_.figure
         begins = np.array(self.labels) != _PARTNERS
-        mosaic, tops, lefts = _tile(
-            _to_colors(self.images), self.rows >= 0, self.is_synthetic, begins
-        )
+        colors, filled = _to_colors(self.images), self.rows >= 0
+        mosaic, tops, lefts = _tile(colors, filled, self.is_synthetic, begins)
         self.im_ = self.ax_.imshow(mosaic, interpolation="nearest")
         self._write_labels(tops, lefts)
         if ax is None:
@@ -292,9 +277,8 @@ def _fit_figure(ax, shape, size):
     zoom = round(zoom) if zoom > 0.75 else zoom
     inner_size = np.array(ax.images[0].get_size()[::-1]) * zoom
     outer, inner = ax.get_tightbbox(), ax.get_window_extent()
-    before, after = (
-        np.ceil(side + 0.1 * figure.dpi) for side in (inner.p0 - outer.p0, outer.p1 - inner.p1)
-    )
+    margins = np.array([inner.p0 - outer.p0, outer.p1 - inner.p1])
+    before, after = np.ceil(margins + 0.1 * figure.dpi)
     total = before + inner_size + after
     figure.set_size_inches(total / figure.dpi)
     ax.set_position([*before / total, *inner_size / total])

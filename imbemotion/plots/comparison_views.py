@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,30 +50,28 @@ _SMALLEST, _USUAL, _LARGEST = 5, 8, 17  # points across
 _SIZES = {"peak_memory": "{:,.0f} MiB at the peak", "n_resampled": "{:,.0f} rows"}
 
 
+@dataclass(eq=False, repr=False)
 class ComparisonDisplay:
     """Results of a comparison of strategies, in three views.
 
-    - ``kind="score"``: a line per strategy, the best first. Faint dots are single folds, a
-      mark is the score, and its bar is the interval of the gain, drawn from the dashed line of
-      the baseline. A bar that crosses the line proves nothing.
-    - ``kind="gain"``: F1 of every class under the baseline, and what each strategy adds or
-      takes away, with the largest class first.
-    - ``kind="cost"``: score against the time of a fit, with larger marks for more memory
-      (or, where that is unknown, more training rows).
+    - ``kind="score"``: a row per strategy, the best first. Faint dots are folds, a mark is the
+      mean score, and its bar the interval of the gain over the baseline (dashed line). A bar
+      that crosses the line is inconclusive.
+    - ``kind="gain"``: F1 per class under the baseline and the gain of each strategy, with the
+      largest class first.
+    - ``kind="cost"``: score against fit time; larger marks mean more memory (or, where that is
+      unknown, more training rows).
 
-    Verdicts differ in shape as well as in color. It is recommended to use
-    :meth:`from_comparison`.
+    Verdicts differ in shape as well as in color. Use :meth:`from_comparison` to create one.
 
     Parameters
     ----------
     summary : DataFrame of shape (n_strategies, n_columns)
         As returned by ``Comparison.summary()``.
     fits : DataFrame of shape (n_fits, n_columns)
-        Single fits, of which ``strategy`` and ``score`` are shown.
-    per_class : DataFrame of shape (n_strategies, n_classes)
-        F1 of every class under every strategy.
-    per_class_gain : DataFrame of shape (n_strategies, n_classes)
-        Difference to the baseline, over the folds on which both worked.
+        Single fits, with the columns ``strategy`` and ``score``.
+    per_class, per_class_gain : DataFrame of shape (n_strategies, n_classes)
+        F1 of each class, and its difference to the baseline over the folds both completed.
     counts : dict of str to int, default=None
         Images per class.
     scoring : str, default="macro-F1"
@@ -82,20 +81,17 @@ class ComparisonDisplay:
 
     Attributes
     ----------
-    figure_ : matplotlib Figure
-        Figure of the view.
-    ax_ : matplotlib Axes
-        Axes of the view.
+    figure_, ax_ : matplotlib Figure and Axes
+        Figure and axes of the view.
 
     See Also
     --------
     compare_strategies : Compare strategies on paired folds.
-    TrainingCurveDisplay : Training of one classifier.
 
     Notes
     -----
     The interval of a gain belongs to the difference on paired folds. It is much narrower than
-    the spread of the single folds where these differ in the same way under all strategies.
+    the spread of the folds where these vary in the same way under all strategies.
 
     Examples
     --------
@@ -108,29 +104,18 @@ class ComparisonDisplay:
     >>> pipe = Pipeline([("balance", "passthrough"), ("model", DummyClassifier())])
     >>> strategies = {"none": {}, "oversample": {"balance": RandomResampler()}}
     >>> comparison = compare_strategies(pipe, X, y, strategies, cv=2, random_state=0)
-    >>> display = ComparisonDisplay.from_comparison(comparison, kind="score")
-    >>> display.ax_.get_xlabel()
+    >>> ComparisonDisplay.from_comparison(comparison, kind="score").ax_.get_xlabel()
     'macro-F1'
     """
 
-    def __init__(
-        self,
-        summary: pd.DataFrame,
-        *,
-        fits: pd.DataFrame,
-        per_class: pd.DataFrame,
-        per_class_gain: pd.DataFrame,
-        counts: dict[str, int] | None = None,
-        scoring: str = "macro-F1",
-        confidence: float = 0.95,
-    ) -> None:
-        self.summary = summary
-        self.fits = fits
-        self.per_class = per_class
-        self.per_class_gain = per_class_gain
-        self.counts = counts
-        self.scoring = scoring
-        self.confidence = confidence
+    summary: pd.DataFrame
+    _: KW_ONLY
+    fits: pd.DataFrame
+    per_class: pd.DataFrame
+    per_class_gain: pd.DataFrame
+    counts: dict[str, int] | None = None
+    scoring: str = "macro-F1"
+    confidence: float = 0.95
 
     @classmethod
     def from_comparison(
@@ -150,18 +135,13 @@ class ComparisonDisplay:
         Returns
         -------
         display : ComparisonDisplay
-            The display, drawn.
         """
-        display = cls(
-            comparison.summary(confidence=confidence),
-            fits=comparison.fits,
-            per_class=comparison.per_class(),
-            per_class_gain=comparison.per_class_gain(),
+        return cls(
+            comparison.summary(confidence=confidence), fits=comparison.fits,
+            per_class=comparison.per_class(), per_class_gain=comparison.per_class_gain(),
             counts=comparison.settings.get("data", {}).get("counts"),
-            scoring=comparison.scoring,
-            confidence=confidence,
-        )
-        return display.plot(**plot_params)
+            scoring=comparison.scoring, confidence=confidence,
+        ).plot(**plot_params)  # fmt: skip
 
     def plot(self, ax: Axes | None = None, *, kind: str = "score") -> ComparisonDisplay:
         """Draw one of the views.
@@ -169,19 +149,18 @@ class ComparisonDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on. None creates a figure of fitting size.
+            Axes to draw on. None creates a figure.
         kind : {"score", "gain", "cost"}, default="score"
             The view.
 
         Returns
         -------
         display : ComparisonDisplay
-            The display itself.
 
         Raises
         ------
         ValueError
-            If the kind is unknown.
+            If `kind` is unknown.
         """
         draw = {"score": self._draw_scores, "gain": self._draw_gains, "cost": self._draw_costs}
         if kind not in draw:
@@ -192,7 +171,7 @@ class ComparisonDisplay:
         return self
 
     def figure_size(self, kind: str) -> tuple[float, float]:
-        """Return the size at which a view is easy to read.
+        """Return the width and height in inches at which a view is easy to read.
 
         Parameters
         ----------
@@ -202,7 +181,6 @@ class ComparisonDisplay:
         Returns
         -------
         size : tuple of (float, float)
-            Width and height in inches.
         """
         n_strategies, n_classes = self.per_class.shape
         if kind == "score":
@@ -213,9 +191,7 @@ class ComparisonDisplay:
 
     def _draw_scores(self, ax):
         """Draw a line per strategy: single folds, the score, and the interval of its gain."""
-        summary = self.summary.sort_values(
-            "mean", ascending=False, kind="stable", na_position="last"
-        )
+        summary = self.summary.sort_values("mean", ascending=False, kind="stable")
         baseline = summary.loc[summary["verdict"] == "baseline", "mean"]
         start = baseline.iloc[0] if len(baseline) else np.nan
         ax.axvline(start, color=INK, linewidth=0.8, linestyle="--", zorder=0)
@@ -355,8 +331,7 @@ def _separate(ax, shape):
 
 
 def _add_color_bar(ax, image):
-    height = ax.get_window_extent().height / ax.figure.dpi
-    shrink = min(0.8, _BAR_HEIGHT / height)
+    shrink = min(0.8, _BAR_HEIGHT * ax.figure.dpi / ax.get_window_extent().height)
     bar = ax.figure.colorbar(image, ax=ax, shrink=shrink, aspect=20, pad=0.02)
     bar.set_label("gain in F1", fontsize=8)
     bar.ax.tick_params(labelsize=8)

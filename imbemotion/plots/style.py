@@ -8,16 +8,10 @@ BASELINE = "#A6A6A6"  # gray: what things are compared with, the state before
 GAIN = "#0072B2"  # blue, dark: gains, correct predictions
 LOSS = "#D55E00"  # vermillion, lighter than the blue: losses, wrong predictions
 INK = "#404040"  # lines and text that only guide the eye
-COLORS = (  # neighbors differ in lightness
-    "#0072B2",  # blue
-    "#E69F00",  # orange
-    "#009E73",  # bluish green
-    "#F0E442",  # yellow
-    "#D55E00",  # vermillion
-    "#56B4E9",  # sky blue
-    "#555555",  # dark gray, in place of black
-    "#CC79A7",  # reddish purple
-)
+COLORS = (  # blue, orange, bluish green, yellow; vermillion, sky blue, dark gray, purple
+    "#0072B2", "#E69F00", "#009E73", "#F0E442",  # neighbors differ in lightness
+    "#D55E00", "#56B4E9", "#555555", "#CC79A7",
+)  # fmt: skip
 HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of the colors
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
 _DIRECTIONS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
@@ -83,7 +77,8 @@ def label_points(ax, x, y, names, diameters):
     marks = np.column_stack([centers - radii[:, None], centers + radii[:, None]])
     frame = np.array(ax.get_window_extent().extents) / scale
     taken = list(marks)  # boxes as (left, bottom, right, top), in points
-    for number in _most_crowded_first(centers):
+    distances = np.sort(np.linalg.norm(centers[:, None] - centers[None], axis=-1), axis=1)
+    for number in np.argsort(distances[:, :4].sum(axis=1), kind="stable"):  # crowds first
         text = ax.annotate(
             names[number], (x[number], y[number]), (0, 0), textcoords="offset points",
             ha="left", va="bottom", fontsize=8.5, **PLAIN_TEXT,
@@ -93,11 +88,6 @@ def label_points(ax, x, y, names, diameters):
         taken.append(box)
         text.set_position(box[:2] - centers[number])
         _draw_line(text, box - np.tile(centers[number], 2), radii[number])
-
-
-def _most_crowded_first(centers):
-    distances = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
-    return np.argsort(np.sort(distances, axis=1)[:, :4].sum(axis=1), kind="stable")
 
 
 def _free_place(center, radius, size, taken, frame):
