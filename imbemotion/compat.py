@@ -41,10 +41,9 @@ def balance_samples(
     samples : list of dict
         Samples with their label under `key`. They are not changed.
     strategy : str, int, float, dict or callable, default="oversample"
-        Number of samples per class, as ``sampling_strategy`` of :class:`RandomResampler`:
-        ``"oversample"`` (as many as the largest class), ``"undersample"`` (the smallest),
-        ``"hybrid"`` (the median), ``"mean"``, ``"sqrt"``, a number, and so on. ``"weighted"``
-        returns every sample once, with a ``"weight"`` inversely proportional to its class size.
+        Number of samples per class, as ``sampling_strategy`` of :class:`RandomResampler`, or
+        ``"weighted"``: every sample once, with a ``"weight"`` inversely proportional to its
+        class size.
     key : str, default="emotion"
         Key of the label.
     random_state : int, RandomState instance or None, default=None
@@ -53,7 +52,7 @@ def balance_samples(
     Returns
     -------
     balanced : list of dict
-        Copies of the samples: those that are kept, in their order, then the repeated ones.
+        Copies of the samples: the kept ones in their order, then the repeated ones.
 
     Raises
     ------
@@ -62,12 +61,10 @@ def balance_samples(
 
     Examples
     --------
-    >>> samples = [{"path": f"{n}.mid", "emotion": "joy"} for n in range(3)]
-    >>> samples += [{"path": "3.mid", "emotion": "fear"}]
+    >>> samples = [{"path": "3.mid", "emotion": "fear"}]
+    >>> samples += [{"path": f"{n}.mid", "emotion": "joy"} for n in range(3)]
     >>> [sample["path"] for sample in balance_samples(samples, random_state=0)]
-    ['0.mid', '1.mid', '2.mid', '3.mid', '3.mid', '3.mid']
-    >>> [round(sample["weight"], 2) for sample in balance_samples(samples, "weighted")]
-    [0.67, 0.67, 0.67, 2.0]
+    ['3.mid', '0.mid', '1.mid', '2.mid', '3.mid', '3.mid']
     """
     y = sample_labels(samples, key)
     if isinstance(strategy, str) and strategy == WEIGHTED:
@@ -111,13 +108,11 @@ def split_samples(
 
     Parameters
     ----------
-    samples : list of dict
-        Samples with their label under `key`. They are not changed.
+    samples, key
+        As in :func:`balance_samples`.
     train, valid, test : float, default=0.7, 0.15, 0.15
         Shares, which add up to 1. Of the n samples of a class training gets
         ``floor(train * n)``, validation ``floor(valid * n)`` and the test the rest.
-    key : str, default="emotion"
-        Key of the label.
     stratify : bool, default=True
         Whether every class is split by these shares.
     groups : str or array-like of shape (n_samples,), default=None
@@ -187,8 +182,8 @@ class DataConfig:
     split_indices_path : str or Path, default="./data/split_indices.json"
         File of the split.
     group_by : {"none", "name", "groups"}, default="none"
-        Rows that are never split: none, those of a person as read from file names by
-        :func:`groups_from_filenames`, or groups of the source.
+        Rows that are never split: none, those of :func:`groups_from_filenames`, or groups of the
+        source.
 
     Raises
     ------
@@ -270,26 +265,24 @@ class DataPart:
 def load_split(config: DataConfig, split: str = "train") -> DataPart:
     """Load training, validation or test as a :class:`DataConfig` describes them.
 
-    The first call draws the split and saves it, later calls read it, so that the subsets never
-    overlap. Only training is balanced.
+    The first call draws and saves the split, later calls read it. Only training is balanced.
 
     Parameters
     ----------
     config : DataConfig
-        Settings of the data set, its split and its balancing.
+        Settings.
     split : {"train", "val", "test"}, default="train"
         The subset.
 
     Returns
     -------
     part : DataPart
-        The subset, with ``samples``, ``X``, ``y`` and a length.
+        The subset.
 
     Raises
     ------
     TypeError, ValueError
-        If config is not a ``DataConfig``, there is no such subset, or the file holds the split
-        of other data or other settings.
+        If an argument is invalid, or the file holds the split of other data or settings.
 
     Examples
     --------
@@ -297,13 +290,9 @@ def load_split(config: DataConfig, split: str = "train") -> DataPart:
     >>> from imbemotion import DataConfig, ImageArray, make_faces
     >>> X, y = make_faces({"happy": 20, "sad": 10}, size=8, random_state=0)
     >>> with TemporaryDirectory() as folder:
-    ...     paths = ImageArray(X).save(f"{folder}/faces", labels=y)
-    ...     config = DataConfig(
-    ...         dataset_path=f"{folder}/faces", split_indices_path=f"{folder}/split.json"
-    ...     )
-    ...     load_split(config, "train"), load_split(config, "val")
-    (DataPart(n_samples=28, counts={'happy': 14, 'sad': 14}),
-     DataPart(n_samples=4, counts={'happy': 3, 'sad': 1}))
+    ...     paths = ImageArray(X).save(folder, labels=y)
+    ...     load_split(DataConfig(dataset_path=folder, save_split_indices=False))
+    DataPart(n_samples=28, counts={'happy': 14, 'sad': 14})
     """
     if not isinstance(config, DataConfig):
         raise TypeError(f"config must be a DataConfig, got {config!r}.")
@@ -329,15 +318,13 @@ def _read_source(path):
 
 
 def _find_split(config, source):
+    shares = {part: getattr(config, f"{name}_split") for name, part in _SUBSETS.items()}
+    group_by = [] if config.group_by == "none" else [config.group_by]
     return find_split(
-        config.split_indices_path if config.save_split_indices else None,
-        source.target,
-        shares={part: getattr(config, f"{name}_split") for name, part in _SUBSETS.items()},
-        stratify=config.use_stratified_split,
-        groups=find_groups(source, [] if config.group_by == "none" else [config.group_by]),
-        seed=config.seed,
-        X=source.filenames,
-    )
+        config.split_indices_path if config.save_split_indices else None, source.target,
+        shares=shares, stratify=config.use_stratified_split, seed=config.seed,
+        groups=find_groups(source, group_by), X=source.filenames,
+    )  # fmt: skip
 
 
 def _make_sample(source, row):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
-from imbemotion.cli.tables import conclusion, summary_table
+from imbemotion.cli.output import conclusion, summary_table
 from imbemotion.comparison import Comparison
 
 QUICK = ["--epochs", "1", "--folds", "2", "--size", "16", "--jobs", "1", "--model", "small_cnn",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from imbemotion.cli.options import OPTIONS, Debug, describe_setting
+from imbemotion.cli.options import OPTIONS, Debug, Misuse, describe_setting
 from imbemotion.cli.output import errors_in_one_sentence
 
 __all__ = ["app", "command", "main"]
@@ -16,8 +16,6 @@ _ORDER = (
     "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
     "run", "demo",
 )  # fmt: skip
-
-_Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not export
 
 
 class _Program(TyperGroup):
@@ -29,7 +27,7 @@ class _Program(TyperGroup):
     def main(self, args=None, prog_name=None, standalone_mode=True, **settings):
         try:
             status = super().main(args, prog_name, standalone_mode=False, **settings)
-        except _Misuse as error:
+        except Misuse as error:
             if not standalone_mode:
                 raise
             words = sys.argv[1:] if args is None else args
@@ -69,7 +67,6 @@ class _Command(TyperCommand):
                     formatter.write_dl(rows)
 
 
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 app = typer.Typer(
     cls=_Program,
     help="Balance, train and honestly judge image classifiers on skewed data.",
@@ -85,9 +82,10 @@ def command(*shared, defaults=None):
 
     def declare(function):
         own = list(inspect.signature(function).parameters.values())[own_first:]
+        kind = inspect.Parameter.KEYWORD_ONLY
         parameters = [OPTIONS[name].parameter(name) for name in shared]
-        parameters += [param.replace(kind=_KEYWORD) for param in own]
-        parameters += [inspect.Parameter("debug", _KEYWORD, default=False, annotation=Debug)]
+        parameters += [param.replace(kind=kind) for param in own]
+        parameters += [inspect.Parameter("debug", kind, default=False, annotation=Debug)]
 
         def call(debug, **values):
             options = {name: values.pop(name) for name in shared}

@@ -9,16 +9,10 @@ from typing import Annotated
 
 import typer
 
+from imbemotion import workflow
+from imbemotion.cli import output
 from imbemotion.cli.app import command
 from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_settings
-from imbemotion.cli.output import (
-    check_out,
-    make_console,
-    note,
-    progress_bar,
-    say,
-    show_data,
-)
 
 __all__ = ["compare_and_show"]
 
@@ -42,12 +36,11 @@ def compare(options):
 def demo(options):
     """Compare balancing strategies on drawn faces; needs no data."""
     from imbemotion.datasets import make_faces
-    from imbemotion.workflow import Images
 
     source = {"source": ["drawn faces"], "additional": None, "size": 32}
     config = resolve_settings({**options, **source}, _DEMO)
     X, y = make_faces(_DEMO_COUNTS, size=32, random_state=config["seed"])
-    compare_and_show(config, Images(X, y, None, None))
+    compare_and_show(config, workflow.Images(X, y, None, None))
 
 
 @command()
@@ -59,30 +52,27 @@ def report(
     # The comparison may be unfinished.
     from imbemotion.report import write_report
 
-    check_out(out)
-    say(f"Written: {write_report(folder, out)}")
+    output.check_out(out)
+    output.say(f"Written: {write_report(folder, out)}")
 
 
 def compare_and_show(config, data=None):
     """Compare strategies as the settings say, and print the results."""
-    from imbemotion.workflow import check_comparison, load_data, load_external_test
-
     if config["out"] is None and config["tracking"]["tool"] is not None:
         raise typer.BadParameter("it needs a folder; add --out FOLDER.", param_hint="--track")
-    check_comparison(config)
-    data = load_data(config) if data is None else data
+    workflow.check_comparison(config)
+    data = workflow.load_data(config) if data is None else data
     name = ", ".join([config["data"]["source"], *config["data"]["additional"]])
-    show_data(name, data.X, data.y, data.groups)
-    external = load_external_test(config)
+    output.show_data(name, data.X, data.y, data.groups)
+    external = workflow.load_external_test(config)
     if external is not None:
-        show_data(f"{config['comparison']['test']} (test)", external.X, external.y)
+        output.show_data(f"{config['comparison']['test']} (test)", external.X, external.y)
     _run(config, data, external)
 
 
 def _run(config, data, external):
     """Run a comparison; Ctrl-C shows the results so far."""
     from imbemotion.comparison import Comparison, named_strategies
-    from imbemotion.workflow import run_comparison
 
     names, folder = list(named_strategies(config["comparison"]["strategies"])), config["out"]
     n_folds = config["comparison"]["folds"] * config["comparison"]["repeats"]
@@ -90,7 +80,7 @@ def _run(config, data, external):
     command = shlex.join(["imbemotion", *sys.argv[1:]])
     try:
         with _progress(len(names) * n_folds, records) as on_fit:
-            comparison = run_comparison(config, data, external, on_fit, command)
+            comparison = workflow.run_comparison(config, data, external, on_fit, command)
     except KeyboardInterrupt:
         stopped = True
         comparison = Comparison(records, names, sorted(set(data.y.tolist())))
@@ -98,34 +88,29 @@ def _run(config, data, external):
         _show(comparison, data.y, n_folds, perf_counter() - start, conclude=not stopped)
     if stopped:
         again = f" The same command resumes from {folder}." if folder else ""
-        note(f"Stopped after {len(records)} fits.{again}")
+        output.note(f"Stopped after {len(records)} fits.{again}")
         raise typer.Exit(130)
     if folder is not None:
-        say(f"Written to {folder}. `imbemotion report {folder}` makes a page of it.")
+        output.say(f"Written to {folder}. `imbemotion report {folder}` makes a page of it.")
 
 
 @contextmanager
 def _progress(n_fits, records):
     """Show every fit as it is done, and collect the records."""
-    with progress_bar(n_fits, "fitting") as advance:
+    with output.progress_bar(n_fits, "fitting") as advance:
 
         def on_fit(record):
             records.append(record)
             score = "failed" if record["error"] else f"macro-F1 {record['score']:.3f}"
-            line = f"{record['strategy']}, fold {record['fold'] + 1}: {score}"
-            advance(len(records), line)
+            advance(len(records), f"{record['strategy']}, fold {record['fold'] + 1}: {score}")
 
         yield on_fit
 
 
 def _show(comparison, y, n_folds, seconds, conclude):
-    from imbemotion.cli.tables import class_table, conclusion, summary_table
-
     summary = comparison.summary()
-    make_console().print(
-        summary_table(summary, n_folds, comparison.scoring),
-        class_table(comparison.per_class(), y),
-    )
+    scores = output.summary_table(summary, n_folds, comparison.scoring)
+    output.make_console().print(scores, output.class_table(comparison.per_class(), y))
     if conclude:
-        say(conclusion(summary))
-    say(f"{len(comparison.fits)} fits in {seconds:.0f} s.")
+        output.say(output.conclusion(summary))
+    output.say(f"{len(comparison.fits)} fits in {seconds:.0f} s.")

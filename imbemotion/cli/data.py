@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from imbemotion import workflow
+from imbemotion.cli import output
 from imbemotion.cli.app import command
 from imbemotion.cli.options import (
     LOADING,
@@ -19,7 +21,6 @@ from imbemotion.cli.options import (
     out_option,
     resolve_settings,
 )
-from imbemotion.cli.output import check_out, make_console, print_list, say, show_json, to_json
 
 __all__ = []
 
@@ -40,19 +41,19 @@ def analyze(
     from imbemotion._base.files import write_atomically
     from imbemotion.analysis import advise, analyze_distribution
 
-    check_out(out)
-    check_out(plot, "--plot", (".png", ".pdf", ".svg"))
+    output.check_out(out)
+    output.check_out(plot, "--plot", (".png", ".pdf", ".svg"))
     y = _load({**options, "labels": None})[1].y
     planned = {"labels": _expected_classes(options["labels"], y), "n_folds": folds}
     distribution, advice = analyze_distribution(y, **planned), advise(y, **planned)
     found = {"sources": name_sources(options)[0], **distribution}
     found["advice"] = [item._asdict() for item in advice]
     if out is not None:
-        write_atomically(out, f"{to_json(found)}\n".encode())
+        write_atomically(out, f"{output.to_json(found)}\n".encode())
     if plot is not None:
         _draw(y, distribution["missing"], plot)
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(output.to_json(found))
         return
     _show_distribution(distribution, advice)
     _show_next(options, advice, ["strategies", "compare"])
@@ -60,20 +61,14 @@ def analyze(
 
 def _load(options):
     """Return the settings of a command line and its labeled files; no image is decoded."""
-    from imbemotion.workflow import load_data
-
     config = resolve_settings(options)
-    return config, load_data(config, load_content=False)
+    return config, workflow.load_data(config, load_content=False)
 
 
 def _expected_classes(names, y):
     """Return the expected classes, spelled as in the data."""
-    known = {_normalize(label): label for label in set(y.tolist())}
-    return names and [known.get(_normalize(name), name) for name in names]
-
-
-def _normalize(label):
-    return " ".join(str(label).split()).lower()
+    known = {" ".join(str(label).split()).lower(): label for label in set(y.tolist())}
+    return names and [known.get(" ".join(name.split()).lower(), name) for name in names]
 
 
 def _draw(y, missing, path):
@@ -90,22 +85,18 @@ def _draw(y, missing, path):
 def _show_distribution(distribution, advice):
     from rich.text import Text
 
-    console = make_console()
+    console = output.make_console()
     if console.is_terminal and console.encoding.startswith("utf"):
         text = Text(distribution.to_text(width=console.width, mark="█"))
         text.highlight_regex("█+", "cyan")
     else:
         text = Text(str(distribution))
     console.print(text, soft_wrap=True)
-    print_list(console, "\nAdvice", advice)
+    output.print_list(console, "\nAdvice", advice)
 
 
 def _show_next(options, advice, names):
     """Print commands that go on with the same sources."""
-    purposes = {
-        "strategies": "shows the class sizes after balancing",
-        "compare": "measures by training whether balancing helps",
-    }
     words = name_sources(options)[0]
     for option in ("images", "label_pattern", "image_column", "label_column", "errors"):
         if options[option] is not None:
@@ -113,28 +104,29 @@ def _show_next(options, advice, names):
     words += [word for kind in options["group_by"] or () for word in ("--group-by", kind)]
     advised = advice[0].strategy
     extra = [] if advised in (None, "none") else ["--strategies", f"none,{advised}"]
-    print_list(make_console(), "\nNext", [
-        f"`imbemotion {shlex.join([name, *words, *(extra if name == 'compare' else [])])}` "
-        f"{purposes[name]}."
-        for name in names
-    ])  # fmt: skip
+    lines = {
+        "strategies": f"`imbemotion {shlex.join(['strategies', *words])}` shows the class sizes "
+        "after balancing.",
+        "compare": f"`imbemotion {shlex.join(['compare', *words, *extra])}` measures by training "
+        "whether balancing helps.",
+    }
+    output.print_list(output.make_console(), "\nNext", [lines[name] for name in names])
 
 
 @command(*READING, "preview")
 def strategies(options, as_json: AsJson = False):
     """Compare class sizes under several strategies, side by side."""
     from imbemotion.analysis import advise, preview_targets
-    from imbemotion.cli.tables import strategy_tables
 
     chosen = options["preview"] or {name: name for name in SAMPLING}
     y = _load(options)[1].y
     previews = {name: preview_targets(y, value) for name, value in chosen.items()}
     if as_json:
-        show_json({"sources": name_sources(options)[0], "strategies": previews})
+        output.show_json({"sources": name_sources(options)[0], "strategies": previews})
         return
-    make_console().print(*strategy_tables(previews))
+    output.make_console().print(*output.strategy_tables(previews))
     advice = advise(y)
-    print_list(make_console(), "\nAdvice", [advice[0].text])
+    output.print_list(output.make_console(), "\nAdvice", [advice[0].text])
     _show_next(options, advice, ["compare"])
 
 
@@ -146,53 +138,40 @@ def split(
     as_json: AsJson = False,
 ):
     """Split your images into training, validation and test."""
-    from imbemotion.cli.tables import split_table
-    from imbemotion.workflow import count_subsets, split_data
-
-    _check_split_file(out, force)
-    config, data = _load(options)
-    rows, leaks = split_data(config, data)
-    if out is not None:
-        rows.save(out, X=data.filenames)
-    counts, stratified = count_subsets(data.y, rows), config["split"]["stratify"]
-    if as_json:
-        found = {"parts": counts, "seed": config["seed"], "stratified": stratified}
-        show_json({**found, "leaks": leaks, "out": out and str(out)})
-    else:
-        make_console().print(split_table(counts))
-        say(f"\nSaved in {out}." if out else "\nNot saved: add --out FILE to keep it.")
-
-
-def _check_split_file(out, force):
-    """Refuse what would only fail, or be lost, once all the work is done."""
     if out is not None and out.is_dir():
         raise IsADirectoryError(f"--out {out} is a folder. Name a file, such as {out}/split.json.")
-    if out is not None and out.exists() and not force:
-        raise FileExistsError(f"{out} exists. Name another file, or replace it by --force.")
+    if out is not None:
+        output.check_new(out, force)
+    config, data = _load(options)
+    rows, leaks = workflow.split_data(config, data)
+    if out is not None:
+        rows.save(out, X=data.filenames)
+    counts, stratified = workflow.count_subsets(data.y, rows), config["split"]["stratify"]
+    if as_json:
+        found = {"parts": counts, "seed": config["seed"], "stratified": stratified}
+        output.show_json({**found, "leaks": leaks, "out": out and str(out)})
+    else:
+        output.make_console().print(output.split_table(counts))
+        output.say(f"\nSaved in {out}." if out else "\nNot saved: add --out FILE to keep it.")
 
 
 @command(
-    *LOADING, *SHARES, "stratify", "strategy", "method", "balance_splits",
-    defaults=_OVERSAMPLE,
-)  # fmt: skip
+    *LOADING, *SHARES, "stratify", "strategy", "method", "balance_splits", defaults=_OVERSAMPLE
+)
 def balance(
     options,
-    out: out_option(
-        "Split the images, balance training, and write lists into this folder."
-    ) = None,
+    out: out_option("Split the images, balance training, and write lists here.") = None,
     force: Force = False,
     as_json: AsJson = False,
 ):
     """Show what balancing does to your classes, or write the lists."""
-    from imbemotion.workflow import balance_data, check_lists_folder
-
     weighted = options["strategy"] == "weighted"
     config = resolve_settings(*_without_weights(options) if weighted else (options, _OVERSAMPLE))
     if out is not None:
-        check_lists_folder(out, force)
+        workflow.check_lists_folder(out, force)
     splitting = ("group_by", "stratify", "balance_splits", *SHARES)
     in_subsets = out is not None or any(options[name] is not None for name in splitting)
-    found = balance_data(config, weighted=weighted, in_subsets=in_subsets, out=out)
+    found = workflow.balance_data(config, weighted=weighted, in_subsets=in_subsets, out=out)
     if as_json:
         _print_balanced(found, out)
     else:
@@ -220,16 +199,14 @@ def _weights(found):
 
 
 def _show_balanced(found, out):
-    from imbemotion.cli.tables import change_lines, change_table
-
     counts = {name: subset.counts(found.y) for name, subset in found.subsets.items()}
-    make_console().print(change_table(counts, _weights(found)))
-    lines = [*change_lines(counts), found.about.get("remark"), found.note]
+    output.make_console().print(output.change_table(counts, _weights(found)))
+    lines = [*output.change_lines(counts), found.about.get("remark"), found.note]
     if out is None:
         lines += ["Nothing is written: --out FOLDER splits, balances and writes lists."]
     else:
         lines += [f"Written to {out}: {', '.join(found.files)}."]
-    say("\n" + "\n".join(filter(None, lines)))
+    output.say("\n" + "\n".join(filter(None, lines)))
 
 
 def _print_balanced(found, out):
@@ -237,7 +214,7 @@ def _print_balanced(found, out):
     for name, subset in found.subsets.items():
         before, after = subset.counts(found.y)
         n_before, n_after = len(subset.before), len(subset.rows)
-        totals = {"n_before": n_before, "n_after": n_after, "change": n_after - n_before}
-        parts[name] = {"before": before, "after": after, **totals}
-    content = {**found.about, "parts": parts, "weights": _weights(found)}
-    show_json({**content, "out": out and str(out), "files": found.files, "note": found.note})
+        parts[name] = {"before": before, "after": after, "n_before": n_before}
+        parts[name] |= {"n_after": n_after, "change": n_after - n_before}
+    content = {**found.about, "parts": parts, "weights": _weights(found), "out": out and str(out)}
+    output.show_json({**content, "files": found.files, "note": found.note})

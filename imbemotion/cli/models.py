@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from imbemotion import workflow
+from imbemotion.cli import output
 from imbemotion.cli.app import command
 from imbemotion.cli.comparisons import compare_and_show
 from imbemotion.cli.options import (
@@ -16,15 +18,6 @@ from imbemotion.cli.options import (
     Force,
     out_option,
     resolve_settings,
-)
-from imbemotion.cli.output import (
-    check_out,
-    make_console,
-    note,
-    say,
-    show_data,
-    show_json,
-    watched_epochs,
 )
 
 __all__ = []
@@ -40,57 +33,36 @@ def train(options, force: Force = False, as_json: AsJson = False):
     Among the sources, KEY=VALUE changes any setting that `imbemotion init` lists, for example
     loss.gamma=3.
     """
-    _check_policy(options)
-    train_and_show(resolve_settings(options), force=force, as_json=as_json)
+    _train_and_show(resolve_settings(options), force, as_json)
 
 
-def _check_policy(options):
-    """Refuse an augmentation policy that nothing would apply."""
-    is_applied = options["every_epoch"] or options["sampler"] == "augment"
-    if options["augmentation"] is not None and not is_applied:
-        raise typer.BadParameter(
-            "nothing is augmented. Add --every-epoch or --sampler augment, or leave it out.",
-            param_hint="--augmentation",
-        )
-
-
-def train_and_show(config, *, force=False, as_json=False):
+def _train_and_show(config, force, as_json=False):
     """Train as the settings say, and print the scores."""
-    from imbemotion.workflow import (
-        build_pipeline,
-        check_unused,
-        claim_folder,
-        load_data,
-        train_model,
-    )
-
-    build_pipeline(config)  # refuses settings that contradict each other, before data are loaded
+    workflow.build_pipeline(config)  # refuses contradictory settings before data are loaded
     if config["out"] is not None:
-        check_unused(Path(config["out"]), force)
-    data = load_data(config)
-    console = make_console(stderr=as_json)
-    show_data(config["data"]["source"], data.X, data.y, data.groups, console)
-    watched = watched_epochs(config["training"]["max_epochs"])
-    with claim_folder(config) as folder, watched as (on_epoch, stopped):
-        trained = train_model(config, data, folder, on_epoch)
+        workflow.check_unused(Path(config["out"]), force)
+    data = workflow.load_data(config)
+    console = output.make_console(stderr=as_json)
+    output.show_data(config["data"]["source"], data.X, data.y, data.groups, console)
+    watched = output.watched_epochs(config["training"]["max_epochs"])
+    with workflow.claim_folder(config) as folder, watched as (on_epoch, stopped):
+        trained = workflow.train_model(config, data, folder, on_epoch)
     if as_json:
-        show_json(_scores(trained, folder), indent=None)
+        output.show_json(_scores(trained, folder), indent=None)
     else:
         _show_scores(trained, folder)
     if stopped:
-        note(f"Stopped after {trained.classifier.n_iter_} epochs; the model is kept.")
+        output.note(f"Stopped after {trained.classifier.n_iter_} epochs; the model is kept.")
         raise typer.Exit(130)
 
 
 def _show_scores(trained, folder):
-    from imbemotion.cli.tables import metrics_table
-
     record = trained.record
-    make_console().print(metrics_table(record, trained.classes))
+    output.make_console().print(output.metrics_table(record, trained.classes))
     before, after = record["n_train"], record["n_resampled"]
     balanced = "" if after == before else f", {after:,.0f} after balancing"
     valid = record["external_score"]
-    say(
+    output.say(
         f"\nTrained on {before:,} images{balanced}; {record['n_epochs']} epochs took "
         f"{record['fit_time']:.0f} s.\n"
         f"Macro-F1 on {record['n_test']:,} test images: {record['score']:.3f} (validation: "
@@ -118,8 +90,7 @@ def _scores(trained, folder):
 def predict(
     options,
     model: Annotated[
-        Path,
-        typer.Argument(help="A folder that train wrote, or a model.safetensors."),
+        Path, typer.Argument(help="A folder that train wrote, or a model.safetensors.")
     ],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: out_option("Write the table to this CSV file instead.") = None,
@@ -129,26 +100,23 @@ def predict(
 ):
     """Predict the classes of images, with probabilities."""
     from imbemotion._base.files import write_atomically
-    from imbemotion.cli.tables import prediction_table
-    from imbemotion.workflow import predict_images
 
-    check_out(out)
-    table, skipped = predict_images(model, images, errors=options["errors"] or "raise")
+    output.check_out(out)
+    table, skipped = workflow.predict_images(model, images, errors=options["errors"] or "raise")
     for name, reason in skipped:
-        note(f"Note: {name} was skipped: {reason}.")
+        output.note(f"Note: {name} was skipped: {reason}.")
     if out is not None:
         write_atomically(out, table.to_csv(index=False, lineterminator="\n").encode())
     classes = [name.removeprefix("p_") for name in table.columns[3:]]
     if as_json:
-        for file, predicted, confidence, *shares in table.itertuples(index=False):
-            label = predicted.item() if hasattr(predicted, "item") else predicted
-            line = {"file": file, "predicted": label, "confidence": float(confidence)}
-            line["probabilities"] = dict(zip(classes, map(float, shares), strict=True))
-            show_json(line, indent=None)
+        for file, label, confidence, *shares in table.itertuples(index=False):
+            line = {"file": file, "predicted": label, "confidence": confidence}
+            line["probabilities"] = dict(zip(classes, shares, strict=True))
+            output.show_json(line, indent=None)
     elif out is None:
-        make_console().print(prediction_table(table, classes))
+        output.make_console().print(output.prediction_table(table, classes))
     else:
-        say(f"{len(table)} predictions written to {out}.")
+        output.say(f"{len(table)} predictions written to {out}.")
 
 
 @command()
@@ -162,13 +130,11 @@ def run(
     force: Force = False,
 ):
     """Train, or compare strategies, as a YAML file says."""
-    from imbemotion.workflow import parse_overrides, read_config
-
-    settings = read_config(config, parse_overrides(overrides or ()))
+    settings = workflow.read_config(config, workflow.parse_overrides(overrides or ()))
     if out is not None:
         settings["out"] = str(out)
     if settings["comparison"] is None:
-        train_and_show(settings, force=force)
+        _train_and_show(settings, force)
     else:
         compare_and_show(settings)
 
@@ -180,10 +146,8 @@ def init(
 ):
     """Write a YAML file of all settings for run, each with a comment."""
     from imbemotion._base.files import write_atomically
-    from imbemotion.workflow import example_config
 
-    check_out(path, "PATH")
-    if path.exists() and not force:
-        raise FileExistsError(f"{path} already exists. Name another file, or add --force.")
-    write_atomically(path, example_config().encode())
-    say(f"Written: {path}. Enter your data in it, then run `imbemotion run {path}`.")
+    output.check_out(path, "PATH")
+    output.check_new(path, force)
+    write_atomically(path, workflow.example_config().encode())
+    output.say(f"Written: {path}. Enter your data in it, then run `imbemotion run {path}`.")

@@ -10,36 +10,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from imbemotion._base.registry import (
-    AUGMENTATIONS,
-    LOSSES,
-    NETWORKS,
-    PRESETS,
-    SAMPLERS,
-    STRATEGIES,
-    STRATEGY_SETS,
-    TRACKERS,
-    Entry,
-)
+from imbemotion import workflow
+from imbemotion._base import registry
+from imbemotion._base.registry import NETWORKS, SAMPLERS, STRATEGIES, STRATEGY_SETS, Entry
 
 __all__ = [
-    "LOADING",
-    "NETWORK",
-    "OPTIONS",
-    "READING",
-    "SAMPLING",
-    "SHARES",
-    "AsJson",
-    "Debug",
-    "Force",
-    "describe_setting",
-    "name_sources",
-    "out_option",
-    "resolve_settings",
-]
+    "LOADING", "NETWORK", "OPTIONS", "READING", "SAMPLING", "SHARES", "AsJson", "Debug", "Force",
+    "Misuse", "describe_setting", "name_sources", "out_option", "resolve_settings",
+]  # fmt: skip
 
-
-_Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not export
+Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not export
 
 
 class Option(NamedTuple):
@@ -72,11 +52,8 @@ def _named(names, title, setting, flag, text, check=None):
     def expect(value: str | None):
         return value if value is None else _expect_name(value, names())
 
-    option = _option(
-        str, setting, flag, help=text, metavar="NAME", autocompletion=complete,
-        callback=check or expect,
-    )  # fmt: skip
-    return option._replace(known=names, title=title)
+    settings = {"metavar": "NAME", "autocompletion": complete, "callback": check or expect}
+    return _option(str, setting, flag, help=text, **settings)._replace(known=names, title=title)
 
 
 def _expect_name(name, known, others=""):
@@ -99,25 +76,23 @@ SAMPLING = {
 
 def _samplers():
     """Return what ``--sampler`` takes: sampling strategies, and methods that add new images."""
-    names = {"none": "Leave the training images as they are.", **SAMPLING}
     methods = {name: entry for name, entry in SAMPLERS.items() if name != "repeat"}
-    return _entries(names) | methods
+    return {"none": Entry("", "Leave the training images as they are."), **_sampling(), **methods}
 
 
-def _entries(names):
-    return {name: Entry("", text) for name, text in names.items()}
+def _sampling():
+    return {name: Entry("", text) for name, text in SAMPLING.items()}
 
 
 def _check_network(name: str | None):
     """Accept networks of torchvision and timm as well, which take seconds to list."""
-    if name is None or name in NETWORKS:
-        return name
-    from imbemotion.networks import find_network
+    if name is not None and name not in NETWORKS:
+        from imbemotion.networks import find_network
 
-    try:
-        find_network(name)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        try:
+            find_network(name)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
     return name
 
 
@@ -144,8 +119,7 @@ def _to_strategy(text, known=tuple(SAMPLING)):
             value = kind(text)
             if value >= 1 if kind is int else 0 < value <= 1:
                 return value
-    others = ", an integer from 1, or a share up to 1"
-    return text and _expect_name(text, known, others)
+    return text and _expect_name(text, known, ", an integer from 1, or a share up to 1")
 
 
 def _parse_strategies(text: str | None):
@@ -156,11 +130,8 @@ def _parse_strategies(text: str | None):
 def _complete_strategies(incomplete: str):
     """Complete the last of the names with commas."""
     before, comma, last = incomplete.rpartition(",")
-    return [
-        f"{before}{comma}{name}"
-        for name in {**STRATEGIES, **STRATEGY_SETS}
-        if name.startswith(last)
-    ]
+    names = {**STRATEGIES, **STRATEGY_SETS}
+    return [f"{before}{comma}{name}" for name in names if name.startswith(last)]
 
 
 _SOURCE = typer.Argument(
@@ -173,10 +144,7 @@ _SOURCE = typer.Argument(
 OPTIONS = {
     "source": Option(Annotated[list[str], _SOURCE]),
     "additional": _option(
-        list[str],
-        metavar="SOURCE",
-        help="Further sources to add to the first: --additional A B, or --additional A "
-        "--additional B.",
+        list[str], metavar="SOURCE", help="Further sources to add to the first. May be repeated."
     ),
     "images": _option(Path, "data.images"),
     "label_pattern": _option(
@@ -197,9 +165,8 @@ OPTIONS = {
     "group_column": _option(str, "data.group_column", metavar="NAME"),
     "group_by": _option(
         list[str], "split.group_by", metavar="name|groups|duplicates|COLUMN",
-        help="Keep together on one side of every split: name (subjects, from Name_0001.jpg), "
-        "groups (as the source contains them), duplicates (near-duplicate images), or a column "
-        "of a list. May be repeated.",
+        help="Keep together in every split: name (subjects, from Name_0001.jpg), groups (of the "
+        "source), duplicates (near-duplicate images), or a column of a list. May be repeated.",
     ),
     "train_ratio": _option(float, "split.train"),
     "val_ratio": _option(float, "split.valid"),
@@ -208,46 +175,39 @@ OPTIONS = {
     "seed": _option(int, "seed", min=0, max=2**32 - 1),
     "val": _option(str, "data.valid", metavar="SOURCE"),
     "test": _option(str, "data.test", metavar="SOURCE"),
-    "split": _option(
-        Path, "split.file", help="A split that `imbemotion split` saved, with these shares."
-    ),
+    "split": _option(Path, "split.file", help="A split that `imbemotion split` saved."),
     "model": _named(
         lambda: NETWORKS, "Networks", "model.name", "--model",
         "Network: one of those below, a classification model of torchvision such as "
         "shufflenet_v2_x1_0, or timm/NAME.", _check_network,
     ),
     "weights": _option(str, "model.weights"),
-    "sampler": _named(
-        _samplers, "Samplers", None, "--sampler", "How training images are balanced."
-    ),
+    "sampler": _named(_samplers, "Samplers", None, "--sampler", "How training is balanced."),
     "strategy": _option(
         str, "balancing.strategy", "--strategy -s",
         callback=lambda text: _to_strategy(text, [*SAMPLING, "weighted"]),
         help="A strategy below, a number for every class, a share of the largest class such as "
         "0.5, or weighted (a weight per image instead).",
-    )._replace(known=lambda: _entries(SAMPLING), title="Strategies"),
+    )._replace(known=_sampling, title="Strategies"),
     "preview": _option(
         str, None, "--strategies -s", metavar="A,B,C", callback=_parse_strategies,
         help="Strategies, with commas: those below, an integer such as 300 (for every class), or "
         "a share of the largest class such as 0.5 (at least). All of those below by default.",
-    )._replace(known=lambda: _entries(SAMPLING), title="Strategies"),
+    )._replace(known=_sampling, title="Strategies"),
     "method": _named(
         lambda: SAMPLERS, "Methods", "balancing.method", "--method",
         "How images are added: repeated, or new ones.",
     ),
-    "balance_splits": _option(
-        Literal["train", "all"], "balancing.balance_splits",
-        help="Balance training only, or validation and test in proportion.",
-    ),
-    "loss": _named(lambda: LOSSES, "Losses", "loss.name", "--loss", "Loss function."),
+    "balance_splits": _option(Literal["train", "all"], "balancing.balance_splits"),
+    "loss": _named(lambda: registry.LOSSES, "Losses", "loss.name", "--loss", "Loss function."),
     "class_weight": _option(Literal["balanced", "sqrt", "effective"], "loss.class_weight"),
     "augmentation": _named(
-        lambda: AUGMENTATIONS, "Augmentation presets", "augmentation.preset", "--augmentation",
-        "Augmentation policy of new images.",
+        lambda: registry.AUGMENTATIONS, "Augmentation presets", "augmentation.preset",
+        "--augmentation", "Augmentation policy of new images.",
     ),
     "every_epoch": _option(bool, "augmentation.every_epoch", "--every-epoch"),
     "preset": _named(
-        lambda: PRESETS, "Training presets", "training.preset", "--preset",
+        lambda: registry.PRESETS, "Training presets", "training.preset", "--preset",
         "Optimizer, rates and schedule of a known study.",
     ),
     "epochs": _option(int, "training.max_epochs", min=1),
@@ -256,7 +216,8 @@ OPTIONS = {
     "device": _option(str, "training.device"),
     "validation_fraction": _option(float, "training.validation_fraction", min=0.01, max=0.9),
     "track": _named(
-        lambda: TRACKERS, "Trackers", "tracking.tool", "--track", "Track every fit with this tool."
+        lambda: registry.TRACKERS, "Trackers", "tracking.tool", "--track",
+        "Track every fit with this tool.",
     ),
     "strategies": _option(
         str, "comparison.strategies", metavar="A,B,C", callback=_parse_names,
@@ -284,9 +245,7 @@ NETWORK = (
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace what this command wrote there before.")
-]
+Force = Annotated[bool, typer.Option("--force", help="Replace what this command wrote before.")]
 
 
 def out_option(text):
@@ -320,23 +279,20 @@ def name_sources(options):
 
 def resolve_settings(options, defaults=()):
     """Return the complete settings of a command line: options and KEY=VALUE are one dict."""
-    from imbemotion.workflow import parse_overrides, resolve_config
-    from imbemotion.workflow.settings import merge_settings
-
     sources, words = name_sources(options)
     typed = _typed_settings(options)
     if "balancing.method" in typed:  # methods that add images need to know how many
         defaults = {"balancing.strategy": "oversample"}
     typed |= {"data.source": sources[0], "data.additional": sources[1:]}
     try:
-        overrides = parse_overrides(words)
+        overrides = workflow.parse_overrides(words)
         _refuse_conflicts(typed, overrides, options)
         settings = _nest(dict(defaults) | typed)
         if "strategies" in options:  # the section says that this is a comparison
             settings.setdefault("comparison", {})
-        config = resolve_config(merge_settings(settings, overrides))
+        config = workflow.resolve_config(workflow.merge_settings(settings, overrides))
     except ValueError as error:
-        raise _Misuse(_name_options(str(error), options)) from error
+        raise Misuse(_name_options(str(error), options)) from error
     _check_column(config["data"], sources)
     return config
 
@@ -349,10 +305,8 @@ def _typed_settings(options):
         if value is not None and OPTIONS[name].setting
     }
     sampler = options.get("sampler") or "none"
-    if sampler in SAMPLERS:
-        typed["balancing.method"] = sampler
-    elif sampler != "none":
-        typed["balancing.strategy"] = sampler
+    if sampler != "none":
+        typed["balancing.method" if sampler in SAMPLERS else "balancing.strategy"] = sampler
     return typed
 
 
@@ -379,8 +333,9 @@ def _refuse_conflicts(typed, overrides, options):
 
 def _name_options(text, options):
     """Replace settings by the options of a command that set them."""
-    flags = {f"balancing.{key}": "--sampler" for key in ("strategy", "method")}
-    flags = flags if "sampler" in options else {}
+    flags = {}
+    if "sampler" in options:
+        flags = {f"balancing.{key}": "--sampler" for key in ("strategy", "method")}
     for name in options:
         flag = (OPTIONS[name].flags or f"--{name.replace('_', '-')}").split()[0]
         flags[OPTIONS[name].setting] = flag

@@ -1,4 +1,4 @@
-"""What is printed: consoles, tables, JSON, progress, notes, and errors in one sentence."""
+"""What is printed: tables, conclusions, JSON, progress, notes, and errors in one sentence."""
 
 import json
 import signal
@@ -10,22 +10,13 @@ from contextlib import contextmanager
 import typer
 
 __all__ = [
-    "arrow",
-    "check_out",
-    "errors_in_one_sentence",
-    "escape",
-    "make_console",
-    "make_table",
-    "note",
-    "print_list",
-    "progress_bar",
-    "say",
-    "show_data",
-    "show_json",
-    "to_json",
-    "watched_epochs",
-]
+    "change_lines", "change_table", "check_new", "check_out", "class_table", "conclusion",
+    "errors_in_one_sentence", "make_console", "metrics_table", "note", "prediction_table",
+    "print_list", "progress_bar", "say", "show_data", "show_json", "split_table",
+    "strategy_tables", "summary_table", "to_json", "watched_epochs",
+]  # fmt: skip
 
+_JUDGED = ("better", "worse", "not distinguishable")
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.
 _ERRORS = (
@@ -39,32 +30,6 @@ def make_console(stderr=False):
 
     is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, width=None if is_terminal else 160, highlight=False)
-
-
-def make_table(title, *columns, left=()):
-    """Return a table without lines, narrow enough for 80 columns; its numbers are on the right."""
-    from rich.table import Table
-
-    table = Table(
-        title=f"\n{title}" if title else None, title_justify="left", title_style="bold",
-        box=None, pad_edge=False, padding=(0, 1, 0, 0),
-    )  # fmt: skip
-    for place, name in enumerate(columns):
-        is_text = place == 0 or name in left
-        table.add_column(escape(name), justify="left" if is_text else "right")
-    return table
-
-
-def arrow():
-    """Return an arrow that standard output can show."""
-    return "→" if (sys.stdout.encoding or "").lower().startswith("utf") else "->"
-
-
-def escape(text):
-    """Return text as it is printed literally, brackets included."""
-    from rich.markup import escape
-
-    return escape(str(text))
 
 
 def print_list(console, head, items):
@@ -109,23 +74,30 @@ def check_out(path, option="--out", suffixes=()):
     if path.is_dir():
         raise typer.BadParameter(f"{path} is a folder; name a file.", param_hint=option)
     if suffixes and path.suffix.lower() not in suffixes:
-        expected = ", ".join(suffixes)
-        raise typer.BadParameter(f"{path} must end in one of {expected}.", param_hint=option)
+        text = f"{path} must end in one of {', '.join(suffixes)}."
+        raise typer.BadParameter(text, param_hint=option)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"{option} {path}: the folder {path.parent} does not exist.")
+
+
+def check_new(path, force):
+    """Refuse a file that exists, unless it is to be replaced."""
+    if path.exists() and not force:
+        raise FileExistsError(
+            f"{path} already exists. Name another file, or replace it by --force."
+        )
 
 
 def show_data(name, X, y, groups=None, console=None):
     """Print how many images there are of each class."""
     counts = Counter(y.tolist()).most_common()
     n_groups = "" if groups is None else f", {len(set(groups))} groups"
-    console = console or make_console()
-    console.print(
+    (console or make_console()).print(
         f"{name}: {len(X):,} images of {X.shape[1]} x {X.shape[2]}, {len(counts)} classes"
-        f"{n_groups}, imbalance ratio {counts[0][1] / counts[-1][1]:.0f}:1",
+        f"{n_groups}, imbalance ratio {counts[0][1] / counts[-1][1]:.0f}:1\n  "
+        + ", ".join(f"{label} {n:,}" for label, n in counts),
         markup=False,
     )
-    console.print("  " + ", ".join(f"{label} {n:,}" for label, n in counts), markup=False)
 
 
 @contextmanager
@@ -166,27 +138,22 @@ def _explain(error):
         part = error.object[max(0, error.start - 30) : error.end + 10]
         return f"A name must be text in UTF-8, got {part!r}. Rename the file or folder."
     lines = str(error).splitlines()
-    rest = [line for line in lines[_LINES:] if line.startswith("  ")]  # items of the list
-    if len(rest) < 2:
-        return "\n".join(lines)
-    last = [line for line in lines[_LINES:] if not line.startswith("  ")]
-    return "\n".join([*lines[:_LINES], f"  and {len(rest):,} more", *last])
+    last = [line for line in lines[_LINES:] if not line.startswith("  ")]  # after the list
+    n_left_out = len(lines[_LINES:]) - len(last)
+    if n_left_out > 1:
+        lines = [*lines[:_LINES], f"  and {n_left_out:,} more", *last]
+    return "\n".join(lines)
 
 
 @contextmanager
 def progress_bar(total, what):
     """Show a bar on a terminal, elsewhere a line per step."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from rich import progress
 
     console = make_console(stderr=True)
-    columns = [TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    columns = progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeElapsedColumn()
+    settings = {"console": console, "transient": True}
+    with progress.Progress("{task.description:<40}", *columns, **settings) as bar:
         task = bar.add_task(what, total=total)
 
         def advance(step, line):
@@ -222,3 +189,184 @@ def watched_epochs(n_epochs):
             yield on_epoch, stopped
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+# Tables
+
+
+def _make_table(title, *columns, left=()):
+    """Return a table without lines, narrow enough for 80 columns; its numbers are on the right."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"\n{title}" if title else None, title_justify="left", title_style="bold",
+        box=None, pad_edge=False, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    for place, name in enumerate(columns):
+        is_text = place == 0 or name in left
+        table.add_column(_escape(name), justify="left" if is_text else "right")
+    return table
+
+
+def _arrow():
+    """Return an arrow that standard output can show."""
+    return "→" if (sys.stdout.encoding or "").lower().startswith("utf") else "->"
+
+
+def _escape(text):
+    """Return text as it is printed literally, brackets included."""
+    from rich.markup import escape
+
+    return escape(str(text))
+
+
+def _number(value, form):
+    return "" if value != value else format(value, form)  # nan: not measured
+
+
+def change_table(counts, weights=None):
+    """Lay out a row per class: its size before and after, in every subset."""
+    table = _make_table("Samples by class", "class", *counts, *(["weight"] if weights else []))
+    for label in next(iter(counts.values()))[0]:
+        cells = [
+            f"{before[label]:,}" if before == after else _change(before[label], after[label])
+            for before, after in counts.values()
+        ]
+        cells += [f"{weights[label]:.3f}" if label in weights else ""] if weights else []
+        table.add_row(_escape(label), *cells)
+    return table
+
+
+def change_lines(counts):
+    """Return a line per subset and one for all: sizes and balance ratios, before and after."""
+    pairs = {name: tuple(map(Counter, pair)) for name, pair in counts.items()}
+    total = tuple(sum(side, Counter()) for side in zip(*pairs.values(), strict=True))
+    pairs = {**pairs, "Total": total} if len(pairs) > 1 else {"Total": total}
+    return [
+        f"{name}: {_change(before.total(), after.total(), ' samples')}, "
+        f"balance ratio {_balance_ratio(before)} {_arrow()} {_balance_ratio(after)}"
+        for name, (before, after) in pairs.items()
+    ]
+
+
+def _change(before, after, what=""):
+    """Write a change as ``225 → 300 samples (+75)``."""
+    difference = f"{after - before:+,}" if after != before else "0"
+    return f"{before:,} {_arrow()} {after:,}{what} ({difference})"
+
+
+def _balance_ratio(counts):
+    sizes = [n for n in counts.values() if n]
+    return f"{min(sizes) / max(sizes):.3f}" if sizes else "-"
+
+
+def strategy_tables(previews):
+    """Lay out class sizes before and after every strategy, and what each strategy costs."""
+    classes = _make_table("Samples by class", "class", "before", *previews)
+    before = next(iter(previews.values())).before
+    for label in sorted(before, key=before.get, reverse=True):
+        after = [f"{preview.after[label]:,}" for preview in previews.values()]
+        classes.add_row(_escape(label), f"{before[label]:,}", *after)
+    totals = _make_table(
+        "Total", "strategy", "samples", "imbalance ratio", "dropped", "most uses",
+        left=("samples",),
+    )  # fmt: skip
+    for name, found in previews.items():
+        dropped = -sum(min(n, 0) for n in found.delta.values()) / found.n_before
+        uses = max(found.after[label] / n for label, n in found.before.items())
+        samples = _change(found.n_before, found.n_after, " samples")
+        ratios = found.imbalance_ratio_before, found.imbalance_ratio_after
+        ratio = f" {_arrow()} ".join(f"{ratio:.2f}:1" for ratio in ratios)
+        totals.add_row(name, samples, ratio, f"{100 * dropped:.0f} %", f"{max(uses, 1):,.1f}")
+    return classes, totals
+
+
+def split_table(counts):
+    """Lay out a row per class: how many images are in every subset."""
+    table = _make_table("Rows by class", "class", *counts, "total")
+    for label in counts["train"]:
+        sizes = [part[label] for part in counts.values()]
+        table.add_row(_escape(label), *(f"{n:,}" for n in (*sizes, sum(sizes))))
+    totals = [sum(part.values()) for part in counts.values()]
+    table.add_section()
+    table.add_row("total", *(f"{n:,}" for n in (*totals, sum(totals))), style="bold")
+    return table
+
+
+def metrics_table(record, classes):
+    """Lay out precision, recall and F1 of every class, the largest class first."""
+    table = _make_table(
+        "Scores on the test images", "class", "images", "precision", "recall", "F1"
+    )
+    support = [round(share * record["n_test"]) for share in record["true_share"]]
+    for place in sorted(range(len(support)), key=lambda place: -support[place]):
+        scores = [_number(record[name][place], ".3f") for name in ("precision", "recall", "f1")]
+        table.add_row(_escape(classes[place]), f"{support[place]:,}", *scores)
+    return table
+
+
+def prediction_table(found, classes):
+    """Lay out a row per image: its predicted class, and the probability of every class."""
+    table = _make_table("", "file", "predicted", "confidence", *classes, left=("predicted",))
+    table.columns[0].overflow = "fold"
+    for file, predicted, *shares in found.itertuples(index=False):
+        table.add_row(_escape(file), _escape(predicted), *(f"{share:.3f}" for share in shares))
+    return table
+
+
+def summary_table(summary, n_folds, scoring):
+    """Lay out a row per strategy: score, gain, verdict and cost."""
+    name = "Macro-F1" if scoring == "macro-F1" else scoring
+    has_external, has_memory = summary[["external", "peak_memory"]].notna().any()
+    table = _make_table(
+        f"{name} over {n_folds} test folds; gains and verdicts hold all together",
+        "strategy", scoring, "gain", "verdict", "p>1%", "train", *["external"] * has_external,
+        "rows", "s/fit", *["MiB"] * has_memory, left=("verdict",),
+    )  # fmt: skip
+    for name, row in summary.iterrows():
+        is_judged = row.verdict in _JUDGED
+        spread = _number(row["std"], ".2f")  # unknown after one fit
+        cells = [
+            _escape(name),
+            _number(row["mean"], ".3f") + (f" ± {spread}" if spread else ""),
+            _escape(_gain(row)) if is_judged else "",
+            row.verdict + (f" ({row.n_failed} failed)" if row.n_failed else ""),
+            _number(row.p_better, ".2f") if is_judged else "",
+            _number(row["mean"] + row.gap, ".3f"),
+            *[_number(row.external, ".3f")] * has_external,
+            _number(row.n_resampled, ",.0f"),
+            _number(row.fit_time, ".1f"),
+            *[_number(row.peak_memory, ",.0f")] * has_memory,
+        ]
+        table.add_row(*cells)
+    return table
+
+
+def _gain(row):
+    low, high = _number(row.gain_low, "+.2f"), _number(row.gain_high, "+.2f")
+    return _number(row.gain, "+.3f") + (f" [{low}, {high}]" if low else "")
+
+
+def class_table(per_class, y):
+    """Lay out F1 of every class by strategy, the largest class first."""
+    table = _make_table("F1 by class", "class", "images", *per_class.index)
+    for label, n in Counter(y.tolist()).most_common():
+        scores = [_number(score, ".3f") for score in per_class[label]]
+        table.add_row(_escape(label), f"{n:,}", *scores)
+    return table
+
+
+def conclusion(summary):
+    """Return up to three sentences on what is distinguishable; "" where nothing was judged."""
+    from imbemotion._base.validation import shorten
+
+    if not summary["verdict"].isin(_JUDGED).any():
+        return ""
+    baseline = summary.index[0]
+    better, worse, same = (
+        shorten(summary.index[summary["verdict"] == verdict]) for verdict in _JUDGED
+    )
+    text = f"\nBetter than {baseline} on these folds: {better or 'no strategy'}."
+    text += f"\nWorse: {worse}." if worse else ""
+    hint = "; more folds or repeats narrow the intervals."
+    return text + (f"\nNot distinguishable: {same}{hint}" if same else "")

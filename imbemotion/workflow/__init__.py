@@ -3,30 +3,16 @@
 from importlib import import_module
 
 # Imported when they are first used: reading settings, and every --help, load little.
-_HOMES = {
-    "Images": "inputs",
-    "balance_data": "balancing",
-    "build_pipeline": "model",
-    "check_comparison": "model",
-    "check_lists_folder": "balancing",
-    "check_unused": "model",
-    "claim_folder": "model",
-    "count_subsets": "inputs",
-    "example_config": "yaml_file",
-    "load_data": "inputs",
-    "load_external_test": "model",
-    "make_split": "inputs",
-    "merge_settings": "settings",
-    "parse_overrides": "yaml_file",
-    "predict_images": "model",
-    "read_config": "yaml_file",
-    "resolve_config": "settings",
-    "run_comparison": "model",
-    "split_data": "inputs",
-    "train_model": "model",
-    "write_config": "yaml_file",
+_NAMES = {
+    "balancing": "balance_data check_lists_folder",
+    "inputs": "Images count_subsets load_data make_split split_data",
+    "model": "build_pipeline check_comparison check_unused claim_folder load_external_test "
+    "predict_images run_comparison train_model",
+    "settings": "example_config merge_settings parse_overrides read_config resolve_config "
+    "write_config",
 }
-__all__ = list(_HOMES)
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name):

@@ -16,18 +16,14 @@ from imbemotion._base.registry import SAMPLERS
 from imbemotion.analysis import analyze_distribution
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import WEIGHTED
+from imbemotion.datasets.folder import MIDI_SUFFIXES
 from imbemotion.images import ImageArray
 from imbemotion.leaks.copies import has_files
 from imbemotion.workflow.inputs import SUBSETS, contains_midi, load_data, split_data
 
 __all__ = [
-    "Balanced",
-    "Subset",
-    "balance_data",
-    "build_policy",
-    "build_sampler",
-    "check_lists_folder",
-]
+    "Balanced", "Subset", "balance_data", "build_policy", "build_sampler", "check_lists_folder",
+]  # fmt: skip
 
 _REMARK = (
     "Validation and test are balanced, too: scores on them are not those of natural data, whose "
@@ -113,11 +109,9 @@ def balance_data(config, *, weighted=False, in_subsets=True, out=None):
         return Balanced(data.y, subsets, about)
     n_written = sum(int(subset.is_synthetic.sum()) for subset in subsets.values())
     n_written += 0 if from_files else len(data.y)
-    written = {"n_images_written": n_written}
-    if n_written:
-        written["image_shape"] = list(data.X.shape[1:])
     sources = [config["data"]["source"], *config["data"]["additional"]]
-    stats = {"sources": sources, **about, **written}
+    stats = {"sources": sources, **about, "n_images_written": n_written}
+    stats |= {"image_shape": list(data.X.shape[1:])} if n_written else {}
     files = _write_folder(out, data, split, subsets, stats, from_files)
     return Balanced(data.y, subsets, about, tuple(files), _note(n_written, data.X, from_files))
 
@@ -127,14 +121,12 @@ def _load(config, out):
     content = out is not None and config["balancing"]["method"] != "repeat"
     data = load_data(config, load_content=content)
     # lists of both synthetic images and MIDI files could not be read
-    from_files = has_files(data.filenames) and not (content and _are_midi(data.filenames))
+    from_files = has_files(data.filenames)
+    if content and from_files:
+        from_files = not any(name.lower().endswith(MIDI_SUFFIXES) for name in data.filenames)
     if out is not None and not content and not from_files:
         data = load_data(config)
     return data, from_files
-
-
-def _are_midi(names):
-    return any(name.lower().endswith((".mid", ".midi")) for name in names)
 
 
 def _describe(config, weighted):

@@ -16,15 +16,9 @@ from imbemotion.splitting import Split
 from imbemotion.splitting.drawing import find_split
 
 __all__ = [
-    "SUBSETS",
-    "Images",
-    "contains_midi",
-    "count_subsets",
-    "load_data",
-    "make_split",
-    "split_data",
-    "subset_rows",
-]
+    "SUBSETS", "Images", "contains_midi", "count_subsets", "load_data", "make_split",
+    "split_data", "subset_rows",
+]  # fmt: skip
 
 SUBSETS = {"train": "train", "val": "valid", "test": "test"}  # name in files: name in a Split
 
@@ -77,17 +71,16 @@ def contains_midi(settings):
 
 def make_split(config, data):
     """Draw the split that the settings describe, or read the one that was saved."""
-    wanted = config["split"]
-    shares = {name: wanted[name] for name in SUBSETS.values()}
-    drawn = {"stratify": wanted["stratify"], "seed": config["seed"]}
+    shares = {name: config["split"][name] for name in SUBSETS.values()}
+    drawn = {"stratify": config["split"]["stratify"], "seed": config["seed"]}
+    file = config["split"]["file"]
     if data.parts is None:
-        return find_split(
-            wanted["file"], data.y, shares=shares, groups=data.groups, X=data.filenames, **drawn
-        )
-    if wanted["file"] is not None:
+        drawn |= {"groups": data.groups, "X": data.filenames}
+        return find_split(file, data.y, shares=shares, **drawn)
+    if file is not None:
         raise ValueError(
-            f"split.file holds a split of one source, got {wanted['file']} beside data.valid or "
-            "data.test. Leave one of them out."
+            f"split.file holds a split of one source, got {file} beside data.valid or data.test. "
+            "Leave one of them out."
         )
     return _split_rest(data, {name: Fraction(str(share)) for name, share in shares.items()}, drawn)
 

@@ -12,17 +12,8 @@ from imblearn.pipeline import Pipeline
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten
-from imbemotion.comparison import compare_strategies, named_strategies
+from imbemotion.comparison import compare_strategies, fold_fit, named_strategies
 from imbemotion.comparison.artifacts import make_files, to_json, to_png
-from imbemotion.comparison.fold_fit import (
-    Data,
-    Fold,
-    Job,
-    Settings,
-    fit_tracked,
-    new_record,
-    seeded,
-)
 from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes
 from imbemotion.datasets.source import check_different
 from imbemotion.loading import load_images
@@ -32,20 +23,12 @@ from imbemotion.tracking import check_tracking
 from imbemotion.workflow.balancing import build_policy, build_sampler
 from imbemotion.workflow.inputs import load_data, split_data, subset_rows
 from imbemotion.workflow.schema import CLASSIFIER_KEYS, NESTED_KEYS, SCHEMA
-from imbemotion.workflow.settings import resolve_config
-from imbemotion.workflow.yaml_file import read_config, write_config
+from imbemotion.workflow.settings import read_config, resolve_config, write_config
 
 __all__ = [
-    "Trained",
-    "build_pipeline",
-    "check_comparison",
-    "check_unused",
-    "claim_folder",
-    "load_external_test",
-    "predict_images",
-    "run_comparison",
-    "train_model",
-]
+    "Trained", "build_pipeline", "check_comparison", "check_unused", "claim_folder",
+    "load_external_test", "predict_images", "run_comparison", "train_model",
+]  # fmt: skip
 
 _MODEL, _CONFIG, _SPLIT = "model.safetensors", "config.yaml", "split_indices.json"
 _SUMMARY, _CURVES = "experiment_summary.json", "training_curves.png"
@@ -80,7 +63,11 @@ def _build_classifier(config):
     parameters = {
         name: config[section][key] for name, (section, key) in CLASSIFIER_KEYS.items() if section
     }
-    parameters["module_params"] = _module_parameters(config["model"]) or None
+    model = config["model"]
+    weights = {} if model["weights"] is None else {"weights": model["weights"]}
+    if model["weights"] == "none":
+        weights = {"weights": None}
+    parameters["module_params"] = {**weights, **model["parameters"]} or None
     for name, (section, entries) in NESTED_KEYS.items():
         keys = SCHEMA[section]
         changed = {e: v for e in entries if (v := config[section][e]) != keys[e].default}
@@ -92,19 +79,12 @@ def _build_classifier(config):
     return classifier
 
 
-def _module_parameters(model):
-    if model["weights"] is None:
-        return model["parameters"]
-    weights = None if model["weights"] == "none" else model["weights"]
-    return {"weights": weights, **model["parameters"]}
-
-
 def _name_of_run(config):
     """Name a training by its network, sampler and loss."""
-    balancing, technique = config["balancing"], "none"
-    if balancing["strategy"] is not None:
-        strategy = balancing["strategy"]
-        technique = f"{balancing['method']}_{'own' if isinstance(strategy, dict) else strategy}"
+    strategy, technique = config["balancing"]["strategy"], "none"
+    if strategy is not None:
+        strategy = "own" if isinstance(strategy, dict) else strategy
+        technique = f"{config['balancing']['method']}_{strategy}"
     network = config["model"]["name"].replace("/", "_")
     return f"{network}_balance_{technique}_{config['loss']['name']}"
 
@@ -112,8 +92,7 @@ def _name_of_run(config):
 def check_unused(folder, force=False):
     """Refuse a folder that contains the results of another run."""
     for place in (folder, *folder.parents):
-        if place.exists() and not place.is_dir():
-            raise NotADirectoryError(f"{place} is a file. Name a folder to write to.")
+        _refuse_file(place)
     if (folder / "comparison.json").exists():
         raise FileExistsError(f"{folder} holds a comparison. Name another folder.")
     if not force and any((folder / name).exists() for name in _FILES):
@@ -121,6 +100,11 @@ def check_unused(folder, force=False):
             f"{folder} holds the files of another run. Name another folder, or replace them by "
             "--force."
         )
+
+
+def _refuse_file(folder):
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file. Name a folder to write to.")
 
 
 @contextmanager
@@ -152,20 +136,20 @@ def train_model(config, data, folder, on_epoch=None):
     """Train a model, score it on images it has not seen, and write both into a folder."""
     if not config["split"]["test"] and config["data"]["test"] is None:
         raise ValueError("split.test must be more than 0, got 0: a model needs test images.")
-    pipeline = seeded(build_pipeline(config), config["seed"])
+    pipeline = fold_fit.seeded(build_pipeline(config), config["seed"])
     track = config["tracking"]["tool"]
     check_tracking(track, folder)
     split, leaks = split_data(config, data)
     valid, test = subset_rows(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
-    images = Data(data.X, data.y, validation, data.filenames)
-    settings = Settings(
-        pipeline, np.unique(data.y), folder=folder, track=track, same_classes=True
-    )  # fmt: skip
-    job = Job(_name_of_run(config), {}, Fold(0, 0, split.train, test, config["seed"]), {})
-    fitted, found = fit_tracked(_reporting(pipeline, on_epoch), settings, images, job)
-    record = new_record(job) | found | {"leaks": leaks}
+    images = fold_fit.Data(data.X, data.y, validation, data.filenames)
+    shared = {"folder": folder, "track": track, "same_classes": True}
+    settings = fold_fit.Settings(pipeline, np.unique(data.y), **shared)
+    fold = fold_fit.Fold(0, 0, split.train, test, config["seed"])
+    job = fold_fit.Job(_name_of_run(config), {}, fold, {})
+    fitted, found = fold_fit.fit_tracked(_reporting(pipeline, on_epoch), settings, images, job)
+    record = fold_fit.new_record(job) | found | {"leaks": leaks}
     classifier = fitted.model["cnn"].set_params(net__callbacks=None)
     files = {
         **make_files(fitted, record, settings, images, job),
@@ -176,7 +160,10 @@ def train_model(config, data, folder, on_epoch=None):
     write_config(config, folder / _CONFIG)
     split.save(folder / _SPLIT, X=data.filenames)
     classifier.save(folder / _MODEL)
-    _write_files(folder, files)
+    for name, content in files.items():
+        path = folder / _VALIDATION.get(name, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
     return Trained(classifier, record, settings.classes)
 
 
@@ -186,13 +173,6 @@ def _reporting(pipeline, on_epoch):
     from imbemotion.callbacks import EpochHook
 
     return pipeline.set_params(cnn__net__callbacks=[("on_epoch", EpochHook(on_epoch))])
-
-
-def _write_files(folder, files):
-    for name, content in files.items():
-        path = folder / _VALIDATION.get(name, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
 
 
 def _clear(folder):
@@ -219,8 +199,7 @@ def check_comparison(config):
     if config["out"] is None:
         return
     out = Path(config["out"])
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out {out} is a file. Name a folder to write to.")
+    _refuse_file(out)
     if (out / _MODEL).exists():
         raise FileExistsError(f"--out {out} holds a training. Name another folder.")
     if not out.absolute().parent.is_dir():
@@ -283,7 +262,10 @@ def predict_images(model, paths, errors="raise"):
     classifier = CNNClassifier.load(file)
     settings = _loading_settings(file, classifier.image_shape_)
     files = [str(file) for file in _find_files(paths)]
-    images, failures = _read(files, errors, settings)
+    if Path(files[0]).suffix.lower() in MIDI_SUFFIXES:
+        images, failures = load_rolls(files, errors=errors, **settings["roll"])
+    else:
+        images, failures = load_images(files, errors=errors, **settings["images"])
     unreadable = {row for row, _, _ in failures}
     probabilities = classifier.predict_proba(images)
     table = pd.DataFrame({
@@ -293,14 +275,6 @@ def predict_images(model, paths, errors="raise"):
         **{f"p_{label}": p for label, p in zip(classifier.classes_, probabilities.T, strict=True)},
     })  # fmt: skip
     return table, [(name, reason) for _, name, reason in failures]
-
-
-def _read(files, errors, settings):
-    """Read images, or piano rolls where the first file is MIDI, and list unreadable files."""
-    if Path(files[0]).suffix.lower() in MIDI_SUFFIXES:
-        return load_rolls(files, errors=errors, **settings["roll"])
-    loading = {name: settings[name] for name in ("size", "mode", "resize")}
-    return load_images(files, errors=errors, **loading)
 
 
 def _find_model(path):
@@ -323,7 +297,8 @@ def _loading_settings(file, image_shape):
     data = (read_config(settings) if is_ours else resolve_config({}))["data"]
     mode = "rgb" if channels and channels[0] == 3 else "gray"
     roll = (data["roll"] or {}) | {"height": height, "width": width}
-    return {"size": (height, width), "mode": mode, "resize": data["resize"], "roll": roll}
+    images = {"size": (height, width), "mode": mode, "resize": data["resize"]}
+    return {"images": images, "roll": roll}
 
 
 def _find_files(paths):

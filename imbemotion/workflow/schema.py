@@ -37,6 +37,7 @@ _FRACTION = Interval(Real, 0, 1, closed="both")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _TEXT = (str, None)
 _JOBS = (_COUNT, Interval(Integral, None, -1, closed="right"))
+_AUGMENTATION = (RegisteredName(AUGMENTATIONS), None)
 
 SECTIONS = {
     "data": "The images and their labels.",
@@ -76,12 +77,13 @@ CLASSIFIER_KEYS = {
     name: _PLACES.get(name, ("training", name)) for name in _PARAMETERS if name not in _NO_SETTINGS
 }
 NESTED_KEYS = {  # parameter of CNNClassifier: section, and its keys that are entries
-    f"{part}_params": (
-        section,
-        [name for name in OWN_SETTINGS[part] if name not in _NO_SETTINGS],
-    )
+    f"{part}_params": (section, [key for key in OWN_SETTINGS[part] if key not in _NO_SETTINGS])
     for part, section in _SECTIONS.items()
 }
+
+
+def _one_of(*names):
+    return StrOptions(set(names))
 
 
 def _first_sentence(name):
@@ -133,14 +135,12 @@ SCHEMA = {
         "label_column": Key(None, _TEXT, "Column of the labels in a list."),
         "group_column": Key(None, _TEXT, "Column of the groups in a list."),
         "size": Key(48, (_COUNT,), "Height and width in pixels."),
-        "mode": Key("gray", (StrOptions({"gray", "rgb"}),), "Color mode."),
+        "mode": Key("gray", (_one_of("gray", "rgb"),), "Color mode."),
         "resize": Key(
-            "stretch",
-            (StrOptions({"stretch", "crop", "pad"}),),
-            "How images come to that size.",
+            "stretch", (_one_of("stretch", "crop", "pad"),), "How images get that size."
         ),
         "roll": Key(None, (dict, None), "For MIDI: {resolution: 8, height: 88, width: 256}."),
-        "errors": Key("raise", (StrOptions({"raise", "skip"}),), "Unusable files."),
+        "errors": Key("raise", (_one_of("raise", "skip"),), "Unusable files."),
     },
     "split": {
         "train": Key(0.7, (_FRACTION,), "Share of training; the three add up to 1."),
@@ -158,19 +158,11 @@ SCHEMA = {
         ),
         "method": Key("repeat", (RegisteredName(SAMPLERS),), "Sampler of new images."),
         "max_copies": Key(None, (_COUNT, None), "Maximum number of new images per original."),
-        "balance_splits": Key(
-            "train",
-            (StrOptions({"train", "all"}),),
-            "Balanced subsets.",
-        ),
+        "balance_splits": Key("train", (_one_of("train", "all"),), "Balanced subsets."),
         **_keys_of("balancing"),
     },
     "augmentation": {
-        "preset": Key(
-            None,
-            (RegisteredName(AUGMENTATIONS), None),
-            "{names}; null: emotion, or roll for MIDI.",
-        ),
+        "preset": Key(None, _AUGMENTATION, "{names}; null: emotion, or roll for MIDI."),
         "parameters": Key({}, (dict,), "Changes of the preset, such as {rotation: 15}."),
         "every_epoch": Key(False, ("boolean",), "Whether training images change every epoch."),
     },
@@ -198,9 +190,7 @@ SCHEMA = {
         "scheduler": Key(None, _TEXT, "Address of a Dask scheduler whose workers run the fits."),
         "test": Key(None, _TEXT, "An external source that every model is tested on as well."),
     },
-    "tracking": {
-        "tool": Key(None, (RegisteredName(TRACKERS), None), "{names}."),
-    },
+    "tracking": {"tool": Key(None, (RegisteredName(TRACKERS), None), "{names}.")},
 }
 TOP = {
     "seed": Key(42, (Interval(Integral, 0, None, closed="left"),), "Seed of everything random."),

@@ -1,20 +1,29 @@
-"""Settings as one dict: shorthand expanded, names and values checked, defaults filled in."""
+"""Settings as one dict, from Python, YAML files or words: expanded, checked and completed."""
 
 import re
+import textwrap
 from copy import deepcopy
+from dataclasses import fields
 from difflib import get_close_matches
 from inspect import signature
 from numbers import Real
+from pathlib import Path
 
+import yaml
+
+from imbemotion._base.files import write_atomically
 from imbemotion._base.registry import LOSSES, NETWORKS, PRESETS
 from imbemotion._base.validation import Interval, shorten, validate_parameter_constraints
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
-from imbemotion.workflow.schema import MAIN_KEYS, NESTED_KEYS, SCHEMA, TOP
+from imbemotion.workflow.schema import MAIN_KEYS, NESTED_KEYS, SCHEMA, SECTIONS, TOP
 
-__all__ = ["merge_settings", "resolve_config"]
+__all__ = [
+    "example_config", "merge_settings", "parse_overrides", "read_config", "resolve_config",
+    "write_config",
+]  # fmt: skip
 
 # Keys of compat.DataConfig in a section ``data``, and their places here.
 _PLACES = {
@@ -24,11 +33,10 @@ _PLACES = {
     "val_split": ("split", "valid"),
     "test_split": ("split", "test"),
 }
-_DATA_CONFIG = (
-    *_PLACES, "balance_emotions", "balancing_strategy", "seed", "save_split_indices",
-    "split_indices_path",
-)  # fmt: skip
+_DATA_CONFIG = [field.name for field in fields(DataConfig) if field.name != "group_by"]
 _N_THREADS = 1  # of each fit of a comparison, so that results do not depend on the number of jobs
+_COLUMN = 34  # of comments in the example
+_EXAMPLE = {("data", "source"): "./faces"}
 
 
 def resolve_config(given):
@@ -39,7 +47,11 @@ def resolve_config(given):
     _check_values("", config, TOP)
     defaults = {}
     for section, keys in SCHEMA.items():
-        values = _as_lists(given.get(section) or {}, keys)
+        # a single word stands for a list of one
+        values = {
+            name: [value] if isinstance(value, str) and list in keys[name].accepts else value
+            for name, value in (given.get(section) or {}).items()
+        }
         preset = _preset(values.get("preset")) if section == "training" else {}
         defaults[section] = {name: deepcopy(key.default) for name, key in keys.items()} | preset
         config[section] = defaults[section] | values
@@ -57,13 +69,12 @@ def resolve_config(given):
 def merge_settings(given, overrides):
     """Return settings in which overrides replace keys; both may use shorthand."""
     given, overrides = _from_data_config(given), _name_keys(overrides)
-    merged = dict(_name_keys(given))
+    merged = _name_keys(given)
     for section, values in overrides.items():
         before = merged.get(section)
         if isinstance(values, dict) and isinstance(before, dict):
             before = _without_stale(section, before, values)
-            values = _merge(before, values)
-        merged[section] = values
+        merged[section] = _merge(before, values)
     return merged
 
 
@@ -80,14 +91,11 @@ def _without_stale(section, before, values):
     return before
 
 
-def _merge(before, values):
-    """Merge nested dicts."""
-    merged = dict(before)
-    for name, value in values.items():
-        held = merged.get(name)
-        are_dicts = isinstance(value, dict) and isinstance(held, dict)
-        merged[name] = _merge(held, value) if are_dicts else value
-    return merged
+def _merge(before, value):
+    """Merge nested dicts; any other value replaces the one before."""
+    if not (isinstance(before, dict) and isinstance(value, dict)):
+        return value
+    return before | {name: _merge(before.get(name), new) for name, new in value.items()}
 
 
 def _from_data_config(given):
@@ -135,18 +143,16 @@ def _is_main_value(section, values):
 
 def _expand(given):
     """Expand ``loss: focal`` and ``loss: {name: focal, gamma: 3}`` into keys of the schema."""
-    return {
-        section: _take_parameters(section, values)
-        if isinstance(values, dict) and "parameters" in SCHEMA.get(section, ())
-        else values
-        for section, values in _name_keys(given).items()
-    }
+    named = _name_keys(given)
+    return {section: _take_parameters(section, values) for section, values in named.items()}
 
 
 def _take_parameters(section, values):
     """Move parameters of a loss, network or policy into the key ``parameters``."""
-    keys, given = SCHEMA[section], values.get("parameters")
-    others = [name for name in values if name not in keys]
+    keys = SCHEMA.get(section, {})
+    if not isinstance(values, dict) or "parameters" not in keys:
+        return values
+    others, given = [name for name in values if name not in keys], values.get("parameters")
     if not others or not isinstance(given, dict | None):
         return values
     known = _parameter_names(section, values)
@@ -172,14 +178,6 @@ def _parameter_names(section, values):
     return {*known, "beta"} if section == "loss" else known  # of class_weight: effective
 
 
-def _as_lists(values, keys):
-    """Let a single word stand for a list of one."""
-    return {
-        name: [value] if isinstance(value, str) and list in keys[name].accepts else value
-        for name, value in values.items()
-    }
-
-
 def _preset(name):
     """Return the settings of a preset, entries of nested parameters as keys of their own."""
     preset = deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
@@ -189,30 +187,24 @@ def _preset(name):
     return {name: value for name, value in preset.items() if value != {}}
 
 
-def _column_of(group_by):
-    """Return the column of a list that is among the groupings, or None."""
+def _resolve_groups(data, split):
+    """Make the column that ``group_by`` names the groups of the source."""
+    group_by, named = split["group_by"], data["group_column"]
     columns = [name for name in group_by if name not in GROUPINGS]
     if len(columns) > 1 or (columns and "groups" in group_by):
         raise ValueError(
             f"group_by must name one column of groups at most, got {shorten(group_by)}."
         )
-    return columns[0] if columns else None
-
-
-def _resolve_groups(data, split):
-    """Make the column that ``group_by`` names the groups of the source."""
-    column, named = _column_of(split["group_by"]), data["group_column"]
-    if column is None:
-        if named and not split["group_by"]:
-            split["group_by"] = ["groups"]  # or the column would have no effect
-        return
-    if named not in (None, column):
+    if columns and named not in (None, *columns):
         raise ValueError(
-            f"split.group_by names the column {column}, and data.group_column {named}. Leave one "
-            "of them out."
+            f"split.group_by names the column {columns[0]}, and data.group_column {named}. Leave "
+            "one of them out."
         )
-    data["group_column"] = column
-    split["group_by"] = ["groups" if name == column else name for name in split["group_by"]]
+    if columns:
+        data["group_column"] = columns[0]
+        split["group_by"] = [name if name in GROUPINGS else "groups" for name in group_by]
+    elif named and not group_by:
+        split["group_by"] = ["groups"]  # or the column would have no effect
 
 
 def _check_values(place, values, keys):
@@ -228,16 +220,15 @@ def _refuse_unknown(given):
     """Refuse names that are not in the schema, and suggest the nearest ones."""
     problems = []
     for section, values in given.items():
-        if section in TOP:
-            continue
-        if section not in SCHEMA:
+        if section not in {**SCHEMA, **TOP}:
             problems.append(f"{section} is unknown.{_suggest_section(str(section))}")
-        elif not isinstance(values, dict | None):
+        elif section in SCHEMA and not isinstance(values, dict | None):
             problems.append(f"{section} must hold keys and values, got {values!r}.")
-        else:
-            unknown = [key for key in values or () if key not in SCHEMA[section]]
+        elif section in SCHEMA:
             problems += [
-                f"{section}.{key} is unknown.{_suggest_key(section, str(key))}" for key in unknown
+                f"{section}.{key} is unknown.{_suggest_key(section, str(key))}"
+                for key in values or ()
+                if key not in SCHEMA[section]
             ]
     if problems:
         raise ValueError(" ".join(problems))
@@ -269,38 +260,131 @@ def _suggest_key(section, key):
 
 def _refuse_unused(config, defaults):
     """Refuse settings that differ from their defaults and have no effect."""
-    for section, key, why in _unused(config):
-        value = config[section][key]
-        if value != defaults[section][key]:
-            raise ValueError(
-                f"{section}.{key} has no effect here, got {value!r}: {why}, or leave {key} out."
-            )
+    for is_unused, section, keys, why in _uses(config):
+        for key in keys if is_unused else ():
+            value = config[section][key]
+            if value != defaults[section][key]:
+                raise ValueError(
+                    f"{section}.{key} has no effect here, got {value!r}: {why}, or leave it out."
+                )
 
 
-def _unused(config):
-    """Yield section and key of all that has no effect, and why."""
-    balancing, compares = config["balancing"], config["comparison"] is not None
-    if compares:
-        yield "balancing", "strategy", (
-            "comparison.strategies determine how a comparison balances (and balance_emotions: "
-            "false, among the keys of DataConfig). Name it there"
-        )  # fmt: skip
-    if compares or balancing["strategy"] is None:
-        for key in ("method", "max_copies", "balance_splits"):
-            yield "balancing", key, "without balancing.strategy nothing is balanced. Set it"
-    adds_images = balancing["strategy"] is not None and balancing["method"] == "augment"
-    if not (compares or adds_images or config["augmentation"]["every_epoch"]):
-        for key in ("preset", "parameters"):
-            yield "augmentation", key, (
-                "no image is augmented. Set augmentation.every_epoch to true, or balancing.method "
-                "to augment with a strategy"
-            )  # fmt: skip
-    loss = config["loss"]
-    weighted = loss["class_weight"] is not None or "weight" in loss["parameters"]
-    if not (compares or weighted or balancing["batch_sampling"] is not None):
-        why = "nothing starts then. Set balancing.batch_sampling or loss.class_weight"
-        yield "balancing", "balance_from", why
-    if config["training"]["validation_fraction"] is None:
-        yield "training", "patience", (
-            "without training.validation_fraction there is no early stopping. Set it"
-        )  # fmt: skip
+def _uses(config):
+    """Return what may have no effect: whether it has none, the section, its keys, and why."""
+    balancing, loss = config["balancing"], config["loss"]
+    compares, balances = config["comparison"] is not None, balancing["strategy"] is not None
+    adds_images = balances and balancing["method"] == "augment"
+    augments = adds_images or config["augmentation"]["every_epoch"]
+    is_weighted = loss["class_weight"] is not None or "weight" in loss["parameters"]
+    starts = is_weighted or balancing["batch_sampling"] is not None
+    stops = config["training"]["validation_fraction"] is not None
+    return [
+        (compares, "balancing", ["strategy"],
+         "comparison.strategies determine how a comparison balances (and balance_emotions: "
+         "false, among the keys of DataConfig). Name it there"),
+        (compares or not balances, "balancing", ["method", "max_copies", "balance_splits"],
+         "without balancing.strategy nothing is balanced. Set it"),
+        (not (compares or augments), "augmentation", ["preset", "parameters"],
+         "no image is augmented. Set augmentation.every_epoch to true, or balancing.method to "
+         "augment with a strategy"),
+        (not (compares or starts), "balancing", ["balance_from"],
+         "nothing starts then. Set balancing.batch_sampling or loss.class_weight"),
+        (not stops, "training", ["patience"],
+         "without training.validation_fraction there is no early stopping. Set it"),
+    ]  # fmt: skip
+
+
+# YAML files and words
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, and keys are unique."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                line = node.value[place][0].start_mark.line + 1
+                raise ValueError(f"duplicate key {key!r} (line {line}). Keep one of them.")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def read_config(path, overrides=None):
+    """Read, check and complete the settings of a YAML file; overrides replace its keys."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"There is no file {path}. `imbemotion init {path}` writes an example."
+        )
+    try:
+        given = yaml.load(Path(path).read_text("utf-8"), _Loader)
+        return resolve_config(merge_settings(given, overrides or {}))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse_overrides(words):
+    """Turn words such as ``loss=focal`` and ``loss.gamma=3`` into settings, in any order."""
+    settings = {}
+    for word in words:
+        key, separator, text = word.partition("=")
+        if not separator or not all(key.split(".")):
+            raise ValueError(f"Settings must be KEY=VALUE, such as loss=focal, got {word!r}.")
+        if key in MAIN_KEYS:
+            key = f"{key}.{MAIN_KEYS[key]}"
+        *sections, name = key.split(".")
+        place = settings
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"{word!r} sets a part of {section}, which has a single value.")
+        place[name] = _parse_value(word, text)
+    return settings
+
+
+def _parse_value(word, text):
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"The value of {word!r} must be valid YAML: {reason}.") from error
+
+
+def example_config():
+    """Return a YAML file of all settings at their defaults, each with a comment."""
+    lines = [
+        "# All settings, at their defaults. Delete those that you do not change.",
+        "# `imbemotion run FILE` runs it. Paths are relative to the working directory.",
+        "",
+    ]
+    lines += [_line(name, key.default, key) for name, key in TOP.items()]
+    for section, keys in SCHEMA.items():
+        texts = SECTIONS[section].split("\n")
+        lines += ["", *(f"# {line}" for text in texts for line in textwrap.wrap(text, 96))]
+        mark = "# " if section == "comparison" else ""
+        lines.append(f"{mark}{section}:")
+        for name, key in keys.items():
+            default = _EXAMPLE.get((section, name), key.default)
+            lines.append(_line(f"{mark}  {name}", default, key))
+    return "\n".join(lines) + "\n"
+
+
+def _line(name, value, key):
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n")
+    start = f"{name}: {text.strip()}"
+    return f"{start:<{_COLUMN}}# {key.describe()}"
+
+
+def write_config(config, path):
+    """Write settings so that they can be read again."""
+    given = {name: value for name, value in config.items() if value is not None}
+    text = yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
+    write_atomically(path, text.encode())
