@@ -70,12 +70,12 @@ def balance_samples(
     if isinstance(strategy, str) and strategy == WEIGHTED:
         weights = compute_sample_weight("balanced", y).tolist()
         return [{**sample, "weight": w} for sample, w in zip(samples, weights, strict=True)]
-    targets = resolve_targets(check_strategy(strategy, "strategy"), y)
+    targets = resolve_targets(_check_strategy(strategy, "strategy"), y)
     rows = np.concatenate(choose_rows(y, targets, check_random_state(random_state)))
     return [dict(samples[row]) for row in rows]
 
 
-def check_strategy(strategy, name):
+def _check_strategy(strategy, name):
     """Check the name or number of a strategy; other kinds are checked with the labels."""
     known = {WEIGHTED, *STRATEGY_NAMES}
     is_valid = not isinstance(strategy, str) or strategy in known
@@ -108,7 +108,7 @@ def split_samples(
 
     Parameters
     ----------
-    samples, key
+    samples, key : list of dict, str
         As in :func:`balance_samples`.
     train, valid, test : float, default=0.7, 0.15, 0.15
         Shares, which add up to 1. Of the n samples of a class training gets
@@ -160,25 +160,19 @@ def _groups_of(samples, groups):
 class DataConfig:
     """Settings of a data set, its split and its balancing, for :func:`load_split`.
 
-    Values are checked on construction. ``DataConfig(**settings)`` takes a dict from YAML.
-
     Parameters
     ----------
     dataset_path : str or Path
-        A folder with a folder per class, a folder with a ``legend.csv``, a CSV file or an
-        ``.npz`` archive.
-    balance_emotions : bool, default=True
-        Whether training is balanced. Validation and test never are.
+        A folder with a folder per class or a ``legend.csv``, a CSV file or an ``.npz`` archive.
+    balance_emotions, use_stratified_split, save_split_indices : bool, default=True
+        Whether training is balanced (validation and test never are), every class is split by
+        the shares, and the split is saved, and read the next time.
     balancing_strategy : str, int or float, default="oversample"
         The `strategy` of :func:`balance_samples`.
-    use_stratified_split : bool, default=True
-        Whether every class is split by these shares.
     train_split, val_split, test_split : float, default=0.7, 0.15, 0.15
         Shares of training, validation and test, which add up to 1.
     seed : int, default=42
         Seed of the split and of the balancing.
-    save_split_indices : bool, default=True
-        Whether the split is saved, and read the next time.
     split_indices_path : str or Path, default="./data/split_indices.json"
         File of the split.
     group_by : {"none", "name", "groups"}, default="none"
@@ -217,7 +211,7 @@ class DataConfig:
                 raise TypeError(f"{field.name} must be true or false, got {value!r}.")
             if field.name.endswith("_path") and not is_path:
                 raise TypeError(f"{field.name} must be a path, got {value!r}.")
-        check_strategy(self.balancing_strategy, "balancing_strategy")
+        _check_strategy(self.balancing_strategy, "balancing_strategy")
         if not isinstance(self.balancing_strategy, str | int | float):
             raise TypeError(
                 "balancing_strategy must be a name such as 'oversample', or a number, got "
@@ -301,7 +295,12 @@ def load_split(config: DataConfig, split: str = "train") -> DataPart:
     config = replace(config)  # checks the values again: they may have been changed
     source = _read_source(config.dataset_path)
     rows = getattr(_find_split(config, source), _SUBSETS[split])
-    samples = [_make_sample(source, row) for row in rows.tolist()]
+    names = source.filenames
+    samples = [
+        {"path": f"row {row}" if names is None else str(names[row]),
+         "emotion": source.target[row].item(), "row": row}
+        for row in rows.tolist()
+    ]  # fmt: skip
     if split == "train" and config.balance_emotions:
         samples = balance_samples(samples, config.balancing_strategy, random_state=config.seed)
     rows = np.array([sample.pop("row") for sample in samples], dtype=np.int64)
@@ -325,8 +324,3 @@ def _find_split(config, source):
         shares=shares, stratify=config.use_stratified_split, seed=config.seed,
         groups=find_groups(source, group_by), X=source.filenames,
     )  # fmt: skip
-
-
-def _make_sample(source, row):
-    path = f"row {row}" if source.filenames is None else str(source.filenames[row])
-    return {"path": path, "emotion": source.target[row].item(), "row": row}

@@ -157,14 +157,14 @@ def test_names_of_classes_are_shown_as_they_are(faces, tmp_path):
 
 
 def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
-    fit = comparison._running._fit
+    fit = comparison._workers._fit
 
     def interrupted(settings, shared, job):
         if job.fold.number == 1:
             raise KeyboardInterrupt
         return fit(settings, shared, job)
 
-    monkeypatch.setattr(comparison._running, "_fit", interrupted)
+    monkeypatch.setattr(comparison._workers, "_fit", interrupted)
     result = run("compare", folder, *QUICK)
     assert result.exit_code == 130, result.output
     assert "Stopped after 2 fits." in result.stderr

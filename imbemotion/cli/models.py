@@ -94,11 +94,9 @@ def predict(
     ],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: out_option("Write the table to this CSV file instead.") = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object per image instead, one a line.")
-    ] = False,
+    as_json: AsJson = False,
 ):
-    """Predict the classes of images, with probabilities."""
+    """Predict the classes of images, with probabilities; JSON has a line per image."""
     from imbemotion._base.files import write_atomically
 
     output.check_out(out)
@@ -142,7 +140,7 @@ def run(
 @command()
 def init(
     path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("config.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Force = False,
 ):
     """Write a YAML file of all settings for run, each with a comment."""
     from imbemotion._base.files import write_atomically

@@ -38,12 +38,12 @@ class Option(NamedTuple):
         return inspect.Parameter(name, kind, default=default, annotation=self.annotation)
 
 
-def _option(kind, setting=None, flags="", **info):
+def _option(kind, setting=None, flags="", known=dict, title="", **info):
     declared = typer.Option(*flags.split(), show_default=False, **info)
-    return Option(Annotated[kind | None, declared], setting, flags)
+    return Option(Annotated[kind | None, declared], setting, flags, known, title)
 
 
-def _named(names, title, setting, flag, text, check=None):
+def _named(names, title, setting, text=None, check=None):
     """Declare an option that takes a registered name; names are read when they are needed."""
 
     def complete(incomplete: str):
@@ -52,8 +52,8 @@ def _named(names, title, setting, flag, text, check=None):
     def expect(value: str | None):
         return value if value is None else _expect_name(value, names())
 
-    settings = {"metavar": "NAME", "autocompletion": complete, "callback": check or expect}
-    return _option(str, setting, flag, help=text, **settings)._replace(known=names, title=title)
+    info = {"metavar": "NAME", "autocompletion": complete, "callback": check or expect}
+    return _option(str, setting, "", names, title, help=text, **info)
 
 
 def _expect_name(name, known, others=""):
@@ -143,21 +143,16 @@ _SOURCE = typer.Argument(
 )
 OPTIONS = {
     "source": Option(Annotated[list[str], _SOURCE]),
-    "additional": _option(
-        list[str], metavar="SOURCE", help="Further sources to add to the first. May be repeated."
-    ),
+    "additional": _option(list[str], metavar="SOURCE", help="Further sources; may be repeated."),
     "images": _option(Path, "data.images"),
     "label_pattern": _option(
         str, "data.label_pattern", metavar="REGEX", callback=_check_pattern,
-        help="Take labels from the paths in a folder, by the group in parentheses, such as "
-        "'^([a-z]+)_'; or by (?P<label>...), and (?P<group>...) for subjects.",
+        help="Read labels from paths by a group such as '^([a-z]+)_', or by (?P<label>...), and "
+        "subjects by (?P<group>...).",
     ),
     "image_column": _option(str, "data.image_column", metavar="NAME"),
     "label_column": _option(str, "data.label_column", metavar="NAME"),
-    "labels": _option(
-        str, "data.labels", metavar="A,B,C", callback=_parse_names,
-        help="The expected classes, with commas.",
-    ),
+    "labels": _option(str, "data.labels", metavar="A,B,C", callback=_parse_names),
     "size": _option(int, "data.size", min=1),
     "mode": _option(Literal["gray", "rgb"], "data.mode", help="Grayscale or color."),
     "resize": _option(Literal["stretch", "crop", "pad"], "data.resize"),
@@ -177,53 +172,45 @@ OPTIONS = {
     "test": _option(str, "data.test", metavar="SOURCE"),
     "split": _option(Path, "split.file", help="A split that `imbemotion split` saved."),
     "model": _named(
-        lambda: NETWORKS, "Networks", "model.name", "--model",
-        "Network: one of those below, a classification model of torchvision such as "
-        "shufflenet_v2_x1_0, or timm/NAME.", _check_network,
+        lambda: NETWORKS, "Networks", "model.name",
+        "Network: one of those below, one of torchvision, or timm/NAME.", _check_network,
     ),
     "weights": _option(str, "model.weights"),
-    "sampler": _named(_samplers, "Samplers", None, "--sampler", "How training is balanced."),
+    "sampler": _named(_samplers, "Samplers", None, "How training is balanced."),
     "strategy": _option(
-        str, "balancing.strategy", "--strategy -s",
+        str, "balancing.strategy", "--strategy -s", _sampling, "Strategies",
         callback=lambda text: _to_strategy(text, [*SAMPLING, "weighted"]),
         help="A strategy below, a number for every class, a share of the largest class such as "
         "0.5, or weighted (a weight per image instead).",
-    )._replace(known=_sampling, title="Strategies"),
-    "preview": _option(
-        str, None, "--strategies -s", metavar="A,B,C", callback=_parse_strategies,
-        help="Strategies, with commas: those below, an integer such as 300 (for every class), or "
-        "a share of the largest class such as 0.5 (at least). All of those below by default.",
-    )._replace(known=_sampling, title="Strategies"),
-    "method": _named(
-        lambda: SAMPLERS, "Methods", "balancing.method", "--method",
-        "How images are added: repeated, or new ones.",
     ),
+    "preview": _option(
+        str, None, "--strategies -s", _sampling, "Strategies", metavar="A,B,C",
+        callback=_parse_strategies,
+        help="Strategies, with commas: names, numbers such as 300 (for every class), or shares of "
+        "the largest class such as 0.5. All of those below by default.",
+    ),
+    "method": _named(lambda: SAMPLERS, "Methods", "balancing.method"),
     "balance_splits": _option(Literal["train", "all"], "balancing.balance_splits"),
-    "loss": _named(lambda: registry.LOSSES, "Losses", "loss.name", "--loss", "Loss function."),
+    "loss": _named(lambda: registry.LOSSES, "Losses", "loss.name", "Loss function."),
     "class_weight": _option(Literal["balanced", "sqrt", "effective"], "loss.class_weight"),
     "augmentation": _named(
         lambda: registry.AUGMENTATIONS, "Augmentation presets", "augmentation.preset",
-        "--augmentation", "Augmentation policy of new images.",
+        "Augmentation policy of new images.",
     ),
     "every_epoch": _option(bool, "augmentation.every_epoch", "--every-epoch"),
-    "preset": _named(
-        lambda: registry.PRESETS, "Training presets", "training.preset", "--preset",
-        "Optimizer, rates and schedule of a known study.",
-    ),
+    "preset": _named(lambda: registry.PRESETS, "Training presets", "training.preset"),
     "epochs": _option(int, "training.max_epochs", min=1),
     "batch_size": _option(int, "training.batch_size", min=1),
     "lr": _option(float, "training.lr"),
     "device": _option(str, "training.device"),
     "validation_fraction": _option(float, "training.validation_fraction", min=0.01, max=0.9),
-    "track": _named(
-        lambda: registry.TRACKERS, "Trackers", "tracking.tool", "--track",
-        "Track every fit with this tool.",
-    ),
+    "track": _named(lambda: registry.TRACKERS, "Trackers", "tracking.tool", "Tool to track fits."),
     "strategies": _option(
-        str, "comparison.strategies", metavar="A,B,C", callback=_parse_names,
+        str, "comparison.strategies", "", lambda: {**STRATEGIES, **STRATEGY_SETS},
+        "Strategies and sets", metavar="A,B,C", callback=_parse_names,
         autocompletion=_complete_strategies,
-        help="Strategies and sets of strategies, with commas; the first is the baseline.",
-    )._replace(known=lambda: {**STRATEGIES, **STRATEGY_SETS}, title="Strategies and sets"),
+        help="Strategies and sets of them, with commas; the first is the baseline.",
+    ),
     "folds": _option(int, "comparison.folds", min=2),
     "repeats": _option(int, "comparison.repeats", min=1),
     "jobs": _option(int, "comparison.jobs"),
@@ -245,7 +232,7 @@ NETWORK = (
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what this command wrote before.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 
 
 def out_option(text):

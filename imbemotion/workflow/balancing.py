@@ -204,14 +204,13 @@ def check_lists_folder(folder, force):
     """Refuse a folder whose content would be lost."""
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out {folder} is a file. Name a folder to write to.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
-    if not force:
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names and not force:
         raise FileExistsError(
             f"{folder} is not empty. Name another folder, or replace what this command wrote "
             "there with --force."
         )
-    foreign = sorted({path.name for path in folder.iterdir()} & _OURS - _owned(folder))
+    foreign = sorted(names & _OURS - _owned(folder))
     if foreign:
         raise FileExistsError(
             f"{folder} contains {', '.join(foreign)}, which this command did not write. "
@@ -304,11 +303,9 @@ def _write_stats(path, about, y, subsets, end, files):
     content = {"format": _FORMAT, **about}
     if end == "_natural":
         content |= {"balanced_splits": "none", "remark": "The subsets before balancing."}
-    content |= {
-        "n_samples": sum(map(len, labels.values())),
-        "parts": {name: _statistics(part) for name, part in labels.items()},
-        "files": files,
-    }
+    content["n_samples"] = sum(map(len, labels.values()))
+    content["parts"] = {name: _statistics(part) for name, part in labels.items()}
+    content["files"] = files
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
@@ -316,9 +313,8 @@ def _statistics(y):
     if len(y) == 0:
         return {"n_samples": 0}
     found = analyze_distribution(y, n_folds=1)
-    names = ("n_samples", "n_classes", "counts", "percentages")
-    names += ("imbalance_ratio", "balance_ratio", "share_std")
-    return {name: found[name] for name in names}
+    names = "n_samples n_classes counts percentages imbalance_ratio balance_ratio share_std"
+    return {name: found[name] for name in names.split()}
 
 
 def _publish(building, folder, files):

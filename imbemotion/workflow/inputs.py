@@ -53,12 +53,10 @@ def load_data(config, *, load_content=True):
 
 def _join(first, names, settings):
     """Load the sources of validation and test, and append them to the first."""
-    bunches, parts = [first], [np.full(len(first.target), "", dtype="<U5")]
-    for part, name in names.items():
-        if name is not None:
-            bunches.append(load_source(name, **settings))
-            parts.append(np.full(len(bunches[-1].target), part, dtype="<U5"))
-    return join_bunches(bunches), np.concatenate(parts)
+    named = {part: load_source(name, **settings) for part, name in names.items() if name}
+    bunches = {"": first, **named}
+    sizes = [len(bunch.target) for bunch in bunches.values()]
+    return join_bunches(list(bunches.values())), np.repeat(list(bunches), sizes)
 
 
 def contains_midi(settings):
@@ -104,10 +102,9 @@ def _split_rest(data, shares, drawn):
             stacklevel=3,
         )
     shares = {name: 0 if len(given.get(name, ())) else share for name, share in shares.items()}
-    total = sum(shares.values())
-    scaled = {name: share / total for name, share in shares.items()}
+    shares = {name: share / sum(shares.values()) for name, share in shares.items()}
     groups = None if data.groups is None else data.groups[rest]
-    split = find_split(None, data.y[rest], shares=scaled, groups=groups, **drawn)
+    split = find_split(None, data.y[rest], shares=shares, groups=groups, **drawn)
     rows = {
         name: np.sort(np.append(rest[part], given.get(name, rest[:0])))
         for name, part in zip(shares, split, strict=True)

@@ -134,6 +134,8 @@ def _new_folder(name):
 
 def train_model(config, data, folder, on_epoch=None):
     """Train a model, score it on images it has not seen, and write both into a folder."""
+    from imbemotion.callbacks import EpochHook
+
     if not config["split"]["test"] and config["data"]["test"] is None:
         raise ValueError("split.test must be more than 0, got 0: a model needs test images.")
     pipeline = fold_fit.seeded(build_pipeline(config), config["seed"])
@@ -148,7 +150,9 @@ def train_model(config, data, folder, on_epoch=None):
     settings = fold_fit.Settings(pipeline, np.unique(data.y), **shared)
     fold = fold_fit.Fold(0, 0, split.train, test, config["seed"])
     job = fold_fit.Job(_name_of_run(config), {}, fold, {})
-    fitted, found = fold_fit.fit_tracked(_reporting(pipeline, on_epoch), settings, images, job)
+    if on_epoch is not None:
+        pipeline.set_params(cnn__net__callbacks=[("on_epoch", EpochHook(on_epoch))])
+    fitted, found = fold_fit.fit_tracked(pipeline, settings, images, job)
     record = fold_fit.new_record(job) | found | {"leaks": leaks}
     classifier = fitted.model["cnn"].set_params(net__callbacks=None)
     files = {
@@ -165,14 +169,6 @@ def train_model(config, data, folder, on_epoch=None):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
     return Trained(classifier, record, settings.classes)
-
-
-def _reporting(pipeline, on_epoch):
-    if on_epoch is None:
-        return pipeline
-    from imbemotion.callbacks import EpochHook
-
-    return pipeline.set_params(cnn__net__callbacks=[("on_epoch", EpochHook(on_epoch))])
 
 
 def _clear(folder):
@@ -258,7 +254,12 @@ def predict_images(model, paths, errors="raise"):
     """Predict the classes of image files with a model that ``train_model`` wrote."""
     from imbemotion.classifier import CNNClassifier
 
-    file = _find_model(Path(model))
+    file = Path(model, _MODEL) if Path(model).is_dir() else Path(model)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"There is no model {file}. Name what `imbemotion train` wrote: its folder, or the "
+            f"{_MODEL} in it."
+        )
     classifier = CNNClassifier.load(file)
     settings = _loading_settings(file, classifier.image_shape_)
     files = [str(file) for file in _find_files(paths)]
@@ -275,17 +276,6 @@ def predict_images(model, paths, errors="raise"):
         **{f"p_{label}": p for label, p in zip(classifier.classes_, probabilities.T, strict=True)},
     })  # fmt: skip
     return table, [(name, reason) for _, name, reason in failures]
-
-
-def _find_model(path):
-    """Return the file of a model, which may be named by its folder."""
-    file = path / _MODEL if path.is_dir() else path
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"There is no model {file}. Name what `imbemotion train` wrote: its folder, or the "
-            f"{_MODEL} in it."
-        )
-    return file
 
 
 def _loading_settings(file, image_shape):
@@ -308,9 +298,8 @@ def _find_files(paths):
         raise FileNotFoundError(f"These images do not exist: {shorten(missing)}.")
     files, suffixes = [], image_suffixes() | set(MIDI_SUFFIXES)
     for path in paths:
-        found = [path]
-        if path.is_dir():
-            found = sorted(p for p in map(Path, files_in(path)) if p.suffix.lower() in suffixes)
+        found = sorted(map(Path, files_in(path))) if path.is_dir() else [path]
+        found = [file for file in found if file == path or file.suffix.lower() in suffixes]
         if not found:
             raise ValueError(f"{path} contains no images.")
         files += found

@@ -38,18 +38,17 @@ _POSITIVE = Interval(Real, 0, None, closed="neither")
 _TEXT = (str, None)
 _JOBS = (_COUNT, Interval(Integral, None, -1, closed="right"))
 _AUGMENTATION = (RegisteredName(AUGMENTATIONS), None)
+_SAMPLING = (StrOptions(STRATEGY_NAMES), _POSITIVE, dict, None)
 
 SECTIONS = {
     "data": "The images and their labels.",
-    "split": "Training, validation and test. Validation selects, test judges.\n"
-    "A comparison draws folds instead; it uses only group_by of this section.",
+    "split": "Training, validation and test. Comparisons use only group_by of this section.",
     "balancing": "Number of training images per class, and where new ones come from.",
     "augmentation": "Random changes of images.",
     "model": "The network.",
     "loss": "The loss function.",
     "training": "The training; keys are parameters of CNNClassifier.",
-    "comparison": "Strategies on paired folds. A file with this section runs a comparison; "
-    "without it, one model is trained.",
+    "comparison": "Strategies on paired folds, in place of training one model.",
     "tracking": "Experiment tracking.",
 }
 # The key that stands for its section, as in ``loss: focal``.
@@ -129,7 +128,7 @@ SCHEMA = {
         "valid": Key(None, _TEXT, "A separate source for validation, instead of a share."),
         "test": Key(None, _TEXT, "A separate source for testing, instead of a share."),
         "images": Key(None, _TEXT, "Folder that the paths in a list are relative to."),
-        "labels": Key(None, (list, None), "Expected classes; null accepts any."),
+        "labels": Key(None, (list, None), "Expected classes; any by default."),
         "label_pattern": Key(None, _TEXT, "Regular expression that reads labels from paths."),
         "image_column": Key(None, _TEXT, "Column of the paths in a list."),
         "label_column": Key(None, _TEXT, "Column of the labels in a list."),
@@ -151,11 +150,7 @@ SCHEMA = {
         "file": Key(None, _TEXT, "JSON file that the split is read from, or saved in."),
     },
     "balancing": {
-        "strategy": Key(
-            None,
-            (StrOptions(STRATEGY_NAMES), _POSITIVE, dict, None),
-            "{names}, a number per class, a share of the largest, or null.",
-        ),
+        "strategy": Key(None, _SAMPLING, "{names}, a number, a share of the largest, or null."),
         "method": Key("repeat", (RegisteredName(SAMPLERS),), "Sampler of new images."),
         "max_copies": Key(None, (_COUNT, None), "Maximum number of new images per original."),
         "balance_splits": Key("train", (_one_of("train", "all"),), "Balanced subsets."),
@@ -167,9 +162,7 @@ SCHEMA = {
         "every_epoch": Key(False, ("boolean",), "Whether training images change every epoch."),
     },
     "model": {
-        "name": _from_classifier(
-            "module", "{names}, a network of torchvision, or timm/NAME.", NETWORKS
-        ),
+        "name": _from_classifier("module", "{names}, one of torchvision, or timm/NAME.", NETWORKS),
         "weights": Key(None, _TEXT, "Pretrained weights: file or name; null: default; or none."),
         "parameters": Key({}, (dict,), "Further parameters, such as {dropout: 0.5}."),
     },

@@ -1,7 +1,6 @@
 """Settings as one dict, from Python, YAML files or words: expanded, checked and completed."""
 
 import re
-import textwrap
 from copy import deepcopy
 from dataclasses import fields
 from difflib import get_close_matches
@@ -367,8 +366,7 @@ def example_config():
     ]
     lines += [_line(name, key.default, key) for name, key in TOP.items()]
     for section, keys in SCHEMA.items():
-        texts = SECTIONS[section].split("\n")
-        lines += ["", *(f"# {line}" for text in texts for line in textwrap.wrap(text, 96))]
+        lines += ["", f"# {SECTIONS[section]}"]
         mark = "# " if section == "comparison" else ""
         lines.append(f"{mark}{section}:")
         for name, key in keys.items():
