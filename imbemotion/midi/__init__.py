@@ -2,6 +2,4 @@
 
 from imbemotion.midi._piano_roll import PianoRoll, load_rolls as load_rolls
 
-__all__ = [
-    "PianoRoll",
-]
+__all__ = ["PianoRoll"]

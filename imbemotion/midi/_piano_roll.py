@@ -2,58 +2,49 @@
 
 import io
 import os
-from collections import defaultdict, deque
+from collections import defaultdict, deque, namedtuple
 from collections.abc import Iterable
 from itertools import accumulate
 from math import floor
 from numbers import Integral, Real
 from operator import itemgetter
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from imbemotion._base.validation import Interval, StrOptions
-from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Unreadable, read_file, reason_for
-from imbemotion.loading.reading import FileLoader, batches_of
+from imbemotion.loading.reading import FileLoader, Loaded
 
+_PLAYED = ("note_on", "note_off", "control_change")  # messages, each with a method of _Keyboard
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
 _TEMPO = 500_000  # microseconds per beat if a file does not say
 _FRAMES = {29: 30_000 / 1_001}  # frames per second of the time code of that name
-LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
+_LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
 _ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
-
-
-class Note(NamedTuple):
-    """One note of a file."""
-
-    start: float  # seconds from the beginning of the file
-    end: float
-    pitch: int  # 0 to 127; 60 is the middle C
-    velocity: int  # 1 to 127
+_Note = namedtuple("_Note", "start end pitch velocity")  # in seconds, and from 0 to 127
 
 
 def _import_mido():
-    """Import mido, with advice if it is not installed."""
     try:
         import mido
     except ImportError as error:
         raise ImportError(
-            "MIDI files need the package mido, which is not installed. "
+            f"MIDI files need the package mido, which cannot be imported ({error}). "
             "Run: python -m pip install 'imbemotion[midi]'"
         ) from error
     return mido
 
 
-def read_notes(data, *, pedal=False):
+def _read_notes(data, pedal):
     """Read the notes of all tracks and channels, except for those of drums."""
     keyboard, seconds = _Keyboard(pedal), 0.0
     for seconds, track, message in _timed(_parse(data)):
-        if message.type in _HANDLERS and message.channel != _DRUMS:
-            _HANDLERS[message.type](keyboard, seconds, track, message)
+        if message.type in _PLAYED and message.channel != _DRUMS:
+            getattr(keyboard, message.type)(seconds, track, message)
     return keyboard.finish(seconds)
 
 
@@ -78,8 +69,7 @@ def _timed(midi):
         ticks = accumulate(message.time for message in track)
         events += ((tick, number, message) for tick, message in zip(ticks, track, strict=True))
     events.sort(key=itemgetter(0))  # stable: messages of one tick and track stay in order
-    division, tempo = midi.ticks_per_beat, _TEMPO
-    in_beats = division > 0
+    division, in_beats, tempo = midi.ticks_per_beat, midi.ticks_per_beat > 0, _TEMPO
     unit = 1e6 * division if in_beats else _ticks_per_second(division)
     clock = before = 0  # the clock is a whole number, so that no rounding adds up
     for tick, number, message in events:
@@ -91,8 +81,7 @@ def _timed(midi):
 
 
 def _ticks_per_second(division):
-    """Return the rate of a time code: minus frames per second, then ticks per frame."""
-    frames, ticks = -(division >> 8), division & 255
+    frames, ticks = -(division >> 8), division & 255  # the bytes of a time code
     if frames <= 0 or ticks == 0:
         raise Unreadable(f"is damaged: {frames} frames per second of {ticks} ticks")
     return _FRAMES.get(frames, frames) * ticks
@@ -108,15 +97,14 @@ class _Keyboard:
         self._held = defaultdict(list)  # channel: (start, pitch, velocity)
         self._notes = []
 
-    def press(self, seconds, track, message):
+    def note_on(self, seconds, track, message):
         if message.velocity == 0:
-            self.release(seconds, track, message)
+            self.note_off(seconds, track, message)
             return
         self._let_go(seconds, message.channel, message.note)  # the same string is struck again
-        key = (track, message.channel, message.note)
-        self._pressed[key].append((seconds, message.velocity))
+        self._pressed[track, message.channel, message.note].append((seconds, message.velocity))
 
-    def release(self, seconds, track, message):
+    def note_off(self, seconds, track, message):
         pressed = self._pressed[track, message.channel, message.note]
         if not pressed:
             return
@@ -124,9 +112,9 @@ class _Keyboard:
         if message.channel in self._pedals:
             self._held[message.channel].append((start, message.note, velocity))
         else:
-            self._notes.append(Note(start, seconds, message.note, velocity))
+            self._notes.append(_Note(start, seconds, message.note, velocity))
 
-    def control(self, seconds, track, message):
+    def control_change(self, seconds, track, message):
         if message.control != _PEDAL or not self._has_pedal:
             return
         if message.value >= _PEDAL:
@@ -139,7 +127,7 @@ class _Keyboard:
         for channel in list(self._held):
             self._let_go(seconds, channel)
         for (_, _, pitch), pressed in self._pressed.items():
-            self._notes += (Note(start, seconds, pitch, loud) for start, loud in pressed)
+            self._notes += (_Note(start, seconds, pitch, loud) for start, loud in pressed)
         return self._notes
 
     def _let_go(self, seconds, channel, key=None):
@@ -147,50 +135,28 @@ class _Keyboard:
         held, self._held[channel] = self._held[channel], []
         for start, pitch, velocity in held:
             if key in (None, pitch):
-                self._notes.append(Note(start, seconds, pitch, velocity))
+                self._notes.append(_Note(start, seconds, pitch, velocity))
             else:
                 self._held[channel].append((start, pitch, velocity))
 
 
-_HANDLERS = {
-    "note_on": _Keyboard.press,
-    "note_off": _Keyboard.release,
-    "control_change": _Keyboard.control,
-}
-
-
-class RollReader(NamedTuple):
-    """How MIDI files are read; a reader like ``ImageReader``."""
-
-    resolution: float  # steps per second
-    height: int
-    width: int
-    crop: str
-    pedal: bool
-    n_jobs: int | None
+class _RollReader(namedtuple("_RollReader", "resolution height width crop pedal n_jobs")):
+    """How MIDI files are read, with the methods of ``ImageReader``."""
 
     def unchanged(self, items):
         """Refuse images: no batch is a piano roll already."""
         _import_mido()
         if not isinstance(items, list):
-            raise TypeError(
-                f"Expected paths of MIDI files, got images of shape {items.shape}. Piano rolls "
-                "are images already: leave this step out."
-            )
+            found = f"images of shape {items.shape}"
+            raise TypeError(f"Expected paths of MIDI files, got {found}: leave this step out.")
 
     def find_shape(self, sources):
-        """Return the shape of a roll, which is the same for every file, and no reasons."""
         return (self.height, self.width), {}
 
     def decode_into(self, pixels, sources, numbers):
-        """Read the sources of these numbers into their rows; return reasons for failures."""
-        reader = self._replace(n_jobs=None)
-        parts = Parallel(n_jobs=self.n_jobs)(
-            delayed(_read_some)({number: sources[number] for number in batch}, reader)
-            for batch in batches_of(numbers, self.n_jobs)
-        )
+        results = Parallel(n_jobs=self.n_jobs)(delayed(_read)(sources[n], self) for n in numbers)
         reasons = {}
-        for number, result in (item for part in parts for item in part.items()):
+        for number, result in zip(numbers, results, strict=True):
             if isinstance(result, str):
                 reasons[number] = result
             else:
@@ -198,14 +164,13 @@ class RollReader(NamedTuple):
         return reasons
 
     def identity(self):
-        """Return the settings and the versions that decide about pixels, besides the shape."""
         settings = f"roll-{float(self.resolution)!r}-{self.crop}{'-pedal' * bool(self.pedal)}"
         return settings, [str(_import_mido().version_info)]
 
     def draw(self, notes):
         """Draw the roll of notes, (height, width) of uint8."""
-        lowest = LOWEST[self.height]
-        notes = [note for note in notes if 0 <= note.pitch - lowest < self.height]
+        highest = _LOWEST[self.height] + self.height - 1
+        notes = [note for note in notes if 0 <= highest - note.pitch < self.height]
         if not notes:
             place = "" if self.height == 128 else " within the keys of a piano"
             raise Unreadable(f"has no notes{place} (drums do not count)")
@@ -215,30 +180,23 @@ class RollReader(NamedTuple):
         first = max(0, (length - self.width) // 2)
         roll = np.zeros((self.height, self.width), dtype=np.uint8)
         for note, (start, end) in zip(notes, spans, strict=True):
-            row = self.height - 1 - (note.pitch - lowest)
-            part = roll[row, max(0, start - first) : max(0, end - first)]
+            part = roll[highest - note.pitch, max(0, start - first) : max(0, end - first)]
             np.maximum(part, floor(note.velocity * 255 / 127 + 0.5), out=part)
         return roll
 
     def _steps(self, note, begin):
         """Return the first step of a note and the one after its last, rounded."""
-        start, end = (
-            floor((seconds - begin) * self.resolution + 0.5 + _ROUNDING)
-            for seconds in (note.start, note.end)
-        )
+        steps = ((seconds - begin) * self.resolution for seconds in note[:2])
+        start, end = (floor(step + 0.5 + _ROUNDING) for step in steps)
         return start, max(end, start + 1)
 
 
-def _read_some(sources, reader):
-    """Return the roll of every source, or the reason why there is none."""
-    return {number: _read(source, reader) for number, source in sources.items()}
-
-
 def _read(source, reader):
+    """Return the roll of a source, or the reason why there is none."""
     try:
         if not isinstance(source, str | os.PathLike):
             raise Unreadable("is not a path")
-        return reader.draw(read_notes(read_file(source), pedal=reader.pedal))
+        return reader.draw(_read_notes(read_file(source), reader.pedal))
     except Exception as error:  # mido raises nearly anything on broken files
         return reason_for(error)
 
@@ -247,28 +205,24 @@ class PianoRoll(FileLoader):
     """Read MIDI files into one ``ImageArray`` of piano rolls.
 
     A row is a pitch, with the highest on top as in a score; a column is a step of time; the
-    brighter a pixel, the harder the key was struck. It learns nothing from the data, so it can
-    be the first step of any pipeline. Rows with the same path share one image and one parent.
+    brighter a pixel, the harder the key was struck. Rows with the same path share one parent.
 
     Parameters
     ----------
     resolution : float, default=8.0
         Columns per second.
     height : {88, 128}, default=88
-        Rows: the keys of a piano (pitches 21 to 108; others are left out), or all pitches of
-        MIDI.
+        Rows: the keys of a piano (pitches 21 to 108), or all pitches of MIDI.
     width : int, default=256
-        Columns. At the default resolution 256 are 32 seconds.
+        Columns: 32 seconds at the default resolution.
     crop : {"start", "middle"}, default="start"
-        Which part of a longer piece is taken. Shorter ones are padded with silence.
+        The part of a longer piece that is read. Shorter ones are padded with silence.
     pedal : bool, default=False
-        Whether notes sound on while the sustain pedal is down, until it is lifted or the
-        key is struck again.
+        Whether the sustain pedal holds notes, until it is lifted or the key is struck again.
     n_jobs : int, default=None
-        Number of processes. None means 1 unless in a :obj:`joblib.parallel_config` context.
-        The pixels are the same for any number.
+        Number of processes. As in :class:`ImageLoader`.
     cache_dir : str or Path, default=None
-        Folder for rolls, as in :class:`ImageLoader`. None caches nothing.
+        Folder for rolls. As in :class:`ImageLoader`.
 
     See Also
     --------
@@ -279,17 +233,12 @@ class PianoRoll(FileLoader):
     -----
     It needs mido: ``pip install 'imbemotion[midi]'``.
 
-    Steps are of seconds, not of beats, which cannot be trusted in recorded performances such
-    as EMOPIA [1]_. Tempo changes are followed. A roll begins with the first note.
-
-    Start and end of a note are rounded to the nearest step, with one step at least. Its pixels
-    are its velocity times 255 / 127, rounded; where notes of one pitch overlap, the loudest
-    counts, and repeated notes without a step of silence merge. Drums (channel 10) are left
-    out. A note that is never released sounds until the last message of the file.
-
-    Files of types 0 and 1 are read, whatever their suffix. A file counts as unreadable if it
-    is truncated or damaged, of type 2, or without a note in range: a black image would pass
-    for music.
+    Steps are of seconds: beats cannot be trusted in recordings such as EMOPIA [1]_. A roll
+    begins with the first note. Start and end of a note are rounded to the nearest step, with
+    one step at least; its pixels are its velocity times 255 / 127, rounded. Of overlapping
+    notes of one pitch the loudest counts. Drums (channel 10) are left out. A note that is
+    never released sounds until the last message of the file. Files that are damaged, of type
+    2 or without a note in range are unreadable: a black image would pass for music.
 
     References
     ----------
@@ -306,8 +255,6 @@ class PianoRoll(FileLoader):
     >>> with TemporaryDirectory() as folder:
     ...     song.save(f"{folder}/c.mid")
     ...     X = PianoRoll(resolution=4, width=6).fit_transform([f"{folder}/c.mid"])
-    >>> X.shape
-    (1, 88, 6)
     >>> X[0, 48].tolist()  # middle C, one second long
     [255, 255, 255, 255, 0, 0]
     """
@@ -332,26 +279,20 @@ class PianoRoll(FileLoader):
         n_jobs: int | None = None,
         cache_dir: str | PathLike | None = None,
     ):
-        self.resolution = resolution
-        self.height = height
-        self.width = width
-        self.crop = crop
-        self.pedal = pedal
-        self.n_jobs = n_jobs
-        self.cache_dir = cache_dir
+        self.resolution, self.height, self.width = resolution, height, width
+        self.crop, self.pedal = crop, pedal
+        self.n_jobs, self.cache_dir = n_jobs, cache_dir
 
     def _reader(self):
-        if self.height not in LOWEST:
-            raise ValueError(
-                f"height must be 88 (the keys of a piano) or 128 (all pitches), got "
-                f"{self.height!r}. Put ImageLoader(size=...) after it for smaller images."
-            )
+        if self.height not in _LOWEST:
+            heights = "88 (the keys of a piano) or 128 (all pitches)"
+            raise ValueError(f"height must be {heights}, got {self.height!r}.")
         parameters = self.get_params(deep=False)
-        return RollReader(**{name: parameters[name] for name in RollReader._fields})
+        return _RollReader(**{name: parameters[name] for name in _RollReader._fields})
 
 
 def load_rolls(
     paths: Iterable[str | PathLike], *, errors: str = "raise", **parameters: Any
-) -> tuple[ImageArray, list[tuple[int, str, str]]]:
+) -> Loaded:
     """Read MIDI files as :class:`PianoRoll` does, optionally without unreadable ones."""
     return PianoRoll(**parameters)._load(paths, errors)
