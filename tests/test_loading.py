@@ -354,7 +354,7 @@ def test_images_passed_in_stay_as_they_are():
     [
         ("face.png", TypeError, r"got 'face.png'\. Put a single one in a list"),
         (Image.new("L", (2, 2)), TypeError, "Put a single one in a list"),
-        (7, TypeError, "must be a list or an array of images, got 7"),
+        (7, TypeError, "must be a list of images, got 7"),
         ([], ValueError, "at least one image, got none"),
         (np.zeros((3, 4)), ValueError, r"got float64 of shape \(3, 4\)"),
         (pd.DataFrame({"a": ["x"], "b": ["y"]}), ValueError, "Select the column of paths"),

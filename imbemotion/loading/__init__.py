@@ -9,9 +9,4 @@ from imbemotion.loading._loader import (
 from imbemotion.loading.cache import CacheWarning
 from imbemotion.loading.decoding import UnreadableImagesError
 
-__all__ = [
-    "CacheWarning",
-    "ImageFlattener",
-    "ImageLoader",
-    "UnreadableImagesError",
-]
+__all__ = ["CacheWarning", "ImageFlattener", "ImageLoader", "UnreadableImagesError"]

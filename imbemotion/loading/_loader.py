@@ -19,7 +19,7 @@ from imbemotion._base.validation import (
 )
 from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Target
-from imbemotion.loading.reading import FileLoader, ImageReader, only_column
+from imbemotion.loading.reading import FileLoader, ImageReader, Loaded, only_column
 
 _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 
@@ -27,25 +27,23 @@ _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 class ImageLoader(FileLoader):
     """Read paths, PIL images and arrays of any size into one ``ImageArray``.
 
-    It learns nothing from the data, so it can be the first step of any pipeline. Every file
-    is decoded once: rows with the same path share one image and one parent.
+    It learns nothing, so it can be the first step of any pipeline. Rows with the same path
+    share one image and one parent.
 
     Parameters
     ----------
     size : int or tuple of (int, int), default=None
-        Height and width of the images in pixels; an int means a square. None keeps the
-        images' own size, which must be the same for all.
+        Height and width in pixels; an int means a square. None keeps the images' common size.
     mode : {"gray", "rgb"}, default="gray"
         Whether images become gray, (height, width), or color, (height, width, 3).
     resize : {"stretch", "crop", "pad"}, default="stretch"
         How an image is fitted to `size`: "stretch" ignores its aspect ratio, "crop" cuts off
-        what exceeds the aspect ratio on both sides, "pad" fills up with black.
+        what exceeds it on both sides, "pad" fills up with black.
     n_jobs : int, default=None
         Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context.
         The pixels are the same for any number.
     cache_dir : str or Path, default=None
-        Folder for decoded files, so that every file is decoded once for all folds, processes
-        and later runs. It is created if missing. None caches nothing.
+        Folder where decoded files are kept for all folds, processes and later runs.
 
     See Also
     --------
@@ -53,37 +51,24 @@ class ImageLoader(FileLoader):
 
     Notes
     -----
-    Pillow decodes files by their content; of several frames the first one counts. Images are
-    turned upright by their EXIF orientation, transparent parts become white, and color profiles
-    are ignored. Resizing uses an antialiasing triangle filter; JPEG files of more than twice
-    the size are decoded at a reduced scale.
+    Pillow decodes files by their content, of several frames the first one. Images are turned
+    upright by their EXIF orientation, transparent parts become white, and color profiles are
+    ignored. Resizing uses an antialiasing triangle filter; JPEG files of more than twice the
+    size are decoded at a reduced scale. Truncated and damaged files are unreadable.
 
     Pixels become uint8: bool as 0 and 255, 16-bit values divided by 257; other integers must
     lie in 0..255. Floats in 0..1 are multiplied by 255, in 0..255 rounded, and otherwise
     rescaled from the image's own range. Arrays with 2 and 4 channels have alpha in the last one.
 
-    Truncated files are unreadable, and so are PNG files with a wrong checksum or missing rows,
-    of which Pillow would return a part.
-
-    A uint8 array or ``ImageArray`` of the right size and mode passes without a copy, and an
-    ``ImageArray`` keeps its ``parents`` and ``is_synthetic``.
-
-    The cache identifies files by absolute path, size and modification time (files written in
-    the last two seconds are left out) and returns a memory map that all processes share. Each
-    image is verified by a checksum, and decoded again if it is damaged. There is one set of
-    files per size, mode, way of resizing and version of this library and Pillow. The folder
-    only grows, and can be deleted at any time.
+    The cache identifies files by path, size and modification time, verifies images by
+    checksums, is shared by all processes, and can be deleted at any time.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from PIL import Image
-    >>> loader = ImageLoader(size=(2, 3), resize="crop")
-    >>> X = loader.fit_transform([Image.new("RGB", (9, 9), "white"), np.zeros((5, 4))])
-    >>> X.shape
+    >>> images = [Image.new("RGB", (9, 9), "white"), np.zeros((5, 4))]
+    >>> ImageLoader(size=(2, 3), resize="crop").fit_transform(images).shape
     (2, 2, 3)
-    >>> X[0].tolist()
-    [[255, 255, 255], [255, 255, 255]]
     """
 
     _parameter_constraints = {
@@ -102,11 +87,8 @@ class ImageLoader(FileLoader):
         n_jobs: int | None = None,
         cache_dir: str | PathLike | None = None,
     ):
-        self.size = size
-        self.mode = mode
-        self.resize = resize
-        self.n_jobs = n_jobs
-        self.cache_dir = cache_dir
+        self.size, self.mode, self.resize = size, mode, resize
+        self.n_jobs, self.cache_dir = n_jobs, cache_dir
 
     def _reader(self):
         return ImageReader(Target(self._size(), _MODES[self.mode], self.resize), self.n_jobs)
@@ -126,9 +108,7 @@ class ImageLoader(FileLoader):
         return tags
 
 
-def load_images(
-    items: Iterable, *, errors: str = "raise", **parameters: Any
-) -> tuple[ImageArray, list[tuple[int, str, str]]]:
+def load_images(items: Iterable, *, errors: str = "raise", **parameters: Any) -> Loaded:
     """Read images as :class:`ImageLoader` does, optionally without unreadable ones."""
     return ImageLoader(**parameters)._load(items, errors)
 
@@ -148,12 +128,12 @@ def as_images(X: ArrayLike | ImageArray) -> ImageArray:
 class ImageFlattener(TransformerMixin, BaseEstimator):
     """Flatten images into rows of features, so that any scikit-learn classifier can follow.
 
-    It learns only the shape of the images. Put samplers before it: they need images.
+    Put samplers before it: they need images.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Shape of one image, ``(height, width[, channels])``; ``(n_features,)`` for 2-D data.
+        ``(height, width[, channels])``, or ``(n_features,)`` for 2-D data.
     n_features_in_ : int
         Number of values in one image.
 
@@ -176,7 +156,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, height, width[, channels])
             Images, of which only the first is read.
-        y : array-like of shape (n_samples,), default=None
+        y : None
             Ignored.
 
         Returns
@@ -198,8 +178,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-            An ``ImageArray``, a batch of images or paths. Two-dimensional data pass through
-            as floats, unscaled.
+            Images or paths. Two-dimensional data pass through as floats, unscaled.
 
         Returns
         -------
@@ -221,9 +200,9 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
                 "Use ImageLoader(size=...) to bring them to one size."
             )
         features = np.asarray(images).reshape(len(images), -1)
-        scaled = features.dtype == np.uint8
-        # float32 holds all 256 fractions in half the memory of float64
-        return np.divide(features, 255, dtype=np.float32) if scaled else features
+        if features.dtype != np.uint8:
+            return features
+        return np.divide(features, 255, dtype=np.float32)  # holds all fractions in half the memory
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,7 +8,6 @@ import time
 import warnings
 import zlib
 from collections import deque
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +38,8 @@ def make_folder(cache_dir):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(
-            f"cache_dir must be a folder or name a new one, got {str(folder)!r}, which cannot "
-            f"be created: {error.strerror}. Choose another one."
-        ) from error
+        reason = f"got {str(folder)!r}, which cannot be created: {error.strerror}"
+        raise ValueError(f"cache_dir must be a folder or name a new one, {reason}.") from error
     return folder
 
 
@@ -59,9 +56,8 @@ class _PixelStore:
         self._heads = _heads(b"".join(key for key in keys if key is not None), 16)
         self._known = {}  # key: (row, checksum); the newest record of a key counts
         self._n_read = 0  # records
-        self._data, self._index, self._lock = (
-            stem.with_name(f"{stem.name}.{suffix}") for suffix in ("pixels", "index", "lock")
-        )
+        names = (f"{stem.name}.{suffix}" for suffix in ("pixels", "index", "lock"))
+        self._data, self._index, self._lock = map(stem.with_name, names)
 
     def find(self, keys):
         """Map all rows, and return them with the row of each key, -1 for none."""
@@ -71,7 +67,9 @@ class _PixelStore:
             return np.empty((0, *self._shape), dtype=np.uint8), np.full(len(keys), -1)
         pixels = np.memmap(self._data, np.uint8, "r", shape=(n_rows, *self._shape))
         plain = np.asarray(pixels)  # indexing a memmap is slow
-        return pixels, np.array([self._intact_row(key, plain) for key in keys], dtype=np.int64)
+        known = [self._known.get(key, (-1, 0)) for key in keys]
+        intact = [0 <= row < n_rows and zlib.crc32(plain[row]) == check for row, check in known]
+        return pixels, np.where(intact, [row for row, _ in known], -1)
 
     def append(self, keys, pixels):
         """Add images except those that another process has added; return their number."""
@@ -98,11 +96,6 @@ class _PixelStore:
                 key, row, checksum = _RECORD.unpack_from(data, start)
                 self._known[key] = row, checksum
         self._n_read += end // _LENGTH
-
-    def _intact_row(self, key, pixels):
-        row, checksum = self._known.get(key, (-1, 0))
-        is_intact = 0 <= row < len(pixels) and zlib.crc32(pixels[row]) == checksum
-        return row if is_intact else -1
 
 
 def _size(path):
@@ -146,12 +139,19 @@ def read_cached(sources, reader, folder):
         return pixels, rows, reasons
     keys = [_key_of(source) for source in sources]
     store = _PixelStore(folder / _stem(shape, reader), shape, keys)
-    with _warned(folder):
+    try:
         pixels, rows = store.find(keys)
         missing = [n for n in _missing(rows, reasons) if keys[n] is not None]
         if missing:
             reasons |= _fill(store, reader, sources, keys, missing)
             pixels, rows = store.find(keys)
+    except OSError as error:  # the images can be read without it
+        warnings.warn(
+            f"The cache_dir {str(folder)!r} cannot be used: {error}. The images missing in it "
+            "are decoded again whenever they are loaded. Choose a writable folder.",
+            CacheWarning,
+            stacklevel=5,
+        )
     missing = _missing(rows, reasons)
     if missing:
         found, cached = np.flatnonzero(rows >= 0), pixels
@@ -166,27 +166,12 @@ def _missing(rows, reasons):
     return [int(n) for n in np.flatnonzero(rows < 0) if n not in reasons]
 
 
-@contextmanager
-def _warned(folder):
-    """Only warn if the files of a cache cannot be used: the images can be read without it."""
-    try:
-        yield
-    except OSError as error:
-        warnings.warn(
-            f"The cache_dir {str(folder)!r} cannot be used: {error}. The images missing in it "
-            "are decoded again whenever they are loaded. Choose a writable folder.",
-            CacheWarning,
-            stacklevel=7,
-        )
-
-
 def _key_of(source):
     """Hash what identifies a file; None if it is not a file or may still be changing."""
     if not isinstance(source, str | os.PathLike):
         return None
     try:
-        status = os.stat(source)
-        path = os.fsencode(os.path.abspath(source))
+        status, path = os.stat(source), os.fsencode(os.path.abspath(source))
     except (OSError, ValueError):
         return None
     if abs(time.time_ns() - status.st_mtime_ns) < _SETTLED:
@@ -216,11 +201,8 @@ def _fill(store, reader, sources, keys, missing):
         failed = reader.decode_into(pixels, [sources[n] for n in numbers], range(len(numbers)))
         reasons |= {numbers[row]: reason for row, reason in failed.items()}
         # A file that has changed since it was looked up is no longer identified by its key.
-        kept = [
-            row
-            for row, n in enumerate(numbers)
-            if row not in failed and _key_of(sources[n]) == keys[n]
-        ]
+        intact = [row for row in range(len(numbers)) if row not in failed]
+        kept = [row for row in intact if _key_of(sources[numbers[row]]) == keys[numbers[row]]]
         n_added = store.append([keys[numbers[row]] for row in kept], pixels[kept]) if kept else 0
         if n_added < len(kept) and chunks:
             chunks.rotate(secrets.randbelow(len(chunks)))  # whatever the seeds

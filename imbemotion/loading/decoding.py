@@ -14,25 +14,17 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 ABSENT = "does not exist"
 _SHOWN = 100  # failures in the message of an error
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _REASONS = [  # the first match counts
     ((FileNotFoundError, NotADirectoryError), ABSENT),
     (PermissionError, "cannot be read: permission denied"),
     (UnidentifiedImageError, "is not an image that Pillow can read"),
-    (
-        (Image.DecompressionBombError, Image.DecompressionBombWarning),
-        "has more pixels than PIL.Image.MAX_IMAGE_PIXELS allows",
-    ),
+    (_BOMBS, "has more pixels than PIL.Image.MAX_IMAGE_PIXELS allows"),
     (MemoryError, "does not fit into memory"),
 ]
-_TURNS = {  # EXIF orientation: what makes an image upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_NAMES = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
+# EXIF orientation: what makes an image upright
+_TURNS = {n: Image.Transpose[name] for n, name in enumerate(_NAMES.split(), start=2)}
 _SWAPPING = {_TURNS[orientation] for orientation in (5, 6, 7, 8)}
 # A triangle filter averages when it shrinks and interpolates when it enlarges, and unlike
 # Lanczos it never makes a pixel brighter or darker than its neighbors. Reducing by whole
@@ -62,15 +54,6 @@ class UnreadableImagesError(ValueError):
     n_images : int
         Number of images requested.
 
-    Attributes
-    ----------
-    failures, n_images
-        The same as the parameters.
-
-    See Also
-    --------
-    load_images : With ``errors="skip"`` it leaves such images out.
-
     Examples
     --------
     >>> raise UnreadableImagesError([(4, "ann.jpg", "is truncated")], n_images=9)
@@ -83,8 +66,7 @@ class UnreadableImagesError(ValueError):
 
     def __init__(self, failures: list[tuple[int, str, str]], n_images: int):
         super().__init__(failures, n_images)  # as args, so that the error can be pickled
-        self.failures = failures
-        self.n_images = n_images
+        self.failures, self.n_images = failures, n_images
 
     def __str__(self):
         shown = self.failures[:_SHOWN]
@@ -93,11 +75,9 @@ class UnreadableImagesError(ValueError):
             lines.append(f"  and {len(self.failures) - len(shown)} more, see `failures`")
         head = f"{len(self.failures)} of {self.n_images} images could not be read:"
         advice = "Repair them or leave them out with errors='skip' (--errors skip)."
-        if [reason for _, _, reason in self.failures] == [ABSENT] * self.n_images:
-            advice = (
-                "Are their paths relative to another folder? Loaders of lists take it as "
-                "images=FOLDER (--images FOLDER)."
-            )
+        if [reason for *_, reason in self.failures] == [ABSENT] * self.n_images:
+            advice = "Are their paths relative to another folder? Loaders of lists take it as "
+            advice += "images=FOLDER (--images FOLDER)."
         return "\n".join([head, *lines, advice])
 
 
@@ -120,7 +100,7 @@ def name_of(source):
     if isinstance(source, Image.Image):
         return f"PIL image of mode {source.mode}"
     shape = getattr(source, "shape", None)
-    return f"{type(source).__name__}" + (f" of shape {shape}" if shape else "")
+    return type(source).__name__ + (f" of shape {shape}" if shape else "")
 
 
 class Target(NamedTuple):
@@ -143,19 +123,15 @@ class _Decoded(NamedTuple):
 def decode(source, target):
     """Return the pixels of one source, (height, width[, 3]) of uint8, or raise Unreadable."""
     try:
-        return np.asarray(_decode(source, target))
+        if isinstance(source, str | os.PathLike):
+            decoded = _open(read_file(source), target)
+        else:
+            image = _load(source) if isinstance(source, Image.Image) else _from_array(source)
+            decoded = _Decoded(image, image.size, image.size, _read_turn(image))
+        plain = _to_plain(decoded.image, target.mode)
+        return np.asarray(_resize(decoded._replace(image=plain), target))
     except Exception as error:  # decoders raise nearly anything on broken files
         raise Unreadable(reason_for(error)) from error
-
-
-def _decode(source, target):
-    if isinstance(source, str | os.PathLike):
-        decoded = _open(read_file(source), target)
-    else:
-        image = _load(source) if isinstance(source, Image.Image) else _from_array(source)
-        decoded = _Decoded(image, image.size, image.size, _read_turn(image))
-    plain = _to_plain(decoded.image, target.mode)
-    return _resize(decoded._replace(image=plain), target)
 
 
 def read_file(path):
@@ -176,7 +152,12 @@ def _open(data, target):
     image = Image.open(io.BytesIO(data))
     if isinstance(image, JpegImageFile):
         full, turn = image.size, _read_turn(image)
-        reduced = image.draft(target.mode, _needed_size(full, target, turn))
+        (left, top, right, bottom), size = _box_and_size(full, target, turn)
+        # At twice the size in the target, what the decoder leaves out changes a pixel by a
+        # tenth of a gray level on average.
+        sides = zip(size, full, (right - left, bottom - top), strict=True)
+        needed = tuple(math.ceil(2 * wanted * length / part) for wanted, length, part in sides)
+        reduced = image.draft(target.mode, needed)
         image.load()
         return _Decoded(image, full, reduced[1][2:] if reduced else full, turn)
     image.load()
@@ -186,7 +167,6 @@ def _open(data, target):
 
 
 def _load(image):
-    """Decode an image that was opened elsewhere; close it if that fails."""
     try:
         image.load()
     except Exception:
@@ -253,19 +233,6 @@ def _box_and_size(full, target, turn):
     return box, size
 
 
-def _needed_size(full, target, turn):
-    """Return the smallest size at which a JPEG may be decoded, None for its own."""
-    if target.size is None:
-        return None
-    (left, top, right, bottom), size = _box_and_size(full, target, turn)
-    # At twice the size in the target, what the decoder leaves out changes a pixel by a tenth of
-    # a gray level on average.
-    return (
-        math.ceil(2 * size[0] * full[0] / (right - left)),
-        math.ceil(2 * size[1] * full[1] / (bottom - top)),
-    )
-
-
 def _resize(decoded, target):
     """Resize an image, turn it upright and pad it."""
     image, full, extent, turn = decoded
@@ -277,46 +244,39 @@ def _resize(decoded, target):
     if target.size in (None, image.size):
         return image
     padded = Image.new(image.mode, target.size)
-    corner = [(length - part) // 2 for length, part in zip(target.size, image.size, strict=True)]
-    padded.paste(image, tuple(corner))
+    sides = zip(target.size, image.size, strict=True)
+    padded.paste(image, tuple((length - part) // 2 for length, part in sides))
     return padded
 
 
 def _from_array(values):
     values = np.asarray(values)
     if values.dtype.kind not in "buif" or values.ndim == 0:
-        raise Unreadable(
-            f"is neither a path, a PIL image nor an array of numbers, but of dtype {values.dtype}"
-        )
-    if values.ndim == 3 and values.shape[2] == 1:
-        values = values[..., 0]
-    if 0 in values.shape or values.ndim not in (2, 3) or values.shape[2:] not in _CHANNELS:
-        raise Unreadable(
-            f"is not of shape (height, width[, 1 to 4 channels]), but of {values.shape}"
-        )
+        kinds = "neither a path, a PIL image nor an array of numbers"
+        raise Unreadable(f"is {kinds}, but of dtype {values.dtype}")
+    values = values[..., 0] if values.shape[2:] == (1,) else values
+    shape = values.shape
+    if 0 in shape or values.ndim not in (2, 3) or shape[2:] not in _CHANNELS:
+        raise Unreadable(f"is not of shape (height, width[, 1 to 4 channels]), but of {shape}")
     return Image.fromarray(_to_bytes(values))
 
 
 def _to_plain(image, mode):
     """Convert an image of any mode to 8-bit gray or color, transparent parts to white."""
     if image.mode == "F" or image.mode.startswith("I"):
-        image = Image.fromarray(_to_bytes(_to_numbers(image)))
+        values = np.asarray(image)
+        if values.dtype.kind == "i":  # mode "I" holds 16 bits in 32
+            low, high = values.min(), values.max()
+            if low < 0 or high > 65535:
+                raise Unreadable(f"has pixels from {low} to {high}, beyond 16 bits")
+            values = values.astype(np.uint16)
+        image = Image.fromarray(_to_bytes(values))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return image if image.mode == mode else image.convert(mode)
-
-
-def _to_numbers(image):
-    """Return the pixels of a 16-bit or float image; mode "I" holds 16 bits in 32."""
-    values = np.asarray(image)
-    if values.dtype.kind != "i":
-        return values
-    if values.min() < 0 or values.max() > 65535:
-        raise Unreadable(f"has pixels from {values.min()} to {values.max()}, beyond 16 bits")
-    return values.astype(np.uint16)
 
 
 def _to_bytes(values):
@@ -329,10 +289,9 @@ def _to_bytes(values):
         return _floats_to_bytes(values)
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if values.min() < 0 or values.max() > 255:
-        raise Unreadable(
-            f"has integers from {values.min()} to {values.max()}; only uint16 may exceed 0..255"
-        )
+    low, high = values.min(), values.max()
+    if low < 0 or high > 255:
+        raise Unreadable(f"has integers from {low} to {high}; only uint16 may exceed 0..255")
     return values.astype(np.uint8)
 
 

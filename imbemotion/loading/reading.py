@@ -18,12 +18,7 @@ from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesErro
 
 _BATCH = 64  # images that a thread reads at a time
 
-
-def batches_of(numbers, n_jobs):
-    """Cut numbers into batches for several workers, so that none waits long for another."""
-    share = -(-len(numbers) // (4 * effective_n_jobs(n_jobs)))  # four batches per worker
-    length = max(1, min(_BATCH, share))
-    return [numbers[start : start + length] for start in range(0, len(numbers), length)]
+Loaded = tuple[ImageArray, list[tuple[int, str, str]]]  # row, name, reason of those left out
 
 
 class ImageReader(NamedTuple):
@@ -34,9 +29,8 @@ class ImageReader(NamedTuple):
 
     def unchanged(self, items):
         """Return a batch that already has the wanted form, without a copy; else None."""
-        if isinstance(items, list) or items.dtype != np.uint8:
-            return None
-        if self.target.size not in (None, items.shape[2:0:-1]):
+        is_batch = not isinstance(items, list) and items.dtype == np.uint8
+        if not is_batch or self.target.size not in (None, items.shape[2:0:-1]):
             return None
         if items.shape[3:] == ((3,) if self.target.mode == "RGB" else ()):
             return items if isinstance(items, ImageArray) else ImageArray(items)
@@ -60,9 +54,11 @@ class ImageReader(NamedTuple):
     def decode_into(self, pixels, sources, numbers):
         """Decode the sources of these numbers into their rows; return reasons for failures."""
         Image.init()  # Pillow's first look for rarer formats is not safe between threads
+        # Four batches per thread, so that none waits long for another.
+        length = max(1, min(_BATCH, -(-len(numbers) // (4 * effective_n_jobs(self.n_jobs)))))
         parts = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-            delayed(_decode_some)(pixels, sources, batch, self.target)
-            for batch in batches_of(numbers, self.n_jobs)
+            delayed(_decode_some)(pixels, sources, numbers[start : start + length], self.target)
+            for start in range(0, len(numbers), length)
         )
         return {number: reason for part in parts for number, reason in part.items()}
 
@@ -93,22 +89,19 @@ def _decode_some(pixels, sources, numbers, target):
     return reasons
 
 
-def as_items(X):
+def _as_items(X):
     """Return the images in X as a list, or X itself if it is a batch of one size."""
     if isinstance(X, ImageArray):
         return X
     if isinstance(X, str | bytes | os.PathLike | Image.Image) or not hasattr(X, "__len__"):
-        raise TypeError(
-            f"X must be a list or an array of images, got {X!r:.99}. Put a single one in a list."
-        )
+        raise TypeError(f"X must be a list of images, got {X!r:.99}. Put a single one in a list.")
     X = only_column(X)
     if getattr(X, "ndim", 1) > 1:
         X = np.asarray(X)
         if X.ndim == 2:
             raise ValueError(
                 "X must hold images of shape (n, height, width[, channels]) or paths, got "
-                f"{X.dtype} of shape {X.shape}. Select the column of paths, or put a single image "
-                "in a list."
+                f"{X.dtype} of shape {X.shape}. Select the column of paths, or list the image."
             )
         check_pixels(np.broadcast_to(np.uint8(0), X.shape))  # the shape alone
         return X
@@ -125,7 +118,7 @@ def only_column(X):
     return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X
 
 
-def read_items(items, reader, folder, errors):
+def _read_items(items, reader, folder, errors):
     """Read items by a reader, each distinct one once; return images and failures."""
     sources, numbers = _distinct(items)
     if folder is None or not isinstance(sources, list):
@@ -134,11 +127,8 @@ def read_items(items, reader, folder, errors):
         reasons |= reader.decode_into(pixels, sources, range(len(reasons), len(sources)))
     else:
         pixels, places, reasons = read_cached(sources, reader, folder)
-    failures = [
-        (row, name_of(items[row]), reasons[number])
-        for row, number in enumerate(numbers)
-        if number in reasons
-    ]
+    failed = [(row, number) for row, number in enumerate(numbers) if number in reasons]
+    failures = [(row, name_of(items[row]), reasons[number]) for row, number in failed]
     if failures and (errors == "raise" or len(failures) == len(items)):
         raise UnreadableImagesError(failures, len(items))
     rows = np.flatnonzero(~np.isin(numbers, list(reasons)))  # the readable ones
@@ -156,10 +146,9 @@ def _distinct(items):
     for item in items:
         is_path = isinstance(item, str | os.PathLike)
         key = os.path.abspath(item) if is_path else id(item)  # images are not compared
-        if key not in numbers:
-            numbers[key] = len(sources)
+        rows.append(numbers.setdefault(key, len(numbers)))
+        if len(numbers) > len(sources):
             sources.append(item)
-        rows.append(numbers[key])
     return sources, np.array(rows)
 
 
@@ -174,24 +163,20 @@ def _images_at(pixels, places):
 
 
 class FileLoader(TransformerMixin, BaseEstimator):
-    """Base of the transformers that read files and learn nothing."""
+    """Base of the transformers that read files by their ``_reader()`` and learn nothing."""
 
     _parameter_constraints = {"n_jobs": [Integral, None], "cache_dir": [str, PathLike, None]}
-
-    def _reader(self):
-        """Return what reads the files, such as an ``ImageReader``."""
-        raise NotImplementedError
 
     def _load(self, X, errors="raise"):
         """Return images, and row, name and reason of those left out."""
         self._validate_params()
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
-        reader, folder, items = self._reader(), make_folder(self.cache_dir), as_items(X)
+        reader, folder, items = self._reader(), make_folder(self.cache_dir), _as_items(X)
         unchanged = reader.unchanged(items)
         if unchanged is not None:
             return unchanged, []
-        return read_items(items, reader, folder, errors)
+        return _read_items(items, reader, folder, errors)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -199,13 +184,13 @@ class FileLoader(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y : array-like of shape (n_samples, ...)
+        X, y : object
             Ignored.
 
         Returns
         -------
-        self : object
-            The transformer itself.
+        self : FileLoader
+            The transformer.
         """
         self._reader()
         return self
@@ -216,8 +201,8 @@ class FileLoader(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-            A list, array, Series or single column of paths. :class:`ImageLoader` also takes PIL
-            images and arrays, in any mixture, or a batch of images of one size.
+            List, array, Series or single column of paths. :class:`ImageLoader` also takes
+            PIL images and arrays, in any mixture, or a batch of images.
 
         Returns
         -------
@@ -227,11 +212,9 @@ class FileLoader(TransformerMixin, BaseEstimator):
         Raises
         ------
         UnreadableImagesError
-            If a file cannot be read; the message lists all of them.
+            If files cannot be read.
         ValueError
-            If images differ in size and `size` is None, or `cache_dir` cannot be created.
-        TypeError
-            If X is a single path or image.
+            If images differ in size and `size` is None.
         """
         return self._load(X)[0]
 
