@@ -8,10 +8,4 @@ from imbemotion.leaks.groups import (
     parent_groups as parent_groups,
 )
 
-__all__ = [
-    "LeakReport",
-    "duplicate_groups",
-    "groups_from_filenames",
-    "join_groups",
-    "leak_report",
-]
+__all__ = ["LeakReport", "duplicate_groups", "groups_from_filenames", "join_groups", "leak_report"]

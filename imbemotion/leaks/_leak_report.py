@@ -1,6 +1,5 @@
 """What a test set shares with training: identical and near-identical images, groups."""
 
-from collections import defaultdict
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,6 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 from imbemotion.images import ImageArray, share_originals
 from imbemotion.leaks.duplicates import check_images, first_rows, near_pairs, pixel_keys
 from imbemotion.leaks.groups import check_groups
+
+_WORDS = {
+    "exact": "identical pixels", "near": "near duplicates",
+    "groups": "same group", "parents": "same original",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,12 +28,10 @@ class Overlap:
 
     @property
     def train_rows(self) -> NDArray[np.int64]:
-        """Sorted rows of train that share something with test."""
         return np.unique(self.train[:, 0])
 
     @property
     def test_rows(self) -> NDArray[np.int64]:
-        """Sorted rows of test that share something with train."""
         return np.unique(self.test[:, 0])
 
     @property
@@ -51,27 +53,21 @@ class Overlap:
         )
 
 
-_WORDS = {
-    "exact": "identical pixels",
-    "near": "near duplicates",
-    "groups": "same group",
-    "parents": "same original",
-}
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class LeakReport:
     """What a test set shares with training, in up to four respects.
+
+    Each has sorted ``train_rows`` and ``test_rows``, their ``pairs``, and the ``share`` of test
+    that is affected; it is None if it was not examined.
 
     Parameters
     ----------
     exact : Overlap
         Identical pixels.
     near : Overlap or None
-        Near duplicates, such as the same image encoded again, where the pixels differ. None
-        if they were not searched for.
+        Near duplicates whose pixels differ, such as the same image encoded again.
     groups : Overlap or None
-        The same group, for example a person. None if no groups were given.
+        The same group, for example a person.
     parents : Overlap or None
         Copies of one original and images derived from it, whatever they look like. None if
         the images of both sets are not known to come from one source.
@@ -83,11 +79,7 @@ class LeakReport:
     Examples
     --------
     >>> X = np.repeat(np.arange(5, dtype=np.uint8), 64).reshape(5, 8, 8)
-    >>> report = leak_report(X[[3, 1, 2, 0, 3]], X[[4, 4, 3, 4]], near=False)
-    >>> report
-    Shared by test and training:
-      identical pixels: 1 of 4 test rows (25.0%), shared with 2 training rows
-    >>> report.to_frame()
+    >>> leak_report(X[[3, 1, 2, 0, 3]], X[[4, 4, 3, 4]], near=False).to_frame()
         kind  train  test
     0  exact      0     2
     1  exact      4     2
@@ -118,15 +110,11 @@ class LeakReport:
         Returns
         -------
         table : DataFrame of shape (n_respects, 3)
-            ``n_test`` (rows of test affected), ``share`` (of all rows of test) and ``n_train``
-            (rows of train affected).
+            Affected rows of test (``n_test``), their ``share``, and those of train (``n_train``).
         """
-        lines = {
-            name: (len(part.test_rows), part.share, len(part.train_rows))
-            for name, part in self._overlaps().items()
-        }
-        table = pd.DataFrame(lines, index=["n_test", "share", "n_train"]).T
-        return table.astype({"n_test": int, "n_train": int})
+        parts, columns = self._overlaps(), ["n_test", "share", "n_train"]
+        lines = [(len(p.test_rows), p.share, len(p.train_rows)) for p in parts.values()]
+        return pd.DataFrame(lines, index=list(parts), columns=columns)
 
     def to_frame(self) -> pd.DataFrame:
         """List all pairs; a group of 50 rows in train and 10 in test has 500 of them.
@@ -136,11 +124,12 @@ class LeakReport:
         pairs : DataFrame of shape (n_pairs, 3)
             ``kind`` ("exact", "near", "groups" or "parents"), ``train`` and ``test`` (rows).
         """
-        frames = [
-            pd.DataFrame(part.pairs, columns=["train", "test"]).assign(kind=name)
-            for name, part in self._overlaps().items()
-        ]
-        return pd.concat(frames, ignore_index=True)[["kind", "train", "test"]]
+        parts, columns = self._overlaps(), ["kind", "train", "test"]
+        pairs = {
+            kind: pd.DataFrame(part.pairs, columns=columns[1:]) for kind, part in parts.items()
+        }
+        frames = [frame.assign(kind=kind) for kind, frame in pairs.items()]
+        return pd.concat(frames, ignore_index=True)[columns]
 
     def __repr__(self):
         lines = [f"  {_WORDS[name]}: {part!r}" for name, part in self._overlaps().items()]
@@ -163,30 +152,23 @@ def leak_report(
 
     Parameters
     ----------
-    train : array-like or ImageArray of shape (n_train, height, width[, channels])
-        Images for training.
-    test : array-like or ImageArray of shape (n_test, height, width[, channels])
-        Images for testing or validation, of the same size. If both are rows of one
-        ``ImageArray``, copies and images derived from one original are found by their parents.
-    groups_train : array-like of shape (n_train,), default=None
+    train, test : array-like or ImageArray of shape (n_samples, height, width[, channels])
+        Images of one size. If both are rows of one ``ImageArray``, copies and images derived
+        from one original are found by their parents.
+    groups_train, groups_test : array-like of shape (n_samples,), default=None
         Group labels, for example persons by :func:`groups_from_filenames`.
-    groups_test : array-like of shape (n_test,), default=None
-        Group labels of test; pass both or neither.
     near : bool, default=True
         Whether to search for near duplicates, as :func:`duplicate_groups` does.
 
     Returns
     -------
     report : LeakReport
-        ``exact``, ``near``, ``groups`` and ``parents``, each with ``pairs``, ``share``,
-        ``test_rows`` and ``train_rows``, or None if it was not examined. It prints as a few
-        lines; ``summary()`` and ``to_frame()`` return tables.
+        What they share.
 
     Raises
     ------
     ValueError
-        If the images differ in shape or dtype, or groups are given for one set only or are
-        text in one only.
+        If the sets differ in shape or dtype, or in whether they have groups or text as such.
 
     See Also
     --------
@@ -196,24 +178,17 @@ def leak_report(
     Examples
     --------
     >>> from imbemotion import make_faces
-    >>> X, y = make_faces({"happy": 6, "sad": 4}, random_state=0)
-    >>> X = np.asarray(X)
-    >>> report = leak_report(X[:8], X[7:], groups_train=list("aabbccdd"), groups_test=list("dxy"))
-    >>> report
+    >>> X = np.asarray(make_faces({"happy": 6, "sad": 4}, random_state=0)[0])
+    >>> leak_report(X[:8], X[7:], groups_train=list("aabbccdd"), groups_test=list("dxy"))
     Shared by test and training:
       identical pixels: 1 of 3 test rows (33.3%), shared with 1 training rows
       near duplicates: 0 of 3 test rows (0.0%), shared with 0 training rows
       same group: 1 of 3 test rows (33.3%), shared with 2 training rows
-    >>> report.groups.pairs.tolist()
-    [[6, 0], [7, 0]]
     """
     train, test = check_images(train, "train"), check_images(test, "test")
-    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
-        raise ValueError(
-            "train and test must hold images of one size and dtype to be compared, got "
-            f"{train.shape[1:]} {train.dtype} and {test.shape[1:]} {test.dtype}. "
-            "Use ImageLoader(size=...)."
-        )
+    kinds = [f"{X.shape[1:]} {X.dtype}" for X in (train, test)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(f"Both sets must be of one size and dtype, got {' and '.join(kinds)}.")
     keys = pixel_keys(train), pixel_keys(test)
     return LeakReport(
         exact=_shared(*map(enumerate, keys), len(test)),
@@ -237,16 +212,12 @@ def _of_groups(of_train, of_test, n_train, n_test):
         return None
     if of_train is None or of_test is None:
         missing = "groups_train" if of_train is None else "groups_test"
-        raise ValueError(
-            f"Groups are compared if both sets have them, got no {missing}. Pass both or neither."
-        )
+        raise ValueError(f"Only both sets' groups are compared, got no {missing}. Pass both.")
     of_train = check_groups(of_train, n_train, "groups_train").tolist()
     of_test = check_groups(of_test, n_test, "groups_test").tolist()
     if isinstance(of_train[0], str) != isinstance(of_test[0], str):  # "3" is never equal to 3
-        raise ValueError(
-            "groups_train and groups_test must be of one kind to be compared, got "
-            f"{of_train[0]!r} and {of_test[0]!r}. Convert both to text, or neither."
-        )
+        pair = f"{of_train[0]!r} and {of_test[0]!r}"
+        raise ValueError(f"groups_train and groups_test must be of one kind, got {pair}.")
     return _shared(enumerate(of_train), enumerate(of_test), n_test)
 
 
@@ -254,13 +225,9 @@ def _of_parents(train, test):
     both = isinstance(train, ImageArray) and isinstance(test, ImageArray)
     if not both or not share_originals(train, test):
         return None  # the same number would mean different images
-    return _shared(_known_parents(train), _known_parents(test), len(test))
-
-
-def _known_parents(X):
-    parents = X.parents
-    rows, places = np.nonzero(parents >= 0)
-    return zip(rows.tolist(), parents[rows, places].tolist(), strict=True)
+    known = [(*np.nonzero(X.parents >= 0), X.parents) for X in (train, test)]
+    links = (zip(r.tolist(), parents[r, c].tolist(), strict=True) for r, c, parents in known)
+    return _shared(*links, len(test))
 
 
 def _near(train, test, keys, other_keys):
@@ -279,7 +246,5 @@ def _near(train, test, keys, other_keys):
 
 def _links(firsts, rows):
     """Yield every row that shows the image of one of `rows`, with that one's place in the list."""
-    showing = defaultdict(list)
-    for row, first in enumerate(firsts.tolist()):
-        showing[first].append(row)
-    return ((row, number) for number, first in enumerate(rows) for row in showing[first])
+    showing = pd.Series(firsts).groupby(firsts).indices
+    return ((row, n) for n, first in enumerate(rows) for row in showing[first].tolist())

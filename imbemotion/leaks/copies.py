@@ -15,7 +15,8 @@ def warn_of_copies(X, folds):
     """Warn if a test row and a training row of a fold derive from one image, or are the same."""
     if isinstance(X, ImageArray):
         parents = X.parents
-        n_shared = max((_count_shared(parents, fold) for fold in folds), default=0)
+        pairs = ((parents[fold.train], parents[fold.test]) for fold in folds)
+        n_shared = max((len(np.intersect1d(a[a >= 0], b)) for a, b in pairs), default=0)
         if n_shared:
             _warn(
                 f"{n_shared} images are in the training and the test rows of a fold, as copies or "
@@ -33,14 +34,8 @@ def warn_of_copies(X, folds):
         images = "images) of the images that ImageLoader returns for X" if holds_paths(X) else "X)"
         _warn(
             f"{max(n_copies)} of {n_test} images of a test fold are also in its training fold, "
-            f"compared {_unit(X)}. Pass groups=duplicate_groups({images}, or use --group-by "
-            "duplicates on the command line."
+            f"compared {_unit(X)}. Use groups=duplicate_groups({images}, or --group-by duplicates."
         )
-
-
-def _count_shared(parents, fold):
-    train, test = parents[fold.train], parents[fold.test]
-    return len(np.intersect1d(train[train >= 0], test))
 
 
 def warn_of_known(X, external):
@@ -53,17 +48,13 @@ def warn_of_known(X, external):
         known, keys = keys[: len(X)], keys[len(X) :]
     else:
         known, keys = image_keys(X), image_keys(other)
-    n_known = np.isin(*_numbered(keys or (), known or ())).sum()
+    known = set(known or ())
+    n_known = sum(key in known for key in keys or ())
     if n_known:
         _warn(
             f"{n_known} of {len(keys)} images of external_test are also in X, compared "
             f"{_unit(X)}, so scores on it are too good. Leave them out of one of the two."
         )
-
-
-def _numbered(keys, others):
-    """Replace keys of any type by numbers, the same for equal keys."""
-    return np.split(first_rows([*keys, *others]), [len(keys)])
 
 
 def _unit(X):
@@ -101,10 +92,7 @@ def find_leaks(y, filenames, groups, split, group_by, X=None):
             continue
         n_shared = np.isin(keys[others], keys[split.train]).sum()
         if n_shared:
-            leaks.append(
-                f"{n_shared:,} of {len(others):,} rows of val and test {what} in train. "
-                f"--group-by {kind} keeps them together."
-            )
-    for leak in leaks:
-        warnings.warn(leak, DataWarning, stacklevel=2)
+            text = f"{n_shared:,} of {len(others):,} rows of val and test {what} in train. "
+            leaks.append(f"{text}--group-by {kind} keeps them together.")
+            warnings.warn(leaks[-1], DataWarning, stacklevel=2)
     return leaks

@@ -39,7 +39,7 @@ def image_keys(X):
     if not looks_like_images(X):
         return None
     if getattr(X, "ndim", 1) == 1:  # images that may differ in size
-        images = [np.ascontiguousarray(image) for image in X]
+        images = map(np.ascontiguousarray, X)
         return [(image.shape, image.dtype.str, _digest(image)) for image in images]
     return pixel_keys(X) if isinstance(X, np.ndarray | ImageArray) else None
 
@@ -78,14 +78,9 @@ def check_images(X, name="X"):
 
 
 def near_pairs(X, rows, other=None, other_rows=None, *, is_known=None):
-    """Yield arrays of rows, and of rows of the same or another set, that look the same.
-
-    ``is_known`` maps such arrays to a mask of pairs to leave out; it is asked again after
-    every yield.
-    """
+    """Yield arrays of rows, and of rows of the same or another set, that look the same."""
+    # is_known maps such arrays to a mask of pairs to leave out, asked again after every yield.
     sets = [(X, rows)] if other is None else [(X, rows), (other, other_rows)]
-    for images, _ in sets:
-        _check_size(images)
     span = _pixel_span(*(images for images, _ in sets))
     looks = [_Looks(*part, span) for part in sets]
     first, second = looks[0], looks[-1]
@@ -100,25 +95,20 @@ def near_pairs(X, rows, other=None, other_rows=None, *, is_known=None):
                 yield first.rows[pair[0][same]], second.rows[pair[1][same]]
 
 
-def _check_size(X):
-    if min(X.shape[1:3]) < _SMALLEST:
-        raise ValueError(
-            f"Near duplicates are found among images of {_SMALLEST} x {_SMALLEST} pixels or more, "
-            f"got {X.shape[1]} x {X.shape[2]}. Set near=False to find identical images only."
-        )
-
-
 def _pixel_span(*arrays):
     """Return the values of black and white: 0 and 255, or the extremes of float images."""
+    height, width = arrays[0].shape[1:3]  # all are of one size
+    if min(height, width) < _SMALLEST:
+        raise ValueError(
+            f"Near duplicates are found among images of {_SMALLEST} x {_SMALLEST} pixels or more, "
+            f"got {height} x {width}. Set near=False to find identical images only."
+        )
     if arrays[0].dtype == np.uint8:
         return 0.0, 255.0
     extremes = [(p.min(), p.max()) for X in arrays for _, p in blocks_of(X)]
     black, white = min(low for low, _ in extremes), max(high for _, high in extremes)
     if not np.isfinite([black, white]).all():
-        raise ValueError(
-            f"Images must hold finite pixels to be compared, got values from {black} to {white}. "
-            "Remove images with NaN or inf."
-        )
+        raise ValueError(f"Images must hold finite pixels, got {black} to {white}.")
     return float(black), float(white)
 
 
@@ -126,18 +116,18 @@ class _Looks:
     """Rows of images in the form in which they are compared."""
 
     def __init__(self, X, rows, span):
-        self.rows = rows
-        self._X, self._span = X, span
-        self.vectors = np.concatenate(
-            [_describe(self._gray(pixels)) for _, pixels in blocks_of(X, rows)]
-        )
+        self.rows, self._X, self._span = rows, X, span
+        blocks = [_describe(self._gray(pixels)) for _, pixels in blocks_of(X, rows)]
+        self.vectors = np.concatenate(blocks)
 
     def outlines(self, places):
         """Return outlines at places of ``rows``, computed once each, without the border."""
         distinct, where = np.unique(places, return_inverse=True)
         blocks = blocks_of(self._X, self.rows[distinct])
-        outlines = [_outline(image) for _, pixels in blocks for image in self._gray(pixels)]
-        return np.stack(outlines)[where][:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+        images = np.concatenate([self._gray(pixels) for _, pixels in blocks])
+        # Without fine grain, and without light and shade.
+        fine, coarse = ([cv2.GaussianBlur(i, (0, 0), w) for i in images] for w in (_FINE, _COARSE))
+        return np.subtract(fine, coarse)[where][:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
     def _gray(self, pixels):
         """Shrink a block and convert it to gray, (n, H, W[, C]) -> (n, h, w) in 0..255."""
@@ -177,12 +167,6 @@ def _cosines(size):
     return rows.astype(np.float32)
 
 
-def _outline(image):
-    """Remove fine grain, and light and shade."""
-    fine = cv2.GaussianBlur(image, (0, 0), _FINE)
-    return fine - cv2.GaussianBlur(image, (0, 0), _COARSE)
-
-
 def _alike(vectors, others, within):
     """Yield blocks of pairs whose vectors point in the same direction."""
     for top in range(0, len(vectors), _BLOCK):
@@ -210,10 +194,8 @@ def _compare(first, places, second, others):
 
 def _overlap(a, b, down, right):
     """Cut out what images share when the second ones are shifted."""
-    (top, bottom), (left, end) = (
-        (max(0, shift), size + min(0, shift))
-        for shift, size in zip((down, right), a.shape[1:], strict=True)
-    )
+    top, bottom = max(0, down), a.shape[1] + min(0, down)
+    left, end = max(0, right), a.shape[2] + min(0, right)
     moved = slice(top - down, bottom - down), slice(left - right, end - right)
     return a[:, top:bottom, left:end], b[:, *moved]
 
@@ -241,24 +223,22 @@ def _in_parts(values):
 def duplicate_groups(X: ArrayLike | ImageArray, *, near: bool = True) -> NDArray[np.int_]:
     """Group the rows that show the same image, for grouped folds.
 
-    Near duplicates are found too: the same image in another encoding (JPEG down to quality
-    30), with other brightness, contrast or colors, shrunk and enlarged a little, or shifted
-    by a pixel in any direction. Different photographs of one person stay apart;
-    :func:`groups_from_filenames` finds persons.
+    Near duplicates are the same image in another encoding (JPEG down to quality 30), with
+    other brightness, contrast or colors, shrunk and enlarged a little, or shifted by a pixel.
+    Different photographs of one person stay apart; :func:`groups_from_filenames` finds persons.
 
     Parameters
     ----------
     X : array-like or ImageArray of shape (n_samples, height, width[, channels])
-        Images. An ``ImageArray`` is read in blocks.
+        Images.
     near : bool, default=True
-        Whether near duplicates count. They are compared in gray, at 64 pixels a side at most.
-        If False, only rows with identical pixels are grouped.
+        Whether near duplicates count, compared in gray, at 64 pixels a side at most. If False,
+        only rows with identical pixels are grouped.
 
     Returns
     -------
     groups : ndarray of int of shape (n_samples,)
-        Rows with the same number show the same image; numbered in the order of their first
-        rows. A row that is a near duplicate of two others joins all three.
+        The same number for the same image, in the order of their first rows.
 
     Raises
     ------
@@ -268,20 +248,14 @@ def duplicate_groups(X: ArrayLike | ImageArray, *, near: bool = True) -> NDArray
     See Also
     --------
     leak_report : What two sets of images share.
-    parent_groups : Groups of copies and images derived from one original.
 
     Notes
     -----
-    Pairs are proposed by the product of vectors of at most 55 numbers each, of waves that
-    are long enough to survive a shift, and accepted if their outlines correlate with 0.92 or
-    more in the best of 25 shifts by up to two pixels, and with 0.6 in each of nine parts: a
-    mouth that opened is another image. The time grows with the square of the number of
-    images, by a matrix product of all with all.
-
-    On FER2013 (35,887 images), planted encodings and shifts were found with a recall of at least
-    0.99; ``benchmarks/bench_duplicates.py`` measures this. Flat images, such as black ones, have
-    no near duplicates, only identical ones. Mirrored and rotated images are not found, and of
-    images below 24 pixels some shifted ones are missed.
+    Pairs are proposed by their long waves, and accepted if their outlines correlate with 0.92
+    or more in the best of 25 shifts, and with 0.6 in each of nine parts: a mouth that opened is
+    another image. The time grows with the square of the number of images. On FER2013, planted
+    encodings and shifts were found with a recall of at least 0.99. Near duplicates of flat
+    images, mirrored and rotated ones, and some shifted ones below 24 pixels are missed.
 
     Examples
     --------
@@ -301,13 +275,9 @@ def duplicate_groups(X: ArrayLike | ImageArray, *, near: bool = True) -> NDArray
         return labels[rows] == labels[others]
 
     for rows, others in near_pairs(X, np.unique(firsts), is_known=is_known):
-        labels = _merged(labels, rows, others)
+        # Linked rows, and all rows that share a label with them, get one label.
+        links = (np.ones(len(rows), dtype=bool), (labels[rows], labels[others]))
+        graph = sparse.coo_array(links, shape=(len(X), len(X)))
+        labels = connected_components(graph, directed=False)[1][labels]
     _, first, codes = np.unique(labels[firsts], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[codes]  # 0, 1, ... in the order of their first rows
-
-
-def _merged(labels, rows, others):
-    """Give linked rows, and all rows that share a label with them, one label."""
-    links = (np.ones(len(rows), dtype=bool), (labels[rows], labels[others]))
-    graph = sparse.coo_array(links, shape=(len(labels), len(labels)))
-    return connected_components(graph, directed=False)[1][labels]

@@ -26,16 +26,15 @@ def groups_from_filenames(
     Parameters
     ----------
     filenames : array-like of str or Path of shape (n_samples,)
-        Names or paths of the files.
+        Names or paths.
     pattern : str, default=r"(.+)_\d+"
         Regular expression that matches a whole name without folder and suffix; its first group
-        is the person. The default reads names as in Labeled Faces in the Wild,
-        ``George_W_Bush_0001.jpg``, with any number of digits.
+        is the person. The default reads ``George_W_Bush_0001.jpg``, with any number of digits.
 
     Returns
     -------
     groups : ndarray of str of shape (n_samples,)
-        The person; a file whose name does not match is a group by itself, named by its path.
+        The person, or the path of a file whose name does not match.
 
     Raises
     ------
@@ -49,10 +48,7 @@ def groups_from_filenames(
     """
     person = re.compile(pattern)
     if not person.groups:
-        raise ValueError(
-            "pattern must contain a group in parentheses that matches the person, such as (.+), "
-            f"got {pattern!r}."
-        )
+        raise ValueError(f"pattern must contain a group in parentheses, as (.+), got {pattern!r}.")
     paths = [Path(str(name)) for name in filenames]
     found = [person.fullmatch(path.stem) for path in paths]
     # Two folders may hold files of one name, so the whole path names the group.
@@ -62,11 +58,10 @@ def groups_from_filenames(
 def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
     """Group images that have a parent in common, directly or through others."""
     rows, places = np.nonzero(parents >= 0)
-    numbers = parents[rows, places]
-    n, size = len(parents), len(parents) + numbers.max(initial=-1) + 1
-    # Images are the nodes from 0, parents those from n.
-    links = sparse.coo_array((np.ones(len(rows)), (rows, n + numbers)), shape=(size, size))
-    groups = connected_components(links, directed=False)[1][:n]
+    numbers = len(parents) + parents[rows, places]  # of nodes: the images come first
+    size = numbers.max(initial=len(parents) - 1) + 1
+    links = sparse.coo_array((np.ones(len(rows)), (rows, numbers)), shape=(size, size))
+    groups = connected_components(links, directed=False)[1][: len(parents)]
     return np.unique(groups, return_inverse=True)[1]
 
 
@@ -76,12 +71,12 @@ def join_groups(*groups: ArrayLike) -> NDArray[np.int_]:
     Parameters
     ----------
     *groups : array-like of shape (n_samples,)
-        For example persons by :func:`groups_from_filenames` and images by ``duplicate_groups``.
+        For example by :func:`groups_from_filenames` and :func:`duplicate_groups`.
 
     Returns
     -------
     joined : ndarray of int of shape (n_samples,)
-        Group numbers for grouped folds, which never split a group of any grouping.
+        Group numbers for grouped folds.
 
     Raises
     ------
@@ -107,20 +102,15 @@ def check_groups(groups, n_samples, name="groups"):
     """Check group labels and return them as an array."""
     groups = np.asarray(keep_kinds(groups))
     if groups.shape != (n_samples,):
-        raise ValueError(
-            f"{name} must hold one group for each of {n_samples} rows, got shape {groups.shape}."
-        )
+        found = f"{n_samples} rows, got shape {groups.shape}"
+        raise ValueError(f"{name} must hold one group for each of {found}.")
     missing = pd.isna(groups)
     if missing.any():
-        raise ValueError(
-            f"{name} must have no gaps, got no group for {missing.sum()} of {n_samples} rows, the "
-            f"first in row {missing.argmax()}. Make such rows groups, for example by file name."
-        )
+        rows = f"{missing.sum()} of {n_samples} rows, the first in row {missing.argmax()}"
+        raise ValueError(f"{name} must have no gaps, got no group for {rows}.")
     if len({isinstance(group, str) for group in groups.tolist()}) > 1:  # cannot be sorted
-        raise ValueError(
-            f"{name} must be of one kind, got text and others mixed, such as "
-            f"{shorten(map(repr, dict.fromkeys(groups.tolist())), 3)}. Convert all to text."
-        )
+        some = shorten(map(repr, dict.fromkeys(groups.tolist())), 3)
+        raise ValueError(f"{name} must be of one kind, got text and others mixed, such as {some}.")
     return groups
 
 
@@ -136,21 +126,15 @@ def find_groups(data, group_by):
 def _groups_by(kind, data):
     if kind == "duplicates":
         return duplicate_groups(data.data)
-    values, column = {
-        "name": (data.filenames, "file names"),
-        "groups": (data.groups, "groups"),
-    }[kind]
+    values = data.filenames if kind == "name" else data.groups
     if values is None:
         raise ValueError(
-            f"Grouping by {kind!r} needs {column}, and the source has none. Leave it out, or "
-            "add them to the source (an array files or groups in an .npz)."
+            f"Grouping by {kind!r} needs {'file names' if kind == 'name' else kind}, and the "
+            "source has none. Add them (an array files or groups in an .npz), or leave it out."
         )
     groups = groups_from_filenames(values) if kind == "name" else values
     if len(set(groups)) == len(groups):
-        warnings.warn(
-            f"Every image is a group by itself, so grouping by {kind} keeps nothing together; "
-            "persons are read from names such as Ann_Lee_0001.jpg.",
-            DataWarning,
-            stacklevel=3,
-        )
+        text = f"Every image is a group by itself, so grouping by {kind} keeps nothing together; "
+        text += "persons are read from names such as Ann_Lee_0001.jpg."
+        warnings.warn(text, DataWarning, stacklevel=3)
     return groups
