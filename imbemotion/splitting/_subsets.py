@@ -20,13 +20,11 @@ from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import (
     DataWarning,
     check_labels,
-    check_pixels,
     holds_paths,
     safe_indexing,
     shorten,
 )
-from imbemotion.images import ImageArray
-from imbemotion.leaks.duplicates import pixel_keys
+from imbemotion.leaks.duplicates import check_images, pixel_keys
 
 SUBSETS = ("train", "valid", "test")
 _FORMAT = "imbemotion split 1"
@@ -35,7 +33,7 @@ _FORMAT = "imbemotion split 1"
 class Split:
     """Rows for training, validation and test; iterating yields the three.
 
-    Use :func:`stratified_split` to draw a split and :meth:`load` to read one.
+    :func:`stratified_split` draws a split, and :meth:`load` reads one.
 
     Parameters
     ----------
@@ -48,7 +46,7 @@ class Split:
     seed : int or None, default=None
         Seed of the split; None if it was not drawn with an integer.
     stratified : bool or None, default=None
-        Whether every class was split by these shares; None if that is not known.
+        Whether every class was split by these shares; None if unknown.
 
     Attributes
     ----------
@@ -64,8 +62,7 @@ class Split:
     Examples
     --------
     >>> from imbemotion import stratified_split
-    >>> y = ["joy"] * 20 + ["fear"] * 10
-    >>> train, valid, test = stratified_split(y, random_state=0)
+    >>> train, valid, test = stratified_split(["joy"] * 20 + ["fear"] * 10, random_state=0)
     >>> len(train), len(valid), len(test)
     (21, 4, 5)
     """
@@ -104,10 +101,10 @@ class Split:
         Parameters
         ----------
         path : str or Path
-            The file. An existing one is replaced; missing folders are created.
+            The file, replaced if it exists; missing folders are created.
         X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-            Paths or images of all rows, of which a digest is saved (of paths, what differs
-            between them, so that a folder may move). The labels always get one.
+            Paths or images of all rows, of which a digest is saved, as always of the labels.
+            Of paths it covers what differs between them, so that a folder may move.
         """
         content = {
             "format": _FORMAT,
@@ -132,9 +129,9 @@ class Split:
         path : str or Path
             The file.
         y : array-like of shape (n_samples,)
-            The labels of all rows, in the same order as when the split was drawn.
+            The labels of all rows.
         X : array-like of shape (n_samples,) or (n_samples, height, width[, channels])
-            Paths or images as passed to :meth:`save`. None does not compare them.
+            Paths or images as in :meth:`save`. None does not compare them.
 
         Returns
         -------
@@ -152,9 +149,8 @@ class Split:
             _check_data(_check_length(X, len(y)), content["data"])
         rows = [np.array(content[name], dtype=np.int64) for name in SUBSETS]
         ratios = {name: Fraction(ratio) for name, ratio in content["ratios"].items()}
-        # Older files do not say whether classes were split.
-        facts = {"seed": content["seed"], "stratified": content.get("stratified")}
-        return cls(*rows, y=y, ratios=ratios, **facts)
+        stratified = content.get("stratified")  # unknown in older files
+        return cls(*rows, y=y, ratios=ratios, seed=content["seed"], stratified=stratified)
 
     def resample(
         self, sampler: Any, X: ArrayLike, y: ArrayLike, *, balance: str = "train"
@@ -165,21 +161,17 @@ class Split:
         ----------
         sampler : object with ``fit_resample``
             A sampler of imbemotion or imbalanced-learn. It is cloned.
-        X : array-like of shape (n_samples, ...)
-            Data of all rows.
-        y : array-like of shape (n_samples,)
-            Labels of all rows, the same as of the split.
+        X, y : array-like of shape (n_samples, ...)
+            Data and labels of all rows.
         balance : {"train", "all"}, default="train"
-            ``"all"`` also balances validation and test, to as many rows of every class as
-            training ends with, times the subset's share divided by the share of training,
-            rounded down; where a sampler of imbalanced-learn can only add or only drop rows,
-            as close to that as all classes can come. Scores on such subsets are no longer
-            those of the data.
+            ``"all"`` also balances validation and test: as training, times the ratio of their
+            shares, rounded down, or as close to that as the sampler can bring all classes.
+            Scores on such subsets are no longer those of the data.
 
         Returns
         -------
         X_train, y_train, X_valid, y_valid, X_test, y_test : tuple of array-like
-            The subsets. Those that are not resampled hold rows of X and y unchanged.
+            The subsets.
 
         Raises
         ------
@@ -190,10 +182,9 @@ class Split:
         --------
         >>> from imbemotion import RandomResampler, make_faces, stratified_split
         >>> X, y = make_faces({"happy": 20, "sad": 10}, size=8, random_state=0)
-        >>> split = stratified_split(y, random_state=0)
-        >>> X_train, y_train, *others = split.resample(RandomResampler(random_state=0), X, y)
-        >>> X_train.shape, others[0].shape
-        ((28, 8, 8), (4, 8, 8))
+        >>> subsets = stratified_split(y, random_state=0).resample(RandomResampler(), X, y)
+        >>> [len(subset) for subset in subsets]
+        [28, 28, 4, 4, 5, 5]
         """
         _check_labels(check_labels(y), self.counts, self.fingerprint)
         _check_length(X, len(y))
@@ -206,40 +197,30 @@ class Split:
         if balance == "all":
             totals = Counter(np.asarray(balanced[1]).tolist())
             shares = [self.ratios[name] / self.ratios["train"] for name in SUBSETS[1:]]
-            others = [
-                _resample_to(sampler, *subset, totals, share)
-                for subset, share in zip(others, shares, strict=True)
-            ]
+            pairs = zip(others, shares, strict=True)
+            others = [_resample_to(sampler, *subset, totals, share) for subset, share in pairs]
         return (*balanced, *(item for subset in others for item in subset))
 
 
 def _check_length(X, n_rows):
     if len(X) != n_rows:
-        raise ValueError(
-            f"The split is of {n_rows} rows, got {len(X)}. Draw a new one by stratified_split."
-        )
+        raise ValueError(f"The split is of {n_rows} rows, got {len(X)}. Draw a new one.")
     return X
 
 
 def _check_labels(y, counts, fingerprint):
-    """Check that labels are those of a split."""
     if _digest(_check_length(y, sum(counts.values()))) == fingerprint:
         return
     found = _count(y)
-    differ = [
-        f"{label} (then {counts.get(label, 0)} rows, now {found.get(label, 0)})"
-        for label in {**counts, **found}
-        if counts.get(label, 0) != found.get(label, 0)
-    ]
+    pairs = {label: (counts.get(label, 0), found.get(label, 0)) for label in {**counts, **found}}
+    differ = [f"{label} (then {a} rows, now {b})" for label, (a, b) in pairs.items() if a != b]
     difference = shorten(differ) or "the same number per class, but in another order or type"
     raise ValueError(
-        f"The split is of other labels: {difference}. Restore the order of the data, or draw "
-        "a new split by stratified_split."
+        f"The split is of other labels: {difference}. Restore them or draw a new one."
     )
 
 
 def _count(y):
-    """Count the rows of every class."""
     return {str(label): n for label, n in sorted(Counter(y.tolist()).items())}
 
 
@@ -256,30 +237,23 @@ def _digest_data(X):
         folder = commonprefix([file.rpartition("/")[0] + "/" for file in files])  # noqa: RUF071
         start = folder.rfind("/") + 1
         return f"files {_digest(np.array([file[start:] for file in files]))}"
-    X = X if isinstance(X, ImageArray) else check_pixels(X)
-    digest = blake2b(f"{X.shape} {X.dtype}".encode(), digest_size=16)
-    for key in pixel_keys(X):  # in blocks, whatever X is
-        digest.update(key)
-    return f"pixels {digest.hexdigest()}"
+    X = check_images(X)
+    content = f"{X.shape} {X.dtype}".encode() + b"".join(pixel_keys(X))
+    return f"pixels {blake2b(content, digest_size=16).hexdigest()}"
 
 
 def _check_data(X, expected):
     """Check that images or files are those that a split was saved with."""
     if expected is None:
-        raise ValueError(
-            f"The split was saved without a digest of the data, so X of {len(X)} rows cannot be "
-            "compared. Omit X, or save the split again with X."
-        )
+        n_rows = len(X)
+        raise ValueError(f"The split was saved without a digest of the data, got {n_rows} rows.")
     kind, found = expected.split()[0], _digest_data(X)
-    if found.split()[0] != kind:
-        raise ValueError(
-            f"The split was saved with a digest of {kind}, got {found.split()[0]} as X. "
-            f"Pass the {kind}."
-        )
+    if not found.startswith(kind):
+        other = found.split()[0]
+        raise ValueError(f"The split was saved with a digest of {kind}, got {other} as X.")
     if found != expected:
         raise ValueError(
-            f"The split is of other {kind}, or of the same in another order, got the digest "
-            f"{found} instead of {expected}. Restore them, or draw a new split."
+            f"The split is of other {kind}, or of the same in another order, got {found}."
         )
 
 
@@ -291,15 +265,11 @@ def _read(path):
         intact = content["format"] == _FORMAT and set(content["ratios"]) == set(SUBSETS)
         intact = intact and rows == list(range(sum(content["counts"].values())))
         intact = intact and {"seed", "labels", "data"} <= set(content)
+        reason = f"its format is {content['format']!r}, and it holds {len(rows)} rows"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is not a saved split, or it is damaged ({error!r}). Save it again."
-        ) from error
+        intact, reason = False, repr(error)
     if not intact:
-        raise ValueError(
-            f"{path} is not a saved split, or it is damaged: its format is "
-            f"{content['format']!r}, and it holds {len(rows)} rows. Save it again."
-        )
+        raise ValueError(f"{path} is not a saved split, or it is damaged: {reason}.")
     return content
 
 
@@ -308,19 +278,12 @@ def _resample_to(sampler, X, y, totals, share):
     if len(y) == 0:  # a subset with a share of 0
         return X, y
     if "sampling_strategy" not in sampler.get_params():
-        raise TypeError(
-            "balance='all' needs a sampler with a parameter sampling_strategy, got "
-            f"{sampler!r}. Use balance='train'."
-        )
+        raise TypeError(f"balance='all' needs a sampling_strategy, got the sampler {sampler!r}.")
     present = Counter(np.asarray(y).tolist())
     absent = [label for label in totals if label not in present]
     if absent:
-        warnings.warn(
-            f"A subset of {len(y)} rows cannot be balanced completely: it has no row of "
-            f"{shorten(absent)}.",
-            DataWarning,
-            stacklevel=3,
-        )
+        text = f"{len(y)} rows cannot be balanced completely: it has no row of {shorten(absent)}."
+        warnings.warn(f"A subset of {text}", DataWarning, stacklevel=3)
     wanted = {label: n for label, n in totals.items() if label in present}
     # A sampler that only adds, or only drops, rows must be able to bring all classes there.
     shares = [share, *(Fraction(present[label], n) for label, n in wanted.items())]

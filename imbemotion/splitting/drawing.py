@@ -27,17 +27,11 @@ def check_ratios(ratios):
     first, *others = exact
     rest = 1 - sum(exact.values())
     if abs(rest) > _ROUNDING:
-        written = " + ".join(f"{ratio!s}" for ratio in ratios.values())
-        raise ValueError(
-            f"{first}, {' and '.join(others)} must add up to 1, got {written} = "
-            f"{float(1 - rest)!r}. Set all three, as decimal numbers."
-        )
+        written = f"{' + '.join(map(str, ratios.values()))} = {float(1 - rest)!r}"
+        raise ValueError(f"{first}, {' and '.join(others)} must add up to 1, got {written}.")
     exact[[name for name in exact if exact[name]][-1]] += rest  # the last one that is not 0
     if not exact[first]:
-        raise ValueError(
-            f"{first} must be more than 0, got {ratios[first]!r}. Set {' or '.join(others)} to 0 "
-            "instead."
-        )
+        raise ValueError(f"{first} must be more than 0, got {ratios[first]!r}.")
     return exact
 
 
@@ -45,7 +39,7 @@ def _exact(name, ratio):
     try:
         share = Fraction(str(ratio))  # 0.7, where Fraction(0.7) is a little less
     except ValueError:
-        share = Fraction(-1)
+        share = -1
     if not 0 <= share <= 1:
         raise ValueError(f"{name} must be the share of rows, from 0 to 1, got {ratio!r}.")
     return share.limit_denominator(_FINEST) if isinstance(ratio, float) else share
@@ -70,43 +64,32 @@ def stratified_split(
     ----------
     y : array-like of shape (n_samples,)
         The labels.
-    train : float, default=0.7
-        Share of training, from 0 to 1. A ``Decimal`` or ``Fraction`` works as well.
-    valid : float, default=0.15
-        Share of validation.
-    test : float, default=0.15
-        Share of test. The three add up to 1, up to rounding: ``1 - train - valid`` is fine. A
-        subset whose share is 0 gets no row; without a test, validation gets the rest.
+    train, valid, test : float, Decimal or Fraction, default=0.7, 0.15 and 0.15
+        Share of each subset; they add up to 1, up to rounding. A subset whose share is 0 gets
+        no row; without a test, validation gets the rest.
     groups : array-like of shape (n_samples,), default=None
-        Group labels; a group is never split. They are for example persons by
-        :func:`groups_from_filenames` or images by :func:`duplicate_groups`;
-        :func:`imbemotion.leaks.join_groups` joins several groupings. A greedy search then
-        comes as close to the shares as it can: groups one by one, first those that hold much
-        of a class, go where sizes and class counts miss their shares least, and are then
-        moved as long as that helps.
+        Group labels, for example by :func:`groups_from_filenames` or :func:`duplicate_groups`.
+        A group is never split; a greedy search comes as close to all shares as it can.
     stratify : bool, default=True
-        Whether to split every class by these shares. If False, rows are drawn regardless of
-        their class.
+        Whether to split every class by these shares, instead of all rows together.
     random_state : int, RandomState instance or None, default=None
         Draws the rows, or the order of groups that are alike.
 
     Returns
     -------
     split : Split
-        Sorted rows ``train``, ``valid`` and ``test``; ``save`` writes them to a file.
+        Sorted rows ``train``, ``valid`` and ``test``.
 
     Raises
     ------
     ValueError
-        If there are no labels, the shares do not add up to 1, or there are fewer groups than
-        subsets.
+        If the shares do not add up to 1, or there are fewer groups than subsets.
 
     Warns
     -----
     DataWarning
-        If a subset lacks a class because it has few rows: of 3 rows, training gets
-        ``floor(0.7 * 3) = 2``, validation none, and test 1. Also if groups leave a subset
-        more than 0.05 away from its share.
+        If a class has too few rows for a subset (of 3 rows, training gets 2, validation none,
+        test 1), or groups leave a subset more than 0.05 away from its share.
 
     See Also
     --------
@@ -116,12 +99,8 @@ def stratified_split(
     Examples
     --------
     >>> y = ["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75
-    >>> split = stratified_split(y, random_state=0)
-    >>> split
+    >>> stratified_split(y, random_state=0)
     Split(train=157, valid=33, test=35)
-    >>> classes, counts = np.unique(np.array(y)[split.test], return_counts=True)
-    >>> dict(zip(classes.tolist(), counts.tolist()))
-    {'anger': 12, 'joy': 15, 'sadness': 8}
     """
     y = check_labels(y)
     if len(y) == 0:
@@ -134,7 +113,7 @@ def stratified_split(
         subset_of = _by_class(codes, list(ratios.values()), random_state)
     else:
         subset_of = _by_group(codes, check_groups(groups, len(y)), ratios, random_state)
-    rows = [np.flatnonzero(subset_of == subset) for subset in range(len(SUBSETS))]
+    rows = (np.flatnonzero(subset_of == subset) for subset in range(len(SUBSETS)))
     split = Split(*rows, y=y, ratios=ratios, seed=seed, stratified=bool(stratify))
     _warn(split, y, groups is not None)
     return split
@@ -156,10 +135,8 @@ def _by_group(codes, groups, ratios, random_state):
     names, of_row = np.unique(groups, return_inverse=True)
     used = [subset for subset, ratio in enumerate(ratios.values()) if ratio]
     if len(names) < len(used):
-        raise ValueError(
-            f"{len(used)} subsets need at least {len(used)} groups, got {len(names)}. "
-            "Set the share of a subset to 0, or use finer groups."
-        )
+        n = len(used)
+        raise ValueError(f"{n} subsets need at least {n} groups, got {len(names)}.")
     counts = np.zeros((len(names), codes.max() + 1))
     np.add.at(counts, (of_row, codes), 1)
     shares = np.array([float(ratio) for ratio in ratios.values() if ratio])
@@ -168,9 +145,8 @@ def _by_group(codes, groups, ratios, random_state):
 
 def _distribute(counts, shares, random_state):
     """Assign groups to subsets, (n_groups, n_classes) -> (n_groups,)."""
-    # Minimizes the sum of ``(count - target)**2 / target`` over subsets, classes and sizes:
-    # groups that hold much of a class first, each where the sum is least, then single groups
-    # are moved while it falls.
+    # Minimizes the sum of (count - target)**2 / target over subsets, classes and sizes: groups
+    # that hold much of a class go first, where it is least, and then move while it falls.
     counts = np.column_stack([counts, counts.sum(axis=1)])
     targets = shares[:, None] * counts.sum(axis=0)
     order = random_state.permutation(len(counts))
@@ -202,8 +178,7 @@ def _cheapest(held, group, targets, stay):
 
 def _warn(split, y, in_groups):
     """Warn of classes that a subset lacks, and of subsets that groups leave far from a share."""
-    texts = []
-    sizes = class_sizes(y)
+    texts, sizes = [], class_sizes(y)
     for name, ratio in split.ratios.items():
         held = y[getattr(split, name)]
         absent = [f"{k} (rows: {n})" for k, n in sizes.items() if ratio and k not in held]
@@ -228,40 +203,22 @@ def find_split(path, y, *, shares, stratify=True, groups=None, seed=None, X=None
     except ValueError as error:
         raise ValueError(f"{path}: {error} Or name another file, or remove it.") from error
     _check_settings(split, shares, stratify, seed, path)
-    _check_undivided(split, groups, path)
+    sets = [] if groups is None else [set(groups[rows].tolist()) for rows in split]
+    divided = {g for group in sets for g in group if sum(g in other for other in sets) > 1}
+    if divided:
+        divided = shorten(sorted(divided), 3)
+        raise ValueError(f"{path} holds a split that divides groups: {divided}. Remove it.")
     return split
 
 
 def _check_settings(split, shares, stratify, seed, path):
     """Refuse a split that was drawn with other settings; None is unknown."""
-    pairs = {
-        "shares": (
-            " / ".join(f"{float(ratio):g}" for ratio in split.ratios.values()),
-            " / ".join(f"{float(share):g}" for share in shares.values()),
-        ),
-        "seed": (split.seed, seed),
-        "stratified": (split.stratified, stratify),
-    }
-    differ = [
-        f"{name} {found}, not {wanted}"
-        for name, (found, wanted) in pairs.items()
-        if found not in (None, wanted)
-    ]
+    old, new = ([f"{float(n):g}" for n in part.values()] for part in (split.ratios, shares))
+    settings = [("shares", " / ".join(old), " / ".join(new)), ("seed", split.seed, seed)]
+    settings.append(("stratified", split.stratified, stratify))
+    differ = [f"{name} {old}, not {new}" for name, old, new in settings if old not in (None, new)]
     if differ:
         raise ValueError(
             f"{path} holds a split that was drawn with other settings: {'; '.join(differ)}. "
             "Change the settings to these, name another file, or remove it."
-        )
-
-
-def _check_undivided(split, groups, path):
-    """Refuse a split that has a group in several subsets."""
-    if groups is None:
-        return
-    subsets = [set(groups[rows].tolist()) for rows in split]
-    divided = {g for group in subsets for g in group if sum(g in other for other in subsets) > 1}
-    if divided:
-        raise ValueError(
-            f"{path} holds a split that divides groups: {shorten(sorted(divided), 3)}. Remove "
-            "it, name another file, or do not group."
         )

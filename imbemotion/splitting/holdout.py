@@ -13,9 +13,8 @@ from imbemotion.leaks.duplicates import first_rows, pixel_keys
 def draw_folds(cv, X, y, random_state=None, **params):
     """Return (train, test) rows by a splitter or a number of stratified, grouped folds."""
     if isinstance(cv, Integral):
-        splitter = _stratified(cv, y, params.get("groups"), random_state)
-    else:
-        splitter = check_cv(cv, y, classifier=True)
+        cv = _stratified(cv, y, params.get("groups"), random_state)
+    splitter = check_cv(cv, y, classifier=True)
     with warnings.catch_warnings():  # of classes with fewer rows than folds, which callers check
         warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
         return list(splitter.split(X, y, **params))
@@ -45,15 +44,11 @@ def split_originals(X, y, fraction, random_state):
     n_unknown = (parents[:, 0] < 0).sum()
     if n_unknown:
         raise ValueError(
-            f"{n_unknown} of {len(X)} rows derive from unknown images, so validation could hold "
-            "versions of training images. Use a sampler of imbemotion, which records the "
-            "parents, or set validation_fraction=None."
+            f"{n_unknown} of {len(X)} rows derive from unknown images, which validation could "
+            "share. Use a sampler of imbemotion, or set validation_fraction=None."
         )
     if not len(originals):
-        raise ValueError(
-            f"A validation split needs originals, got none among {len(X)} rows. "
-            "Set validation_fraction=None."
-        )
+        raise ValueError(f"A validation split needs originals, got none among {len(X)} rows.")
     parents, candidates = _merge_copies(X, parents, originals)
     valid = _stratified_share(candidates, y, fraction, random_state)
     in_valid = np.isin(parents, parents[valid, 0]).any(axis=1)
@@ -69,8 +64,7 @@ def _merge_copies(X, parents, originals):
     firsts = first_rows([*pixel_keys(X[rows]), *pixel_keys(gone)])
     numbers = np.concatenate([present, gone_numbers])
     order = np.argsort(numbers, kind="stable")
-    place = np.searchsorted(numbers, parents, sorter=order).clip(max=len(numbers) - 1)
-    found = order[place]
+    found = order[np.searchsorted(numbers, parents, sorter=order).clip(max=len(numbers) - 1)]
     merged = np.where(numbers[found] == parents, numbers[firsts[found]], parents)
     return merged, np.sort(rows[firsts[: len(rows)] == np.arange(len(rows))])
 
@@ -84,7 +78,7 @@ def _stratified_share(rows, y, fraction, random_state):
     valid = np.sort(np.concatenate(chosen))
     if not len(valid):
         raise ValueError(
-            "A validation split needs a class with two different images, got one image for each "
-            f"of {len(chosen)} classes. Set validation_fraction=None."
+            "A validation split needs a class with two different images, got one for each of "
+            f"{len(chosen)} classes. Set validation_fraction=None."
         )
     return valid
