@@ -1,7 +1,7 @@
 """Files and folders that are published atomically: complete, or as they were before."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,7 +35,12 @@ def publish_folder(folder, *, replace=False):
 def publish_file(path):
     """Build a file, and files named after it, that replace the old ones when the block ends."""
     path = Path(os.path.realpath(path))
-    _check_place(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to save in. Create it first.")
+    if path.is_dir():
+        raise IsADirectoryError(f"The path must be that of a file, got the folder {path}.")
+    if _is_stream(path):
+        raise OSError(f"The path must be that of a file, got the device or pipe {path}.")
     with folder_beside(path) as place:
         building = place / path.name
         building.touch()
@@ -47,20 +52,12 @@ def publish_file(path):
             os.replace(file, path.parent / file.name)
 
 
-def _check_place(path):
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to save in. Create it first.")
-    if path.is_dir():
-        raise IsADirectoryError(f"The path must be that of a file, got the folder {path}.")
-    if path.exists() and not path.is_file():
-        raise OSError(f"The path must be that of a file, got the device or pipe {path}.")
+def _is_stream(path):
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def write_atomically(path, content):
     """Write bytes to a file; a device or pipe is written to directly."""
     path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(content)
-        return
-    with publish_file(path) as building:
+    with nullcontext(path) if _is_stream(path) else publish_file(path) as building:
         building.write_bytes(content)

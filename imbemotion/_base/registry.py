@@ -15,10 +15,7 @@ class Entry(NamedTuple):
 
 
 class Registry(Mapping):
-    """A table of names, for example of losses; a mapping of str to ``Entry``."""
-
-    # Installed packages add names by entry points of the group imbemotion.KIND, for example
-    # imbemotion.losses.
+    """A table of names; installed packages add to it by entry points of ``imbemotion.KIND``."""
 
     def __init__(self, kind, entries):
         self.kind = kind  # plural, as "losses"
@@ -150,10 +147,8 @@ STRATEGIES = Registry("strategies", {name: (f"{_STRATEGIES}:{name}", text) for n
 # The targets of sets are tuples of names of strategies.
 _BASIC = ("none", "oversample", "undersample", "hybrid", "class_weight", "focal")
 _RESAMPLING = ("none", "oversample", "smote", "adasyn")
-_AUGMENTED = ("none", "augmentation")
-_LOSS_FUNCTION = ("none", "focal")
+_AUGMENTED, _LOSS_FUNCTION, _BASELINE = ("none", "augmentation"), ("none", "focal"), ("none",)
 _COMBINED = ("none", "smote_focal", "augmentation_focal")
-_BASELINE = ("none",)
 _BALANCING_STUDY = (*_RESAMPLING, *_AUGMENTED[1:], *_LOSS_FUNCTION[1:], *_COMBINED[1:])
 _LONG_TAIL = (
     "none", "balanced_softmax", "logit_adjusted", "deferred_weights", "mixup", "tuned_offsets",
@@ -189,8 +184,6 @@ SOURCES = Registry("sources", {
     "npz": (f"{_DATASETS}._archives:ARCHIVE", "An .npz archive."),
     "fer2013": (f"{_DATASETS}._archives:FER2013", "A CSV file of FER2013."),
     "legend": (f"{_DATASETS}._listed_images:LEGEND", "A legend.csv, or a folder with one."),
-    "facial_expressions": (
-        f"{_DATASETS}._expressions:EXPRESSIONS", "The name facial_expressions, downloaded faces.",
-    ),
+    "facial_expressions": (f"{_DATASETS}._expressions:EXPRESSIONS", "Faces to download."),
     "faces": (f"{_DATASETS}._faces:FACES", "The name faces, drawn faces."),
 })  # fmt: skip

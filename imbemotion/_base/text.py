@@ -6,8 +6,6 @@ import numpy as np
 
 from imbemotion._base.validation import cut_label, shorten
 
-_BAR = 30  # characters of the longest bar
-
 
 def as_key(label):
     """Return a label as a plain Python value, which can be a key in JSON."""
@@ -19,7 +17,7 @@ def signed(number):
     return f"{number:+,}" if number else "0"
 
 
-def draw_bar(count, largest, length=_BAR, mark="#"):
+def draw_bar(count, largest, length=30, mark="#"):
     """Draw a bar of up to `length` characters, at least one for a count above 0."""
     return mark * max(round(length * count / largest), count > 0)
 
@@ -34,13 +32,12 @@ def write_table(head, rows):
     """Align columns under their heads, the first and the last left, the others right."""
     lines = [[cut_label(first), *rest] for first, *rest in [head, *rows]]
     widths = [max(map(text_width, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(_align(line, widths).rstrip() for line in lines)
-
-
-def _align(line, widths):
-    spaces = [" " * (width - text_width(cell)) for cell, width in zip(line, widths, strict=True)]
-    cells = [space + cell for space, cell in zip(spaces, line, strict=True)]
-    return "  ".join([line[0] + spaces[0], *cells[1:-1], line[-1]])
+    aligned = []
+    for line in lines:
+        spaces = [" " * (n - text_width(cell)) for n, cell in zip(widths, line, strict=True)]
+        cells = [space + cell for space, cell in zip(spaces, line, strict=True)]
+        aligned.append("  ".join([line[0] + spaces[0], *cells[1:-1], line[-1]]).rstrip())
+    return "\n".join(aligned)
 
 
 def text_width(text):

@@ -4,6 +4,7 @@ from numbers import Real
 from os import PathLike
 
 import numpy as np
+import pandas as pd
 from imblearn.utils._validation import ArraysTransformer
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing, check_random_state, column_or_1d
@@ -31,7 +32,6 @@ __all__ = [
 
 _MAX_CHANNELS = 4
 _FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
-_CLASS_KINDS = "biuU"  # labels of these kinds are classes whatever their values
 
 
 class DataWarning(UserWarning):
@@ -45,14 +45,8 @@ class RegisteredName(StrOptions):
         self.registry = registry
         super().__init__(set())
 
-    @property
-    def options(self):
-        """Return the names, those registered since the import included."""
-        return set(self.registry)
-
-    @options.setter
-    def options(self, value):
-        pass
+    # Asked for at every check; what the base class stores is ignored.
+    options = property(lambda self: set(self.registry), lambda self, value: None)
 
 
 def shorten(items, limit=10):
@@ -76,12 +70,8 @@ def forget_fit(estimator):
 
 def scorer_parts(scorer):
     """Return score function, its arguments, sign and response method of a scorer."""
-    return (
-        getattr(scorer, "_score_func", None),
-        getattr(scorer, "_kwargs", {}),
-        getattr(scorer, "_sign", 1),
-        getattr(scorer, "_response_method", "predict"),
-    )
+    parts = {"_score_func": None, "_kwargs": {}, "_sign": 1, "_response_method": "predict"}
+    return tuple(getattr(scorer, name, default) for name, default in parts.items())
 
 
 def looks_like_images(X):
@@ -101,16 +91,19 @@ def holds_paths(X):
 
 def _first(X):
     """Return the first item of a collection; None if X is none or is empty."""
-    if isinstance(X, str | bytes | PathLike | dict) or not hasattr(X, "__getitem__"):
-        return None
-    if len(X) == 0:
+    is_single = isinstance(X, str | bytes | PathLike | dict) or not hasattr(X, "__getitem__")
+    if is_single or len(X) == 0:
         return None
     return X.iloc[0] if hasattr(X, "iloc") else X[0]
 
 
 def check_pixels(images):
     """Check a batch of images and return its pixels as uint8, float32 or float64."""
-    pixels = images if isinstance(images, np.ndarray) else _stack(images)
+    try:
+        pixels = np.asarray(images)
+    except ValueError as error:
+        shapes = f"{len(images)} of different shapes. Use ImageLoader(size=...)"
+        raise ValueError(f"Images must be of one shape, got {shapes}.") from error
     _check_shape(pixels.shape)
     if pixels.dtype == np.uint8:
         return pixels
@@ -124,21 +117,9 @@ def check_pixels(images):
             "Use ImageLoader for lists of differing images or file paths."
         )
     if pixels.min() < 0 or pixels.max() > 255:
-        raise ValueError(
-            f"Integer images must lie in 0..255, got values from {pixels.min()} to "
-            f"{pixels.max()}. Use ImageLoader, which rescales 16-bit images."
-        )
+        values = f"values from {pixels.min()} to {pixels.max()}"
+        raise ValueError(f"Integer images must lie in 0..255, got {values}. Use ImageLoader.")
     return pixels.astype(np.uint8)
-
-
-def _stack(images):
-    try:
-        return np.asarray(images)
-    except ValueError as error:
-        raise ValueError(
-            f"Images must be of one shape, got {len(images)} of different shapes. "
-            "Use ImageLoader(size=...) to bring them to one."
-        ) from error
 
 
 def _check_shape(shape):
@@ -151,10 +132,8 @@ def _check_shape(shape):
         raise ValueError(f"X must hold at least one image with pixels, got shape {shape}.")
     if len(shape) == 4 and shape[3] > _MAX_CHANNELS:
         hint = " Move the channels last: X.transpose(0, 2, 3, 1)." if shape[1] <= 4 else ""
-        raise ValueError(
-            f"Images must have 1 to {_MAX_CHANNELS} channels in the last place, "
-            f"got shape {shape}.{hint}"
-        )
+        wanted = f"1 to {_MAX_CHANNELS} channels in the last place"
+        raise ValueError(f"Images must have {wanted}, got shape {shape}.{hint}")
 
 
 def check_labels(y, n_samples=None):
@@ -163,21 +142,17 @@ def check_labels(y, n_samples=None):
         y = y.to_numpy()  # scikit-learn would convert pandas' Int64 and boolean to floats
     y = column_or_1d(keep_kinds(y), warn=True)
     if n_samples is not None and len(y) != n_samples:
-        raise ValueError(
-            f"X and y must be of the same length, got inconsistent numbers of samples: "
-            f"{n_samples} images and {len(y)} labels."
-        )
+        numbers = f"{n_samples} images and {len(y)} labels"
+        raise ValueError(f"X and y have inconsistent numbers of samples: {numbers}.")
     missing = _missing_labels(y)
     if missing.any():
-        raise ValueError(
-            f"Every image needs a label, got {missing.sum()} that are None, NaN or inf, "
-            f"the first in row {missing.argmax()}. Remove those rows or label them."
-        )
+        found = f"{missing.sum()} that are None, NaN or inf, the first in row {missing.argmax()}"
+        raise ValueError(f"Every image needs a label, got {found}. Remove or label those rows.")
     if y.dtype.kind == "O" and all(isinstance(label, Real | np.bool_) for label in y):
         y = np.array(y.tolist())  # numbers in an array of objects
     if y.dtype.kind in "mM":
         raise ValueError(f"Labels must be classes, got dates of dtype {y.dtype}. Use text.")
-    if y.dtype.kind not in _CLASS_KINDS:
+    if y.dtype.kind not in "biuU":  # these are classes whatever their values
         check_classification_targets(y)
     return y
 
@@ -187,24 +162,17 @@ def keep_kinds(values):
     # NumPy converts all to text: NaN would be a class named "nan".
     if not isinstance(values, list | tuple):
         return values
-    n_texts = sum(isinstance(value, str) for value in values)
-    return np.array(values, dtype=object) if 0 < n_texts < len(values) else values
+    is_mixed = len({isinstance(value, str) for value in values}) > 1
+    return np.array(values, dtype=object) if is_mixed else values
 
 
 def _missing_labels(y):
     if y.dtype.kind != "O":
         return ~np.isfinite(y) if y.dtype.kind == "f" else np.zeros(len(y), dtype=bool)
-    kinds = {isinstance(label, str): label for label in y if not _is_gap(label)}
+    infinite = [isinstance(label, float | np.floating) and np.isinf(label) for label in y]
+    missing = pd.isna(y) | np.array(infinite, dtype=bool)
+    kinds = {isinstance(label, str): label for label in y[~missing]}
     if len(kinds) > 1:
-        raise ValueError(
-            "Labels must be of one kind, got text and others mixed, such as "
-            f"{kinds[True]!r} and {kinds[False]!r}. Convert all to text."
-        )
-    return np.array([_is_gap(label) for label in y], dtype=bool)
-
-
-def _is_gap(label):
-    """Return whether a label is None, NaN, or pandas' NA or NaT, which cannot be compared."""
-    if label is None or type(label).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(label, float | np.floating) and not np.isfinite(label)
+        pair = f"{kinds[True]!r} and {kinds[False]!r}"
+        raise ValueError(f"Labels must be of one kind, got text and others mixed, such as {pair}.")
+    return missing
