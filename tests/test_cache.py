@@ -308,7 +308,7 @@ def test_a_pickle_holds_the_rows_in_use_and_needs_no_folder(files, cache):
 @pytest.mark.parametrize(
     ("cache_dir", "error", "message"),
     [
-        ("file", ValueError, "'file', which cannot be created: File exists. Choose another"),
+        ("file", ValueError, "'file', which cannot be created: File exists"),
         ("file/below", ValueError, "cannot be created: Not a directory"),
         (7, TypeError, r"'cache_dir' parameter of ImageLoader must be .*Got 7 instead"),
     ],

@@ -137,7 +137,7 @@ def test_a_share_of_any_float_leaves_the_rest_for_test(train, share):
     ("ratios", "message"),
     [
         ({"train": 0.8}, r"add up to 1, got 0.8 \+ 0.15 \+ 0.15 = 1.1"),
-        ({"train": 0.7, "valid": 0.15, "test": 0.1501}, r"\+ 0.1501 = 1.0001. Set all three"),
+        ({"train": 0.7, "valid": 0.15, "test": 0.1501}, r"\+ 0.1501 = 1.0001"),
         ({"train": 0, "valid": 0, "test": 0}, r"add up to 1, got 0 \+ 0 \+ 0 = 0.0"),
         ({"train": -0.1}, "train must be the share of rows, from 0 to 1, got -0.1"),
         ({"valid": float("nan")}, "valid must be the share of rows, from 0 to 1, got nan"),

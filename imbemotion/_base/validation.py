@@ -100,7 +100,7 @@ def _first(X):
 def check_pixels(images):
     """Check a batch of images and return its pixels as uint8, float32 or float64."""
     try:
-        pixels = np.asarray(images)
+        pixels = np.asanyarray(images)  # a memory map remains one
     except ValueError as error:
         shapes = f"{len(images)} of different shapes. Use ImageLoader(size=...)"
         raise ValueError(f"Images must be of one shape, got {shapes}.") from error
@@ -113,8 +113,7 @@ def check_pixels(images):
         return pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype.kind not in "iu":
         raise TypeError(
-            f"Images must hold uint8 or float pixels, got dtype {pixels.dtype}. "
-            "Use ImageLoader for lists of differing images or file paths."
+            f"Pixels must be uint8 or float, got dtype {pixels.dtype}. Use ImageLoader."
         )
     if pixels.min() < 0 or pixels.max() > 255:
         values = f"values from {pixels.min()} to {pixels.max()}"

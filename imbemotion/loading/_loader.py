@@ -195,10 +195,8 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         images = as_images(X)
         expected = getattr(self, "image_shape_", images.shape[1:])  # it may be unfitted
         if images.shape[1:] != expected:
-            raise ValueError(
-                f"X must hold images of shape {expected} as in fit, got {images.shape[1:]}. "
-                "Use ImageLoader(size=...) to bring them to one size."
-            )
+            found = f"{images.shape[1:]}. Use ImageLoader(size=...)"
+            raise ValueError(f"X must hold images of shape {expected} as in fit, got {found}.")
         features = np.asarray(images).reshape(len(images), -1)
         if features.dtype != np.uint8:
             return features

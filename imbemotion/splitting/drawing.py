@@ -39,10 +39,12 @@ def _exact(name, ratio):
     try:
         share = Fraction(str(ratio))  # 0.7, where Fraction(0.7) is a little less
     except ValueError:
-        share = -1
+        share = Fraction(-1)
+    if isinstance(ratio, float):
+        share = share.limit_denominator(_FINEST)  # 1 - 0.9 - 0.1 is -3e-17
     if not 0 <= share <= 1:
         raise ValueError(f"{name} must be the share of rows, from 0 to 1, got {ratio!r}.")
-    return share.limit_denominator(_FINEST) if isinstance(ratio, float) else share
+    return share
 
 
 def stratified_split(

@@ -70,11 +70,10 @@ def _merge_copies(X, parents, originals):
 
 
 def _stratified_share(rows, y, fraction, random_state):
-    chosen = []
-    for label in np.unique(y[rows]):
-        of_class = rows[y[rows] == label]
-        n_valid = min(max(1, round(fraction * len(of_class))), len(of_class) - 1)
-        chosen.append(random_state.permutation(of_class)[:n_valid])
+    classes = [rows[y[rows] == label] for label in np.unique(y[rows])]
+    sizes = [min(max(1, round(fraction * len(part))), len(part) - 1) for part in classes]
+    pairs = zip(classes, sizes, strict=True)
+    chosen = [random_state.permutation(part)[:n_valid] for part, n_valid in pairs]
     valid = np.sort(np.concatenate(chosen))
     if not len(valid):
         raise ValueError(
