@@ -163,9 +163,10 @@ def _images_at(pixels, places):
 
 
 class FileLoader(TransformerMixin, BaseEstimator):
-    """Base of the transformers that read files by their ``_reader()`` and learn nothing."""
+    """Base of the transformers that read files and learn nothing."""
 
     _parameter_constraints = {"n_jobs": [Integral, None], "cache_dir": [str, PathLike, None]}
+    _reader: Any  # a method of the subclass that returns what reads the files
 
     def _load(self, X, errors="raise"):
         """Return images, and row, name and reason of those left out."""
