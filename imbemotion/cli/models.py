@@ -96,7 +96,7 @@ def predict(
     out: out_option("Write the table to this CSV file instead.") = None,
     as_json: AsJson = False,
 ):
-    """Predict the classes of images, with probabilities; JSON has a line per image."""
+    """Predict the classes of images, with probabilities."""
     from imbemotion._base.files import write_atomically
 
     output.check_out(out)
