@@ -23,13 +23,15 @@ from imbemotion import (
     CNNClassifier,
     DataWarning,
     ImageFlattener,
+    ImageLoader,
     RandomResampler,
     compare_strategies,
     make_faces,
 )
 from imbemotion.comparison import Comparison, _workers
 from imbemotion.comparison._description import describe, fingerprint
-from imbemotion.comparison._store import Store, strategy_folders
+from imbemotion.comparison._store import Store, _precision, strategy_folders
+from imbemotion.training import machine
 
 ROOT = str(Path(__file__).parents[1])
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
@@ -516,3 +518,22 @@ def test_a_changed_lambda_is_refused_and_the_rest_of_its_line_is_not_looked_at(t
     compare(tmp_path, strategies={"none": {}, "own": (lambda model: model)}, cv=2)
     with pytest.raises(ValueError, match=r"strategy 'own'\.parameters\.source"):
         compare(tmp_path, strategies={"none": {}, "own": one}, cv=2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "shape", "expected"),
+    [
+        ([CNNClassifier(device="cpu")], (9, 48, 48), "bfloat16 on cpu"),
+        ([CNNClassifier(device="cpu")], (9, 16, 48), "float32 on cpu"),
+        ([CNNClassifier(device="cpu")], (9, 256), "float32 on cpu"),
+        ([ImageLoader(size=(48, 16)), CNNClassifier(device="cpu")], (9,), "float32 on cpu"),
+        ([ImageLoader(size=48), CNNClassifier(device="cpu")], (9,), "bfloat16 on cpu"),
+        ([CNNClassifier(device="cpu").set_params(net__precision="bfloat16")], (9, 9),
+         "bfloat16 on cpu"),
+        ([GaussianNB()], (9, 256), None),
+    ],
+)  # fmt: skip
+def test_the_stored_precision_is_that_of_the_fits(steps, shape, expected, monkeypatch):
+    monkeypatch.setattr(machine, "_cpu_has_amx", lambda: True)
+    model = Pipeline([(f"step{number}", step) for number, step in enumerate(steps)])
+    assert _precision([model], np.zeros(shape, dtype=np.uint8)) == expected

@@ -20,6 +20,7 @@ from imbemotion._base.validation import shorten
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
+from imbemotion.loading import ImageLoader
 
 __all__ = ["Store", "describe_comparison", "run_fits", "strategy_folders"]
 
@@ -290,7 +291,7 @@ def describe_comparison(estimator, strategies, models, data, groups, *, cv, fold
         "redrawn": isinstance(cv, Integral),
         "n_folds": len({fold.number for fold in folds}),
         "n_repeats": len({fold.repeat for fold in folds}),
-        "precision": _precision(models.values()),
+        "precision": _precision(models.values(), data.X),
         "versions": versions(),
         **others,
     }
@@ -337,12 +338,19 @@ def _describe_splitter(cv):
     return describe(type(cv)) | {"holds": describe(held)}
 
 
-def _precision(models):
-    """Return the precision and device of networks; None without networks."""
-    values = [value for model in models for value in model.get_params(deep=True).values()]
-    if not any(type(v).__module__.startswith("imbemotion.classifier") for v in (*models, *values)):
+def _precision(models, X):
+    """Return the precision and device of the first network; None without networks."""
+    # It depends on the machine; what strategies set themselves is compared with their parameters.
+    steps = [[model, *model.get_params(deep=True).values()] for model in models]
+    found = [(step, parts) for parts in steps for step in parts
+             if type(step).__module__.startswith("imbemotion.classifier")]  # fmt: skip
+    if not found:
         return None
     from imbemotion.training.machine import pick_device, pick_precision
 
-    device = pick_device("auto")
-    return f"{pick_precision('auto', device)} on {device}"
+    (network, parts), shape = found[0], getattr(X, "shape", ())[1:3]
+    sizes = [part.size for part in parts if isinstance(part, ImageLoader) and part.size]
+    sizes = [np.broadcast_to(size, 2) for size in sizes] or ([(1, *shape)[-2:]] if shape else [])
+    device = pick_device("auto") if network.device == "auto" else network.device
+    name = network.get_params().get("net__precision", "auto")
+    return f"{pick_precision(name, device, *sizes[-1:])} on {device}"
