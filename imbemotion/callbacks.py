@@ -102,8 +102,8 @@ class DeferredWeights(Callback):
         self.weight_ = getattr(net.criterion_, "weight", None)
         if not isinstance(self.weight_, torch.Tensor):
             raise TypeError(
-                "Only class weights that a loss keeps as its tensor `weight` can be deferred, got "
-                f"{type(net.criterion_).__name__}, which has none. Use balance_from=0."
+                "Only class weights in a tensor `weight` of the loss can be deferred, got "
+                f"{type(net.criterion_).__name__} without one. Use balance_from=0."
             )
         net.criterion_.weight = None
 
@@ -137,8 +137,7 @@ class FreezeBackbone(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Set the share of the backbone that trains in this epoch."""
-        share = self.trainable(len(net.history) - 1, net.max_epochs)
-        net.module_.set_trainable(share)
+        net.module_.set_trainable(self.trainable(len(net.history) - 1, net.max_epochs))
 
     def trainable(self, epoch: int, n_epochs: int) -> float:
         """Return the share of the backbone that trains in an epoch, counted from 0."""
@@ -150,21 +149,16 @@ class FreezeBackbone(Callback):
 
 
 class WeightAveraging(Callback):
-    """Average the weights over the steps; validate and predict with the average.
-
-    The average is exponential; its decay rises in the first steps, so that the initial weights
-    are soon forgotten.
+    """Average the weights exponentially over the steps; validate and predict with the average.
 
     Parameters
     ----------
     decay : float
-        Share of the old average that a step keeps, for example 0.999.
+        Share of the old average that a step keeps, for example 0.999; less in the first steps.
 
     Examples
     --------
-    >>> from imbemotion import ImageNeuralNetClassifier
-    >>> from imbemotion.networks import SmallCNN
-    >>> net = ImageNeuralNetClassifier(SmallCNN, callbacks=[WeightAveraging(0.999)])
+    >>> callbacks = [WeightAveraging(0.999)]  # of an ImageNeuralNetClassifier
     """
 
     def __init__(self, decay: float):
@@ -191,8 +185,7 @@ class WeightAveraging(Callback):
             # 0.1 at first, so that the initial weights count little
             decay = min(self.decay, (1 + self.n_steps_) / (10 + self.n_steps_))
             self.n_steps_ += 1
-            # in place, one kernel for all tensors
-            get_ema_multi_avg_fn(decay)(self.kept_, self._tensors(net), None)
+            get_ema_multi_avg_fn(decay)(self.kept_, self._tensors(net), None)  # in place
 
     def on_train_end(self, net, **kwargs):
         """Leave the average in the network."""

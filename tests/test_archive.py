@@ -183,7 +183,7 @@ def test_nothing_is_unpickled(file, model, monkeypatch):
 
 def test_classes_in_a_file_are_those_of_networks_losses_and_optimizers_alone():
     for home, name in [("os", "system"), ("torch.nn", "Parameter"), ("torch.nn", "no_such")]:
-        with pytest.raises(ValueError, match=f"the class {home}.{name}, which is not known"):
+        with pytest.raises(ValueError, match=f"the class {home}.{name}, which is unknown"):
             decode({"$": "class", "value": [home, name]})
 
 

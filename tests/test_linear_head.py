@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from imbemotion import CNNClassifier, make_faces
-from imbemotion.classifier._prediction import _fold
+from imbemotion.classifier._export import _fold
 from imbemotion.comparison.fold_fit import peak_memory
 
 NO_HIDDEN = {"module": "shufflenet_v2_x0_5", "module_params": {"weights": None, "hidden": None}}

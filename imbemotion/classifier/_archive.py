@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -20,10 +19,8 @@ from imbemotion.augmentation import Augmentation
 __all__ = ["DAMAGED", "Lost", "NotPlainError", "UnknownClassError", "decode", "decode_or_lose",
            "encode", "encode_or_lose", "read_archive", "write_archive"]  # fmt: skip
 
-DAMAGED = (
-    "is damaged: its content is not what was saved. Take another copy of it, or save the "
-    "classifier again."
-)
+_RETRY = "Take another copy of it, or save the classifier again."
+DAMAGED = f"is damaged: its content is not what was saved. {_RETRY}"
 _TAG = "$"  # the key of a tagged value, by which it differs from a dict
 _LOST = "lost"  # the tag of a Lost
 _PLAIN = (bool, int, float, str, type(None))
@@ -39,11 +36,8 @@ class UnknownClassError(ValueError):
     """A file names a class that is not known here."""
 
 
-@dataclass
-class Lost:
-    """The place of code in a file, which is never saved."""
-
-    name: str
+class Lost(str):
+    """The name of code, which is never saved."""
 
 
 def _refuse(value):
@@ -121,9 +115,7 @@ def _class(plain):
     home, name = plain
     kind = getattr(import_module(home), name, None) if home in _HOMES else None
     if not (isinstance(kind, type) and issubclass(kind, (torch.nn.Module, torch.optim.Optimizer))):
-        raise UnknownClassError(
-            f"The file names the class {home}.{name}, which is not known here."
-        )
+        raise UnknownClassError(f"The file names the class {home}.{name}, which is unknown here.")
     return kind
 
 
@@ -167,12 +159,8 @@ _FORMS = {
 
 def write_archive(path, tensors, content):
     """Write tensors and JSON into one file, atomically."""
-    metadata = {
-        "format": _FORMAT,
-        "format_version": str(_VERSION),
-        "library_version": __version__,
-        "content": json.dumps(content, allow_nan=False),
-    }
+    metadata = {"format": _FORMAT, "format_version": str(_VERSION)}
+    metadata |= {"library_version": __version__, "content": json.dumps(content, allow_nan=False)}
     metadata["sha256"] = _digest(tensors, metadata)
     with publish_file(path) as building:
         save_file(tensors, building, metadata=metadata)
@@ -191,8 +179,7 @@ def read_archive(path):
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is damaged, or no file of CNNClassifier.save, got: {error}. "
-            "Take another copy of it, or save the classifier again."
+            f"{path} is damaged, or no file of CNNClassifier.save, got: {error}. {_RETRY}"
         ) from error
     if metadata.pop("sha256", None) != _digest(tensors, metadata):
         raise ValueError(f"{path} {DAMAGED}")
@@ -212,10 +199,10 @@ def _check_format(path, metadata):
     if not version.isdecimal():
         raise ValueError(f"{path} {DAMAGED}")
     if int(version) > _VERSION:
+        writer = metadata.get("library_version")
         raise ValueError(
-            f"{path} is of format {version}, written by imbemotion "
-            f"{metadata.get('library_version')}, but imbemotion {__version__} reads formats "
-            f"up to {_VERSION}. Update imbemotion."
+            f"{path} is of format {version}, written by imbemotion {writer}, but imbemotion "
+            f"{__version__} reads formats up to {_VERSION}. Update imbemotion."
         )
 
 

@@ -1,37 +1,36 @@
 """CNNClassifier: a convolutional network as a scikit-learn classifier."""
 
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.validation import fit_context
-from imbemotion.classifier._prediction import PredictionMixin
+from imbemotion.classifier._export import ExportMixin
 from imbemotion.classifier.parameters import CONSTRAINTS, NestedParameters
 
 __all__ = ["CNNClassifier"]
 
 
 class CNNClassifier(
-    NestedParameters, PredictionMixin, ClassifierMixin, TransformerMixin, BaseEstimator
+    NestedParameters, ExportMixin, ClassifierMixin, TransformerMixin, BaseEstimator
 ):
     """A convolutional network as a scikit-learn classifier.
 
-    Labels may be of any kind; number of classes, channels, class weights and the scale of
-    the pixels are learned from the data that ``fit`` receives, so every fold has its own.
-    Use it as the last step of an imbalanced-learn pipeline. Entries of the ``*_params`` can
-    be set and searched one by one, as in skorch: ``loss__gamma``, ``module__dropout``,
-    ``optimizer__momentum``, ``net__precision``.
+    Labels may be of any kind; classes, channels, class weights and the scale of the pixels
+    are learned from the data that ``fit`` receives. Use it as the last step of an
+    imbalanced-learn pipeline. Entries of the ``*_params`` can be set and searched one by one,
+    as in skorch: ``loss__gamma``, ``module__dropout``, ``net__precision``.
 
     Parameters
     ----------
     module : str or callable, default="residual_cnn"
-        Network: a name (see :mod:`imbemotion.networks`), or an ``nn.Module`` class that
-        takes ``n_classes`` and ``channels`` and maps images (n, channels, height, width) to
-        logits.
+        Name in :mod:`imbemotion.networks`, or an ``nn.Module`` class that takes ``n_classes``
+        and ``channels`` and maps images (n, channels, height, width) to logits.
     module_params : dict, default=None
         Settings of the network, for example ``{"dropout": 0.5}``.
     loss : str or nn.Module class, default="cross_entropy"
-        Loss: a name (see :mod:`imbemotion.losses`) or a class. A class that takes ``weight``
-        receives the class weights, one that takes ``class_counts`` the class sizes.
+        Name in :mod:`imbemotion.losses`, or a class, which receives class weights and sizes
+        if it takes ``weight`` and ``class_counts``.
     loss_params : dict, default=None
         Settings of the loss: ``gamma`` of focal, ``tau`` of logit_adjusted, ``max_margin``
         and ``scale`` of ldam, ``cross_entropy`` of soft_f1; ``beta`` of
@@ -39,8 +38,8 @@ class CNNClassifier(
         with which a label counts as one drawn from the class shares in training (equal
         shares would ask for huge logits of rare classes where the loss knows the prior).
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
-        Weights of the classes in the loss: inversely proportional to the class sizes in
-        training, to their square roots or to the effective number of images; or by label.
+        Class weights in the loss, inversely proportional to the class sizes in training,
+        their square roots or the effective number of images; or by label.
     batch_sampling : {"balanced", "sqrt", "progressive"} or None, default=None
         Class shares among the images of an epoch: equal, proportional to the square roots
         of the class sizes, or moving from natural to equal [2]_. None takes every image once.
@@ -59,18 +58,17 @@ class CNNClassifier(
 
         - ``weight_decay``: weight decay, 0 unless set;
         - ``backbone_lr``, ``backbone_weight_decay``: values for all layers but the head;
-        - ``freezing``: frozen layers: ``"backbone"`` trains the head alone, ``"gradual"``
-          unfreezes the stages of the backbone one after another in the first half of the
-          training, a number is the fraction of ``max_epochs`` in which the backbone is frozen;
+        - ``freezing``: as in :class:`~imbemotion.callbacks.FreezeBackbone`: ``"backbone"``,
+          ``"gradual"`` or a fraction of ``max_epochs``;
         - ``gradient_clipping``: largest norm of the gradient of a step;
         - ``weight_averaging``: decay of an exponential moving average of the weights, for
-          example 0.999, by which validation and prediction are done.
+          example 0.999, which validates and predicts.
     lr : float, default=1e-3
         Learning rate.
     lr_schedule : {"step", "cosine", "onecycle"} or None, default=None
-        Schedule of the learning rate: ``"step"`` divides it by 10 after each third of
-        ``max_epochs``; ``"cosine"`` decays it to 0; ``"onecycle"`` raises it from
-        ``lr / 25`` to ``lr`` and decays it to nearly 0. The last two change it every batch.
+        ``"step"`` divides the learning rate by 10 after each third of ``max_epochs``; every
+        batch, ``"cosine"`` decays it to 0 and ``"onecycle"`` raises it from ``lr / 25`` to
+        ``lr``, then decays it to nearly 0.
     max_epochs : int, default=20
         Maximum number of passes over the training images.
     batch_size : int, default=64
@@ -84,21 +82,20 @@ class CNNClassifier(
     device : str, default="auto"
         Device of PyTorch; ``"auto"`` takes a GPU where there is one, else the CPU.
     n_threads : int, default=None
-        Threads of PyTorch during fit and predict. Weights differ slightly with their
-        number, so set it to reproduce results elsewhere. None leaves it unchanged.
+        Threads of PyTorch during fit and predict, which change weights slightly. None
+        leaves their number unchanged.
     net_params : dict, default=None
         Settings of the skorch net that no other keyword sets, for example
         ``{"iterator_train__num_workers": 2}``; and:
 
-        - ``callbacks``: list of further skorch callbacks. They are copied; those that ran are
-          in ``net_.callbacks_``. With ``mixup`` or ``sample_weight`` the labels of a batch
-          are a list of ``imbemotion.losses.Target``;
-        - ``precision``: data type of training: ``"float32"``, ``"bfloat16"``, or ``"auto"``
-          (the default), which is bfloat16 where the GPU, or the CPU (with AMX, for images of
-          32 pixels and more), gains from it;
-        - ``test_time_augmentation``: averaged views: ``"flip"`` averages the probabilities of
-          each image and its mirror image, ``"flip_zoom"`` those of three enlarged central
-          crops as well;
+        - ``callbacks``: list of further skorch callbacks, which are copied to
+          ``net_.callbacks_``. With ``mixup`` or ``sample_weight`` the labels of a batch are
+          a list of ``imbemotion.losses.Target``;
+        - ``precision``: ``"float32"``, ``"bfloat16"``, or ``"auto"`` (the default), which is
+          bfloat16 in training where the GPU, or the CPU (with AMX, for images of 32 pixels
+          and more), gains from it;
+        - ``test_time_augmentation``: ``"flip"`` averages the probabilities of each image and
+          its mirror image, ``"flip_zoom"`` those of three enlarged central crops as well;
         - ``warm_start``: whether ``fit`` continues from the weights of the last fit.
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, dropout, augmentation and the validation split.
@@ -112,12 +109,12 @@ class CNNClassifier(
     class_counts_ : ndarray of int of shape (n_classes,)
         Training rows per class; after ``partial_fit`` summed over all calls.
     training_prior_ : ndarray of float of shape (n_classes,)
-        Class shares that the probabilities are relative to: those in the batches of the
-        last (or restored) epoch, times class and sample weights; balanced softmax and logit
+        Class shares that the probabilities imply: those in the batches of the last (or
+        restored) epoch, times class and sample weights; balanced softmax and logit
         adjustment take the natural shares out. Exact for these and cross-entropy.
     head_coef_ : ndarray of shape (n_classes, n_features)
         Weights of the head, if it is linear (not in ``"deep_cnn"``, and in pretrained
-        networks only with ``module_params={"hidden": None}``): ``transform(X) @ head_coef_.T
+        networks only with ``module__hidden=None``): ``transform(X) @ head_coef_.T
         + head_intercept_`` are the logits. Batch normalization is folded in.
     head_intercept_ : ndarray of shape (n_classes,)
         Intercept of the head, if it is linear.
@@ -169,53 +166,32 @@ class CNNClassifier(
     _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(
-        self,
-        *,
-        module="residual_cnn",
-        module_params: dict | None = None,
-        loss="cross_entropy",
-        loss_params: dict | None = None,
-        class_weight: str | dict | None = None,
-        batch_sampling: str | None = None,
+        self, *,
+        module="residual_cnn", module_params: dict | None = None,
+        loss="cross_entropy", loss_params: dict | None = None,
+        class_weight: str | dict | None = None, batch_sampling: str | None = None,
         balance_from: float = 0.0,
-        augmentation=None,
-        mixup: float = 0.0,
-        optimizer="adam",
-        optimizer_params: dict | None = None,
-        lr: float = 1e-3,
-        lr_schedule: str | None = None,
-        max_epochs: int = 20,
-        batch_size: int = 64,
-        validation_fraction: float | None = None,
-        patience: int = 5,
-        device: str = "auto",
-        n_threads: int | None = None,
+        augmentation=None, mixup: float = 0.0,
+        optimizer="adam", optimizer_params: dict | None = None,
+        lr: float = 1e-3, lr_schedule: str | None = None,
+        max_epochs: int = 20, batch_size: int = 64,
+        validation_fraction: float | None = None, patience: int = 5,
+        device: str = "auto", n_threads: int | None = None,
         net_params: dict | None = None,
-        random_state=None,
-        verbose: int = 0,
-    ):
-        self.module = module
-        self.module_params = module_params
-        self.loss = loss
-        self.loss_params = loss_params
-        self.class_weight = class_weight
-        self.batch_sampling = batch_sampling
+        random_state=None, verbose: int = 0,
+    ):  # fmt: skip
+        self.module, self.module_params = module, module_params
+        self.loss, self.loss_params = loss, loss_params
+        self.class_weight, self.batch_sampling = class_weight, batch_sampling
         self.balance_from = balance_from
-        self.augmentation = augmentation
-        self.mixup = mixup
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
-        self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.device = device
-        self.n_threads = n_threads
+        self.augmentation, self.mixup = augmentation, mixup
+        self.optimizer, self.optimizer_params = optimizer, optimizer_params
+        self.lr, self.lr_schedule = lr, lr_schedule
+        self.max_epochs, self.batch_size = max_epochs, batch_size
+        self.validation_fraction, self.patience = validation_fraction, patience
+        self.device, self.n_threads = device, n_threads
         self.net_params = net_params
-        self.random_state = random_state
-        self.verbose = verbose
+        self.random_state, self.verbose = random_state, verbose
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "CNNClassifier":
@@ -250,12 +226,9 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self,
-        X,
-        y: ArrayLike,
-        classes: ArrayLike | None = None,
+        self, X, y: ArrayLike, classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> "CNNClassifier":
+    ) -> "CNNClassifier":  # fmt: skip
         """Train one more epoch, on the same or new data.
 
         The learning rate is ``lr``; there is no validation, class weights and drawn batches
@@ -263,14 +236,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
         Parameters
         ----------
-        X : ImageArray, array-like of images, array-like of paths, or flat data
-            Images of the same shape in every call.
-        y : array-like of shape (n_samples,)
-            Their labels.
+        X, y, sample_weight
+            As in :meth:`fit`, with images of the same shape in every call.
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come; needed in the first call if y lacks some.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each image in the loss. None means 1.
 
         Returns
         -------
@@ -286,6 +255,70 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
         _fitting.partial_fit(self, X, y, classes, sample_weight)
         return self
+
+    def predict_proba(self, X) -> NDArray:
+        """Estimate the probability of every class.
+
+        Parameters
+        ----------
+        X : ImageArray or array-like
+            Images of the same shape as in :meth:`fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``; rows sum to 1.
+        """
+        return self._run("predict_proba", X)
+
+    def predict(self, X) -> NDArray:
+        """Predict the most probable label.
+
+        Parameters
+        ----------
+        X : ImageArray or array-like
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            One of ``classes_`` per image.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def transform(self, X) -> NDArray:
+        """Compute the features that the head of the network receives.
+
+        Parameters
+        ----------
+        X : ImageArray or array-like
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        features : ndarray of float32 of shape (n_samples, n_features)
+            Output of the network's part ``features``.
+
+        Raises
+        ------
+        TypeError
+            If the network has no such part.
+        """
+        return self._run("transform", X)
+
+    def _run(self, method, X):
+        from imbemotion.classifier._fitting import check_images
+        from imbemotion.training.machine import limited_threads
+
+        check_is_fitted(self, "net_")
+        X = check_images(self, X, reset=False)
+        # of prediction alone, so it may change after the fit
+        self.net_.test_time_augmentation = self._own("net", "test_time_augmentation")
+        with limited_threads(self.n_threads):
+            return getattr(self.net_, method)(X)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -52,12 +52,14 @@ class Task:
 def compose_net(classifier, task, *, pretrained=True, trains=True):
     """Compose an unfitted net, on request without pretrained weights and parts of training."""
     own, size = partial(classifier._own, "net"), task.X.shape[1:]
+    # small images are predicted in larger batches
+    n_predicted = min(256, 2**22 // max(1, int(np.prod(size))))
     settings = {
         **_module_settings(classifier, task),
         **_loss_settings(classifier, weighted=task.sample_weight is not None),
         **_optimizer_settings(classifier),
         "train_split": None,
-        "iterator_valid__batch_size": _prediction_batch(classifier, size),
+        "iterator_valid__batch_size": max(classifier.batch_size, n_predicted),
         "max_epochs": classifier.max_epochs,
         "batch_size": classifier.batch_size,
         "device": task.device,
@@ -68,8 +70,12 @@ def compose_net(classifier, task, *, pretrained=True, trains=True):
     }
     settings |= _batch_settings(classifier, task) if trains else {}
     settings |= _net_settings(classifier, settings)
-    settings |= {} if pretrained else _without_weights(classifier.module)
-    return ImageNeuralNetClassifier(_find_module(classifier.module), **settings)
+    module = _find(classifier, "module")
+    kind = _class_of(module)
+    loads = issubclass(kind, FeatureNetwork) and "weights" in signature(kind).parameters
+    if loads and not pretrained:
+        settings["module__weights"] = None
+    return ImageNeuralNetClassifier(module, **settings)
 
 
 # Settings of the network
@@ -81,36 +87,32 @@ def _module_settings(classifier, task):
         "n_classes": len(classifier.classes_),
         "channels": task.X.shape[3] if task.X.ndim == 4 else 1,
     }
-    kind = _class_of(classifier.module)
+    module = _find(classifier, "module")
+    kind = _class_of(module)
     if task.X.dtype != np.uint8 and issubclass(kind, PretrainedCNN) and _takes(kind, "normalize"):
         params["normalize"] = False  # floats are standardized already
     given = classifier._others("module")
-    _check_names(classifier, "module", given, _find_module(classifier.module))
+    _check_names(classifier, "module", given, module)
     settings = {f"module__{name}": value for name, value in {**params, **given}.items()}
     return {**settings, "input_mean": mean, "input_scale": scale}
 
 
-def _find_module(module):
-    """Return the class of a network, or the function that creates it."""
-    if isinstance(module, nn.Module):
+_FIND = {"module": find_network, "loss": LOSSES.load, "optimizer": OPTIMIZERS.load}
+
+
+def _find(classifier, part):
+    """Return the class of a network, loss or optimizer, or the function that creates it."""
+    given = getattr(classifier, part)
+    if isinstance(given, nn.Module):
         raise TypeError(
-            "module must be a name, a class or a function that creates a network, got an "
-            f"instance of {type(module).__name__}. Use the class, and its settings as "
-            "module_params."
+            f"{part} must be a name, a class or a function, got an instance of "
+            f"{type(given).__name__}. Use the class and {part}_params."
         )
-    return find_network(module) if isinstance(module, str) else module
-
-
-def _without_weights(module):
-    """Return the setting by which a network of ours does without pretrained weights."""
-    kind = _class_of(module)
-    takes = issubclass(kind, FeatureNetwork) and "weights" in signature(kind).parameters
-    return {"module__weights": None} if takes else {}
+    return _FIND[part](given) if isinstance(given, str) else given
 
 
 def _class_of(module):
     """Return the class of a network, or ``object`` if a function creates it."""
-    module = _find_module(module)
     while isinstance(module, partial):
         module = module.func
     return module if isinstance(module, type) else object
@@ -118,10 +120,8 @@ def _class_of(module):
 
 def _takes(part, name):
     """Whether a class or function takes a keyword; with ``**kwargs`` it may take any."""
-    parameters = signature(part).parameters
-    return name in parameters or any(
-        parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()
-    )
+    known = signature(part).parameters
+    return name in known or any(p.kind is Parameter.VAR_KEYWORD for p in known.values())
 
 
 def _check_names(classifier, part, given, kind, keyword=None):
@@ -140,45 +140,35 @@ def _check_names(classifier, part, given, kind, keyword=None):
 
 
 def _loss_settings(classifier, *, weighted):
-    loss = classifier.loss
-    loss = LOSSES.load(loss) if isinstance(loss, str) else loss
-    if isinstance(loss, nn.Module):
-        raise TypeError(
-            "loss must be a name, a class or a function that creates a loss, got an instance of "
-            f"{type(loss).__name__}. Use the class, and its settings as loss_params."
-        )
-    smoothing = classifier._own("loss", "label_smoothing")
+    loss = _find(classifier, "loss")
+    smoothing, counts = classifier._own("loss", "label_smoothing"), classifier.class_counts_
     params = _loss_params(classifier, loss)
     if weighted or smoothing:
         _request_single_losses(classifier, loss, params)
-    return {
-        "criterion": loss,
-        **{f"criterion__{name}": value for name, value in params.items()},
-        "label_smoothing": smoothing,
-        "class_shares": classifier.class_counts_ / classifier.class_counts_.sum(),
-    }
+    settings = {f"criterion__{name}": value for name, value in params.items()}
+    settings |= {"label_smoothing": smoothing, "class_shares": counts / counts.sum()}
+    return {"criterion": loss, **settings}
 
 
 def _loss_params(classifier, loss):
     params, weighting = classifier._others("loss"), {}
-    if classifier.class_weight == "effective" and "beta" in params:
+    kind, counts = classifier.class_weight, classifier.class_counts_
+    if kind == "effective" and "beta" in params:
         weighting["beta"] = params.pop("beta")  # belongs to the weights, not to the loss
-    weights = class_weights(
-        classifier.class_weight, classifier.classes_, classifier.class_counts_, **weighting
-    )
+    weights = class_weights(kind, classifier.classes_, counts, **weighting)
     _check_names(classifier, "loss", params, loss)
     if weights is not None:
         if "weight" in params:
             raise ValueError(
-                f"class_weight={classifier.class_weight!r} and a weight in loss_params exclude "
-                "each other. Set one of them."
+                f"class_weight={kind!r} and a weight in loss_params exclude each other. Set "
+                "one of them."
             )
         _check_names(classifier, "loss", ["weight"], loss, keyword="class_weight")
         params["weight"] = weights
     if params.get("weight") is not None:
         params["weight"] = torch.as_tensor(params["weight"], dtype=torch.float32)
     if "class_counts" in signature(loss).parameters:
-        params.setdefault("class_counts", classifier.class_counts_)
+        params.setdefault("class_counts", counts)
     return params
 
 
@@ -199,13 +189,12 @@ def _request_single_losses(classifier, loss, params):
 
 def training_prior(classifier, task, net, epoch):
     """Compute the class shares that the probabilities of a trained network imply."""
-    counts, n_epochs = classifier.class_counts_, classifier.max_epochs
-    natural, smoothing = counts / counts.sum(), classifier._own("loss", "label_smoothing")
-    start = classifier.balance_from
+    counts, smoothing = classifier.class_counts_, classifier._own("loss", "label_smoothing")
+    n_epochs, start = classifier.max_epochs, classifier.balance_from
     shares = epoch_shares(classifier.batch_sampling, counts, epoch, n_epochs, start)
     if task.sample_weight is not None:
         shares = shares * _mean_weights(task, len(counts))
-    shares = (1 - smoothing) * shares / shares.sum() + smoothing * natural
+    shares = (1 - smoothing) * shares / shares.sum() + smoothing * (counts / counts.sum())
     weight = getattr(net, "criterion__weight", None)
     if weight is not None and epoch >= first_epoch(start, n_epochs):
         shares = shares * weight.double().cpu().numpy()
@@ -227,14 +216,12 @@ def _mean_weights(task, n_classes):
 
 
 def _optimizer_settings(classifier):
-    kind, params = classifier.optimizer, classifier._others("optimizer")
-    kind = OPTIMIZERS.load(kind) if isinstance(kind, str) else kind
+    kind, params = _find(classifier, "optimizer"), classifier._others("optimizer")
     _check_names(classifier, "optimizer", params, kind)
-    decay = classifier._own("optimizer", "weight_decay")
-    if decay or "weight_decay" in signature(kind).parameters:  # which AdamW does not take as 0
-        params["weight_decay"] = decay
-    names = ("lr", "weight_decay")
-    backbone = {name: classifier._own("optimizer", f"backbone_{name}") for name in names}
+    own = partial(classifier._own, "optimizer")
+    if own("weight_decay") or "weight_decay" in signature(kind).parameters:  # AdamW has 0.01
+        params["weight_decay"] = own("weight_decay")
+    backbone = {name: own(f"backbone_{name}") for name in ("lr", "weight_decay")}
     backbone = {name: value for name, value in backbone.items() if value is not None}
     if backbone:
         params["param_groups"] = [("features.*", backbone)]
@@ -243,22 +230,15 @@ def _optimizer_settings(classifier):
 
 
 def _batch_settings(classifier, task):
-    split = FixedSplit(
-        task.train, task.valid, classifier.augmentation, classifier.mixup, task.sample_weight,
-        task.seed,
-    )  # fmt: skip
+    changes = classifier.augmentation, classifier.mixup, task.sample_weight
+    split = FixedSplit(task.train, task.valid, *changes, seed=task.seed)
     n_epochs, start = classifier.max_epochs, classifier.balance_from
     if classifier.batch_sampling is None or first_epoch(start, n_epochs) >= n_epochs:
         return {"train_split": split}
-    labels = task.y[task.train]
-    rows = BalancedRows(labels, classifier.batch_sampling, n_epochs, start, task.seed)
+    y = task.y[task.train]
+    rows = BalancedRows(y, classifier.batch_sampling, n_epochs, start, task.seed)
     sampler = {"iterator_train__shuffle": False, "iterator_train__sampler": rows}
     return {"train_split": split, **sampler}
-
-
-def _prediction_batch(classifier, shape):
-    """Return the number of images predicted at once: small ones in larger batches."""
-    return max(classifier.batch_size, min(256, 2**22 // max(1, int(np.prod(shape)))))
 
 
 def _net_settings(classifier, settings):
@@ -287,8 +267,7 @@ def _net_settings(classifier, settings):
 
 def _callbacks(classifier, task):
     """Create the callbacks in the order in which they have to run; those of the user come last."""
-    own, n_epochs = partial(classifier._own, "optimizer"), classifier.max_epochs
-    callbacks = []
+    own, callbacks = partial(classifier._own, "optimizer"), []
     if own("weight_averaging"):
         callbacks.append(("weight_averaging", WeightAveraging(own("weight_averaging"))))
     if len(task.valid):
@@ -299,19 +278,16 @@ def _callbacks(classifier, task):
         early = BestWeights(classifier.patience, _first_full_epoch(classifier), classifier.verbose)
         callbacks.append(("early_stopping", early))
     if own("gradient_clipping") is not None:
-        clipping = GradientNormClipping(own("gradient_clipping"))
-        callbacks.append(("gradient_clipping", clipping))
+        callbacks.append(("gradient_clipping", GradientNormClipping(own("gradient_clipping"))))
     if classifier.lr_schedule is not None:
-        n_steps = n_epochs * -(-len(task.train) // classifier.batch_size)
+        n_steps = classifier.max_epochs * -(-len(task.train) // classifier.batch_size)
         schedule = SCHEDULES.load(classifier.lr_schedule)
         callbacks.append(("lr_schedule", schedule(classifier, n_steps)))
     if classifier.balance_from and _is_weighted(classifier):
         callbacks.append(("deferred_weights", DeferredWeights(classifier.balance_from)))
     if own("freezing") is not None:
         callbacks.append(("freezing", FreezeBackbone(own("freezing"))))
-    return callbacks + [
-        _copied(callback) for callback in classifier._own("net", "callbacks") or ()
-    ]
+    return callbacks + list(map(_copied, classifier._own("net", "callbacks") or ()))
 
 
 def _is_weighted(classifier):
@@ -343,10 +319,9 @@ def cosine(classifier, n_steps):
 
 def one_cycle(classifier, n_steps):
     """Raise the learning rate to ``lr``, then decay it to nearly zero."""
-    backbone_lr = classifier._own("optimizer", "backbone_lr")
-    rates = classifier.lr
+    rates, backbone_lr = classifier.lr, classifier._own("optimizer", "backbone_lr")
     if "optimizer__param_groups" in _optimizer_settings(classifier):  # in the order of the groups
-        rates = [classifier.lr if backbone_lr is None else backbone_lr, classifier.lr]
+        rates = [rates if backbone_lr is None else backbone_lr, rates]
     return LRScheduler(
         torch.optim.lr_scheduler.OneCycleLR,
         step_every="batch",

@@ -1,4 +1,4 @@
-"""What a fitted classifier does: predict, show its head and history, save and export itself."""
+"""What a fitted classifier hands out: files, ONNX, weights of its head and its history."""
 
 from copy import deepcopy
 from os import PathLike
@@ -8,64 +8,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["PredictionMixin"]
+__all__ = ["ExportMixin"]
 
+_NEED = "head_coef_ and head_intercept_ need a network"
 _TOLERANCE = 1e-3  # of logits, relative to the largest: float32 through a whole network
 
 
-class PredictionMixin:
+class ExportMixin:
     """The methods of a classifier with a fitted ``net_`` and ``classes_``."""
-
-    def predict_proba(self, X) -> NDArray:
-        """Estimate the probability of every class.
-
-        Parameters
-        ----------
-        X : ImageArray, array-like of images, array-like of paths, or flat data
-            Images of the same shape as in ``fit``.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Columns in the order of ``classes_``; rows sum to 1.
-        """
-        return self._run("predict_proba", X)
-
-    def predict(self, X) -> NDArray:
-        """Predict the most probable label.
-
-        Parameters
-        ----------
-        X : ImageArray, array-like of images, array-like of paths, or flat data
-            Images of the same shape as in ``fit``.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            One of ``classes_`` per image.
-        """
-        winners = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[winners]
-
-    def transform(self, X) -> NDArray:
-        """Compute the features that the head of the network receives.
-
-        Parameters
-        ----------
-        X : ImageArray, array-like of images, array-like of paths, or flat data
-            Images of the same shape as in ``fit``.
-
-        Returns
-        -------
-        features : ndarray of float32 of shape (n_samples, n_features)
-            Output of the network's part ``features``.
-
-        Raises
-        ------
-        TypeError
-            If the network has no such part.
-        """
-        return self._run("transform", X)
 
     def save(self, path: str | PathLike) -> None:
         """Write the fitted classifier to a safetensors file; loading it runs no code.
@@ -88,18 +38,15 @@ class PredictionMixin:
         Notes
         -----
         The file contains the parameters, the fitted attributes, and of ``net_`` the weights,
-        the scale of the pixels and the history. Parameters may be plain values, arrays,
-        ``Augmentation``, random states, and classes of this library, of ``torch.nn`` and of
-        ``torch.optim``, also in ``functools.partial``. Of other code (a custom network, loss
-        or augmentation, callbacks) only the name is saved; see :meth:`load`. ``joblib.dump``
-        saves code too, but runs it on reading.
+        the scale of the pixels and the history. Of code other than classes of this library,
+        of ``torch.nn`` and ``torch.optim`` (a custom network, loss or augmentation, callbacks)
+        only the name is saved. ``joblib.dump`` saves code too, but runs it on reading.
 
         Examples
         --------
         >>> from tempfile import TemporaryDirectory
-        >>> import numpy as np
-        >>> from imbemotion import CNNClassifier
-        >>> X, y = np.zeros((4, 12, 12), dtype=np.uint8), ["happy", "sad", "happy", "sad"]
+        >>> from imbemotion import CNNClassifier, make_faces
+        >>> X, y = make_faces({"happy": 3, "sad": 3}, size=12, random_state=0)
         >>> model = CNNClassifier(module="small_cnn", max_epochs=1).fit(X, y)
         >>> with TemporaryDirectory() as folder:
         ...     model.save(f"{folder}/model.safetensors")
@@ -107,34 +54,31 @@ class PredictionMixin:
         >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
         True
         """
-        from imbemotion.classifier._archive import write_archive
-        from imbemotion.classifier._saving import describe
+        from imbemotion.classifier import _archive, _saving
 
         check_is_fitted(self, "net_")
-        write_archive(path, *describe(self))
+        _archive.write_archive(path, *_saving.describe(self))
 
     @classmethod
-    def load(cls, path: str | PathLike, **parameters) -> "PredictionMixin":
+    def load(cls, path: str | PathLike, **parameters) -> "ExportMixin":
         """Read a classifier written by :meth:`save`, without running code from the file.
 
-        Its predictions equal those of the saved one, bit by bit on the same device with the
-        same number of threads. Pretrained weights are not needed again. If the device of the
-        training is missing, the network is put on the CPU.
+        Its predictions equal those of the saved one, bit by bit on the same device and number
+        of threads. If the device of the training is missing, the network is put on the CPU.
 
         Parameters
         ----------
         path : str or Path
             File to read.
         **parameters : dict
-            Parameters that replace saved ones. A custom network (``module=MyNetwork``) and
-            code in its settings are required; ``device="cpu"`` puts the network elsewhere.
+            Parameters that replace saved ones, such as ``device="cpu"``. A custom network
+            (``module=MyNetwork``) and code in its settings are required.
 
         Returns
         -------
         classifier : CNNClassifier
-            Fitted. Its ``net_`` predicts and has the history, but neither callbacks nor the
-            split of the training, so its ``partial_fit`` trains on all images, with a new
-            state of the optimizer.
+            Fitted. Its ``net_`` has the history, but neither callbacks nor the split of the
+            training nor the state of the optimizer.
 
         Raises
         ------
@@ -147,8 +91,8 @@ class PredictionMixin:
         Warns
         -----
         DataWarning
-            If a custom loss, optimizer, augmentation or callback was used and is missing in
-            ``parameters``. The default is used, which matters to another ``fit`` only.
+            If a custom loss, optimizer, augmentation or callback is missing in
+            ``parameters``; the default matters to another ``fit`` only.
         """
         from imbemotion.classifier import _saving
 
@@ -181,8 +125,8 @@ class PredictionMixin:
         The input ``images`` has shape (n, height, width[, channels]), with any n and the
         height and width of the training, in uint8 if that was the type in training, else in
         float32; scaling of the pixels is part of the model. The output ``probabilities`` is
-        float32 of shape (n, n_classes). The metadata contain ``classes``, the labels as a
-        JSON list, and ``image_shape``. With onnxruntime::
+        float32 of shape (n, n_classes). The metadata contain ``classes`` and
+        ``image_shape`` as JSON lists. With onnxruntime::
 
             session = onnxruntime.InferenceSession("model.onnx")
             probabilities = session.run(None, {"images": X})[0]
@@ -212,19 +156,6 @@ class PredictionMixin:
         technical |= table.columns.str.startswith("event_")
         return table.loc[:, ~technical].rename(columns={"dur": "seconds"})
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "net_")
-
-    def _run(self, method, X):
-        from imbemotion.classifier._fitting import check_images
-        from imbemotion.training.machine import limited_threads
-
-        check_is_fitted(self, "net_")
-        X = check_images(self, X, reset=False)
-        self.net_.test_time_augmentation = self._own("net", "test_time_augmentation")
-        with limited_threads(self.n_threads):
-            return getattr(self.net_, method)(X)
-
     def _linear_head(self):
         from imbemotion.training.machine import limited_threads
 
@@ -237,21 +168,20 @@ def _linear_head(net, image_shape):
     """Compute weights and intercept of the affine map from features to logits."""
     from torch import nn
 
-    network = net.module_
-    name, head = type(network).__name__, getattr(network, "head", None)
-    if not callable(getattr(network, "features", None)) or not isinstance(head, nn.Module):
+    name, head = type(net.module_).__name__, getattr(net.module_, "head", None)
+    if not callable(getattr(net.module_, "features", None)) or not isinstance(head, nn.Module):
         raise AttributeError(
-            "head_coef_ and head_intercept_ need a network that consists of features and head, "
-            f"got {name}. Use module='residual_cnn', or name the parts of the network so."
+            f"{_NEED} that consists of features and head, got {name}. Use "
+            "module='residual_cnn', or name the parts of the network so."
         )
     layers = [layer for layer in head.modules() if type(layer) is not nn.Sequential]
     wrong = [layer for layer in layers if not _is_affine(layer)]
     if wrong or not any(type(layer) is nn.Linear for layer in layers):
         found = ", ".join(dict.fromkeys(type(layer).__name__ for layer in wrong))
         raise AttributeError(
-            "head_coef_ and head_intercept_ need a network whose head is linear, got the head "
-            f"of {name}, which contains {found or 'no linear layer'}. Use "
-            "module='residual_cnn', or a pretrained network with module_params={'hidden': None}."
+            f"{_NEED} whose head is linear, got the head of {name}, which contains "
+            f"{found or 'no linear layer'}. Use module='residual_cnn', or a pretrained network "
+            "with module_params={'hidden': None}."
         )
     coef, intercept = _fold(head, layers)
     _check_logits(net, image_shape, coef, intercept)
@@ -291,6 +221,6 @@ def _check_logits(net, image_shape, coef, intercept):
         logits = net.infer(torch.as_tensor(images)).cpu().numpy()
     if np.abs(logits - expected).max() > _TOLERANCE * max(1.0, np.abs(expected).max()):
         raise AttributeError(
-            "head_coef_ and head_intercept_ need a network whose logits are those of the head, "
-            f"got {type(net.module_).__name__}, which does more than head(features(images))."
+            f"{_NEED} whose logits are those of the head, got {type(net.module_).__name__}, "
+            "which does more than head(features(images))."
         )

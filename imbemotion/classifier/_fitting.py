@@ -24,8 +24,6 @@ from imbemotion.training.machine import limited_threads, pick_device, seeded
 
 __all__ = ["check_images", "fit", "partial_fit"]
 
-_NEED_BACKBONE = ("backbone_lr", "backbone_weight_decay", "freezing")
-
 
 def fit(classifier, X, y, sample_weight):
     """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""
@@ -41,28 +39,21 @@ def fit(classifier, X, y, sample_weight):
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
-    """Train one epoch, from new weights or from the last ones."""
+    """Train one epoch, from new weights or from the last ones, and defer nothing."""
     start = getattr(classifier, "net_", None)
     X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes)
     if start is None or not hasattr(classifier, "_random_state"):
         classifier._random_state = check_random_state(classifier.random_state)
-    once = _for_one_epoch(classifier)
+    once = copy(classifier)  # what is a fraction of the training would never start in one epoch
+    once.set_params(max_epochs=1, lr_schedule=None, validation_fraction=None, balance_from=0.0)
+    if once._own("optimizer", "freezing") != "backbone":
+        once.set_params(optimizer__freezing=None)
     task = _make_task(once, X, y, sample_weight, classifier._random_state)
     seen = 0 if start is None else classifier.class_counts_
     once.class_counts_ = seen + _count(classifier, y)
     _train(once, task, start=start, resume=True)
     for name in ("class_counts_", "net_", "n_iter_", "training_prior_", "validation_indices_"):
         setattr(classifier, name, getattr(once, name))
-
-
-def _for_one_epoch(classifier):
-    """Copy a classifier, with parameters that train one epoch and defer nothing."""
-    once = copy(classifier)  # what is a fraction of the training would never start in one epoch
-    once.max_epochs, once.lr_schedule, once.validation_fraction = 1, None, None
-    once.balance_from = 0.0
-    if once._own("optimizer", "freezing") != "backbone":
-        once.set_params(optimizer__freezing=None)
-    return once
 
 
 def check_images(classifier, X, *, reset):
@@ -88,21 +79,18 @@ def check_images(classifier, X, *, reset):
         )
     elif X.dtype.kind != classifier._dtype_kind:
         raise ValueError(
-            "Pixels must be of the kind seen in fit (uint8 from 0 to 255, or floats), "
-            f"got {X.dtype} images."
+            f"Pixels must be of the kind seen in fit (uint8, or floats), got {X.dtype} images."
         )
     return X
 
 
 def _begin(classifier, X, y, sample_weight, start, classes):
     """Check the data; unless training continues, forget the last fit and set the classes."""
-    reset = start is None
+    reset, name = start is None, type(classifier).__name__
     if reset:
         forget_fit(classifier)  # a fit that fails leaves nothing of the last one
-    if y is None:
-        raise ValueError(
-            f"{type(classifier).__name__} requires y to be passed, but the target y is None."
-        )
+    if y is None:  # the sentence that scikit-learn's checks expect
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     X = check_images(classifier, X, reset=reset)
     y = check_labels(y, n_samples=len(X))
     if sample_weight is not None:
@@ -145,13 +133,10 @@ def _check_weights(sample_weight, X):
     if values.ndim == 1 and len(values) != len(X):
         raise ValueError(
             f"sample_weight must have one entry per image, got {len(values)} for {len(X)} images. "
-            "If a sampler before the classifier changes the rows, use class_weight or "
-            "batch_sampling instead."
+            "If a sampler changes the rows, use class_weight or batch_sampling instead."
         )
     if not values.any():
-        raise ValueError(
-            f"sample_weight must have an entry above 0, got {len(values)} entries, zeros only."
-        )
+        raise ValueError(f"sample_weight must have a value above 0, got {len(values)} zeros only.")
     return check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
 
 
@@ -182,10 +167,7 @@ def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
         split = np.random.RandomState(classifier._split_seed)
         train, valid = split_originals(X, y, classifier.validation_fraction, split)
     if sample_weight is not None and not sample_weight[train].any():
-        raise ValueError(
-            f"sample_weight must have an entry above 0 among the {len(train)} training images, "
-            "got zeros only."
-        )
+        raise ValueError(f"sample_weight must not be 0 in training, got {len(train)} zeros only.")
     return Task(X, y, sample_weight, train, valid, pick_device(classifier.device), seed)
 
 
@@ -216,7 +198,8 @@ def _train(classifier, task, *, start=None, resume=False):
 
 def _check_backbone(classifier, module):
     """Refuse settings of a backbone for a network without one."""
-    asked = [name for name in _NEED_BACKBONE if classifier._own("optimizer", name) is not None]
+    names = ("backbone_lr", "backbone_weight_decay", "freezing")
+    asked = [name for name in names if classifier._own("optimizer", name) is not None]
     if asked and not (hasattr(module, "features") and hasattr(module, "set_trainable")):
         raise ValueError(
             f"{shorten(asked)} needs a network of features and head, such as those of "
@@ -234,11 +217,10 @@ def _take_over(net, start, resume):
             f"other layers or sizes: {str(error).splitlines()[-1].strip()} Reset module, "
             "module_params and net_params, or fit without warm_start."
         ) from error
-    before, optimizer = getattr(start, "optimizer_", None), net.optimizer_
+    before, now = getattr(start, "optimizer_", None), net.optimizer_
     # a loaded net has no optimizer, and another one or other groups cannot use its state
-    if resume and type(before) is type(optimizer) and _shapes(before) == _shapes(optimizer):
-        state = {**optimizer.state_dict(), "state": before.state_dict()["state"]}
-        optimizer.load_state_dict(state)
+    if resume and type(before) is type(now) and _shapes(before) == _shapes(now):
+        now.load_state_dict({**now.state_dict(), "state": before.state_dict()["state"]})
 
 
 def _shapes(optimizer):

@@ -5,7 +5,6 @@ import warnings
 from copy import copy, deepcopy
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -14,17 +13,8 @@ from skorch.history import History
 from imbemotion import __version__
 from imbemotion._base.files import publish_file
 from imbemotion._base.validation import DataWarning, shorten
-from imbemotion.classifier._archive import (
-    DAMAGED,
-    Lost,
-    NotPlainError,
-    UnknownClassError,
-    decode,
-    decode_or_lose,
-    encode,
-    encode_or_lose,
-    read_archive,
-)
+from imbemotion.classifier import _archive
+from imbemotion.classifier._archive import DAMAGED, decode, encode, encode_or_lose
 from imbemotion.classifier._composition import Task, compose_net
 from imbemotion.classifier.parameters import PARAMS
 from imbemotion.training.batches import check_views, softmax_probabilities
@@ -71,9 +61,8 @@ def _check_unchanged(classifier):
     differing = sorted(name for name in fitted | now if fitted.get(name) != now.get(name))
     if differing:
         raise ValueError(
-            "Only the network that the parameters define can be saved, but "
-            f"{shorten(differing)} changed after the training. Set module, module_params and "
-            "net_params as they were, or fit again."
+            f"Only the network that the parameters define can be saved, but {shorten(differing)} "
+            "changed after the training. Set the parameters as they were, or fit again."
         )
 
 
@@ -103,7 +92,7 @@ def _attributes(classifier):
     for name in [name for name in _FITTED_ATTRIBUTES if name in vars(classifier)]:
         try:
             found[name] = encode(getattr(classifier, name))
-        except NotPlainError as error:
+        except _archive.NotPlainError as error:
             raise ValueError(
                 f"{name} must contain numbers or text to be saved, got {error}. "
                 "Save this classifier by joblib.dump."
@@ -114,12 +103,12 @@ def _attributes(classifier):
 def load(kind, path, given):
     """Read a fitted classifier of a class from a file."""
     path = Path(path)
-    tensors, content = read_archive(path)
+    tensors, content = _archive.read_archive(path)
     saved, attributes, scale, history = _decode(path, tensors, content)
     replaced = tuple(f"{part}__" for part, keyword in PARAMS.items() if keyword in given)
     saved = {name: value for name, value in saved.items() if not name.startswith(replaced)}
     saved |= given
-    lost = {name: value.name for name, value in saved.items() if isinstance(value, Lost)}
+    lost = {name: value for name, value in saved.items() if isinstance(value, _archive.Lost)}
     _check_parameters(kind, path, saved, lost)
     classifier = kind().set_params(**{k: v for k, v in saved.items() if k not in lost})
     classifier._validate_params()
@@ -133,31 +122,26 @@ def load(kind, path, given):
             raise  # what was given is at least as likely to be wrong
         raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
     classifier.net_.history_ = history
-    _warn_of(lost)
-    return classifier
-
-
-def _warn_of(lost):
     for name, what in lost.items():
         warnings.warn(
             f"{name}={what} is code or state that is never saved, so {name} has its default now. "
-            f"Predictions are the same; before another fit call set_params({name}=...), or pass "
-            "it to load.",
+            "Predictions are the same; before another fit set it, or pass it to load.",
             DataWarning,
-            stacklevel=4,  # the caller of CNNClassifier.load
+            stacklevel=3,  # the caller of CNNClassifier.load
         )
+    return classifier
 
 
 def _decode(path, tensors, content):
     """Decode the content of a file; whatever is wrong in it was not written by ``describe``."""
     try:
-        parameters = {k: decode_or_lose(v) for k, v in content["parameters"].items()}
+        parameters = {k: _archive.decode_or_lose(v) for k, v in content["parameters"].items()}
         known = content["attributes"].keys() & set(_FITTED_ATTRIBUTES)
         attributes = {name: decode(content["attributes"][name]) for name in known}
         mean, scale = (decode(part) for part in content["input"])
         history = History(decode(json.loads(tensors[_HISTORY].numpy().tobytes())))
         sound = _is_sound(**{name.strip("_"): value for name, value in attributes.items()})
-    except UnknownClassError:
+    except _archive.UnknownClassError:
         raise
     except Exception as error:
         raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
@@ -202,15 +186,13 @@ def _rebuild_net(classifier, path, state, scale, device, lost):
     """Compose the net of a classifier again, with its weights, in evaluation mode."""
     with seeded(0, device):  # initial weights, soon replaced, leave the global generator alone
         net = _compose(classifier, scale, device, lost).initialize()
-    net.classes_inferred_ = np.arange(len(classifier.classes_))
-    module = net.module_
+    net.classes_inferred_, module = np.arange(len(classifier.classes_)), net.module_
     try:
         module.load_state_dict(state)  # some networks adopt the image size of the state
     except RuntimeError as error:
         raise ValueError(
             f"The network {type(module).__name__} does not fit {path}: "
-            f"{str(error).splitlines()[1].strip()} Pass the network and its settings as they "
-            "were in training."
+            f"{str(error).splitlines()[1].strip()} Pass those of the training."
         ) from error
     for name, part in module.state_dict(keep_vars=True).items():
         part.data = part.data.to(state[name].dtype)  # a callback may have made it double
@@ -221,25 +203,22 @@ def _rebuild_net(classifier, path, state, scale, device, lost):
 
 def _compose(classifier, scale, device="cpu", lost=()):
     """Compose a net that predicts, for images of which only shape and type are known."""
-    shape = (0, *classifier.image_shape_)
-    kind = np.dtype(np.uint8 if classifier._dtype_kind == "u" else np.float32)
-    none = np.empty(0, dtype=np.int64)
-    X = SimpleNamespace(shape=shape, ndim=len(shape), dtype=kind)
+    kind, none = np.uint8 if classifier._dtype_kind == "u" else np.float32, np.empty(0, np.int64)
+    X = np.empty((0, *classifier.image_shape_), dtype=kind)
     task = Task(X, None, None, none, none, device, seed=0, input_scale=scale)
     return compose_net(_for_prediction(classifier, lost), task, pretrained=False, trains=False)
 
 
 def _for_prediction(classifier, lost):
     """Copy a classifier without settings of callbacks, and of a loss or optimizer that is lost."""
-    copied = copy(classifier)
-    foreign = ["callbacks__"]
-    if any(name.partition("__")[0] == "loss" for name in lost):
+    copied, params, foreign = copy(classifier), classifier.net_params or {}, ["callbacks__"]
+    parts = {name.partition("__")[0] for name in lost}
+    if "loss" in parts:
         copied.loss, copied.loss_params = "cross_entropy", None
         foreign.append("criterion__")
-    if any(name.partition("__")[0] == "optimizer" for name in lost):
+    if "optimizer" in parts:
         copied.optimizer, copied.optimizer_params = "adam", None
         foreign.append("optimizer__")
-    params = classifier.net_params or {}
     copied.net_params = {k: v for k, v in params.items() if not k.startswith(tuple(foreign))}
     return copied
 
@@ -267,8 +246,8 @@ def export_onnx(classifier, path):
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ImportError(
-            f"to_onnx needs the packages onnx and onnxscript, got no {missing[0]}. "
-            "Install them: pip install 'imbemotion[onnx]'."
+            f"to_onnx needs onnx and onnxscript, got no {missing[0]}. Install them: pip install "
+            "'imbemotion[onnx]'."
         )
     with publish_file(path) as building:
         program = _trace(classifier)
@@ -288,14 +267,10 @@ def _trace(classifier):
     try:
         with torch.no_grad():
             return torch.onnx.export(
-                _Probabilities(net).eval(),
-                (images,),
-                input_names=["images"],
-                output_names=["probabilities"],
-                dynamic_shapes=({0: "n"},),
-                dynamo=True,
+                _Probabilities(net).eval(), (images,), input_names=["images"],
+                output_names=["probabilities"], dynamic_shapes=({0: "n"},), dynamo=True,
                 verbose=False,
-            )
+            )  # fmt: skip
     except torch.onnx.OnnxExporterError as error:
         raise ValueError(
             "Only networks whose steps do not depend on the pixels can be exported, got "
@@ -311,10 +286,9 @@ def _trace(classifier):
 
 def _on_cpu(classifier):
     """Copy the net of a classifier to the CPU, with its own network in evaluation mode."""
-    views = classifier._own("net", "test_time_augmentation")
+    views, fitted = classifier._own("net", "test_time_augmentation"), classifier.net_
     check_views(views)
-    net = object.__new__(type(classifier.net_))  # copy would pickle all of it
-    vars(net).update(vars(classifier.net_))
-    module = deepcopy(net.module_).cpu().eval()
-    vars(net).update(module_=module, device="cpu", test_time_augmentation=views)
+    net = object.__new__(type(fitted))  # copy would pickle all of it
+    changed = {"module_": deepcopy(fitted.module_).cpu().eval(), "device": "cpu"}
+    vars(net).update({**vars(fitted), **changed, "test_time_augmentation": views})
     return net

@@ -92,10 +92,10 @@ class NestedParameters:
         Parameters
         ----------
         name : {"transfer", "adam_step"}
-            ``"transfer"`` fine-tunes a pretrained network: AdamW, with low rates for the
-            backbone; ``"adam_step"`` is Adam with a rate that falls in steps.
+            AdamW with low rates for a pretrained backbone, or Adam with a rate that falls in
+            steps.
         **overrides : dict
-            Parameters that replace those of the preset or add to them, as in ``set_params``.
+            Further parameters, as in ``set_params``.
 
         Returns
         -------
@@ -150,15 +150,12 @@ class NestedParameters:
             The classifier.
         """
         # skorch's syntax; scikit-learn's own would look for an estimator named `loss`
-        nested = {part: {} for part in PARAMS}
-        for key in list(params):
-            part, delimiter, name = key.partition("__")
-            if delimiter and part in nested:
-                nested[part][name] = params.pop(key)
+        nested = [key for key in params if "__" in key and key.split("__")[0] in PARAMS]
+        entries = {key: params.pop(key) for key in nested}
         super().set_params(**params)
-        for part, entries in nested.items():
-            if entries:
-                setattr(self, PARAMS[part], {**self._entries(part), **entries})
+        for key, value in entries.items():
+            part, _, name = key.partition("__")
+            setattr(self, PARAMS[part], {**self._entries(part), name: value})
         return self
 
     def _validate_params(self):

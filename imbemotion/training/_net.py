@@ -27,16 +27,15 @@ _PRECISIONS = ("float32", "bfloat16")
 class ImageNeuralNetClassifier(NeuralNetClassifier):
     """A skorch classifier for images whose network returns logits.
 
-    In contrast to ``skorch.NeuralNetClassifier``, images are fetched batch by batch, scaled
-    on the device and put channels first; batches are shuffled; ``predict_proba`` returns
-    probabilities whatever the loss; a loss that is not finite, and Ctrl-C, raise an error
-    instead of leaving a half-trained network.
+    Images are fetched batch by batch, scaled on the device and put channels first; batches
+    are shuffled; ``predict_proba`` returns probabilities whatever the loss; a loss that is not
+    finite, and Ctrl-C, raise an error instead of leaving a half-trained network.
 
     Parameters
     ----------
     module : nn.Module class or callable
         The network, from (n, channels, height, width) to logits (n, n_classes).
-    *args : tuple
+    *args, **kwargs
         As in ``skorch.NeuralNetClassifier``.
     criterion : nn.Module class, default=torch.nn.CrossEntropyLoss
         The loss, from logits and encoded labels.
@@ -52,14 +51,11 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     class_shares : array-like of shape (n_classes,), default=None
         Class shares in training; needed by ``label_smoothing``.
     test_time_augmentation : {"flip", "flip_zoom"} or None, default=None
-        ``"flip"`` averages the probabilities of each image and its mirror image,
-        ``"flip_zoom"`` those of three enlarged central crops as well.
+        Views whose probabilities are averaged, as in :class:`~imbemotion.CNNClassifier`.
     dataset : Dataset class, default=ImageDataset
         Container of X and y.
     predict_nonlinearity : callable, "auto" or None, default=softmax
         From logits to probabilities.
-    **kwargs : dict
-        As in ``skorch.NeuralNetClassifier``.
 
     See Also
     --------
@@ -69,12 +65,9 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     --------
     >>> import numpy as np
     >>> from imbemotion.networks import SmallCNN
-    >>> X = np.zeros((6, 8, 8), dtype=np.uint8)
-    >>> X[3:] = 255
-    >>> net = ImageNeuralNetClassifier(
-    ...     SmallCNN, module__n_classes=2, max_epochs=1, train_split=None, verbose=0
-    ... ).fit(X, np.array([0, 0, 0, 1, 1, 1]))
-    >>> net.predict_proba(X).shape
+    >>> X, y = np.zeros((6, 8, 8), dtype=np.uint8), np.array([0, 0, 0, 1, 1, 1])
+    >>> net = ImageNeuralNetClassifier(SmallCNN, module__n_classes=2, train_split=None, verbose=0)
+    >>> net.fit(X, y).predict_proba(X).shape
     (6, 2)
     """
 
@@ -93,19 +86,11 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         predict_nonlinearity=softmax_probabilities,
         **kwargs,
     ):
-        batches = {
-            "iterator_train__shuffle": True,
-            "iterator_train__collate_fn": collate,
-            "iterator_valid__collate_fn": collate,
-        }
-        super().__init__(
-            module,
-            *args,
-            criterion=criterion,
-            dataset=dataset,
-            predict_nonlinearity=predict_nonlinearity,
-            **{**batches, **kwargs},
-        )
+        given = {"criterion": criterion, "dataset": dataset, **kwargs}
+        given |= {"predict_nonlinearity": predict_nonlinearity}
+        defaults = {f"iterator_{part}__collate_fn": collate for part in ("train", "valid")}
+        defaults |= {"iterator_train__shuffle": True}
+        super().__init__(module, *args, **{**defaults, **given})
         self.input_mean = input_mean
         self.input_scale = input_scale
         self.precision = precision
@@ -124,7 +109,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         Raises
         ------
         ValueError
-            If a setting is unknown, or settings exclude each other.
+            If a setting is unknown, or another one is missing.
         """
         if self.precision not in _PRECISIONS:
             raise ValueError(f"precision must be one of {_PRECISIONS}, got {self.precision!r}.")
@@ -143,13 +128,13 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         ----------
         x : Tensor of shape (n, height, width[, channels])
             The images as they are stored.
-        **fit_params : dict
+        **fit_params
             Passed to the network.
 
         Returns
         -------
         logits : Tensor of shape (n, n_classes)
-            Output of the network.
+            In float32.
         """
         images = self._scale(x)
         # predictions are float32, so that they do not depend on where they are made
@@ -168,13 +153,13 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         Returns
         -------
         logits : Tensor of shape (n, n_classes)
-            Averaged ones are the logarithms of the averaged probabilities.
+            With views, the logarithms of their mean probabilities.
         """
         if self.test_time_augmentation is None or training:
             return super().evaluation_step(batch, training=training)
         images, labels = unpack_data(batch)
-        infer = super().evaluation_step
         shown = views(torch.as_tensor(images), self.test_time_augmentation)
+        infer = super().evaluation_step  # which a comprehension of Python 3.11 cannot reach
         logits = torch.stack([infer((view, labels)) for view in shown])
         # the log of the mean of probabilities, whose softmax is the mean again
         return logits.double().log_softmax(dim=2).logsumexp(dim=0) - np.log(len(logits))
@@ -196,7 +181,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         return {"loss": self.get_loss(logits, unpack_data(batch)[1]), "y_pred": logits}
 
     def get_loss(self, y_pred, y_true, X=None, training: bool = False) -> torch.Tensor:
-        """Compute the loss of a batch; labels are smoothed in training.
+        """Compute the loss of a batch; in training, smooth labels and check that it is finite.
 
         Parameters
         ----------
@@ -211,14 +196,23 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         -------
         loss : Tensor
             A scalar.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss of a training batch is infinite or NaN.
         """
         targets = y_true if isinstance(y_true, list) else [Target(y_true)]
         targets = [target.to(y_pred.device) for target in targets]
         smoothing = self.label_smoothing if training else 0.0
         shares = torch.as_tensor(self.class_shares) if smoothing else None
-        return batch_loss(
+        loss = batch_loss(
             self.criterion_, y_pred, targets, label_smoothing=smoothing, class_shares=shares
         )
+        if training and not torch.isfinite(loss):
+            number = len(self.history[-1, "batches"])
+            raise self._overflow(f"The loss became {loss.item()}", f"batch {number}")
+        return loss
 
     def transform(self, X) -> NDArray:
         """Compute the features that the head of the network receives.
@@ -239,11 +233,10 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             If the network has no part ``features``.
         """
         self.check_is_fitted(["module_"])
-        features = getattr(self.module_, "features", None)
+        features, name = getattr(self.module_, "features", None), type(self.module_).__name__
         if not callable(features):
             raise TypeError(
-                "transform needs a network that consists of features and head, got "
-                f"{type(self.module_).__name__}, which has no features."
+                f"transform needs a network of features and head, got {name} without features."
             )
         self._set_training(False)
         batches = self.get_iterator(self.get_dataset(X), training=False)
@@ -263,7 +256,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         return images.contiguous()  # networks of tutorials flatten by view
 
     def _on_device(self, setting):
-        if isinstance(setting, Real):
+        if isinstance(setting, Real):  # a GPU rounds otherwise where it divides by a tensor
             return setting
         return torch.as_tensor(setting, dtype=torch.float32, device=self.device)
 
@@ -274,24 +267,6 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         prefixes = tuple(self.cuda_dependent_attributes_)
         parts = {name: state.pop(name) for name in list(state) if name.startswith(prefixes)}
         return {**state, "__cuda_dependent_attributes__": cloudpickle.dumps(parts)}
-
-    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs) -> None:
-        """Stop when the loss of a training batch is not finite.
-
-        Parameters
-        ----------
-        net, batch, training, loss, **kwargs
-            As in skorch.
-
-        Raises
-        ------
-        FloatingPointError
-            If the loss is infinite or NaN.
-        """
-        super().on_batch_end(net, batch=batch, training=training, loss=loss, **kwargs)
-        if training and loss is not None and not torch.isfinite(loss):
-            number = len(self.history[-1, "batches"])
-            raise self._overflow(f"The loss became {loss.item()}", f"batch {number}")
 
     def on_epoch_end(self, net, **kwargs) -> None:
         """Stop when the last step of an epoch left weights that are not finite.
@@ -304,12 +279,12 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         Raises
         ------
         FloatingPointError
-            If a weight is infinite or NaN, or so large that its square is.
+            If a weight is NaN, infinite, or so large that its square is.
         """
         super().on_epoch_end(net, **kwargs)
         # a larger weight overflows where it is squared, as in norms and variances
-        limits = ((w, torch.finfo(w.dtype).max ** 0.5) for w in self.module_.parameters())
-        if not all((weight.abs() < limit).all() for weight, limit in limits):
+        weights = self.module_.parameters()
+        if not all((w.abs() < torch.finfo(w.dtype).max ** 0.5).all() for w in weights):
             raise self._overflow("The weights became huge, infinite or NaN", "the last batch")
 
     def _overflow(self, what, where):

@@ -66,9 +66,8 @@ VIEWS = {"flip": _ZOOMS[:1], "flip_zoom": _ZOOMS}
 def check_views(kind):
     """Refuse unknown views."""
     if kind not in (None, *VIEWS):
-        raise ValueError(
-            f"test_time_augmentation must be one of {[*VIEWS]} or None, got {kind!r}."
-        )
+        known = [*VIEWS]
+        raise ValueError(f"test_time_augmentation must be one of {known} or None, got {kind!r}.")
 
 
 def views(images, kind):
@@ -125,10 +124,8 @@ class BalancedRows(Sampler):
 
     def __init__(self, labels, sampling, n_epochs, start, seed):
         self.labels = labels
-        self.sampling = sampling
-        self.n_epochs = n_epochs
-        self.start = start
-        self._epoch = 0
+        self._course = n_epochs, start
+        self._sampling, self._epoch = sampling, 0
         self._generator = np.random.default_rng(seed)
 
     def __len__(self):
@@ -136,7 +133,7 @@ class BalancedRows(Sampler):
 
     def __iter__(self):
         counts = np.bincount(self.labels)
-        shares = epoch_shares(self.sampling, counts, self._epoch, self.n_epochs, self.start)
+        shares = epoch_shares(self._sampling, counts, self._epoch, *self._course)
         self._epoch += 1
         totals = _round(shares * len(self))
         drawn = [self._draw(np.flatnonzero(self.labels == c), n) for c, n in enumerate(totals)]
@@ -194,7 +191,8 @@ class TrainingImages(Subset):
     def __getitems__(self, rows):
         """Fetch a batch, (n,) -> images (n, H, W[, C]) and labels (n,) or a list of Target."""
         worker, split = get_worker_info(), self._split
-        if worker is not None and worker.seed != self._worker_seed:  # new in every epoch
+        # the seed of a worker is new in every epoch
+        if worker is not None and worker.seed != self._worker_seed:
             self._seed_generators(split.seed, worker.seed)
         images, labels = super().__getitems__(rows)
         images = images.numpy()
@@ -203,21 +201,19 @@ class TrainingImages(Subset):
             images = apply_policy(split.augmentation, images, seeds)
         if not split.mixup and split.sample_weight is None:
             return torch.from_numpy(images), labels
-        weights = None
-        if split.sample_weight is not None:
-            weights = torch.from_numpy(split.sample_weight[self.indices[rows]])
-        images, targets = self._mix(images, Target(labels, weights))
+        weights = split.sample_weight
+        if weights is not None:
+            weights = torch.from_numpy(weights[self.indices[rows]])
+        target = Target(labels, weights)
+        images, targets = self._mix(images, target) if split.mixup else (images, [target])
         return torch.from_numpy(images), targets
 
     def _mix(self, images, target):
         """Mix every image with another one of the batch, all by one share."""
-        if not self._split.mixup:
-            return images, [target]
         share = np.float32(self._mixing.beta(self._split.mixup, self._split.mixup))
         order = self._mixing.permutation(len(images))
         images = images.astype(np.float32)
         mixed = share * images + (1 - share) * images[order]
-        labels, weights = target.labels, target.weights
-        other = Target(labels[order], None if weights is None else weights[order])
-        first, second = float(share), float(1 - share)
-        return mixed, [target._replace(share=first), other._replace(share=second)]
+        weights = None if target.weights is None else target.weights[order]
+        other = Target(target.labels[order], weights, share=float(1 - share))
+        return mixed, [target._replace(share=float(share)), other]

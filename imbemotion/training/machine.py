@@ -20,8 +20,7 @@ _LOCK = threading.RLock()  # PyTorch's generator and number of threads are globa
 @contextmanager
 def seeded(seed, device):
     """Seed PyTorch, keep other threads from training meanwhile, then restore its generators."""
-    device = torch.device(device)
-    devices = []
+    device, devices = torch.device(device), []
     if device.type == "cuda":
         devices = [torch.cuda.current_device() if device.index is None else device.index]
     with _LOCK, torch.random.fork_rng(devices=devices):
@@ -73,7 +72,7 @@ def pick_device(name):
     try:
         torch.empty(0, device=name)
     except (AssertionError, RuntimeError) as error:  # depends on what PyTorch was built without
-        reason = str(error).split(". ")[0].rstrip(".")
+        reason = str(error).split(". ")[0].rstrip(".")  # the rest lists all devices and kernels
         raise ValueError(
             f"device={name!r} is not available here: {reason}. Use 'auto', which is a GPU if "
             "there is one, or 'cpu'."
