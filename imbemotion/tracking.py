@@ -25,22 +25,19 @@ _WANDB_PATIENCE = 300  # seconds; its own 30 are too few where fits use every co
 _LONGEST_NAME, _LONGEST_VALUE, _PARAMETERS_AT_ONCE = 240, 6000, 100  # of MLflow: 250, 6000, 100
 
 
-class Names:
-    """Map names to different names that every tool accepts."""
+class Names(dict):
+    """Map names to different names that every tool accepts; equal ones are numbered."""
 
-    # Letters of any script, digits, ``_``, ``-`` and ``.`` stay, all else becomes ``_``; where two
-    # names become equal, the second gets ``_2``.
+    def __missing__(self, name):
+        plain = _plain(name)[:_LONGEST_NAME]
+        wanted = chain([plain], (f"{plain}_{number}" for number in count(2)))
+        self[name] = next(w for w in wanted if w not in self.values())
+        return self[name]
 
-    def __init__(self):
-        self._given = {}
 
-    def __getitem__(self, name):
-        if name not in self._given:
-            plain = re.sub(r"[^\w.-]", "_", str(name))[:_LONGEST_NAME]
-            numbered = (f"{plain}_{number}" for number in count(2))
-            wanted = chain([plain], numbered)
-            self._given[name] = next(w for w in wanted if w not in self._given.values())
-        return self._given[name]
+def _plain(name):
+    """Replace all but letters of any script, digits, ``_``, ``-`` and ``.`` by ``_``."""
+    return re.sub(r"[^\w.-]", "_", str(name))
 
 
 class _Untracked:
@@ -52,8 +49,7 @@ class _Untracked:
     def log(self, figures):
         pass
 
-    def log_epoch(self, figures):
-        pass
+    log_epoch = log
 
 
 class Run:
@@ -64,7 +60,7 @@ class Run:
     def __init__(self, folder, name, group, config):
         folder.mkdir(parents=True, exist_ok=True)
         self._names, self._training, self._last_epoch = Names(), 1, 0
-        project = re.sub(r"[^\w.-]", "_", folder.parent.name) or "imbemotion"
+        project = _plain(folder.parent.name) or "imbemotion"
         plain = {k: v if isinstance(v, str | Real) else str(v) for k, v in config.items()}
         self.start(folder, project, name, group, plain)
 
@@ -149,7 +145,7 @@ def _sqlite_uri(path):
 
 
 class WandbRun(Run):
-    """A run of W&B beside others of the process; offline unless it has a key or a mode."""
+    """A run of W&B beside others of the process; offline without a key or a mode."""
 
     packages = ("wandb",)
 
@@ -159,17 +155,13 @@ class WandbRun(Run):
 
         wandb.setup(wandb.Settings(x_service_wait=_WANDB_PATIENCE))
         self._run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", project),
-            group=group,
-            name=name,
-            config=config,
-            dir=folder,
-            mode=None if _wandb_is_set_up() else "offline",
+            project=os.environ.get("WANDB_PROJECT", project), group=group, name=name,
+            config=config, dir=folder, mode=None if _wandb_is_set_up() else "offline",
             reinit="create_new",
             settings=wandb.Settings(
                 silent=True, console="off", disable_git=True, init_timeout=_WANDB_PATIENCE
             ),
-        )
+        )  # fmt: skip
         self._run.define_metric("*", step_metric="epoch")
 
     def log_figures(self, figures, epoch):
@@ -203,7 +195,7 @@ class TensorBoardRun(Run):
         """Open the event file and write a table of the parameters."""
         from torch.utils.tensorboard import SummaryWriter
 
-        parts = [re.sub(r"[^\w.-]", "_", part).lstrip(".") or "_" for part in name.split("/")]
+        parts = [_plain(part).lstrip(".") or "_" for part in name.split("/")]
         self._config = {**config, "group": group}
         self._writer = SummaryWriter(folder.joinpath(*parts), purge_step=0)
         values = {key: " ".join(str(value).split()) for key, value in self._config.items()}
@@ -211,7 +203,7 @@ class TensorBoardRun(Run):
         self._writer.add_text("config", f"| parameter | value |\n| --- | --- |\n{table}")
 
     def log_figures(self, figures, epoch):
-        """Log each figure as a scalar, and those of the whole fit beside the parameters."""
+        """Log each figure as a scalar, and those of an entire fit beside the parameters."""
         from torch.utils.tensorboard.summary import hparams
 
         if epoch is None:
@@ -239,21 +231,24 @@ def check_tracking(kind, folder):
         warnings.warn(
             "W&B has no key, so its runs stay on this computer, in tracking/wandb below the "
             "results, from where `wandb sync` uploads them. Run `wandb login` first, or set "
-            "WANDB_MODE=offline if that is what you want.",
-            DataWarning,
-            stacklevel=3,
-        )
+            "WANDB_MODE=offline if that is what you want.", DataWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 @contextmanager
-def tracked(kind, folder, *, name, group, config):
+def tracked(kind, folder, name, group, config):
     """Track one fit; its run ends with the block, and counts as failed after an error."""
     if kind is None:
         yield _Untracked()
         return
-    tool, status = _find_tool(kind), "FAILED"
-    with _quiet():
-        run = tool(Path(folder).resolve() / "tracking", name, group, config)
+    tool, status, shown = _find_tool(kind), "FAILED", logging.root.manager.disable
+    logging.disable(logging.INFO)  # what tools report as they start, such as new databases
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what the tools use
+            run = tool(Path(folder).resolve() / "tracking", name, group, config)
+    finally:
+        logging.disable(shown)
     try:
         yield run
         status = "FINISHED"
@@ -262,19 +257,6 @@ def tracked(kind, folder, *, name, group, config):
         raise
     finally:
         run.end(status)
-
-
-@contextmanager
-def _quiet():
-    """Hide what tools report as they start, such as how a new database is set up."""
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of what the tools use
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _find_tool(kind):

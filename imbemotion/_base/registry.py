@@ -110,7 +110,7 @@ TRACKERS = Registry("trackers", {
     "wandb": ("imbemotion.tracking:WandbRun", "Weights & Biases."),
     "tensorboard": ("imbemotion.tracking:TensorBoardRun", "TensorBoard event files."),
 })  # fmt: skip
-_STRATEGIES = "imbemotion.comparison._strategies"  # a function per name: policy -> parameters
+_STRATEGIES = "imbemotion.comparison._strategies"  # parameters, a partial, or policy -> one
 STRATEGIES = Registry("strategies", {name: (f"{_STRATEGIES}:{name}", text) for name, text in {
     "none": "The pipeline as it is: the baseline.",
     "oversample": "Repeat images of every class up to the largest class.",

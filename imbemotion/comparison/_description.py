@@ -65,7 +65,7 @@ def describe(value):
     if isinstance(value, partial):
         called = {"args": describe(value.args), "keywords": describe(value.keywords)}
         return _code(value.func) | called
-    if inspect.isclass(value) or inspect.isroutine(value):
+    if _is_code(value):
         return _code(value)
     if _has_parameters(value):
         return _code(type(value)) | describe(value.get_params(deep=False))
@@ -140,18 +140,17 @@ def _syntax(code):
         return ast.parse(dedent(inspect.getsource(code)))
     lines, _ = inspect.findsource(code)
     spans = [
-        ((line, column), (end_line, end_column))
-        for line, end_line, column, end_column in code.__code__.co_positions()
-        if line is not None and column != end_column
+        (span[0::2], span[1::2])
+        for span in code.__code__.co_positions()
+        if span[0] is not None and span[2] != span[3]
     ]
     first, last = min(start for start, _ in spans), max(end for _, end in spans)
     around = [
-        node
-        for node in ast.walk(ast.parse("".join(lines)))
+        node for node in ast.walk(ast.parse("".join(lines)))
         if isinstance(node, ast.Lambda)
         and (node.body.lineno, node.body.col_offset) <= first
         and last <= (node.body.end_lineno, node.body.end_col_offset)
-    ]
+    ]  # fmt: skip
     if not around:
         raise OSError(f"The file of a lambda has changed: there is none in line {first[0]}.")
     return around[-1]  # the innermost
@@ -184,13 +183,13 @@ def custom_code(*values):
 
 def _walk(value):
     """Yield every class and function in a value."""
-    if isinstance(value, dict):
+    if isinstance(value, partial):
+        value = [value.func, value.args, value.keywords]
+    elif isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
         for item in value:
             yield from _walk(item)
-    elif isinstance(value, partial):
-        yield from _walk([value.func, value.args, value.keywords])
     elif _is_code(value):
         yield value
     elif not isinstance(value, str | Number | np.generic | None):
@@ -211,17 +210,11 @@ def fingerprint(X, *, files=True):
             digest.update(np.ascontiguousarray(block))
         return digest.hexdigest()
     values = list(X) if np.ndim(X) == 1 else X
-    if files and isinstance(values, list) and all(isinstance(v, str | Path) for v in values):
-        return _digest_of_files(values)
-    return joblib.hash(values)
-
-
-def _digest_of_files(names):
-    """Return a digest of names, and of the content of those that are files."""
+    if not (files and isinstance(values, list) and all(isinstance(v, str | Path) for v in values)):
+        return joblib.hash(values)
     digest = blake2b(digest_size=16)
-    for name in names:
+    for name in values:  # the content counts where it is that of a file
         digest.update(f"{name}\n".encode())
-        path = Path(name)
-        if len(str(name)) < 1024 and path.is_file():
-            digest.update(blake2b(path.read_bytes()).digest())
+        if len(str(name)) < 1024 and Path(name).is_file():
+            digest.update(blake2b(Path(name).read_bytes()).digest())
     return digest.hexdigest()

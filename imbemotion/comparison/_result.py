@@ -26,27 +26,11 @@ _COLUMNS = (
 )  # fmt: skip
 _PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
 _MEANS = ("fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch")
+_WITHOUT_SCORE = ("not run", "failed")
 _SHOWN = ["mean", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
 
 
-def _summarize(fits, strategies, *, redrawn, confidence, margin):
-    """Compute the table of :meth:`Comparison.summary`."""
-    of_strategy = {name: fits[fits["strategy"] == name] for name in strategies}
-    table = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T.astype(float)
-    table = table.astype({"n_failed": int})
-    gains = _compare_with_first(of_strategy, redrawn, confidence, margin)
-    table = pd.concat([table[["mean", "std"]], gains, table.drop(columns=["mean", "std"])], axis=1)
-    verdicts = [_verdict(line, of_strategy[name]) for name, line in table.iterrows()]
-    if verdicts[0] in ("not run", "failed"):
-        verdicts = ["no baseline" if v not in ("not run", "failed") else v for v in verdicts]
-    else:
-        verdicts[0] = "baseline"
-    table.insert(table.columns.get_loc("gain_high") + 1, "verdict", verdicts)
-    return table
-
-
 def _average(fits):
-    """Return mean scores and costs of one strategy."""
     return {
         "mean": fits["score"].mean(),
         "std": fits["score"].std(),
@@ -61,13 +45,19 @@ def _compare_with_first(of_strategy, redrawn, confidence, margin):
     """Compare every strategy with the first, fold by fold."""
     paired = [fits.set_index(["repeat", "fold"]) for fits in of_strategy.values()]
     evidence = [_evidence(fits, paired[0], redrawn) for fits in paired]
-    table = pd.DataFrame([_gain(found, margin) for found in evidence], index=list(of_strategy))
-    p_values = table["p_value"].to_numpy(copy=True)
+    p_values = np.array([corrected_t_test(**found) for found in evidence])
     p_values[0] = np.nan  # the baseline is not tested
-    table["p_value"], levels = holm(p_values), holm_levels(p_values, alpha=1 - confidence)
-    intervals = [_interval(*pair) for pair in zip(evidence, levels, strict=True)]
-    table["gain_low"], table["gain_high"] = np.transpose(intervals)
-    return table[["gain", "gain_low", "gain_high", "p_value", "p_better"]]
+    levels = holm_levels(p_values, alpha=1 - confidence)
+    ends = [
+        (np.nan, np.nan) if np.isnan(level) else corrected_interval(**found, confidence=1 - level)
+        for found, level in zip(evidence, levels, strict=True)
+    ]
+    table = pd.DataFrame(ends, index=list(of_strategy), columns=["gain_low", "gain_high"])
+    differences = (found["differences"] for found in evidence)
+    table.insert(0, "gain", [d.mean() if len(d) else np.nan for d in differences])
+    table["p_value"] = holm(p_values)
+    table["p_better"] = [probability_of_gain(**found, margin=margin) for found in evidence]
+    return table
 
 
 def _evidence(fits, baseline, redrawn):
@@ -82,27 +72,16 @@ def _evidence(fits, baseline, redrawn):
     }
 
 
-def _gain(evidence, margin):
-    differences = evidence["differences"]
-    return {
-        "gain": differences.mean() if len(differences) else np.nan,
-        "p_value": corrected_t_test(**evidence),
-        "p_better": probability_of_gain(**evidence, margin=margin),
-    }
-
-
-def _interval(evidence, level):
-    if np.isnan(level):
-        return np.nan, np.nan
-    return corrected_interval(**evidence, confidence=1 - level)
-
-
-def _verdict(line, fits):
-    if line["n_failed"] == len(fits):
-        return "failed" if len(fits) else "not run"
-    if line["gain_low"] > 0:
-        return "better"
-    return "worse" if line["gain_high"] < 0 else "not distinguishable"
+def _verdicts(table, of_strategy):
+    found = np.select(
+        [table["gain_low"] > 0, table["gain_high"] < 0], ["better", "worse"], "not distinguishable"
+    ).tolist()
+    for k, fits in enumerate(of_strategy.values()):
+        if fits["error"].notna().all():
+            found[k] = "failed" if len(fits) else "not run"
+    if found[0] in _WITHOUT_SCORE:
+        return [v if v in _WITHOUT_SCORE else "no baseline" for v in found]
+    return ["baseline", *found[1:]]
 
 
 class Comparison:
@@ -126,12 +105,11 @@ class Comparison:
     ----------
     fits : DataFrame of shape (n_strategies * n_repeats * n_folds, n_columns)
         ``strategy, repeat, fold, score, train_score, external_score, accuracy,
-        weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB above that
-        of the process before), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``,
-        ``best_epoch`` (whose weights were restored, by validation macro-F1; counted from 1),
-        ``error`` (None where the fit succeeded), and for every class ``f1_LABEL,
-        precision_LABEL, recall_LABEL``, ``share_LABEL`` and ``true_share_LABEL``, its shares
-        among predictions and labels of the test fold. NaN where unknown.
+        weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB that the fit
+        added), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``, ``best_epoch`` (whose
+        weights were restored, from 1), ``error`` (None where the fit succeeded), and for every
+        class ``f1_LABEL, precision_LABEL, recall_LABEL``, ``share_LABEL`` of the predictions
+        and ``true_share_LABEL`` of the test fold. NaN where unknown.
 
     Examples
     --------
@@ -142,26 +120,27 @@ class Comparison:
     """
 
     def __init__(
-        self,
-        records: list[dict],
-        strategies: list[str],
-        classes: ArrayLike,
-        settings: dict | None = None,
-        folder: str | Path | None = None,
-    ):
+        self, records: list[dict], strategies: list[str], classes: ArrayLike,
+        settings: dict | None = None, folder: str | Path | None = None,
+    ):  # fmt: skip
         self.strategies = list(strategies)
         self.classes = np.asarray(classes)
         self.settings = {"scoring": "macro-F1", "redrawn": True, **(settings or {})}
         self.folder = None if folder is None else Path(folder)
-        order = {name: number for number, name in enumerate(self.strategies)}
         self._records = sorted(
-            records, key=lambda r: (order[r["strategy"]], r["repeat"], r["fold"])
+            records, key=lambda r: (self.strategies.index(r["strategy"]), r["repeat"], r["fold"])
         )
-        named = [f"{kind}_{label}" for kind in _PER_CLASS for label in self.classes]
         self.fits = pd.DataFrame(
             [{"error": None, **record, **self._per_class_of(record)} for record in self._records],
-            columns=[*_COLUMNS, "error", *named],
+            columns=[*_COLUMNS, "error", *(c for kind in _PER_CLASS for c in self._named(kind))],
         )
+
+    def _named(self, kind):
+        return [f"{kind}_{label}" for label in self.classes]
+
+    def _per_class_of(self, record):
+        known = [kind for kind in _PER_CLASS if kind in record]
+        return {c: v for k in known for c, v in zip(self._named(k), record[k], strict=True)}
 
     @classmethod
     def load(cls, folder: str | Path) -> "Comparison":
@@ -170,7 +149,7 @@ class Comparison:
         Parameters
         ----------
         folder : str or Path
-            Its folder.
+            The folder of the comparison.
 
         Returns
         -------
@@ -189,26 +168,21 @@ class Comparison:
                 f"{folder} contains no comparison.json. Name the folder of a comparison, written "
                 "by compare_strategies(folder=...) or imbemotion compare --out."
             )
-        records = store.load_all(settings)
-        return cls(records, settings["strategies"], settings["classes"], settings, folder)
+        classes, records = settings["classes"], store.load_all(settings)
+        return cls(records, settings["strategies"], classes, settings, folder)
 
     @property
     def scoring(self) -> str:
         """Name of the score."""
         return self.settings["scoring"]
 
-    def _per_class_of(self, record):
-        known = [kind for kind in _PER_CLASS if kind in record]
-        return {f"{k}_{c}": v for k in known for c, v in zip(self.classes, record[k], strict=True)}
-
     def summary(self, confidence: float = 0.95, margin: float = 0.01) -> pd.DataFrame:
         """Return one row per strategy: score, gain over the baseline and cost.
 
         The gain is the mean difference to the baseline on the same folds, judged by the
-        corrected resampled t-test [1]_; scores count as no finer than one test row. p-values
-        are adjusted by Holm's procedure [2]_, and each interval has the level at which Holm
-        tests its strategy: it excludes 0 exactly where the verdict is "better" or "worse".
-        ``p_better`` is from a Bayesian correlated t-test [3]_ of each strategy alone.
+        corrected resampled t-test [1]_ with scores no finer than one test row. p-values and
+        intervals follow Holm's procedure [2]_: an interval excludes 0 exactly where the verdict
+        is "better" or "worse". ``p_better`` is from a Bayesian correlated t-test [3]_.
 
         Parameters
         ----------
@@ -223,10 +197,9 @@ class Comparison:
             ``mean, std`` (of the score over the fits), ``gain, gain_low, gain_high``,
             ``verdict`` ("better", "worse", "not distinguishable", "baseline", "failed", "not
             run" or "no baseline"), ``p_value`` (adjusted), ``p_better`` (probability of a gain
-            above the margin), ``gap`` (score on the training fold minus score), and means of
-            ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB), ``n_resampled``
-            (rows), ``n_epochs``, ``best_epoch`` and ``external`` (score on the external test
-            set); ``n_failed`` (fits).
+            above the margin), ``gap`` (score on the training fold minus score), means of
+            ``fit_time, predict_time, peak_memory, n_resampled, n_epochs, best_epoch``, as in
+            ``fits``, ``external`` (score on the external test set) and ``n_failed`` (fits).
 
         Raises
         ------
@@ -246,13 +219,13 @@ class Comparison:
             raise ValueError(
                 f"confidence must lie between 0 and 1, for example 0.95, got {confidence!r}."
             )
-        return _summarize(
-            self.fits,
-            self.strategies,
-            redrawn=self.settings["redrawn"],
-            confidence=confidence,
-            margin=margin,
-        )
+        redrawn, fits = self.settings["redrawn"], self.fits
+        of_strategy = {name: fits[fits["strategy"] == name] for name in self.strategies}
+        means = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T
+        means = means.astype(float).astype({"n_failed": int})
+        gains = _compare_with_first(of_strategy, redrawn, confidence, margin)
+        gains.insert(3, "verdict", _verdicts(gains, of_strategy))
+        return pd.concat([means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)
 
     def per_class(self) -> pd.DataFrame:
         """Return the mean F1 of every class under every strategy.
@@ -272,8 +245,7 @@ class Comparison:
         table : DataFrame of shape (n_strategies, n_classes)
             Means over the folds on which both succeeded; 0 for the baseline.
         """
-        columns = [f"f1_{label}" for label in self.classes]
-        fits = self.fits.set_index(["strategy", "repeat", "fold"])[columns]
+        fits = self.fits.set_index(["strategy", "repeat", "fold"])[self._named("f1")]
         names = [name for name in self.strategies if name in fits.index]
         if self.strategies[0] not in names:
             return self.per_class() * np.nan
@@ -289,13 +261,11 @@ class Comparison:
         table : DataFrame of shape (1 + n_strategies, n_classes)
             The first row, ``true``, has the shares in the test folds.
         """
-        predicted = self._mean_per_class("share")
         true = self._mean_per_class("true_share").mean().rename("true")
-        return pd.concat([true.to_frame().T, predicted])
+        return pd.concat([true.to_frame().T, self._mean_per_class("share")])
 
     def _mean_per_class(self, kind):
-        columns = [f"{kind}_{label}" for label in self.classes]
-        table = self.fits.groupby("strategy", sort=False)[columns].mean()
+        table = self.fits.groupby("strategy", sort=False)[self._named(kind)].mean()
         return table.reindex(self.strategies).set_axis(self.classes.tolist(), axis=1)
 
     def errors(self) -> dict[str, str]:
@@ -317,21 +287,18 @@ class Comparison:
         notes : dict of str to list of str
             Different texts by name of the strategy.
         """
-        notes: dict[str, dict] = {}
+        notes: dict[str, list[str]] = {}
         for record in self._records:
-            for text in record.get("notes") or []:
-                notes.setdefault(record["strategy"], {})[text] = None
-        return {name: list(texts) for name, texts in notes.items()}
+            texts = notes.setdefault(record["strategy"], [])
+            texts += [text for text in record.get("notes") or [] if text not in texts]
+        return {name: texts for name, texts in notes.items() if texts}
 
     def write_tables(self) -> None:
         """Write ``fits.csv, summary.csv, per_class.csv`` into the folder."""
-        texts = {
-            "fits.csv": self.fits.to_csv(index=False),
-            "summary.csv": self.summary().to_csv(index_label="strategy"),
-            "per_class.csv": self.per_class().to_csv(index_label="strategy"),
-        }
-        for name, text in texts.items():
-            write_atomically(self.folder / name, text.encode())
+        tables = {"fits": self.fits, "summary": self.summary(), "per_class": self.per_class()}
+        for name, table in tables.items():
+            text = table.to_csv(index=name != "fits", index_label="strategy")
+            write_atomically(self.folder / f"{name}.csv", text.encode())
 
     def __repr__(self):
         n_folds = len(self.fits) // max(1, len(self.strategies))

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import chain, count
 from numbers import Integral
 from pathlib import Path
 from time import sleep
@@ -16,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from imbemotion._base.files import publish_folder, write_atomically
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import cut_label, shorten
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
@@ -35,10 +36,7 @@ _PAUSE = 0.5  # seconds between looks at what other processes have done
 
 
 class Store:
-    """Results on disk."""
-
-    # A lock per fit keeps processes from doing the same work; the system releases it when a
-    # process dies.
+    """Results on disk, with a lock per fit that the system releases when a process dies."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -71,8 +69,7 @@ class Store:
 
     def claim(self, name):
         """Reserve a fit for this process; None if another one has it."""
-        path = self._locks / f"{name.replace('/', '__')}.lock"
-        lock = FileLock(path, thread_local=False)
+        lock = FileLock(self._locks / f"{name.replace('/', '__')}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -81,7 +78,7 @@ class Store:
         return lock
 
     def clear(self, name):
-        """Remove what a killed process left beside the folder of a fit."""
+        """Remove the unfinished folders of a fit that a killed process left."""
         target = self.folder / name
         for rest in target.parent.glob(f".{target.name}-*"):
             shutil.rmtree(rest, ignore_errors=True)
@@ -107,9 +104,8 @@ class Store:
         return record
 
     def load_all(self, settings):
-        """Return the records of all fits there are."""
         folders = [self.folder / given["folder"] for given in settings["strategies"].values()]
-        fits = [path for folder in folders for path in sorted(folder.glob("fold_*"))]
+        fits = [path for inner in folders for path in sorted(inner.glob("fold_*"))]
         records = [self.load(path.relative_to(self.folder)) for path in fits]
         return [record for record in records if record is not None]
 
@@ -142,14 +138,11 @@ def _keep_folders(before, now):
 
 def _check_same(folder, before, now):
     """Refuse settings that differ from those of the first start, by name."""
+    known, given = before["strategies"], now["strategies"]
     pairs = [(before.get(key), now.get(key), key) for key in _COMPARED]
-    pairs += [
-        (before["strategies"][name], given, f"strategy {name!r}")
-        for name, given in now["strategies"].items()
-        if name in before["strategies"]
-    ]
+    pairs += [(known[k], given[k], f"strategy {k!r}") for k in given if k in known]
     found = [text for pair in pairs for text in _differences(*pair)]
-    if next(iter(before["strategies"])) != next(iter(now["strategies"])):
+    if next(iter(known)) != next(iter(given)):
         found.append("the first strategy, which is the baseline")
     if found:
         raise ValueError(
@@ -169,41 +162,30 @@ def _differences(before, now, name):
         for number, pair in enumerate(zip(before, now, strict=True)):
             yield from _differences(*pair, f"{name}[{number}]")
     else:
-        yield f"{name} ({_shorten_value(before)} there, {_shorten_value(now)} here)"
+        there, here = (cut_label("nothing" if v is None else v, 60) for v in (before, now))
+        yield f"{name} ({there} there, {here} here)"
 
 
-def _shorten_value(value):
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def run_fits(runner, store, jobs, settings):
-    """Run the fits that are not in the folder yet and yield all records."""
+def run_fits(run, store, jobs, settings):
+    """Run the fits that are not in the folder yet; yield records, with files of new fits."""
     # Fits that another process has claimed are left to it; if it dies, they are done here. Fits
     # that failed before are tried again.
     folders = {name: described["folder"] for name, described in settings["strategies"].items()}
-    waiting = {
-        f"{folders[job.strategy]}/fold_{job.fold.number}_seed_{job.fold.repeat}": job
-        for job in jobs
-    }
+    waiting = {f"{folders[job.strategy]}/{job.fold.name}": job for job in jobs}
     while waiting:
-        yield from _take_finished(store, waiting)
+        for name in list(waiting):
+            record = store.load(name)
+            if record is not None and record["error"] is None:
+                store.clear(name)
+                del waiting[name]
+                yield record, {}
         before = len(waiting)
-        yield from _run_free(runner, store, waiting)
+        yield from _run_free(run, store, waiting)
         if waiting and len(waiting) == before:
             sleep(_PAUSE)
 
 
-def _take_finished(store, waiting):
-    for name in list(waiting):
-        record = store.load(name)
-        if record is not None and record["error"] is None:
-            store.clear(name)
-            del waiting[name]
-            yield record
-
-
-def _run_free(runner, store, waiting):
+def _run_free(run, store, waiting):
     """Run what no other process has claimed; what is done leaves ``waiting``."""
     locks = {}
 
@@ -220,13 +202,13 @@ def _run_free(runner, store, waiting):
                 lock.release()
 
     try:
-        with closing(runner.run(claim())) as done:
+        with closing(run(claim())) as done:
             for record, files in done:
                 name, lock = locks.pop((record["strategy"], record["repeat"], record["fold"]))
                 store.save(name, record, files)
                 lock.release()
                 del waiting[name]
-                yield record
+                yield record, files
     finally:
         for _, lock in locks.values():
             lock.release()
@@ -237,40 +219,31 @@ def strategy_folders(models):
     # The technique is the strategy's name without the loss at its end.
     folders = {}
     for name, model in models.items():
-        final = _classifier_in(model)
+        final = last_step(model)
+        while hasattr(final, "estimator"):  # unfitted meta-estimators
+            final = last_step(final.estimator)
         loss = getattr(final, "loss", None)
         loss = loss if isinstance(loss, str) else ""
         technique = name.removesuffix(loss).strip("_+ ") or "none"
         parts = [_name_of_network(final), "balance", technique, *([loss] if loss else [])]
-        folders[name] = _free_folder("_".join(parts), set(folders.values()))
+        folders[name] = _free_folder("_".join(parts), folders.values())
     return folders
-
-
-def _classifier_in(model):
-    """Return the classifier in an unfitted model, also inside meta-estimators."""
-    model = last_step(model)
-    return _classifier_in(model.estimator) if hasattr(model, "estimator") else model
 
 
 def _name_of_network(classifier):
     network = getattr(classifier, "module", None)
     if isinstance(network, str):
         return network
-    name = (
-        type(classifier).__name__ if network is None else getattr(network, "__name__", "network")
-    )
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    network = type(classifier) if network is None else network
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", getattr(network, "__name__", "network")).lower()
 
 
 def _free_folder(wanted, taken):
     """Return a name that every file system accepts and that no other folder has."""
     wanted = re.sub(r"[^\w.+-]+", "_", wanted).encode()[:120].decode(errors="ignore")
     taken = {other.casefold() for other in taken}
-    folder, number = wanted, 1
-    while folder.casefold() in taken:
-        number += 1
-        folder = f"{wanted}_{number}"
-    return folder
+    names = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def describe_comparison(estimator, strategies, models, data, groups, *, cv, folds, **others):
@@ -283,38 +256,29 @@ def describe_comparison(estimator, strategies, models, data, groups, *, cv, fold
             name: {"folder": folders[name], "parameters": describe(parameters)}
             for name, parameters in strategies.items()
         },
-        "estimator": describe(estimator),
-        "data": _describe_data(data, groups),
-        "classes": np.unique(data.y),
-        "cv": _describe_cv(cv, folds),
-        "splitter": _describe_splitter(cv),
-        "redrawn": isinstance(cv, Integral),
+        "estimator": describe(estimator), "data": _describe_data(data, groups),
+        "classes": np.unique(data.y), "cv": _describe_cv(cv, folds),
+        "splitter": _describe_splitter(cv), "redrawn": isinstance(cv, Integral),
         "n_folds": len({fold.number for fold in folds}),
         "n_repeats": len({fold.repeat for fold in folds}),
-        "precision": _precision(models.values(), data.X),
-        "versions": versions(),
+        "precision": _precision(models.values(), data.X), "versions": versions(),
         **others,
-    }
+    }  # fmt: skip
 
 
 def _describe_data(data, groups):
     X, y, external, _ = data
-    shape = getattr(X, "shape", (len(y),))
     return {
-        "n_samples": len(y),
-        "shape": list(shape[1:]),
+        "n_samples": len(y), "shape": list(getattr(X, "shape", ())[1:]),
         "dtype": str(getattr(X, "dtype", type(X).__name__)),
         "counts": {str(label): n for label, n in Counter(y.tolist()).items()},
         "n_groups": None if groups is None else len(set(groups.tolist())),
-        "images": fingerprint(X),
-        "labels": fingerprint(y, files=False),
+        "images": fingerprint(X), "labels": fingerprint(y, files=False),
         "groups": fingerprint(groups, files=False),
-        "external_test": external and _fingerprints(*external),
-    }
-
-
-def _fingerprints(X, y):
-    return [fingerprint(X), fingerprint(y, files=False)]
+        "external_test": external and [
+            fingerprint(external[0]), fingerprint(external[1], files=False),
+        ],
+    }  # fmt: skip
 
 
 def _describe_cv(cv, folds):
@@ -329,7 +293,7 @@ def _describe_cv(cv, folds):
 def _describe_splitter(cv):
     """Describe the attributes of a splitter, which its repr may omit; None for other folds."""
     # Generators change as they are drawn from; the folds of the first start are kept anyhow.
-    if isinstance(cv, Integral) or not hasattr(cv, "get_n_splits"):
+    if not hasattr(cv, "get_n_splits"):
         return None
     if not hasattr(cv, "__dict__"):
         return describe(cv)

@@ -4,6 +4,7 @@ from collections import Counter
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from imblearn.pipeline import Pipeline as ImblearnPipeline
@@ -29,8 +30,6 @@ from imbemotion.samplers import (
 
 __all__ = ["check_strategies", "named_strategies"]
 
-_BASELINE = "none"
-
 
 def named_strategies(
     names: str | list[str] | None = None, augmentation: Any = None
@@ -40,27 +39,21 @@ def named_strategies(
     Parameters
     ----------
     names : str or list of str, default=None
-        Names of strategies and of sets, in this order; ``none``, the baseline, always comes
-        first. ``None`` means the set ``basic``.
+        Names of strategies and of sets, in this order after the baseline ``none``; ``None``
+        means the set ``basic``. ``imbemotion compare --help`` lists all.
     augmentation : Augmentation or callable, default=None
-        Augmentation policy of the strategies that synthesize images. ``None`` means
-        ``Augmentation()``, which suits faces.
+        Augmentation policy of synthetic images. ``None`` means ``Augmentation()``.
 
     Returns
     -------
     strategies : dict of str to dict or callable
         Parameters of a pipeline with the steps ``balance`` and ``cnn``, or a function that
-        returns another estimator for it.
+        wraps the pipeline.
 
     Raises
     ------
     ValueError
         If a name is unknown.
-
-    Notes
-    -----
-    ``imbemotion._base.registry.STRATEGIES`` and ``STRATEGY_SETS`` list all names with a line of
-    help, as does ``imbemotion compare --help``; names registered there are accepted as well.
 
     Examples
     --------
@@ -69,21 +62,23 @@ def named_strategies(
     >>> list(named_strategies("balancing_study:combined"))
     ['none', 'smote_focal', 'augmentation_focal']
     """
-    names = ["basic"] if names is None else [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in names if name not in STRATEGIES and name not in STRATEGY_SETS]
+    names = ["basic"] if names is None else [names] if isinstance(names, str) else names
+    unknown = [name for name in names if name not in {*STRATEGIES, *STRATEGY_SETS}]
     if unknown:
         raise ValueError(f"Unknown strategies: {shorten(unknown)}. {_suggest(unknown)}")
-    wanted = [
-        single
-        for name in names
-        for single in (STRATEGY_SETS.load(name) if name in STRATEGY_SETS else [name])
-    ]
-    wanted.sort(key=lambda name: name != _BASELINE)  # stable: all others stay in order
-    return {name: STRATEGIES.load(name)(augmentation) for name in wanted}
+    members = [STRATEGY_SETS.load(k) if k in STRATEGY_SETS else [k] for k in names]
+    wanted = sorted(chain(*members), key=lambda name: name != "none")  # stable
+    return {name: _load(name, augmentation) for name in wanted}
+
+
+def _load(name, policy):
+    strategy = STRATEGIES.load(name)
+    if isinstance(strategy, dict | partial):
+        return deepcopy(strategy)  # or else pipelines would share its samplers
+    return strategy(policy)
 
 
 def _suggest(unknown):
-    """Name the nearest strategies, or all of them."""
     near = [get_close_matches(str(name), [*STRATEGIES, *STRATEGY_SETS], 1) for name in unknown]
     if all(near):
         return f"Did you mean {shorten([match for (match,) in near])}?"
@@ -91,75 +86,54 @@ def _suggest(unknown):
     return f"Known are {shorten(STRATEGIES, limit=99)}; and the sets {sets}."
 
 
-# Each function below is the strategy of its name: it takes the augmentation policy, or None, and
-# returns parameters of the pipeline, or a function that wraps the pipeline.
+# The strategies by name: parameters of the pipeline, or a meta-estimator around it.
+none = {}
+oversample = {"balance": RandomResampler(sampling_strategy="oversample")}
+undersample = {"balance": RandomResampler(sampling_strategy="undersample")}
+hybrid = {"balance": RandomResampler(sampling_strategy="hybrid")}
+smote = {"balance": ImageSMOTE(features="32x32")}
+adasyn = {"balance": ImageADASYN(features="32x32")}
+class_weight = {"cnn__class_weight": "balanced"}
+focal = {"cnn__loss": "focal"}
+smote_focal = smote | focal
+balanced_softmax = {"cnn__loss": "balanced_softmax"}
+logit_adjusted = {"cnn__loss": "logit_adjusted"}
+deferred_weights = {"cnn__class_weight": "balanced", "cnn__balance_from": 0.8}
+mixup = {"cnn__mixup": 0.2}
+equal_prior = partial(PriorCorrectedClassifier, tau=1.0)
+half_prior = partial(PriorCorrectedClassifier, tau=0.5)
+tuned_offsets = partial(TunedOffsetClassifierCV, cv=3)
+crt = partial(DecoupledClassifier, head="crt")
+crt_smote = partial(DecoupledClassifier, head="crt", sampler=ImageSMOTE())
+lws = partial(DecoupledClassifier, head="lws")
+tau_norm = partial(DecoupledClassifier, head="tau_norm")
+ncm = partial(DecoupledClassifier, head="ncm")
+small_cnn = {"cnn__module": "small_cnn", "cnn__module_params": None}
+deep_cnn = {"cnn__module": "deep_cnn", "cnn__module_params": None}
+deep_cnn_class_weight = deep_cnn | class_weight
+deep_cnn_300 = deep_cnn | {"balance": RandomResampler(sampling_strategy=300)}
+knn = {"cnn": make_pipeline(ImageFlattener(), KNeighborsClassifier(n_neighbors=101))}
 
 
-def _parameters(**parameters):
-    return lambda policy: deepcopy(parameters)  # samplers of one pipeline only
-
-
-def _around(meta_estimator, **parameters):
-    return lambda policy: partial(meta_estimator, **parameters)
-
-
-none = _parameters()
-oversample = _parameters(balance=RandomResampler(sampling_strategy="oversample"))
-undersample = _parameters(balance=RandomResampler(sampling_strategy="undersample"))
-hybrid = _parameters(balance=RandomResampler(sampling_strategy="hybrid"))
-smote = _parameters(balance=ImageSMOTE(features="32x32"))
-adasyn = _parameters(balance=ImageADASYN(features="32x32"))
-class_weight = _parameters(cnn__class_weight="balanced")
-focal = _parameters(cnn__loss="focal")
-balanced_softmax = _parameters(cnn__loss="balanced_softmax")
-logit_adjusted = _parameters(cnn__loss="logit_adjusted")
-deferred_weights = _parameters(cnn__class_weight="balanced", cnn__balance_from=0.8)
-mixup = _parameters(cnn__mixup=0.2)
-equal_prior = _around(PriorCorrectedClassifier, tau=1.0)
-half_prior = _around(PriorCorrectedClassifier, tau=0.5)
-tuned_offsets = _around(TunedOffsetClassifierCV, cv=3)
-crt = _around(DecoupledClassifier, head="crt")
-crt_smote = _around(DecoupledClassifier, head="crt", sampler=ImageSMOTE())
-lws = _around(DecoupledClassifier, head="lws")
-tau_norm = _around(DecoupledClassifier, head="tau_norm")
-ncm = _around(DecoupledClassifier, head="ncm")
-small_cnn = _parameters(cnn__module="small_cnn", cnn__module_params=None)
-deep_cnn = _parameters(cnn__module="deep_cnn", cnn__module_params=None)
-knn = _parameters(cnn=make_pipeline(ImageFlattener(), KNeighborsClassifier(n_neighbors=101)))
-
-
-def augmentation(policy):
-    return {"balance": AugmentationSampler(augmentation=policy)}
-
-
-def smote_focal(policy):
-    return smote(policy) | focal(policy)
+# Strategies with synthetic images are functions of the augmentation policy.
+def augmentation(policy, **parameters):
+    return {"balance": AugmentationSampler(augmentation=policy, **parameters)}
 
 
 def augmentation_focal(policy):
-    return augmentation(policy) | focal(policy)
-
-
-def deep_cnn_300(policy):
-    return deep_cnn(policy) | {"balance": RandomResampler(sampling_strategy=300)}
+    return augmentation(policy) | focal
 
 
 def deep_cnn_at_least_3000(policy):
-    sampler = AugmentationSampler(augmentation=policy, sampling_strategy=at_least(3000))
-    return deep_cnn(policy) | {"balance": sampler}
+    return deep_cnn | augmentation(policy, sampling_strategy=at_least(3000))
 
 
 def deep_cnn_plus_3000(policy):
-    sampler = AugmentationSampler(augmentation=policy, sampling_strategy=_plus_3000)
-    return deep_cnn(policy) | {"balance": sampler}
-
-
-def deep_cnn_class_weight(policy):
-    return deep_cnn(policy) | class_weight(policy)
+    return deep_cnn | augmentation(policy, sampling_strategy=_plus_3000)
 
 
 def deep_cnn_plus_3000_class_weight(policy):
-    return deep_cnn_plus_3000(policy) | class_weight(policy)
+    return deep_cnn_plus_3000(policy) | class_weight
 
 
 def _plus_3000(y):
@@ -185,7 +159,7 @@ def _check_steps(estimator, names, strategies):
     """Refuse named strategies that set steps which the estimator lacks."""
     settings = [given for given in strategies.values() if isinstance(given, dict)]
     needed = sorted({key.split("__")[0] for given in settings for key in given})
-    steps = [name for name, _ in getattr(estimator, "steps", [])]
+    steps = dict(getattr(estimator, "steps", []))
     if not set(needed) <= set(steps):
         given = f"the steps {shorten(steps)}" if steps else type(estimator).__name__
         raise ValueError(
@@ -195,7 +169,6 @@ def _check_steps(estimator, names, strategies):
 
 
 def _apply(estimator, name, parameters):
-    """Apply a strategy; an error names it."""
     if not isinstance(name, str):
         raise ValueError(f"Names of strategies must be strings, got {name!r}.")
     if not (parameters is None or isinstance(parameters, dict) or callable(parameters)):
@@ -208,7 +181,7 @@ def _apply(estimator, name, parameters):
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         raise ValueError(f"Strategy {name!r} does not fit the estimator: {text}") from error
-    steps = [step for _, step in getattr(model, "steps", [])]
+    steps = dict(getattr(model, "steps", [])).values()
     if any(hasattr(s, "fit_resample") for s in steps) and not isinstance(model, ImblearnPipeline):
         # scikit-learn's pipeline would refuse it as well, but in every single fit
         raise ValueError(

@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
 from multiprocessing.connection import Client, Connection
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from imbemotion.comparison.fold_fit import fit_fold, new_record
 
-__all__ = ["CrashedError", "FreshProcesses", "Runner", "threads_per_fit"]
+__all__ = ["CrashedError", "FreshProcesses", "run_jobs", "threads_per_fit"]
 
 _PRELOADED = {  # if the caller has imported the one, a fit will soon import the other
     "imblearn.pipeline": "imblearn.pipeline",
@@ -48,7 +48,7 @@ class CrashedError(RuntimeError):
     """A process ended before it returned a result."""
 
 
-class FreshProcesses:
+class FreshProcesses(AbstractContextManager):
     """Run every call in a new process; several threads may call at a time."""
 
     def __init__(self, n_threads):
@@ -59,9 +59,6 @@ class FreshProcesses:
             self._socket_folder = TemporaryDirectory(prefix="imbemotion-", dir="/tmp")
         self._address = f"{self._socket_folder.name}/server"
         self._server = self._start() if _CAN_FORK else None
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *error):
         self.close()
@@ -78,20 +75,22 @@ class FreshProcesses:
         """Call a function in a new process and return its result."""
         request = cloudpickle.dumps((function, args))
         try:
-            return _unpack(self._answer(request))
+            if self._server is None:
+                with ProcessPoolExecutor(max_workers=1, env=self._environment) as executor:
+                    answer = executor.submit(_answer, request).result()
+            else:
+                with self._connect() as connection:
+                    connection.send_bytes(request)
+                    answer = connection.recv_bytes()
         except (EOFError, ConnectionError, TerminatedWorkerError) as error:
             raise CrashedError(
                 "the process ended before the fit did, perhaps for lack of memory. Run fewer fits "
                 "at a time with n_jobs."
             ) from error
-
-    def _answer(self, request):
-        if self._server is None:
-            with ProcessPoolExecutor(max_workers=1, env=self._environment) as executor:
-                return executor.submit(_answer, request).result()
-        with self._connect() as connection:
-            connection.send_bytes(request)
-            return connection.recv_bytes()
+        result, error = pickle.loads(answer)
+        if error is not None:
+            raise error
+        return result
 
     def _connect(self):
         end = monotonic() + _PATIENCE
@@ -106,19 +105,16 @@ class FreshProcesses:
     @property
     def _environment(self):
         limits = dict.fromkeys(_THREAD_LIMITS, str(self.n_threads))
-        return {**limits, **_KEEP_MEMORY, "MPLBACKEND": "Agg"}  # no windows
+        return limits | _KEEP_MEMORY | {"MPLBACKEND": "Agg"}  # no windows
 
     def _start(self):
-        modules = [needed for name, needed in _PRELOADED.items() if name in sys.modules]
         path = [entry for entry in sys.path if isinstance(entry, str)]
-        folders = [self.folder, self._socket_folder.name]
-        code = (
-            f"import sys; sys.path[:] = {path!r}; from {__name__} import serve; "
-            f"serve({self._address!r}, {modules!r}, {os.getpid()}, {folders!r})"
-        )
+        modules = [needed for name, needed in _PRELOADED.items() if name in sys.modules]
+        given = self._address, modules, os.getpid(), [self.folder, self._socket_folder.name]
+        code = f"import sys; sys.path[:] = {path!r}; from {__name__} import serve; serve{given!r}"
         return subprocess.Popen(
             [sys.executable, "-c", code],
-            env={**os.environ, **self._environment},
+            env=os.environ | self._environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the caller only, which then ends all calls
         )
@@ -145,13 +141,6 @@ def _answer(request):
     return cloudpickle.dumps(answer)
 
 
-def _unpack(answer):
-    result, error = pickle.loads(answer)
-    if error is not None:
-        raise error
-    return result
-
-
 if _CAN_FORK:
 
     class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
@@ -173,34 +162,26 @@ if _CAN_FORK:
             sys.stderr.flush()
 
 
-class Runner:
-    """Run fits in this process, fresh processes or on the workers of a cluster."""
-
-    def __init__(self, settings, data, *, n_jobs, n_threads, scheduler=None):
-        self.here = n_jobs is None and scheduler is None and settings.folder is None
-        self.settings = settings._replace(in_fresh_process=not self.here)
-        self.data = data
-        self.n_jobs = -1 if scheduler is not None and n_jobs is None else n_jobs
-        self.n_threads = n_threads
-        self.scheduler = scheduler
-
-    def run(self, jobs):
-        """Run fits and yield the record and files of each as soon as it is done."""
-        if self.here:
-            yield from (fit_fold(self.settings, self.data, job) for job in jobs)
-            return
-        shared = _Shared(self.data, self.n_threads)
-        with _cluster(self.scheduler), shared:
-            parallel = Parallel(
-                n_jobs=self.n_jobs,
-                prefer="threads",  # they wait for processes; a chosen backend has priority
-                return_as="generator_unordered",
-                pre_dispatch="n_jobs",
-                batch_size=1,
-            )
-            found = parallel(delayed(_fit)(self.settings, shared, job) for job in jobs)
-            with _closing_quietly(found):
-                yield from map(tuple, found)  # a map is not closed, and joblib would warn
+def run_jobs(settings, data, jobs, *, n_jobs, n_threads, scheduler=None):
+    """Run fits and yield the record and files of each as soon as it is done."""
+    is_here = n_jobs is None and scheduler is None and settings.folder is None
+    settings = settings._replace(in_fresh_process=not is_here)
+    if is_here:
+        yield from (fit_fold(settings, data, job) for job in jobs)
+        return
+    shared = _Shared(data, n_threads)
+    with _cluster(scheduler), shared:
+        # threads wait for processes, but a chosen backend has priority
+        found = Parallel(
+            n_jobs=-1 if scheduler is not None and n_jobs is None else n_jobs, prefer="threads",
+            return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1,
+        )(delayed(_fit)(settings, shared, job) for job in jobs)  # fmt: skip
+        try:
+            yield from map(tuple, found)  # a map is not closed, and joblib would warn
+        finally:
+            with warnings.catch_warnings():  # of the fits that are stopped
+                warnings.filterwarnings("ignore", ".* tasks ", UserWarning)
+                found.close()
 
 
 def threads_per_fit(n_jobs, scheduler=None):
@@ -208,17 +189,6 @@ def threads_per_fit(n_jobs, scheduler=None):
     if scheduler is not None:
         return 1
     return max(1, joblib.cpu_count() // effective_n_jobs(n_jobs))
-
-
-@contextmanager
-def _closing_quietly(generator):
-    """Close joblib's generator without a warning of the fits that it stops."""
-    try:
-        yield
-    finally:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* tasks ", UserWarning)
-            generator.close()
 
 
 @contextmanager
@@ -237,18 +207,16 @@ def _cluster(scheduler):
         yield
 
 
-_WORKSHOPS, _LOCK = OrderedDict(), threading.Lock()  # fresh processes, by key of their data
+_LOCK = threading.Lock()
+_WORKSHOPS = OrderedDict()  # fresh processes, by key of their data
 _MOST_WORKSHOPS = 4  # of comparisons that use one worker of a cluster at a time
 
 
-class _Shared:
+class _Shared(AbstractContextManager):
     """Data that are sent once to every machine and stored in a file that processes map."""
 
     def __init__(self, data, n_threads):
         self.data, self.n_threads, self.key = data, n_threads, uuid4().hex
-
-    def __enter__(self):
-        return self
 
     def __exit__(self, *error):
         with _LOCK:

@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 from collections import Counter
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -25,40 +26,36 @@ __all__ = [
 
 def last_step(model):
     """Return the classifier at the end of fitted pipelines and inside meta-estimators."""
-    while True:
-        if hasattr(model, "steps"):
-            model = model.steps[-1][1]
-        elif hasattr(model, "estimator_"):
-            model = model.estimator_
-        else:
-            return model
+    while hasattr(model, "steps") or hasattr(model, "estimator_"):
+        model = model.steps[-1][1] if hasattr(model, "steps") else model.estimator_
+    return model
 
 
-def _find_samplers(model):
-    """Return the pipeline, which may be inside meta-estimators, and the places of its samplers."""
+def _steps_to_sampler(model):
+    """Return the steps up to the last sampler of a pipeline, also inside meta-estimators."""
     while not hasattr(model, "steps") and hasattr(model, "estimator_"):
         model = model.estimator_
-    steps = getattr(model, "steps", [])
-    return model, [place for place, (_, step) in enumerate(steps) if hasattr(step, "fit_resample")]
+    steps = [step for _, step in getattr(model, "steps", [])]
+    while steps and not hasattr(steps[-1], "fit_resample"):
+        steps.pop()
+    return steps
 
 
 def n_resampled(model, n_train):
     """Count the rows after the last sampler; NaN where it does not report them."""
-    pipeline, places = _find_samplers(model)
-    if not places:
+    steps = _steps_to_sampler(model)
+    if not steps:
         return n_train
-    rows = getattr(pipeline.steps[places[-1]][1], "sample_indices_", None)
-    if rows is not None:
-        return len(rows)
+    if getattr(steps[-1], "sample_indices_", None) is not None:
+        return len(steps[-1].sample_indices_)
     counts = getattr(last_step(model), "class_counts_", None)
     return np.nan if counts is None else int(np.sum(counts))
 
 
 def class_counts_after(model, y_train, classes):
     """Count the rows of every class that the classifier was trained on; None if unknown."""
-    pipeline, places = _find_samplers(model)
-    samplers, final = [pipeline.steps[place][1] for place in places], last_step(model)
-    rows = np.arange(len(y_train))
+    samplers = [s for s in _steps_to_sampler(model) if hasattr(s, "fit_resample")]
+    rows, final = np.arange(len(y_train)), last_step(model)
     for sampler in samplers:  # each takes rows of the output of the one before it
         taken = getattr(sampler, "sample_indices_", None)
         if taken is None or np.min(taken, initial=0) < 0:
@@ -79,13 +76,12 @@ def class_counts_after(model, y_train, classes):
 def training_facts(model):
     """Return the number of epochs, and the epoch whose weights were restored."""
     final = last_step(model)
-    history = getattr(final, "history_", None)
-    facts = {"n_epochs": getattr(final, "n_iter_", np.nan), "best_epoch": np.nan}
-    if history is not None and "best" in history:
-        facts["best_epoch"] = int(history["best"].argmax()) + 1
-    if not np.isscalar(facts["n_epochs"]):  # some estimators count per class
-        facts["n_epochs"] = np.nan
-    return facts
+    n_epochs, history = getattr(final, "n_iter_", np.nan), getattr(final, "history_", None)
+    is_known = history is not None and "best" in history
+    return {
+        "n_epochs": n_epochs if np.isscalar(n_epochs) else np.nan,  # some count per class
+        "best_epoch": int(history["best"].argmax()) + 1 if is_known else np.nan,
+    }
 
 
 def make_files(fitted, record, settings, data, job):
@@ -94,50 +90,44 @@ def make_files(fitted, record, settings, data, job):
     y_train = data.y[job.fold.train]
     p = _attempt("probabilities", lambda: _probabilities(model, data, job, classes))
     makers = {
-        "config.json": lambda: to_json(_config(model, classes, job)),
-        "class_mapping.json": lambda: to_json({str(k): v for k, v in enumerate(classes)}),
-        "dataset_statistics.json": lambda: to_json(
-            {
-                "train": analyze_distribution(y_train, labels=classes),
-                "test": analyze_distribution(y_test, labels=classes),
-            }
-        ),
-        "balancing_analysis.json": lambda: to_json(_balancing(model, y_train, classes)),
-        "test_metrics.csv": lambda: _to_csv(_metrics(record, classes)),
-        "predictions.csv": lambda: _to_csv(_predictions(fitted, p, classes, data.names)),
-        "code_snapshot/versions.json": lambda: to_json(versions()),
+        "config.json": lambda: _config(model, classes, job),
+        "class_mapping.json": lambda: dict(enumerate(classes)),
+        "dataset_statistics.json": lambda: {
+            "train": analyze_distribution(y_train, labels=classes),
+            "test": analyze_distribution(y_test, labels=classes),
+        },
+        "balancing_analysis.json": lambda: _balancing(model, y_train, classes),
+        "test_metrics.csv": lambda: _metrics(record, classes),
+        "predictions.csv": lambda: _predictions(fitted, p, classes, data.names),
+        "code_snapshot/versions.json": versions,
         **{f"code_snapshot/{name}": source.encode for name, source in job.sources.items()},
         "confusion_matrix.png": lambda: _confusion_matrix(fitted, classes),
         "augmented.png": lambda: _draw_synthetic(model, data, job),
     }
     if fitted.external is not None:
-        makers["external_metrics.csv"] = lambda: _to_csv(
-            _metrics(fitted.external, fitted.external["classes"])
-        )
+        other = fitted.external
+        makers["external_metrics.csv"] = lambda: _metrics(other, other["classes"])
     if p is not None:
-        makers["confidence_analysis.csv"] = lambda: _to_csv(
-            analyze_confidence(y_test, p, classes).to_frame()
-        )
-        makers["confidence_distribution.png"] = lambda: to_png(
-            ConfidenceDisplay.from_predictions(y_test, p, classes).figure_
-        )
-    if hasattr(last_step(model), "net_"):
-        makers["best_model.pth"] = lambda: _weights(last_step(model))
-        makers["history.csv"] = lambda: _to_csv(last_step(model).history_)
+        given, draw = (y_test, p, classes), ConfidenceDisplay.from_predictions
+        makers["confidence_analysis.csv"] = lambda: analyze_confidence(*given).to_frame()
+        makers["confidence_distribution.png"] = lambda: draw(*given).figure_
+    final = last_step(model)
+    if hasattr(final, "net_"):
+        makers["best_model.pth"] = lambda: _weights(final)
+        makers["history.csv"] = lambda: final.history_
     files = {name: _attempt(name, make) for name, make in makers.items()}
     return {name: content for name, content in files.items() if content is not None}
 
 
 def _attempt(name, make):
-    """Return what a function returns, or None with a warning where it fails."""
+    """Return what a function returns as bytes, or None with a warning where it fails."""
     try:
-        return make()
+        content = make()
+        encode = _ENCODERS.get(PurePath(name).suffix)
+        return encode(content) if encode and content is not None else content
     except Exception as error:
-        text = (
-            f"{name} of a fit could not be written, and is left out: {type(error).__name__}: "
-            f"{error}"
-        )
-        warnings.warn(text, DataWarning, stacklevel=4)
+        text = f"{name} of a fit could not be written, and is left out: {type(error).__name__}"
+        warnings.warn(f"{text}: {error}", DataWarning, stacklevel=4)
         return None
 
 
@@ -182,47 +172,43 @@ def to_png(figure):
     return content.getvalue()
 
 
+_ENCODERS = {".json": to_json, ".csv": _to_csv, ".png": to_png}
+
+
 def _config(model, classes, job):
     return {
-        "strategy": job.strategy,
-        "fold": job.fold.number,
-        "repeat": job.fold.repeat,
-        "seed": job.fold.seed,
-        "classes": classes,
-        "strategy_parameters": describe(job.parameters),
-        "estimator": describe(model),
-    }
+        "strategy": job.strategy, "fold": job.fold.number, "repeat": job.fold.repeat,
+        "seed": job.fold.seed, "classes": classes,
+        "strategy_parameters": describe(job.parameters), "estimator": describe(model),
+    }  # fmt: skip
 
 
 def _balancing(model, y_train, classes):
     """Return class counts before and after the samplers, and the weights in the loss."""
     before = np.array([(y_train == label).sum() for label in classes])
     after = class_counts_after(model, y_train, classes)
-    pipeline, places = _find_samplers(model)
+    steps = _steps_to_sampler(model)
     found = {
-        "technique": type(pipeline.steps[places[-1]][1]).__name__ if places else None,
+        "technique": type(steps[-1]).__name__ if steps else None,
         "before": _by_class(classes, before),
-        "after": None,
+        "after": None if after is None else _by_class(classes, after),
     }
     if after is not None:
-        found["after"] = _by_class(classes, after)
         found["size_factor"] = after.sum() / before.sum()
         found["imbalance_ratio"] = {"before": _ratio(before), "after": _ratio(after)}
     return found | _loss_weights(last_step(model))
 
 
 def _loss_weights(classifier):
-    """Return a network's class weights and prior; nothing for other classifiers."""
+    """Return a network's class weights and prior; an empty dict for other classifiers."""
     if not hasattr(classifier, "training_prior_"):
         return {}
     from imbemotion.losses import class_weights
 
-    counts = classifier.class_counts_
-    found = {"training_prior": _by_class(classifier.classes_, classifier.training_prior_)}
-    weights = class_weights(classifier.class_weight, classifier.classes_, counts)
-    if weights is not None:
-        found["class_weight"] = _by_class(classifier.classes_, weights)
-    return found
+    labels, counts = classifier.classes_, classifier.class_counts_
+    found = {"training_prior": _by_class(labels, classifier.training_prior_)}
+    weights = class_weights(classifier.class_weight, labels, counts)
+    return found | ({} if weights is None else {"class_weight": _by_class(labels, weights)})
 
 
 def _ratio(counts):
@@ -236,28 +222,25 @@ def _by_class(classes, values):
 def _metrics(record, classes):
     """Return scikit-learn's classification report as a table."""
     support = np.rint(record["true_share"] * record["n_test"]).astype(int)
+    table = pd.DataFrame({"class": pd.Series(classes, dtype=object)})
     figures = pd.DataFrame({name: record[name] for name in ("precision", "recall", "f1")})
-    table = pd.concat([pd.Series(classes, name="class", dtype=object), figures], axis=1)
-    table["support"] = support
-    total = support.sum()
+    table = table.join(figures).assign(support=support)
+    total, weighted = support.sum(), np.average(figures, axis=0, weights=support)
     table.loc[len(table)] = ["accuracy", np.nan, np.nan, record["accuracy"], total]
     table.loc[len(table)] = ["macro avg", *figures.mean(), total]
-    weighted = np.average(figures, axis=0, weights=support)
     table.loc[len(table)] = ["weighted avg", *weighted, total]
     return table
 
 
 def _predictions(fitted, probabilities, classes, names):
-    table = pd.DataFrame(
-        {"row": fitted.rows, "true": fitted.y_test, "predicted": fitted.predicted}
-    )
+    columns = {"row": fitted.rows}
     if names is not None:
-        table.insert(1, "file", names[fitted.rows])
+        columns["file"] = names[fitted.rows]
+    columns |= {"true": fitted.y_test, "predicted": fitted.predicted}
     if probabilities is not None:
-        table["confidence"] = probabilities.max(axis=1)
-        named = [f"p_{label}" for label in classes]
-        table = pd.concat([table, pd.DataFrame(probabilities, columns=named)], axis=1)
-    return table
+        columns["confidence"] = probabilities.max(axis=1)
+        columns |= {f"p_{k}": p for k, p in zip(classes, probabilities.T, strict=True)}
+    return pd.DataFrame(columns)
 
 
 def _confusion_matrix(fitted, classes):
@@ -269,7 +252,7 @@ def _confusion_matrix(fitted, classes):
     display.figure_.set_size_inches(size, size)
     display.figure_.set_layout_engine("constrained")
     write_plainly(display.ax_)
-    return to_png(display.figure_)
+    return display.figure_
 
 
 def _weights(classifier):
@@ -282,17 +265,17 @@ def _weights(classifier):
 
 def _draw_synthetic(model, data, job):
     """Draw originals of the first fold with synthetic images made from them, if there are any."""
-    pipeline, places = _find_samplers(model)
-    if not places or job.fold.number or job.fold.repeat:
+    steps = _steps_to_sampler(model)
+    if not steps or job.fold.number or job.fold.repeat:
         return None
     X, y = safe_indexing(data.X, job.fold.train), data.y[job.fold.train]
-    for _, step in pipeline.steps[: places[-1]]:  # what the last sampler was given
+    for step in steps[:-1]:  # the last sampler was given their output
         if hasattr(step, "fit_resample"):
             X, y = clone(step).fit_resample(X, y)
         elif hasattr(step, "transform"):
             X = step.transform(X)
     try:
-        display = ImageGridDisplay.from_sampler(pipeline.steps[places[-1]][1], X, y)
+        display = ImageGridDisplay.from_sampler(steps[-1], X, y)
     except (TypeError, ValueError):  # no images, or none are synthetic
         return None
-    return to_png(display.figure_)
+    return display.figure_

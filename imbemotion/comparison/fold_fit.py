@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections import Counter
+from contextlib import suppress
 from copy import deepcopy
 from numbers import Integral
 from time import perf_counter
@@ -47,6 +48,11 @@ class Fold(NamedTuple):
     train: np.ndarray
     test: np.ndarray
     seed: int
+
+    @property
+    def name(self):
+        """Return the name of a fit's folder."""
+        return f"fold_{self.number}_seed_{self.repeat}"
 
 
 class Data(NamedTuple):
@@ -105,8 +111,8 @@ def make_folds(cv, X, y, groups, n_repeats, root):
             folds.append(Fold(repeat, number, *rows, _derive(root, repeat, number)))
     if not folds:
         raise ValueError(f"cv must yield at least one fold, got none from {cv!r}.")
-    _warn_of_absent_classes(y, folds)
-    _warn_of_shared_rows(folds)
+    for text in _faults(y, folds):
+        warnings.warn(text, DataWarning, stacklevel=3)
     warn_of_copies(X, folds)
     return folds
 
@@ -125,43 +131,35 @@ def _check_rows(rows, n_samples):
     return rows
 
 
+def _faults(y, folds):
+    """Yield warnings of test folds that lack a class or contain training rows."""
+    sizes = Counter(y.tolist())
+    absent = Counter(k for fold in folds for k in sizes.keys() - y[fold.test].tolist())
+    if absent:
+        missing = [f"{k} ({sizes[k]} images, {n} folds)" for k, n in sorted(absent.items())]
+        yield (
+            f"Some test folds lack a class: {shorten(missing)}. Its F1 counts as 0 there, for "
+            "every strategy. Use fewer folds, merge the class, or read its score with care."
+        )
+    shared = sum(len(np.intersect1d(fold.train, fold.test)) > 0 for fold in folds)
+    if shared:
+        yield (
+            f"The same rows are in training and test in {shared} of {len(folds)} folds, so scores "
+            "are too high. Pass a cv that separates them."
+        )
+
+
 def root_seed(random_state):
     """Return the seed that all others are derived from."""
-    if isinstance(random_state, Integral):
-        if random_state < 0:
-            raise ValueError(f"random_state must be 0 or more, got {random_state}.")
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    if not isinstance(random_state, Integral):
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    if random_state < 0:
+        raise ValueError(f"random_state must be 0 or more, got {random_state}.")
+    return int(random_state)
 
 
 def _derive(*numbers):
     return int(np.random.SeedSequence(numbers).generate_state(1)[0] % (2**31 - 1))
-
-
-def _warn_of_absent_classes(y, folds):
-    absent = Counter()
-    for fold in folds:
-        absent.update(set(y.tolist()) - set(y[fold.test].tolist()))
-    if absent:
-        sizes = Counter(y.tolist())
-        missing = [f"{k} ({sizes[k]} images, {n} folds)" for k, n in sorted(absent.items())]
-        warnings.warn(
-            f"Some test folds lack a class: {shorten(missing)}. Its F1 counts as 0 there, for "
-            "every strategy. Use fewer folds, merge the class, or read its score with care.",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_of_shared_rows(folds):
-    shared = sum(len(np.intersect1d(fold.train, fold.test)) > 0 for fold in folds)
-    if shared:
-        warnings.warn(
-            f"The same rows are in training and test in {shared} of {len(folds)} folds, so scores "
-            "are too high. Pass a cv that separates them.",
-            DataWarning,
-            stacklevel=4,
-        )
 
 
 def seeded(estimator, seed):
@@ -198,28 +196,20 @@ def fit_fold(settings, data, job):
         else:
             if settings.folder is not None:
                 files = make_files(fitted, record, settings, data, job)
-    record["notes"] = _collect_notes(caught)
-    return record, files
-
-
-def _collect_notes(caught):
-    """Return the different warnings about the data; repeat all others."""
+    notes = [w for w in caught if issubclass(w.category, DataWarning)]
+    record["notes"] = list(dict.fromkeys(str(w.message) for w in notes))
     for w in caught:
-        if not issubclass(w.category, DataWarning):
+        if w not in notes:
             warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
-    notes = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
-    return list(dict.fromkeys(notes))
+    return record, files
 
 
 def fit_tracked(model, settings, data, job):
     """Fit and score a model as a run of the tracker that was asked for, if any."""
-    given = {k: v for k, v in model.get_params().items() if isinstance(v, str | int | float)}
-    config = {**new_record(job), **given}
-    del config["error"]
-    name = f"{job.strategy}/fold_{job.fold.number}_seed_{job.fold.repeat}"
-    with tracked(
-        settings.track, settings.folder, name=name, group=job.strategy, config=config
-    ) as run:
+    given = {**new_record(job), **model.get_params()}
+    config = {k: v for k, v in given.items() if isinstance(v, str | int | float)}
+    name = f"{job.strategy}/{job.fold.name}"
+    with tracked(settings.track, settings.folder, name, job.strategy, config) as run:
         fitted, found = _fit_and_score(run.watch(model), settings, data, job.fold)
         try:
             run.log(_figures(found, settings.classes))
@@ -231,11 +221,11 @@ def fit_tracked(model, settings, data, job):
 
 def _figures(found, classes):
     """Return every score of a fit by name, including those of each class."""
-    figures = {name: value for name, value in found.items() if np.isscalar(value)}
-    for kind in ("f1", "precision", "recall"):
-        values = zip(classes.tolist(), found[kind], strict=True)
-        figures |= {f"{kind}_{label}": value for label, value in values}
-    return figures
+    return {name: value for name, value in found.items() if np.isscalar(value)} | {
+        f"{kind}_{label}": value
+        for kind in ("f1", "precision", "recall")
+        for label, value in zip(classes.tolist(), found[kind], strict=True)
+    }
 
 
 def _fit_and_score(model, settings, data, fold):
@@ -259,8 +249,8 @@ def _fit_and_score(model, settings, data, fold):
     if settings.scorer is not None:
         found["score"] = _call_scorer(settings.scorer, model, X_test, y_test)
     found["train_score"] = _score(model, X_train, y_train, settings)["score"]
-    external = None if data.external is None else _score(model, *data.external, settings)
-    found["external_score"] = np.nan if external is None else external["score"]
+    external = data.external and _score(model, *data.external, settings)
+    found["external_score"] = external["score"] if external else np.nan
     return Fitted(model, fold.test, y_test, predicted, external), found
 
 
@@ -272,7 +262,7 @@ def peak_memory():
 
 
 def _predict(model, X, classes):
-    """Predict, and refuse predictions that are no classes, such as those of a regression."""
+    """Predict, and refuse predictions other than classes, such as those of a regression."""
     predicted = column_or_1d(model.predict(X))
     check_consistent_length(X, predicted)
     unknown = set(predicted.tolist()) - set(classes.tolist())
@@ -314,13 +304,10 @@ def _score(model, X, y, settings):
 def _call_scorer(scorer, model, X, y):
     """Return a finite score; means over folds would silently skip NaN."""
     score = scorer(model, X, y)
-    try:
-        number = float(score)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise ValueError(
-            f"scoring must return one finite number, got {score!r}. The score may be undefined "
-            "where a test fold lacks a class."
-        )
-    return number
+    with suppress(TypeError, ValueError):
+        if np.isfinite(float(score)):
+            return float(score)
+    raise ValueError(
+        f"scoring must return one finite number, got {score!r}. The score may be undefined "
+        "where a test fold lacks a class."
+    )

@@ -39,11 +39,11 @@ class InlineImage(NamedTuple):
 def inline_png(content, alt, caption=""):
     """Return the bytes of a PNG file as an image."""
     width = int.from_bytes(content[16:20], "big")  # of the header, by the format
-    return InlineImage(_to_uri(content, "image/png"), alt, caption, width)
+    return InlineImage(_to_uri(content, "png"), alt, caption, width)
 
 
 def _to_uri(content, kind):
-    return f"data:{kind};base64,{b64encode(content).decode('ascii')}"
+    return f"data:image/{kind};base64,{b64encode(content).decode('ascii')}"
 
 
 def _draw(plot, size, alt, caption=""):
@@ -57,8 +57,8 @@ def _draw(plot, size, alt, caption=""):
         figure = Figure(figsize=size, layout="constrained")
         plot(figure)
         figure.savefig(content, format="svg", metadata={"Date": None})
-    width = round(96 * figure.get_figwidth())
-    return InlineImage(_to_uri(content.getvalue(), "image/svg+xml"), alt, caption, width)
+    source = _to_uri(content.getvalue(), "svg+xml")
+    return InlineImage(source, alt, caption, round(96 * figure.get_figwidth()))
 
 
 def draw_comparison(comparison, summary):
@@ -66,10 +66,8 @@ def draw_comparison(comparison, summary):
     from matplotlib.figure import Figure
 
     display = ComparisonDisplay.from_comparison(comparison, ax=Figure().add_subplot())
-    scores = [
-        f"{name} {line['mean']:.3f} ({line['verdict']})" if np.isfinite(line["mean"])
-        else f"{name} ({line['verdict']})" for name, line in summary.iterrows()
-    ]  # fmt: skip
+    means = summary["mean"].map(lambda mean: f"{mean:.3f} " if np.isfinite(mean) else "")
+    scores = summary.index.astype(str) + " " + means + "(" + summary["verdict"] + ")"
     costs = [f"{name} {seconds:.3g} s" for name, seconds in summary["fit_time"].dropna().items()]
     alts = {
         "score": f"{comparison.scoring} of every strategy: {shorten(scores, 20)}.",
@@ -82,15 +80,13 @@ def draw_comparison(comparison, summary):
     return {
         kind: _draw(
             lambda figure, kind=kind: display.plot(kind=kind, ax=figure.add_subplot()),
-            display.figure_size(kind),
-            alt,
+            display.figure_size(kind), alt,
         )
         for kind, alt in alts.items()
-    }
+    }  # fmt: skip
 
 
 def draw_distribution(counts):
-    """Draw the class sizes, the largest first."""
     display = ClassDistributionDisplay(counts)
     log = max(counts.values()) > _STEEP * min(counts.values())
     named = [f"{label} {n:,}" for label, n in counts.items()]
@@ -121,14 +117,11 @@ def draw_confusion(name, predictions, classes):
 
     recalls = zip(classes, shares.diagonal(), strict=True)
     recalls = shorten([f"{label} {share:.0%}" for label, share in recalls], 20)
-    side = 2.4 + 0.36 * len(classes)
-    return _draw(
-        plot, (side, side), f"Confusion matrix of {name}. Recall of every class: {recalls}.", name
-    )
+    alt = f"Confusion matrix of {name}. Recall of every class: {recalls}."
+    return _draw(plot, 2 * [2.4 + 0.36 * len(classes)], alt, name)
 
 
 def draw_confidence(name, analysis):
-    """Draw the confidence of right and wrong predictions, and the calibration."""
     display = ConfidenceDisplay(analysis)
     alt = (
         f"Confidence of {name}: {analysis.mean_confidence:.0%} on average, and "
@@ -140,7 +133,6 @@ def draw_confidence(name, analysis):
 
 
 def draw_curves(name, histories):
-    """Draw the training curves of a strategy's networks."""
     display = TrainingCurveDisplay(histories)
     n_panels = len(display.panels)
     last = np.mean([history["train_loss"].iloc[-1] for history in histories])
@@ -150,7 +142,5 @@ def draw_curves(name, histories):
     )
     return _draw(
         lambda figure: display.plot(ax=np.atleast_1d(figure.subplots(1, n_panels))),
-        (0.6 + 3.2 * n_panels, 2.6),
-        alt,
-        name,
-    )
+        (0.6 + 3.2 * n_panels, 2.6), alt, name,
+    )  # fmt: skip

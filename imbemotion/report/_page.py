@@ -17,15 +17,18 @@ from imbemotion.report import _figures, _wording
 __all__ = ["write_report"]
 
 _CONFIDENCE, _MARGIN = 0.95, 0.01
+_ORIGIN = {
+    "Started": "started", "Seed": "random_state", "Folds": "cv", "Repeats": "n_repeats",
+    "Threads per fit": "threads", "Precision": "precision",
+}  # fmt: skip
 
 
 def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     """Write the findings of a comparison as one self-contained page.
 
-    The page begins with the answer in one sentence, and has all tables and plots, problems
-    of the data, failures, and how to reproduce it. It loads nothing and runs no code, so
-    that it can be mailed and printed. For an unfinished comparison it shows what there is,
-    and lists what is missing.
+    The page begins with the answer in one sentence, followed by tables, plots, problems, and
+    how to reproduce it. It loads nothing and runs no code, so that it can be mailed and
+    printed. The page of an unfinished comparison lists what is missing.
 
     Parameters
     ----------
@@ -48,12 +51,10 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
 
     See Also
     --------
-    compare_strategies : Runs comparisons.
     ComparisonDisplay : The plots of the page, one by one.
 
     Examples
     --------
-    >>> from imbemotion import write_report
     >>> write_report("runs")  # doctest: +SKIP
     PosixPath('runs/report.html')
     """
@@ -80,63 +81,52 @@ class _RunFolder:
         self.comparison = Comparison.load(folder)
         self.settings = self.comparison.settings
         self.n_folds = self.settings["n_folds"] * self.settings["n_repeats"]  # of all repeats
+        self.counts = self.settings["data"]["counts"]
+        self.classes = order_classes(map(str, self.comparison.classes), self.counts)
         self.damaged = []
 
-    def read_all(self, strategy, name, read):
-        """Read a file of all fits of a strategy, and note damaged ones."""
-        inner = self.settings["strategies"][strategy]["folder"]
-        contents = []
-        for path in sorted((self.folder / inner).glob(f"fold_*/{name}")):
-            try:
-                contents.append(read(path))
-            except (OSError, ValueError) as error:  # pandas' and json's errors are ValueErrors
-                self.damaged.append(f"{path.relative_to(self.folder)} ({type(error).__name__})")
+    def read_all(self, name, read):
+        """Read a file of all fits; lists by strategy. Damaged files are noted."""
+        contents = {}
+        for strategy in self.comparison.strategies:
+            inner = self.folder / self.settings["strategies"][strategy]["folder"]
+            for path in sorted(inner.glob(f"fold_*/{name}")):
+                try:
+                    contents.setdefault(strategy, []).append(read(path))
+                except (OSError, ValueError) as error:  # pandas' and json's are ValueErrors
+                    text = f"{path.relative_to(self.folder)} ({type(error).__name__})"
+                    self.damaged.append(text)
         return contents
 
-    def first_of(self, name, read):
-        """Read a file of the first fit of every strategy that has it; a dict by strategy."""
-        found = {s: self.read_all(s, name, read) for s in self.comparison.strategies}
-        return {strategy: contents[0] for strategy, contents in found.items() if contents}
-
-    def predictions(self):
-        """Return the pooled predictions of every strategy that has some."""
-        strategies = self.comparison.strategies
-        found = {s: self.read_all(s, "predictions.csv", _read_predictions) for s in strategies}
-        return {s: pd.concat(tables, ignore_index=True) for s, tables in found.items() if tables}
-
-    def confidence(self, strategy, predictions):
-        """Analyze the probabilities of predictions; None where there are none."""
+    def analyze_confidence(self, predictions):
         classes = [str(label) for label in self.comparison.classes]
-        columns = [f"p_{label}" for label in classes]
-        if not set(columns) <= set(predictions):
-            return None
-        try:
-            return analyze_confidence(predictions["true"], predictions[columns], classes)
-        except ValueError as error:
-            self.damaged.append(f"the probabilities of {strategy} ({error})")
-            return None
+        columns, found = [f"p_{label}" for label in classes], {}
+        for strategy, table in predictions.items():
+            if set(columns) <= set(table):
+                try:
+                    found[strategy] = analyze_confidence(table["true"], table[columns], classes)
+                except ValueError as error:
+                    self.damaged.append(f"the probabilities of {strategy} ({error})")
+        return found
 
 
 def _read_predictions(path):
     text = {"true": str, "predicted": str}  # whatever the labels were
     table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[])  # "NA" is a name
-    return _with_columns(table, "true", "predicted")
+    return _check_entries(table, "true", "predicted")
 
 
 def _read_history(path):
-    return _with_columns(pd.read_csv(path), "epoch", "train_loss")
-
-
-def _with_columns(table, *names):
-    if table.empty or not set(names) <= set(table):
-        raise ValueError(f"The table must hold {names}, got {len(table)} rows of {[*table]}.")
-    return table
+    return _check_entries(pd.read_csv(path), "epoch", "train_loss")
 
 
 def _read_balancing(path):
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not {"before", "after"} <= set(found):
-        raise ValueError(f"The file must hold before and after, got {[*found]}.")
+    return _check_entries(json.loads(path.read_text(encoding="utf-8")), "before", "after")
+
+
+def _check_entries(found, *names):
+    if len(found) == 0 or not set(names) <= set(found):
+        raise ValueError(f"The file must hold {names}, got {len(found)} rows of {[*found]}.")
     return found
 
 
@@ -148,7 +138,6 @@ def _read_png(path):
 
 
 def _collect(run):
-    """Return everything that the page shows."""
     comparison, settings = run.comparison, run.settings
     summary = comparison.summary(confidence=_CONFIDENCE, margin=_MARGIN)
     best = _wording.strongest(summary)
@@ -161,11 +150,10 @@ def _collect(run):
         "margin": _MARGIN,
         "scoring": comparison.scoring,
         "answer": _wording.find_answer(
-            summary, comparison.scoring, run.n_folds,
-            confidence=_CONFIDENCE, complete=is_complete,
+            summary, comparison.scoring, run.n_folds, confidence=_CONFIDENCE, complete=is_complete
         ),
         "facts": _wording.describe_comparison(settings, len(summary)),
-        "balance": _wording.describe_balance(settings["data"]["counts"]),
+        "balance": _wording.describe_balance(run.counts),
         "progress": _wording.describe_progress(summary, comparison.fits, run.n_folds),
         "scores": _wording.score_table(summary, comparison.scoring, _MARGIN),
         "costs": _wording.cost_table(summary),
@@ -182,71 +170,57 @@ def _collect(run):
 
 def _notes(run):
     """Return warnings about the data, and the strategies that gave them."""
-    settings = run.settings
-    tiny = _wording.describe_tiny_classes(settings["data"]["counts"], settings["n_folds"])
-    notes = [(None, text) for text in [*(settings.get("notes") or []), tiny] if text]
-    for name, texts in run.comparison.notes().items():
-        notes += [(name, text) for text in texts]
-    return notes
+    tiny = _wording.describe_tiny_classes(run.counts, run.settings["n_folds"])
+    notes = [(None, text) for text in [*(run.settings.get("notes") or []), tiny] if text]
+    of_fits = run.comparison.notes().items()
+    return notes + [(name, text) for name, texts in of_fits for text in texts]
 
 
 def _classes(run):
-    counts = run.settings["data"]["counts"]
-    order = order_classes([str(label) for label in run.comparison.classes], counts)
-    resampled = run.first_of("balancing_analysis.json", _read_balancing)
+    resampled = run.read_all("balancing_analysis.json", _read_balancing)
+    first = {name: found[0] for name, found in resampled.items()}
     return {
-        "distribution": _figures.draw_distribution({label: counts[label] for label in order}),
-        "classes": _wording.class_tables(run.comparison, order, counts),
-        "resampled": _wording.resampling_table(resampled, order),
+        "distribution": _figures.draw_distribution({k: run.counts[k] for k in run.classes}),
+        "classes": _wording.class_tables(run.comparison, run.classes, run.counts),
+        "resampled": _wording.resampling_table(first, run.classes),
     }
 
 
 def _predictions(run, shown):
     """Return plots of the predictions of the baseline and the best strategy."""
-    classes = order_classes(map(str, run.comparison.classes), run.settings["data"]["counts"])
-    found = run.predictions()
-    analyses = {name: run.confidence(name, table) for name, table in found.items()}
-    analyses = {name: analysis for name, analysis in analyses.items() if analysis is not None}
+    tables = run.read_all("predictions.csv", _read_predictions).items()
+    found = {name: pd.concat(parts, ignore_index=True) for name, parts in tables}
+    analyses = run.analyze_confidence(found)
     return {
         "confusions": [
-            _figures.draw_confusion(name, found[name], classes) for name in shown if name in found
+            _figures.draw_confusion(k, found[k], run.classes) for k in shown if k in found
         ],
         "confidence_table": _wording.confidence_table(analyses) if analyses else None,
         "confidences": [
-            _figures.draw_confidence(name, analyses[name]) for name in shown if name in analyses
+            _figures.draw_confidence(k, analyses[k]) for k in shown if k in analyses
         ],
-    }
+    }  # fmt: skip
 
 
 def _training(run, shown):
-    strategies = run.comparison.strategies
-    histories = {name: run.read_all(name, "history.csv", _read_history) for name in strategies}
-    curves = {n: _figures.draw_curves(n, tables) for n, tables in histories.items() if tables}
-    synthetic = run.first_of("augmented.png", _read_png)
+    histories = run.read_all("history.csv", _read_history).items()
+    curves = {name: _figures.draw_curves(name, tables) for name, tables in histories}
     return {
         "curves": [curve for name, curve in curves.items() if name in shown],
         "more_curves": [curve for name, curve in curves.items() if name not in shown],
         "synthetic": [
-            _figures.inline_png(content, f"Original images and synthetic ones by {name}.", name)
-            for name, content in synthetic.items()
+            _figures.inline_png(contents[0], f"Original images and synthetic ones by {k}.", k)
+            for k, contents in run.read_all("augmented.png", _read_png).items()
         ],
     }
 
 
 def _origin(settings):
     """Return all that is needed to reproduce the comparison."""
-    data = settings["data"]
-    prints = {part: data.get(part) for part in ("images", "labels", "groups")}
-    lines = {
-        "Started": settings.get("started"),
-        "Seed": settings.get("random_state"),
-        "Folds": settings.get("cv"),
-        "Repeats": settings.get("n_repeats"),
-        "Threads per fit": settings.get("threads"),
-        "Precision": settings.get("precision"),
-        "Versions": _join(settings.get("versions") or {}),
-        "Fingerprints of the data": _join(prints),
-    }
+    prints = {part: settings["data"].get(part) for part in ("images", "labels", "groups")}
+    lines = {title: settings.get(key) for title, key in _ORIGIN.items()}
+    lines["Versions"] = _join(settings.get("versions") or {})
+    lines["Fingerprints of the data"] = _join(prints)
     return {
         "command": settings.get("command"),
         "origin": [(name, value) for name, value in lines.items() if value not in (None, "")],

@@ -20,8 +20,7 @@ _DONE = ["baseline", *_COMPARED, "no baseline"]
 
 def quote(names, limit=4):
     """Join names in quotation marks: a strategy may be called "none"."""
-    return shorten([f"\N{LEFT DOUBLE QUOTATION MARK}{name}\N{RIGHT DOUBLE QUOTATION MARK}"
-                    for name in names], limit)  # fmt: skip
+    return shorten([f"\u201c{name}\u201d" for name in names], limit)
 
 
 def strongest(summary):
@@ -72,10 +71,8 @@ def _findings(summary, base, scoring, confidence):
         yield f"no strategy is better than {base}"
     else:
         line = better.iloc[0]
-        interval = _interval(line, "{:.3f}".format, confidence)
-        yield (
-            f"{quote([line.name])} is better than {base} by {line['gain']:.3f} {scoring}{interval}"
-        )
+        gain = f"{line['gain']:.3f} {scoring}{_interval(line, '{:.3f}'.format, confidence)}"
+        yield f"{quote([line.name])} is better than {base} by {gain}"
     if len(better) > 1:
         verb = "are" if len(better) > 2 else "is"
         yield f"{quote(better.index[1:])} {verb} better too"
@@ -93,20 +90,17 @@ def _interval(line, write, confidence):
 
 
 def describe_progress(summary, fits, n_folds):
-    """Return sentences on the fits that are not done, and on those that failed."""
     sentences, wanted = [], n_folds * len(summary)
     if len(fits) < wanted:
         sentences.append(f"{len(fits)} of {wanted} fits are done; all results may still change.")
-    failed = summary[summary["n_failed"] > 0]
+    failed = summary["n_failed"][summary["n_failed"] > 0]
     if len(failed):
-        n = int(failed["n_failed"].sum())
-        some = f"{n} fits" if n > 1 else "One fit"
+        some = f"{failed.sum():.0f} fits" if failed.sum() > 1 else "One fit"
         sentences.append(f"{some} failed, of {quote(failed.index)}; the reasons are given below.")
     return sentences
 
 
 def describe_comparison(settings, n_strategies):
-    """Return one sentence on the data, strategies and folds."""
     data = settings["data"]
     size = " x ".join(map(str, data["shape"]))
     groups = data.get("n_groups")
@@ -120,7 +114,6 @@ def describe_comparison(settings, n_strategies):
 
 
 def describe_balance(counts):
-    """Return one sentence on the class sizes."""
     largest, smallest = max(counts, key=counts.get), min(counts, key=counts.get)
     ratio = counts[largest] / counts[smallest]
     return (
@@ -143,11 +136,9 @@ def describe_tiny_classes(counts, n_folds):
 
 
 _SIGNS = {
-    "better": "\N{BLACK UP-POINTING TRIANGLE}",
-    "worse": "\N{BLACK DOWN-POINTING TRIANGLE}",
-    "not distinguishable": "\N{WHITE CIRCLE}",
-    "baseline": "\N{BLACK SQUARE}",
-}
+    "better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}",
+    "not distinguishable": "\N{WHITE CIRCLE}", "baseline": "\N{BLACK SQUARE}",
+}  # fmt: skip
 _DASH = "\N{EN DASH}"
 
 
@@ -161,7 +152,6 @@ class Table(NamedTuple):
 
 
 def score_table(summary, scoring, margin):
-    """Return one row per strategy: verdict, score and gain."""
     s = summary.copy()
     s.loc[s.index[0], ["gain", "gain_low", "gain_high", "p_value", "p_better"]] = np.nan
     columns = {
@@ -171,7 +161,7 @@ def score_table(summary, scoring, margin):
         "gain": _write(s["gain"], signed),
         "from": _write(s["gain_low"], signed),
         "to": _write(s["gain_high"], signed),
-        "p": _write(s["p_value"], _probability),
+        "p": _write(s["p_value"], lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}"),
         f"P(gain > {margin})": _write(s["p_better"], _percent),
         "overfit": _write(s["gap"], signed),
         "external": _write(s["external"], "{:.3f}".format),
@@ -181,7 +171,6 @@ def score_table(summary, scoring, margin):
 
 
 def cost_table(summary):
-    """Return one row per strategy: its cost, as the mean of the folds."""
     columns = {
         "fit, s": _write(summary["fit_time"], _round),
         "predict, s": _write(summary["predict_time"], _round),
@@ -205,15 +194,8 @@ def class_tables(comparison, order, counts):
     per_class, shares = comparison.per_class(), comparison.shares()
     per_class.columns, shares.columns = per_class.columns.map(str), shares.columns.map(str)
     total, names = sum(counts.values()), [str(name) for name in per_class.index]
-    rows = [
-        [
-            label,
-            f"{counts[label]:,}",
-            _percent(counts[label] / total),
-            *_write(f1, "{:.3f}".format),
-        ]
-        for label, f1 in per_class[order].items()
-    ]
+    sizes = {k: [f"{n:,}", _percent(n / total)] for k, n in counts.items()}
+    rows = [[k, *sizes[k], *_write(f1, "{:.3f}".format)] for k, f1 in per_class[order].items()]
     predicted = [[label, *_write(values, _percent)] for label, values in shares[order].items()]
     return [
         Table("F1 of every class", ["class", "images", "share", *names], rows),
@@ -235,7 +217,6 @@ def resampling_table(resampled, order):
 
 
 def confidence_table(analyses):
-    """Return one row per strategy: its confidence and accuracy."""
     rows = []
     for name, found in analyses.items():
         means = found.by_correctness["mean"]
@@ -254,10 +235,6 @@ def _write(values, write):
 
 def _percent(share):
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
-
-
-def _probability(p):
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _round(seconds):
