@@ -116,8 +116,7 @@ class MlflowRun(Run):
         with FileLock(folder / "mlflow.lock"):
             self._client = client = MlflowClient(uri or _sqlite_uri(folder / "mlflow.db"))
             found = client.get_experiment_by_name(wanted)
-            number = found and found.experiment_id
-            number = number or client.create_experiment(wanted, artifact_location=artifacts)
+            number = found.experiment_id if found else client.create_experiment(wanted, artifacts)
         run = client.create_run(number, run_name=name, tags={"group": group})
         self._id, names = run.info.run_id, Names()
         parameters = [Param(names[k], str(v)[:_LONGEST_VALUE]) for k, v in config.items()]

@@ -49,10 +49,6 @@ def write_report(folder: str | Path, path: str | Path | None = None) -> Path:
     IsADirectoryError
         If the path is that of a folder.
 
-    See Also
-    --------
-    ComparisonDisplay : The plots of the page, one by one.
-
     Examples
     --------
     >>> write_report("runs")  # doctest: +SKIP
