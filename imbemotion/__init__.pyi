@@ -28,10 +28,7 @@ from .leaks import (
     groups_from_filenames as groups_from_filenames,
     leak_report as leak_report,
 )
-from .loading import (
-    ImageFlattener as ImageFlattener,
-    ImageLoader as ImageLoader,
-)
+from .loading import ImageFlattener as ImageFlattener, ImageLoader as ImageLoader
 from .midi import PianoRoll as PianoRoll
 from .plots import (
     ClassDistributionDisplay as ClassDistributionDisplay,

@@ -9,11 +9,7 @@ from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.dummy import DummyClassifier
 
-from imbemotion import (
-    AugmentationSampler,
-    FlattenSampler,
-    RandomResampler,
-)
+from imbemotion import AugmentationSampler, FlattenSampler, RandomResampler
 from imbemotion.comparison.artifacts import class_counts_after
 from imbemotion.comparison.fold_fit import Data, Fold, Job, Settings, fit_fold
 

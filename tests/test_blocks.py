@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from imbemotion import ImageArray
 from imbemotion.comparison._description import fingerprint
-from imbemotion.images.blocks import blocks_of, places_of
+from imbemotion.images import blocks_of, places_of
 
 
 @given(n_rows=st.integers(0, 5000), shape=st.lists(st.integers(0, 3000), max_size=3))

@@ -115,11 +115,7 @@ def test_the_list_of_commands_is_whole_and_fits_80_columns():
 @pytest.mark.parametrize(
     ("words", "status", "text"),
     [
-        (
-            ["analyze", "{tmp}/few.csv"],
-            1,
-            "  and 33 more\nAre their paths relative",
-        ),
+        (["analyze", "{tmp}/few.csv"], 1, "  and 33 more\nAre their paths relative"),
         (["init", "{tmp}/none/c.yaml"], 1, "the folder {tmp}/none does not exist"),
         (["init", "{tmp}"], 2, "is a folder; name a file"),
         (["predict", "{tmp}", "{tmp}", "--out", "{tmp}"], 2, "is a folder; name a file"),

@@ -71,11 +71,7 @@ def test_all_strategies_see_the_same_folds_and_seeds():
 
 
 def test_seeds_do_not_depend_on_the_order_of_strategies_or_workers():
-    ways = [
-        (SAMPLED, 1),
-        (dict(reversed(SAMPLED.items())), 1),
-        (SAMPLED, 2),
-    ]
+    ways = [(SAMPLED, 1), (dict(reversed(SAMPLED.items())), 1), (SAMPLED, 2)]
     tables = [
         compare_strategies(pipeline(), X, Y, given, cv=3, n_jobs=jobs, random_state=0).fits
         for given, jobs in ways

@@ -12,12 +12,7 @@ from hypothesis import given, settings, strategies as st
 from imblearn.pipeline import Pipeline
 from PIL import Image
 from sklearn.dummy import DummyClassifier
-from sklearn.model_selection import (
-    GridSearchCV,
-    StratifiedKFold,
-    cross_validate,
-    train_test_split,
-)
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate, train_test_split
 
 from imbemotion import ImageArray, RandomResampler
 

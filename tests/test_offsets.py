@@ -10,12 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import fbeta_score, get_scorer, make_scorer, matthews_corrcoef
 
 from imbemotion import TunedOffsetClassifierCV, make_macro_f1_scorer
-from imbemotion.postprocessing._offset_search import (
-    AnyScore,
-    RatioScore,
-    find_offsets,
-    make_score,
-)
+from imbemotion.postprocessing._offset_search import AnyScore, RatioScore, find_offsets, make_score
 
 CLASSES = np.array(["anger", "fear", "joy", "sadness"])
 EXACT = {

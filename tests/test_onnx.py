@@ -49,11 +49,7 @@ def probabilities_of(path, X):
 
 @pytest.mark.parametrize(
     ("network", "kind"),
-    [
-        *((network, "gray") for network in NETWORKS),
-        ("small_cnn", "color"),
-        ("small_cnn", "float"),
-    ],
+    [*((network, "gray") for network in NETWORKS), ("small_cnn", "color"), ("small_cnn", "float")],
 )
 def test_onnx_gives_the_same_probabilities(network, kind, faces, tmp_path):
     X, y = faces

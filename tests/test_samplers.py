@@ -199,9 +199,7 @@ def test_resampling_twice_still_names_the_first_rows(pictures):
 def test_strategies_can_be_searched_in_a_pipeline():
     y = np.repeat(["a", "b", "c"], [20, 10, 6])
     pipe = Pipeline([("balance", RandomResampler(random_state=0)), ("model", DummyClassifier())])
-    grid = {
-        "balance": ["passthrough", clone(pipe["balance"])],
-    }
+    grid = {"balance": ["passthrough", clone(pipe["balance"])]}
     search = GridSearchCV(pipe, grid, cv=3, scoring="f1_macro", error_score="raise")
     assert search.fit(blank(36), y).cv_results_["mean_test_score"].shape == (2,)
     grid = {"balance__sampling_strategy": [0.5, 5, at_least(3), "hybrid"]}

@@ -7,7 +7,7 @@ from imblearn.pipeline import Pipeline
 from sklearn.dummy import DummyClassifier
 
 from imbemotion import DataWarning, ImageArray, ImageLoader, compare_strategies
-from imbemotion.leaks.copies import find_leaks
+from imbemotion.leaks import find_leaks
 from imbemotion.workflow import load_data, load_external_test, make_split, resolve_config
 
 X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)

@@ -265,10 +265,7 @@ def damage(state, kind):
     [
         ("missing", "it has no features.0.weight"),
         ("unknown", "the network has no conv9.weight"),
-        (
-            "shape",
-            r"features.0.weight: .*\[64, 1, 3, 3\].*\[64, 3, 3, 3\]\)\. Name",
-        ),
+        ("shape", r"features.0.weight: .*\[64, 1, 3, 3\].*\[64, 3, 3, 3\]\)\. Name"),
     ],
 )
 def test_weights_of_another_network_are_refused_with_the_first_names(

@@ -16,9 +16,6 @@ from imbemotion import __version__
 from imbemotion._base.files import publish_file
 from imbemotion.augmentation import Augmentation
 
-__all__ = ["DAMAGED", "Lost", "NotPlainError", "UnknownClassError", "decode", "decode_or_lose",
-           "encode", "encode_or_lose", "read_archive", "write_archive"]  # fmt: skip
-
 _RETRY = "Take another copy of it, or save the classifier again."
 DAMAGED = f"is damaged: its content is not what was saved. {_RETRY}"
 _TAG = "$"  # the key of a tagged value, by which it differs from a dict

@@ -8,8 +8,6 @@ from imbemotion._base.validation import fit_context
 from imbemotion.classifier._export import ExportMixin
 from imbemotion.classifier.parameters import CONSTRAINTS, NestedParameters
 
-__all__ = ["CNNClassifier"]
-
 
 class CNNClassifier(
     NestedParameters, ExportMixin, ClassifierMixin, TransformerMixin, BaseEstimator

@@ -28,8 +28,6 @@ from imbemotion.training import ImageNeuralNetClassifier
 from imbemotion.training.batches import BalancedRows, FixedSplit, epoch_shares, input_scale
 from imbemotion.training.machine import pick_precision
 
-__all__ = ["Task", "compose_net", "cosine", "one_cycle", "step", "training_prior"]
-
 # settings of networks, losses and optimizers that the classifier sets
 _LEARNED = ("weight", "class_counts", "n_classes", "channels", "params", "lr")
 _REPLACEABLE = ("module__", "input_")  # computed settings that net_params may replace

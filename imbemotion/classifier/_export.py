@@ -8,8 +8,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["ExportMixin"]
-
 _NEED = "head_coef_ and head_intercept_ need a network"
 _TOLERANCE = 1e-3  # of logits, relative to the largest: float32 through a whole network
 

@@ -22,8 +22,6 @@ from imbemotion.loading import as_images
 from imbemotion.splitting.holdout import split_originals
 from imbemotion.training.machine import limited_threads, pick_device, seeded
 
-__all__ = ["check_images", "fit", "partial_fit"]
-
 
 def fit(classifier, X, y, sample_weight):
     """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""

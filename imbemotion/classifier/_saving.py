@@ -20,8 +20,6 @@ from imbemotion.classifier.parameters import PARAMS
 from imbemotion.training.batches import check_views, softmax_probabilities
 from imbemotion.training.machine import pick_device, seeded
 
-__all__ = ["describe", "export_onnx", "load"]
-
 # What fit leaves besides net_; those that are absent are skipped.
 _FITTED_ATTRIBUTES = (
     "_dtype_kind", "_random_state", "_split_seed", "class_counts_", "classes_",

@@ -12,8 +12,6 @@ from imbemotion._base.validation import (
     validate_parameter_constraints,
 )
 
-__all__ = ["CONSTRAINTS", "OWN_SETTINGS", "PARAMS", "NestedParameters"]
-
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")

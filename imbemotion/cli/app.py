@@ -10,8 +10,6 @@ from typer.core import TyperCommand, TyperGroup
 from imbemotion.cli.options import OPTIONS, Debug, Misuse, describe_setting
 from imbemotion.cli.output import errors_in_one_sentence
 
-__all__ = ["app", "command", "main"]
-
 _ORDER = (
     "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
     "run", "demo",

@@ -22,8 +22,6 @@ from imbemotion.cli.options import (
     resolve_settings,
 )
 
-__all__ = []
-
 _OVERSAMPLE = {"balancing.strategy": "oversample"}  # what balance does by default
 
 

@@ -20,8 +20,6 @@ from imbemotion.cli.options import (
     resolve_settings,
 )
 
-__all__ = []
-
 
 @command(
     *LOADING, "labels", "group_column", "val", "test", "split", *SHARES, *NETWORK, "sampler",

@@ -14,11 +14,6 @@ from imbemotion import workflow
 from imbemotion._base import registry
 from imbemotion._base.registry import NETWORKS, SAMPLERS, STRATEGIES, STRATEGY_SETS, Entry
 
-__all__ = [
-    "LOADING", "NETWORK", "OPTIONS", "READING", "SAMPLING", "SHARES", "AsJson", "Debug", "Force",
-    "Misuse", "describe_setting", "name_sources", "out_option", "resolve_settings",
-]  # fmt: skip
-
 Misuse = typer.BadParameter.__base__  # UsageError, which Typer does not export
 
 

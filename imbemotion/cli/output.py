@@ -9,13 +9,6 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = [
-    "change_lines", "change_table", "check_new", "check_out", "class_table", "conclusion",
-    "errors_in_one_sentence", "make_console", "metrics_table", "note", "prediction_table",
-    "print_list", "progress_bar", "say", "show_data", "show_json", "split_table",
-    "strategy_tables", "summary_table", "to_json", "watched_epochs",
-]  # fmt: skip
-
 _JUDGED = ("better", "worse", "not distinguishable")
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.

@@ -28,11 +28,9 @@ from imbemotion.comparison._store import Store, describe_comparison, run_fits
 from imbemotion.comparison._strategies import check_strategies
 from imbemotion.comparison._workers import run_jobs, threads_per_fit
 from imbemotion.comparison.fold_fit import Data, Job, Settings, make_folds, root_seed
-from imbemotion.leaks.copies import warn_of_known
+from imbemotion.leaks import warn_of_known
 from imbemotion.leaks.groups import check_groups
 from imbemotion.tracking import check_tracking
-
-__all__ = ["compare_strategies"]
 
 
 def compare_strategies(

@@ -18,10 +18,7 @@ import joblib
 import numpy as np
 
 from imbemotion import __version__
-from imbemotion.images import ImageArray
-from imbemotion.images.blocks import blocks_of
-
-__all__ = ["custom_code", "describe", "fingerprint", "versions", "without_address"]
+from imbemotion.images import ImageArray, blocks_of
 
 _PACKAGE = Path(__file__).parents[1]
 _INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]

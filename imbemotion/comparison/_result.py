@@ -17,8 +17,6 @@ from imbemotion.analysis import (
 )
 from imbemotion.comparison._store import Store
 
-__all__ = ["Comparison"]
-
 _COLUMNS = (
     "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",
     "weighted_f1", "fit_time", "predict_time", "peak_memory", "n_train", "n_test",

@@ -23,8 +23,6 @@ from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
 from imbemotion.loading import ImageLoader
 
-__all__ = ["Store", "describe_comparison", "run_fits", "strategy_folders"]
-
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
     "data", "estimator", "classes", "scoring", "scorer", "cv", "splitter", "n_repeats",

@@ -28,8 +28,6 @@ from imbemotion.samplers import (
     at_least,
 )
 
-__all__ = ["check_strategies", "named_strategies"]
-
 
 def named_strategies(
     names: str | list[str] | None = None, augmentation: Any = None

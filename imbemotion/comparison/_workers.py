@@ -26,8 +26,6 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from imbemotion.comparison.fold_fit import fit_fold, new_record
 
-__all__ = ["CrashedError", "FreshProcesses", "run_jobs", "threads_per_fit"]
-
 _PRELOADED = {  # if the caller has imported the one, a fit will soon import the other
     "imblearn.pipeline": "imblearn.pipeline",
     "imbemotion.samplers": "imbemotion.samplers",

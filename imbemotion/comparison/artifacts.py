@@ -18,11 +18,6 @@ from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
 from imbemotion.plots.style import write_plainly
 from imbemotion.samplers.base import BaseImageSampler
 
-__all__ = [
-    "class_counts_after", "last_step", "make_files", "n_resampled", "to_json", "to_png",
-    "training_facts",
-]  # fmt: skip
-
 
 def last_step(model):
     """Return the classifier at the end of fitted pipelines and inside meta-estimators."""

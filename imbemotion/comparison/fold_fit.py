@@ -23,7 +23,7 @@ from imbemotion._base.validation import (
     shorten,
 )
 from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
-from imbemotion.leaks.copies import warn_of_copies
+from imbemotion.leaks import warn_of_copies
 from imbemotion.splitting.holdout import draw_folds
 from imbemotion.tracking import tracked
 
@@ -32,10 +32,6 @@ try:
 except ImportError:  # not on Windows
     resource = None
 
-__all__ = [
-    "Data", "Fitted", "Fold", "Job", "Settings", "apply_strategy", "fit_fold", "fit_tracked",
-    "make_folds", "new_record", "peak_memory", "root_seed", "score_predictions", "seeded",
-]  # fmt: skip
 
 _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, per MiB
 

@@ -1,6 +1,10 @@
 """Images as recipes: a balanced set costs memory for its rows, not for its pixels."""
 
 from imbemotion.images._array import ImageArray
-from imbemotion.images._recipes import share_originals as share_originals
+from imbemotion.images._recipes import (
+    blocks_of as blocks_of,
+    places_of as places_of,
+    share_originals as share_originals,
+)
 
 __all__ = ["ImageArray"]

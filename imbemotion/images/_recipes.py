@@ -1,4 +1,4 @@
-"""Recipes and the content of an ImageArray: packed, joined and rendered."""
+"""Recipes of images: which source row, what is changed, and their pixels in blocks."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -6,7 +6,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from imbemotion.augmentation import apply_policy
-from imbemotion.images.blocks import places_of
+
+_ROWS, _VALUES = 1024, 2**22  # per block at most, but one row at least
+
+
+def places_of(n_rows, shape):
+    """Yield slices that cut rows of a shape into blocks."""
+    step = max(1, min(_ROWS, _VALUES // max(1, int(np.prod(shape)))))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def blocks_of(X, rows=None):
+    """Yield pairs (slice, pixels) of some rows of X, all of them by default."""
+    for place in places_of(len(X) if rows is None else len(rows), X.shape[1:]):
+        yield place, np.asarray(X[place if rows is None else rows[place]])
+
 
 # One changed row: it is moved by `weight` towards source row `partner` (-1: not moved), then
 # augmented by policy number `policy` (-1: not augmented) under `seed`.

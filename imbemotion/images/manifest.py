@@ -10,7 +10,7 @@ from PIL import Image
 
 from imbemotion._base.files import publish_file, publish_folder
 from imbemotion._base.validation import DataWarning, shorten
-from imbemotion.images.blocks import blocks_of
+from imbemotion.images._recipes import blocks_of
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "label", "parent", "seed", "synthetic")

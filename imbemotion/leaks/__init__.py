@@ -1,6 +1,13 @@
 """What belongs together, and what a test set shares with training."""
 
-from imbemotion.leaks._leak_report import LeakReport, leak_report
+from imbemotion.leaks._leak_report import (
+    LeakReport,
+    find_leaks as find_leaks,
+    has_files as has_files,
+    leak_report,
+    warn_of_copies as warn_of_copies,
+    warn_of_known as warn_of_known,
+)
 from imbemotion.leaks.duplicates import duplicate_groups
 from imbemotion.leaks.groups import (
     groups_from_filenames,

@@ -13,8 +13,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from imbemotion._base.validation import check_pixels, holds_paths, looks_like_images
-from imbemotion.images import ImageArray
-from imbemotion.images.blocks import blocks_of
+from imbemotion.images import ImageArray, blocks_of
 
 # Pairs are proposed by a product of short vectors and confirmed by the correlation of outlines.
 _SMALLEST = 16  # pixels a side; smaller images look alike when one is shifted

@@ -1,7 +1,7 @@
 """Networks: from images (n, C, H, W) to logits (n, n_classes)."""
 
-from imbemotion.networks._cnns import DeepCNN, FeatureNetwork, ResidualCNN, SmallCNN
-from imbemotion.networks._pretrained import PretrainedCNN, find_network
+from imbemotion.networks._cnns import DeepCNN, FeatureNetwork, ResidualCNN, SmallCNN, find_network
+from imbemotion.networks._pretrained import PretrainedCNN
 
 __all__ = [
     "DeepCNN", "FeatureNetwork", "PretrainedCNN", "ResidualCNN", "SmallCNN", "find_network",

@@ -1,5 +1,6 @@
 """Convolutional networks to train from scratch, and the base class of all networks."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from imbemotion._base.registry import NETWORKS
 from imbemotion.networks._checkpoints import load_features
 
 _GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
@@ -294,3 +296,39 @@ class _Block(nn.Module):
     def forward(self, images):
         """Add the output of the convolutions to their input."""
         return functional.relu(self.shortcut(images) + self.residual(images), inplace=True)
+
+
+def find_network(name: str) -> Callable[..., nn.Module]:
+    """Return the network of a name.
+
+    Parameters
+    ----------
+    name : str
+        A registered name, such as ``"deep_cnn"``, or a name of a :class:`PretrainedCNN`.
+
+    Returns
+    -------
+    network : callable
+        Builds the network from ``n_classes`` and ``channels``; can be pickled.
+
+    Raises
+    ------
+    TypeError
+        If name is not a string.
+    ValueError
+        If the name is unknown.
+    ImportError
+        If timm is needed and not installed.
+
+    Examples
+    --------
+    >>> find_network("deep_cnn").__name__
+    'DeepCNN'
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"The name of a network must be a string, got {type(name).__name__}.")
+    if name in NETWORKS:
+        return NETWORKS.load(name)
+    from imbemotion.networks._pretrained import find_pretrained  # which builds on this module
+
+    return find_pretrained(name)

@@ -1,7 +1,6 @@
 """Published networks of torchvision and timm, and the search for networks by name."""
 
 from bisect import bisect
-from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from itertools import chain, takewhile
@@ -308,36 +307,7 @@ class PretrainedCNN(FeatureNetwork):
         self.set_trainable(trainable)
 
 
-def find_network(name: str) -> Callable[..., nn.Module]:
-    """Return the network of a name.
-
-    Parameters
-    ----------
-    name : str
-        A registered name, such as ``"deep_cnn"``, or a name of a :class:`PretrainedCNN`.
-
-    Returns
-    -------
-    network : callable
-        Builds the network from ``n_classes`` and ``channels``; can be pickled.
-
-    Raises
-    ------
-    TypeError
-        If name is not a string.
-    ValueError
-        If the name is unknown.
-    ImportError
-        If timm is needed and not installed.
-
-    Examples
-    --------
-    >>> find_network("deep_cnn").__name__
-    'DeepCNN'
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"The name of a network must be a string, got {type(name).__name__}.")
-    if name in NETWORKS:
-        return NETWORKS.load(name)
+def find_pretrained(name):
+    """Return the network of torchvision or timm of a name, and refuse unknown names."""
     (_import_timm if name.startswith(_TIMM) else _check_torchvision)(name)
     return partial(PretrainedCNN, name)

@@ -14,11 +14,7 @@ from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.registry import HEADS
-from imbemotion._base.validation import (
-    HasMethods,
-    Interval,
-    RegisteredName,
-)
+from imbemotion._base.validation import HasMethods, Interval, RegisteredName
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
 
 

@@ -15,13 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 
-from imbemotion._base.validation import (
-    DataWarning,
-    HasMethods,
-    Interval,
-    StrOptions,
-    shorten,
-)
+from imbemotion._base.validation import DataWarning, HasMethods, Interval, StrOptions, shorten
 from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
 
 _OWN_PRIORS = {  # settings by which other libraries change the prior

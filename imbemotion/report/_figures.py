@@ -17,11 +17,6 @@ from imbemotion.plots import (
 )
 from imbemotion.plots.style import wrap, write_plainly
 
-__all__ = [
-    "InlineImage", "draw_comparison", "draw_confidence", "draw_confusion", "draw_curves",
-    "draw_distribution", "inline_png",
-]  # fmt: skip
-
 _STYLE = {"svg.hashsalt": "imbemotion", "svg.fonttype": "path", "font.size": 10}
 _STEEP = 50  # ratio of class sizes from which their axis is logarithmic
 _MOST_NUMBERED = 16  # classes up to which the cells of a confusion matrix show numbers

@@ -14,8 +14,6 @@ from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
 from imbemotion.report import _figures, _wording
 
-__all__ = ["write_report"]
-
 _CONFIDENCE, _MARGIN = 0.95, 0.01
 _ORIGIN = {
     "Started": "started", "Seed": "random_state", "Folds": "cv", "Repeats": "n_repeats",

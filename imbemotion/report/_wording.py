@@ -7,12 +7,6 @@ import numpy as np
 from imbemotion._base.validation import shorten
 from imbemotion.plots.style import signed
 
-__all__ = [
-    "Table", "class_tables", "confidence_table", "cost_table", "describe_balance",
-    "describe_comparison", "describe_progress", "describe_tiny_classes", "find_answer",
-    "quote", "resampling_table", "score_table", "strongest",
-]  # fmt: skip
-
 _TINY = 10  # images of a class in a test fold
 _COMPARED = ["better", "worse", "not distinguishable"]
 _DONE = ["baseline", *_COMPARED, "no baseline"]

@@ -9,8 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from imbemotion._base.validation import HasMethods, StrOptions
-from imbemotion.images import ImageArray
-from imbemotion.images.blocks import blocks_of
+from imbemotion.images import ImageArray, blocks_of
 from imbemotion.samplers._vectors import is_integral, round_to
 from imbemotion.samplers.base import BaseImageSampler
 from imbemotion.targets import class_sizes, expect_totals

@@ -11,8 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from imbemotion.images import ImageArray
-from imbemotion.images.blocks import blocks_of, places_of
+from imbemotion.images import ImageArray, blocks_of, places_of
 from imbemotion.loading import ImageFlattener
 
 _SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")

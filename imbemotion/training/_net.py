@@ -19,8 +19,6 @@ from imbemotion.training.batches import (
 )
 from imbemotion.training.machine import record_ctrl_c
 
-__all__ = ["ImageNeuralNetClassifier"]
-
 _PRECISIONS = ("float32", "bfloat16")
 
 

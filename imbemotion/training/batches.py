@@ -11,10 +11,6 @@ from imbemotion.augmentation import apply_policy
 from imbemotion.callbacks import first_epoch
 from imbemotion.losses import Target
 
-__all__ = ["BATCH_SAMPLING", "VIEWS", "BalancedRows", "FixedSplit", "ImageDataset",
-           "TrainingImages", "check_views", "collate", "epoch_shares", "input_scale",
-           "softmax_probabilities", "views"]  # fmt: skip
-
 _CHUNK = 1024  # images that are read at once
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["limited_threads", "pick_device", "pick_precision", "record_ctrl_c", "seeded"]
-
 # On CPUs with AMX, PyTorch 2.14 computes wrong gradients, NaN among them, in bfloat16 for strided
 # convolutions of maps narrower than the stride, as most networks have for images under 17 pixels.
 _SMALLEST = 32

@@ -18,12 +18,8 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.compat import WEIGHTED
 from imbemotion.datasets.folder import MIDI_SUFFIXES
 from imbemotion.images import ImageArray
-from imbemotion.leaks.copies import has_files
+from imbemotion.leaks import has_files
 from imbemotion.workflow.inputs import SUBSETS, contains_midi, load_data, split_data
-
-__all__ = [
-    "Balanced", "Subset", "balance_data", "build_policy", "build_sampler", "check_lists_folder",
-]  # fmt: skip
 
 _REMARK = (
     "Validation and test are balanced, too: scores on them are not those of natural data, whose "

@@ -9,16 +9,11 @@ import numpy as np
 from imbemotion._base.validation import DataWarning
 from imbemotion.datasets import load_source
 from imbemotion.datasets.source import MIDI_FOLDER, check_different, find_kind, join_bunches
-from imbemotion.leaks.copies import find_leaks
+from imbemotion.leaks import find_leaks
 from imbemotion.leaks.groups import find_groups
 from imbemotion.samplers import RandomResampler
 from imbemotion.splitting import Split
 from imbemotion.splitting.drawing import find_split
-
-__all__ = [
-    "SUBSETS", "Images", "contains_midi", "count_subsets", "load_data", "make_split",
-    "split_data", "subset_rows",
-]  # fmt: skip
 
 SUBSETS = {"train": "train", "val": "valid", "test": "test"}  # name in files: name in a Split
 

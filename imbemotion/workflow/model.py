@@ -25,11 +25,6 @@ from imbemotion.workflow.inputs import load_data, split_data, subset_rows
 from imbemotion.workflow.schema import CLASSIFIER_KEYS, NESTED_KEYS, SCHEMA
 from imbemotion.workflow.settings import read_config, resolve_config, write_config
 
-__all__ = [
-    "Trained", "build_pipeline", "check_comparison", "check_unused", "claim_folder",
-    "load_external_test", "predict_images", "run_comparison", "train_model",
-]  # fmt: skip
-
 _MODEL, _CONFIG, _SPLIT = "model.safetensors", "config.yaml", "split_indices.json"
 _SUMMARY, _CURVES = "experiment_summary.json", "training_curves.png"
 _FILES = (

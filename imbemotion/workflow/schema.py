@@ -12,8 +12,6 @@ from imbemotion.classifier import CNNClassifier
 from imbemotion.classifier.parameters import OWN_SETTINGS
 from imbemotion.targets import STRATEGY_NAMES
 
-__all__ = ["CLASSIFIER_KEYS", "MAIN_KEYS", "NESTED_KEYS", "SCHEMA", "SECTIONS", "TOP", "Key"]
-
 
 class Key(NamedTuple):
     """One key of the settings."""

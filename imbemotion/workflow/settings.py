@@ -19,11 +19,6 @@ from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
 from imbemotion.workflow.schema import MAIN_KEYS, NESTED_KEYS, SCHEMA, SECTIONS, TOP
 
-__all__ = [
-    "example_config", "merge_settings", "parse_overrides", "read_config", "resolve_config",
-    "write_config",
-]  # fmt: skip
-
 # Keys of compat.DataConfig in a section ``data``, and their places here.
 _PLACES = {
     "dataset_path": ("data", "source"),
