@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from imbemotion._base.random import counters_of, normals, uniforms
+from imbemotion.augmentation._operations import counters_of, normals, uniforms
 
 SEEDS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20)
 

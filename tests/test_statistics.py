@@ -8,7 +8,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import get_scorer
 
 from imbemotion import make_macro_f1_scorer
-from imbemotion.analysis import (
+from imbemotion.analysis.statistics import (
     corrected_interval,
     corrected_t_test,
     holm,

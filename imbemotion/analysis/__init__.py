@@ -7,14 +7,7 @@ from imbemotion.analysis._distribution import (
     analyze_distribution,
     sample_labels as sample_labels,
 )
-from imbemotion.analysis._statistics import (
-    corrected_interval as corrected_interval,
-    corrected_t_test as corrected_t_test,
-    holm as holm,
-    holm_levels as holm_levels,
-    make_macro_f1_scorer,
-    probability_of_gain as probability_of_gain,
-)
+from imbemotion.analysis.statistics import make_macro_f1_scorer
 
 __all__ = [
     "Advice", "ConfidenceAnalysis", "Distribution", "TargetPreview", "advise",

@@ -178,8 +178,7 @@ def advise(
     ----------
     .. [1] Y. Zhang, X.-S. Wei, B. Zhou, J. Wu, "Bag of Tricks for Long-Tailed Visual
        Recognition with Deep Convolutional Neural Networks", AAAI 2021.
-    .. [2] J. Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition",
-       NeurIPS 2020.
+    .. [2] J. Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020.
 
     Examples
     --------

@@ -137,8 +137,7 @@ def analyze_confidence(
 
     References
     ----------
-    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On Calibration of Modern Neural
-       Networks", ICML 2017.
+    .. [1] C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     .. [2] M. P. Naeini, G. F. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities
        Using Bayesian Binning", AAAI 2015.
 

@@ -67,8 +67,7 @@ class Augmentation(BaseEstimator):
 
     References
     ----------
-    .. [1] Z. Zhong, L. Zheng, G. Kang, S. Li, Y. Yang, "Random Erasing Data Augmentation",
-       AAAI 2020.
+    .. [1] Z. Zhong et al., "Random Erasing Data Augmentation", AAAI 2020.
 
     Examples
     --------

@@ -147,8 +147,7 @@ class CNNClassifier(
     .. [2] B. Kang, S. Xie, M. Rohrbach, Z. Yan, A. Gordo, J. Feng, Y. Kalantidis, "Decoupling
        Representation and Classifier for Long-Tailed Recognition", ICLR 2020.
 
-    .. [3] H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical Risk
-       Minimization", ICLR 2018.
+    .. [3] H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
 
     Examples
     --------

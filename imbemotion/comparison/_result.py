@@ -8,13 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from imbemotion._base.files import write_atomically
-from imbemotion.analysis import (
-    corrected_interval,
-    corrected_t_test,
-    holm,
-    holm_levels,
-    probability_of_gain,
-)
+from imbemotion.analysis import statistics
 from imbemotion.comparison._store import Store
 
 _COLUMNS = (
@@ -43,18 +37,22 @@ def _compare_with_first(of_strategy, redrawn, confidence, margin):
     """Compare every strategy with the first, fold by fold."""
     paired = [fits.set_index(["repeat", "fold"]) for fits in of_strategy.values()]
     evidence = [_evidence(fits, paired[0], redrawn) for fits in paired]
-    p_values = np.array([corrected_t_test(**found) for found in evidence])
+    p_values = np.array([statistics.corrected_t_test(**found) for found in evidence])
     p_values[0] = np.nan  # the baseline is not tested
-    levels = holm_levels(p_values, alpha=1 - confidence)
+    levels = statistics.holm_levels(p_values, alpha=1 - confidence)
     ends = [
-        (np.nan, np.nan) if np.isnan(level) else corrected_interval(**found, confidence=1 - level)
+        (np.nan, np.nan)
+        if np.isnan(level)
+        else statistics.corrected_interval(**found, confidence=1 - level)
         for found, level in zip(evidence, levels, strict=True)
     ]
     table = pd.DataFrame(ends, index=list(of_strategy), columns=["gain_low", "gain_high"])
     differences = (found["differences"] for found in evidence)
     table.insert(0, "gain", [d.mean() if len(d) else np.nan for d in differences])
-    table["p_value"] = holm(p_values)
-    table["p_better"] = [probability_of_gain(**found, margin=margin) for found in evidence]
+    table["p_value"] = statistics.holm(p_values)
+    table["p_better"] = [
+        statistics.probability_of_gain(**found, margin=margin) for found in evidence
+    ]
     return table
 
 

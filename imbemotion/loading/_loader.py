@@ -137,10 +137,6 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of values in one image.
 
-    See Also
-    --------
-    ImageLoader : Read images of any size and kind.
-
     Examples
     --------
     >>> X = np.array([[[0, 51]], [[102, 255]]], dtype=np.uint8)

@@ -29,8 +29,7 @@ class FocalLoss(nn.CrossEntropyLoss):
 
     References
     ----------
-    .. [1] T.-Y. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, "Focal Loss for Dense Object
-       Detection", ICCV 2017.
+    .. [1] T.-Y. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
 
     Examples
     --------
@@ -98,8 +97,7 @@ class LogitAdjustedLoss(nn.CrossEntropyLoss):
 
     References
     ----------
-    .. [1] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar, "Long-tail
-       learning via logit adjustment", ICLR 2021.
+    .. [1] A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
 
     Examples
     --------
@@ -147,8 +145,7 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
 
     References
     ----------
-    .. [1] J. Ren, C. Yu, S. Sheng, X. Ma, H. Zhao, S. Yi, H. Li, "Balanced Meta-Softmax for
-       Long-Tailed Visual Recognition", NeurIPS 2020.
+    .. [1] J. Ren et al., "Balanced Meta-Softmax for Long-Tailed Visual Recognition", NeurIPS 2020.
 
     Examples
     --------

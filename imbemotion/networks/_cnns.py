@@ -234,8 +234,7 @@ class ResidualCNN(FeatureNetwork):
 
     References
     ----------
-    .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
-       CVPR 2016.
+    .. [1] K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
     .. [2] T. He, Z. Zhang, H. Zhang, Z. Zhang, J. Xie, M. Li, "Bag of Tricks for Image
        Classification with Convolutional Neural Networks", CVPR 2019: the averaging shortcut.
 

@@ -11,17 +11,7 @@ from numpy.typing import ArrayLike
 from imbemotion._base.text import as_key, signed
 from imbemotion._base.validation import cut_label
 from imbemotion.analysis import TargetPreview, analyze_distribution
-from imbemotion.plots.style import (
-    BASELINE,
-    COLORS,
-    GAIN,
-    HATCHES,
-    INK,
-    PLAIN_TEXT,
-    legend_above,
-    new_axes,
-    simplify,
-)
+from imbemotion.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +138,7 @@ class ClassDistributionDisplay:
             raise ValueError(f'kind must be "bar" or "pie", got {kind!r}.')
         if kind == "pie" and log:
             raise ValueError('A pie has no axis to be logarithmic, got log=True. Use kind="bar".')
-        self.ax_ = new_axes(self._figure_size(kind))[0] if ax is None else ax
+        self.ax_ = style.new_axes(self._figure_size(kind))[0] if ax is None else ax
         self.figure_ = self.ax_.figure
         if kind == "bar":
             _draw_bars(self.ax_, self.counts, self.after, log)
@@ -193,16 +183,17 @@ def _draw_bars(ax, counts, after, log):
         texts += [
             ax.annotate(
                 word, (low + width, place), xytext=(3, 0), textcoords="offset points",
-                va="center", fontsize=font, color=INK, bbox={**_FRAME, "pad": 0.6}, **PLAIN_TEXT,
+                va="center", fontsize=font, color=style.INK, bbox={**_FRAME, "pad": 0.6},
+                **style.PLAIN_TEXT,
             )
             for place, width, word in zip(places, widths, words, strict=True)
         ]  # fmt: skip
     if after is None:
         equal = sum(counts.values()) / len(counts)
-        style = {"color": INK, "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1.5}
-        handles.append(ax.axvline(equal, label=f"equal size: {equal:,.0f}", **style))
+        look = {"color": style.INK, "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1.5}
+        handles.append(ax.axvline(equal, label=f"equal size: {equal:,.0f}", **look))
     _label_axes(ax, counts, font, log)
-    legend_above(ax, handles, ncols=1)
+    style.legend_above(ax, handles, ncols=1)
     _make_room(ax, texts, low)
 
 
@@ -211,11 +202,13 @@ def _sets(counts, after):
     if after is None:
         total = sum(counts.values())
         words = [f"{n:,} ({100 * n / total:.1f} %)" for n in counts.values()]
-        return [(counts, words, 0, {"height": 0.72, "color": GAIN, "label": _sum_up(counts)})]
+        return [
+            (counts, words, 0, {"height": 0.72, "color": style.GAIN, "label": _sum_up(counts)})
+        ]
     before = [f"{n:,}" for n in counts.values()]
     changed = [f"{after[label]:,} ({signed(after[label] - n)})" for label, n in counts.items()]
-    gray = {"height": 0.38, "color": BASELINE, "label": f"before: {_sum_up(counts)}"}
-    blue = {"height": 0.38, "color": GAIN, "label": f"after: {_sum_up(after)}"}
+    gray = {"height": 0.38, "color": style.BASELINE, "label": f"before: {_sum_up(counts)}"}
+    blue = {"height": 0.38, "color": style.GAIN, "label": f"after: {_sum_up(after)}"}
     return [(counts, before, -0.2, gray), (after, changed, 0.2, blue)]
 
 
@@ -236,17 +229,19 @@ def _start(ax, counts, after):
 def _label_axes(ax, counts, size, log):
     from matplotlib.ticker import MaxNLocator, NullFormatter
 
-    simplify(ax, grid="x")
+    style.simplify(ax, grid="x")
     ax.spines[["bottom"]].set_visible(False)
     names = [cut_label(label) for label in counts]
-    ax.set_yticks(np.arange(len(counts)), names, fontsize=size, **PLAIN_TEXT)
+    ax.set_yticks(np.arange(len(counts)), names, fontsize=size, **style.PLAIN_TEXT)
     ax.set_ylim(len(counts) - 0.4, -0.6)
     if not log:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.tick_params(axis="x", which="both", length=0, labelsize=_FONT - 1, labelcolor=INK)
-    ax.set_xlabel("samples (logarithmic scale)" if log else "samples", fontsize=_FONT, color=INK)
+    ax.tick_params(axis="x", which="both", length=0, labelsize=_FONT - 1, labelcolor=style.INK)
+    ax.set_xlabel(
+        "samples (logarithmic scale)" if log else "samples", fontsize=_FONT, color=style.INK
+    )
 
 
 def _make_room(ax, texts, low):
@@ -274,9 +269,9 @@ def _draw_pies(ax, counts, after):
 
 
 def _look(number):
-    around, place = divmod(number, len(COLORS))
-    colors = {"facecolor": COLORS[place], "edgecolor": "white", "linewidth": 0.7}
-    return colors | {"hatch": HATCHES[around % len(HATCHES)]}
+    around, place = divmod(number, len(style.COLORS))
+    colors = {"facecolor": style.COLORS[place], "edgecolor": "white", "linewidth": 0.7}
+    return colors | {"hatch": style.HATCHES[around % len(style.HATCHES)]}
 
 
 def _draw_pie(ax, counts, x, title):
@@ -293,7 +288,7 @@ def _draw_pie(ax, counts, x, title):
                 x + 0.72 * cos(angle), 0.72 * sin(angle), f"{100 * n / total:.1f} %",
                 ha="center", va="center", fontsize=8, color="black", bbox={**_FRAME, "pad": 1.2},
             )  # fmt: skip
-    ax.text(x, 1.1, f"{title}{total:,} samples", ha="center", fontsize=10, color=INK)
+    ax.text(x, 1.1, f"{title}{total:,} samples", ha="center", fontsize=10, color=style.INK)
 
 
 def _list_classes(ax, counts, after):
@@ -308,4 +303,4 @@ def _list_classes(ax, counts, after):
     for text, (label, n) in zip(legend.get_texts(), counts.items(), strict=True):
         sizes = f"{n:,} -> {after[label]:,}" if after else f"{n:,} ({100 * n / total:.1f} %)"
         # set afterwards, since a leading underscore would hide a label from the legend
-        text.set(text=f"{cut_label(label, 20)}  {sizes}", **PLAIN_TEXT)
+        text.set(text=f"{cut_label(label, 20)}  {sizes}", **style.PLAIN_TEXT)

@@ -40,10 +40,6 @@ class ConfidenceDisplay:
     axes_ : list of matplotlib Axes
         Axes of the distribution, the reliability diagram, or both.
 
-    See Also
-    --------
-    sklearn.calibration.CalibrationDisplay : Calibration of a binary classifier.
-
     Notes
     -----
     In the distribution the bars of correct and of wrong predictions sum to 100 % each, so that

@@ -47,10 +47,6 @@ class TrainingCurveDisplay:
     axes_ : ndarray of matplotlib Axes of shape (n_panels,)
         One for the loss, one for the score if there is one.
 
-    See Also
-    --------
-    CNNClassifier : Its ``history_`` is shown.
-
     Examples
     --------
     >>> import pandas as pd

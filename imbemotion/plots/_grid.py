@@ -51,10 +51,6 @@ class ImageGridDisplay:
     im_ : matplotlib AxesImage
         All cells, as one image.
 
-    See Also
-    --------
-    ImageArray : Its ``parents`` and ``is_synthetic`` determine the cells.
-
     Notes
     -----
     uint8 is shown from 0 (black) to 255 (white). Floats are shown from 0 to 1, a range that

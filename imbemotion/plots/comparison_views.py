@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from imbemotion.plots.style import (
-    BASELINE,
-    GAIN,
-    INK,
-    LOSS,
-    PLAIN_TEXT,
-    label_points,
-    legend_above,
-    new_axes,
-    signed,
-    simplify,
-    wrap,
-)
+from imbemotion.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,16 +17,16 @@ if TYPE_CHECKING:
 
 _MARKS = {  # in the order of legends; shapes separate verdicts where colors cannot
     "baseline": {"marker": "s", "color": "black"},
-    "better": {"marker": "^", "color": GAIN},
-    "not distinguishable": {"marker": "o", "color": INK, "markerfacecolor": "white"},
-    "worse": {"marker": "v", "color": LOSS},
-    "no baseline": {"marker": "D", "color": INK},
-    "failed": {"marker": "x", "color": INK},
-    "not run": {"marker": "x", "color": INK},
+    "better": {"marker": "^", "color": style.GAIN},
+    "not distinguishable": {"marker": "o", "color": style.INK, "markerfacecolor": "white"},
+    "worse": {"marker": "v", "color": style.LOSS},
+    "no baseline": {"marker": "D", "color": style.INK},
+    "failed": {"marker": "x", "color": style.INK},
+    "not run": {"marker": "x", "color": style.INK},
 }
 _FAILED = ("failed", "not run")
 _COMPARED = ("better", "worse", "not distinguishable")
-_FOLDS = {"marker": "o", "linestyle": "none", "markersize": 3.5, "color": BASELINE}
+_FOLDS = {"marker": "o", "linestyle": "none", "markersize": 3.5, "color": style.BASELINE}
 _BELOW = 0.25  # single folds are drawn below the mark, so that none is covered
 _LEAST_RANGE = 0.05  # smaller gains than this never get a full color
 _DARK = 0.62  # share of the range from which numbers are written in white
@@ -83,10 +71,6 @@ class ComparisonDisplay:
     ----------
     figure_, ax_ : matplotlib Figure and Axes
         Figure and axes of the view.
-
-    See Also
-    --------
-    compare_strategies : Compare strategies on paired folds.
 
     Notes
     -----
@@ -165,7 +149,7 @@ class ComparisonDisplay:
         draw = {"score": self._draw_scores, "gain": self._draw_gains, "cost": self._draw_costs}
         if kind not in draw:
             raise ValueError(f"kind must be one of {', '.join(draw)}, got {kind!r}.")
-        self.ax_ = new_axes(self.figure_size(kind))[0] if ax is None else ax
+        self.ax_ = style.new_axes(self.figure_size(kind))[0] if ax is None else ax
         self.figure_ = self.ax_.figure
         draw[kind](self.ax_)
         return self
@@ -194,23 +178,25 @@ class ComparisonDisplay:
         summary = self.summary.sort_values("mean", ascending=False, kind="stable")
         baseline = summary.loc[summary["verdict"] == "baseline", "mean"]
         start = baseline.iloc[0] if len(baseline) else np.nan
-        ax.axvline(start, color=INK, linewidth=0.8, linestyle="--", zorder=0)
+        ax.axvline(start, color=style.INK, linewidth=0.8, linestyle="--", zorder=0)
         side = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
         for place, (name, line) in enumerate(summary.iterrows()):
             scores = self.fits.loc[self.fits["strategy"] == name, "score"]
             _draw_strategy(ax, place, line, scores, start)
             ax.text(1.02, place, _describe(line), **side)
-        ax.set_yticks(range(len(summary)), [wrap(name) for name in summary.index], **PLAIN_TEXT)
+        ax.set_yticks(
+            range(len(summary)), [style.wrap(name) for name in summary.index], **style.PLAIN_TEXT
+        )
         ax.set_ylim(len(summary) - 0.5, -0.5)
-        ax.set_xlabel(self.scoring, **PLAIN_TEXT)
+        ax.set_xlabel(self.scoring, **style.PLAIN_TEXT)
         _limit(ax, self.fits["score"])
-        simplify(ax, grid="y")
+        style.simplify(ax, grid="y")
         ax.spines["left"].set_visible(False)
         handles = _verdict_handles(ax, summary)
         if summary["verdict"].isin(_COMPARED).any():
             label = f"interval of the gain ({self.confidence:.0%} for all together)"
-            handles += ax.plot([], [], color=INK, linewidth=2, label=label)
-        legend_above(ax, handles + ax.plot([], [], label="single folds", **_FOLDS))
+            handles += ax.plot([], [], color=style.INK, linewidth=2, label=label)
+        style.legend_above(ax, handles + ax.plot([], [], label="single folds", **_FOLDS))
 
     def _draw_gains(self, ax):
         """Draw classes as rows and strategies as columns; the baseline's F1 comes first."""
@@ -222,11 +208,13 @@ class ComparisonDisplay:
         image = ax.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         _write_cells(ax, baseline.reindex(classes).to_numpy(), gains, limit)
         n = {label: f" (n = {count:,})" for label, count in (self.counts or {}).items()}
-        labels = [wrap(label) + n.get(str(label), "") for label in classes]
-        ax.set_yticks(range(len(classes)), labels, fontsize=9, **PLAIN_TEXT)
+        labels = [style.wrap(label) + n.get(str(label), "") for label in classes]
+        ax.set_yticks(range(len(classes)), labels, fontsize=9, **style.PLAIN_TEXT)
         verdicts = self.summary["verdict"]
-        names = [wrap(s, 22) + _NOTES.get(verdicts[s], "") for s in self.per_class_gain.index]
-        ax.set_xticks(range(len(names)), names, fontsize=9, **PLAIN_TEXT)
+        names = [
+            style.wrap(s, 22) + _NOTES.get(verdicts[s], "") for s in self.per_class_gain.index
+        ]
+        ax.set_xticks(range(len(names)), names, fontsize=9, **style.PLAIN_TEXT)
         ax.tick_params(length=0, labeltop=True, labelbottom=False)
         for label in ax.get_xticklabels():
             label.set(rotation=50, rotation_mode="anchor", ha="left", va="center")
@@ -246,14 +234,14 @@ class ComparisonDisplay:
             ax.xaxis.set_major_formatter("{x:g}")
         ax.margins(0.18)
         ax.set_xlabel("seconds to fit (mean of the folds)")
-        ax.set_ylabel(self.scoring, **PLAIN_TEXT)
-        simplify(ax, grid="both")
+        ax.set_ylabel(self.scoring, **style.PLAIN_TEXT)
+        style.simplify(ax, grid="both")
         handles = _verdict_handles(ax, self.summary, name_failed=True)
         if column:
             handles += _size_handles(ax, done[column], diameters, _SIZES[column])
-        legend_above(ax, handles, labelspacing=0.8)
-        names = [wrap(name) for name in done.index]
-        label_points(ax, times.to_numpy(), done["mean"].to_numpy(), names, diameters)
+        style.legend_above(ax, handles, labelspacing=0.8)
+        names = [style.wrap(name) for name in done.index]
+        style.label_points(ax, times.to_numpy(), done["mean"].to_numpy(), names, diameters)
 
 
 def order_classes(labels: Sequence, counts: dict[str, int] | None) -> list:
@@ -275,7 +263,7 @@ def _verdict_handles(ax, summary, name_failed=False):
         if len(names):
             is_named = name_failed and verdict in _FAILED
             label = f"{verdict}: {', '.join(map(str, names))}" if is_named else verdict
-            handles += ax.plot([], [], label=wrap(label, 40), **_mark(verdict))
+            handles += ax.plot([], [], label=style.wrap(label, 40), **_mark(verdict))
     return handles
 
 
@@ -305,19 +293,19 @@ def _describe(line):
     """Write the gain and its interval, or why there is none."""
     text = line["verdict"]
     if text in _COMPARED:
-        ends = ", ".join(signed(line[end]) for end in ("gain_low", "gain_high"))
+        ends = ", ".join(style.signed(line[end]) for end in ("gain_low", "gain_high"))
         is_known = np.isfinite(line["gain_low"])
-        text = signed(line["gain"]) + (f" [{ends}]" if is_known else ", one fold only")
+        text = style.signed(line["gain"]) + (f" [{ends}]" if is_known else ", one fold only")
     some = line["n_failed"] and line["verdict"] != "failed"
     return text + (f", {line['n_failed']:.0f} failed" if some else "")
 
 
 def _write_cells(ax, baseline, gains, limit):
-    style = {"ha": "center", "va": "center", "fontsize": 8 if gains.shape[1] < 13 else 7}
+    look = {"ha": "center", "va": "center", "fontsize": 8 if gains.shape[1] < 13 else 7}
     for (row, column), gain in np.ndenumerate(gains):
-        text = f"{baseline[row]:.2f}" if column == 0 else signed(gain, 2)
+        text = f"{baseline[row]:.2f}" if column == 0 else style.signed(gain, 2)
         color = "white" if abs(gain) > _DARK * limit else "black"
-        ax.text(column, row, "-" if "nan" in text else text, color=color, **style)
+        ax.text(column, row, "-" if "nan" in text else text, color=color, **look)
 
 
 def _separate(ax, shape):
@@ -353,8 +341,8 @@ def _diameters(values):
 
 
 def _size_handles(ax, values, diameters, unit):
-    style = {"marker": "o", "linestyle": "none", "color": INK, "markerfacecolor": "none"}
+    look = {"marker": "o", "linestyle": "none", "color": style.INK, "markerfacecolor": "none"}
     return [
-        ax.plot([], [], label=unit.format(values.iloc[k]), markersize=diameters[k], **style)[0]
+        ax.plot([], [], label=unit.format(values.iloc[k]), markersize=diameters[k], **look)[0]
         for k in (values.argmin(), values.argmax())
     ]

@@ -92,8 +92,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     .. [1] M. Saerens, P. Latinne, C. Decaestecker, "Adjusting the Outputs of a Classifier to
        New a Priori Probabilities: A Simple Procedure", Neural Computation 14, 2002.
     .. [2] C. Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001.
-    .. [3] A. K. Menon, S. Jayasumana, A. S. Rawat, H. Jain, A. Veit, S. Kumar, "Long-tail
-       learning via logit adjustment", ICLR 2021.
+    .. [3] A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
 
     Examples
     --------

@@ -114,8 +114,7 @@ class ImageSMOTE(_InterpolationSampler):
 
     References
     ----------
-    .. [1] N. V. Chawla, K. W. Bowyer, L. O. Hall, W. P. Kegelmeyer, "SMOTE: synthetic
-       minority over-sampling technique", JAIR 16, 2002.
+    .. [1] N. V. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 16, 2002.
 
     Examples
     --------

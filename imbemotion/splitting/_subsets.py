@@ -55,10 +55,6 @@ class Split:
     fingerprint : str
         Digest of all labels in their order.
 
-    See Also
-    --------
-    stratified_split : Draw a split.
-
     Examples
     --------
     >>> from imbemotion import stratified_split

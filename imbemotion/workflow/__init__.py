@@ -1,6 +1,6 @@
 """Settings as one dict or file, and what is done with them: load, split, balance, train."""
 
-from importlib import import_module
+import lazy_loader
 
 # Imported when they are first used: reading settings, and every --help, load little.
 _NAMES = {
@@ -11,11 +11,5 @@ _NAMES = {
     "settings": "example_config merge_settings parse_overrides read_config resolve_config "
     "write_config",
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+_HOMES = {module: names.split() for module, names in _NAMES.items()}
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_HOMES)
