@@ -17,6 +17,7 @@ import numpy as np
 from imbemotion._base.validation import Interval
 from imbemotion.augmentation._geometry import BORDERS, Warp
 
+# Counter-based random numbers: a pure function of the seed of a row and the name of an operation
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
