@@ -155,7 +155,8 @@ class WandbRun(Run):
         wandb.setup(wandb.Settings(x_service_wait=_WANDB_PATIENCE))
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", project), group=group, name=name,
-            config=config, dir=folder, mode=None if _wandb_is_set_up() else "offline",
+            config=config, dir=folder,
+            mode=os.environ.get("WANDB_MODE") if _wandb_is_set_up() else "offline",
             reinit="create_new",
             settings=wandb.Settings(
                 silent=True, console="off", disable_git=True, init_timeout=_WANDB_PATIENCE

@@ -95,7 +95,7 @@ def test_the_examples_of_a_study_of_balancing(run, data_folder, tmp_path):
         ([], "none_cross_entropy"),
         (["--sampler", "smote"], "smote_oversample_cross_entropy"),
         (["--loss", "focal"], "none_focal"),
-        (["--sampler", "augmentation", "--loss", "focal"], "augment_oversample_focal"),
+        (["--sampler", "augment", "--loss", "focal"], "augment_oversample_focal"),
     ):
         run("train", source, *common, *words)
         assert (tmp_path / f"runs/small_cnn_balance_{name}/best_model.pth").is_file()

@@ -1,5 +1,9 @@
 """CNNClassifier: a convolutional network as a scikit-learn classifier."""
 
+from collections.abc import Callable
+from typing import Any
+
+from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -164,18 +168,18 @@ class CNNClassifier(
 
     def __init__(
         self, *,
-        module="residual_cnn", module_params: dict | None = None,
-        loss="cross_entropy", loss_params: dict | None = None,
+        module: str | Callable = "residual_cnn", module_params: dict | None = None,
+        loss: str | Callable = "cross_entropy", loss_params: dict | None = None,
         class_weight: str | dict | None = None, batch_sampling: str | None = None,
         balance_from: float = 0.0,
-        augmentation=None, mixup: float = 0.0,
-        optimizer="adam", optimizer_params: dict | None = None,
+        augmentation: Any = None, mixup: float = 0.0,
+        optimizer: str | Callable = "adam", optimizer_params: dict | None = None,
         lr: float = 1e-3, lr_schedule: str | None = None,
         max_epochs: int = 20, batch_size: int = 64,
         validation_fraction: float | None = None, patience: int = 5,
         device: str = "auto", n_threads: int | None = None,
         net_params: dict | None = None,
-        random_state=None, verbose: int = 0,
+        random_state: int | RandomState | None = None, verbose: int = 0,
     ):  # fmt: skip
         self.module, self.module_params = module, module_params
         self.loss, self.loss_params = loss, loss_params
@@ -191,7 +195,7 @@ class CNNClassifier(
         self.random_state, self.verbose = random_state, verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "CNNClassifier":
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "CNNClassifier":
         """Train a new network.
 
         Parameters
@@ -223,7 +227,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X, y: ArrayLike, classes: ArrayLike | None = None,
+        self, X: Any, y: ArrayLike, classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> "CNNClassifier":  # fmt: skip
         """Train one more epoch, on the same or new data.
@@ -253,7 +257,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         _fitting.partial_fit(self, X, y, classes, sample_weight)
         return self
 
-    def predict_proba(self, X) -> NDArray:
+    def predict_proba(self, X: Any) -> NDArray:
         """Estimate the probability of every class.
 
         Parameters
@@ -268,7 +272,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         """
         return self._run("predict_proba", X)
 
-    def predict(self, X) -> NDArray:
+    def predict(self, X: Any) -> NDArray:
         """Predict the most probable label.
 
         Parameters
@@ -281,9 +285,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         labels : ndarray of shape (n_samples,)
             One of ``classes_`` per image.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)  # first, as it checks that the classifier is fitted
+        return self.classes_[proba.argmax(axis=1)]
 
-    def transform(self, X) -> NDArray:
+    def transform(self, X: Any) -> NDArray:
         """Compute the features that the head of the network receives.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from os import PathLike
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -58,7 +59,7 @@ class ExportMixin:
         _archive.write_archive(path, *_saving.describe(self))
 
     @classmethod
-    def load(cls, path: str | PathLike, **parameters) -> "ExportMixin":
+    def load(cls, path: str | PathLike, **parameters) -> Self:
         """Read a classifier written by :meth:`save`, without running code from the file.
 
         Its predictions equal those of the saved one, bit by bit on the same device and number

@@ -45,10 +45,6 @@ class ImageLoader(FileLoader):
     cache_dir : str or Path, default=None
         Folder where decoded files are kept for all folds, processes and later runs.
 
-    See Also
-    --------
-    ImageFlattener : Turn such images into features for any scikit-learn classifier.
-
     Notes
     -----
     Pillow decodes files by their content, of several frames the first one. Images are turned

@@ -279,8 +279,8 @@ def _uses(config):
         (compares or not balances, "balancing", ["method", "max_copies", "balance_splits"],
          "without balancing.strategy nothing is balanced. Set it"),
         (not (compares or augments), "augmentation", ["preset", "parameters"],
-         "no image is augmented. Set augmentation.every_epoch to true, or balancing.method to "
-         "augment with a strategy"),
+         "no image is augmented. Set augmentation.every_epoch to true (--every-epoch), or "
+         "balancing.method to augment with a strategy"),
         (not (compares or starts), "balancing", ["balance_from"],
          "nothing starts then. Set balancing.batch_sampling or loss.class_weight"),
         (not stops, "training", ["patience"],
