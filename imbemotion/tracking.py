@@ -41,15 +41,10 @@ def _plain(name):
 
 
 class _Untracked:
-    """The run of a fit that is not tracked."""
+    """What a stored run becomes: it logs nothing."""
 
-    def watch(self, model):
-        return model
-
-    def log(self, figures):
+    def log_epoch(self, figures):
         pass
-
-    log_epoch = log
 
 
 class Run:
@@ -222,8 +217,6 @@ class TensorBoardRun(Run):
 def check_tracking(kind, folder):
     """Check, before anything is fitted, that fits can be tracked."""
     # Imports no tool: they start threads, which a process that is to be forked should not have.
-    if kind is None:
-        return
     _find_tool(kind)
     if folder is None:
         raise ValueError(f"track={kind!r} needs a folder to write to. Pass folder as well.")
@@ -238,9 +231,6 @@ def check_tracking(kind, folder):
 @contextmanager
 def tracked(kind, folder, name, group, config):
     """Track one fit; its run ends with the block, and counts as failed after an error."""
-    if kind is None:
-        yield _Untracked()
-        return
     tool, status, shown = _find_tool(kind), "FAILED", logging.root.manager.disable
     logging.disable(logging.INFO)  # what tools report as they start, such as new databases
     try:

@@ -21,7 +21,6 @@ from torchvision.transforms import v2 as transforms
 
 from imbemotion import (
     CNNClassifier,
-    DataWarning,
     ImageFlattener,
     ImageLoader,
     RandomResampler,
@@ -31,6 +30,7 @@ from imbemotion import (
 from imbemotion.comparison import Comparison, _workers
 from imbemotion.comparison._description import describe, fingerprint
 from imbemotion.comparison._store import Store, _precision, strategy_folders
+from imbemotion.comparison.fold_fit import Data, Fold, Job, Settings, fit_fold
 from imbemotion.training import machine
 
 ROOT = str(Path(__file__).parents[1])
@@ -207,13 +207,15 @@ def test_the_configuration_of_scikit_learn_reaches_the_fits(tmp_path):
 
 
 def test_a_tracker_that_fails_loses_no_fit(tmp_path, monkeypatch):
-    def fail(self, figures):
+    def fail(self, figures, epoch):
         raise OSError("the server is gone")
 
-    monkeypatch.setattr("imbemotion.tracking._Untracked.log", fail)
-    with pytest.warns(DataWarning, match="could not be tracked: OSError: the server is gone"):
-        comparison = compare(None, n_jobs=None, strategies={"none": {}})
-    assert comparison.fits["error"].isna().all()
+    monkeypatch.setattr("imbemotion.tracking.TensorBoardRun.log_figures", fail)
+    settings = Settings(pipeline(), np.unique(Y), folder=tmp_path, track="tensorboard")
+    fold = Fold(0, 0, np.arange(0, 72, 2), np.arange(1, 72, 2), seed=0)
+    record, _ = fit_fold(settings, Data(X, Y), Job("none", {}, fold, {}))
+    assert record["error"] is None
+    assert any("not be tracked: OSError: the server is gone" in n for n in record["notes"])
 
 
 def test_other_versions_are_refused_by_name(tmp_path):

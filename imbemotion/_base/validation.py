@@ -175,3 +175,11 @@ def _missing_labels(y):
         pair = f"{kinds[True]!r} and {kinds[False]!r}"
         raise ValueError(f"Labels must be of one kind, got text and others mixed, such as {pair}.")
     return missing
+
+
+def only_column(X):
+    """Return the column of a table with a single one that is not numeric, else X itself."""
+    if getattr(X, "ndim", 1) != 2 or X.shape[1] != 1:
+        return X
+    table = np.asarray(X)  # of a DataFrame, too
+    return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X

@@ -122,7 +122,8 @@ def compare_strategies(
     strategies, models = check_strategies(estimator, strategies)
     data, groups = _check_data(X, y, groups, external_test)
     scorer, scoring_name = _check_scorer(estimator, scoring)
-    check_tracking(track, folder)
+    if track is not None:
+        check_tracking(track, folder)
     store = None if folder is None else Store(folder)
     first = (store and store.read_settings()) or {}  # of the first start
     root = first["random_state"] if first and random_state is None else root_seed(random_state)

@@ -202,6 +202,8 @@ def fit_fold(settings, data, job):
 
 def fit_tracked(model, settings, data, job):
     """Fit and score a model as a run of the tracker that was asked for, if any."""
+    if settings.track is None:
+        return _fit_and_score(model, settings, data, job.fold)
     given = {**new_record(job), **model.get_params()}
     config = {k: v for k, v in given.items() if isinstance(v, str | int | float)}
     name = f"{job.strategy}/{job.fold.name}"

@@ -17,6 +17,7 @@ from imbemotion.datasets._bunch import (
     ImageSettings,
     Listing,
     SourceKind,
+    is_file_of,
     make_bunch,
     normalize,
     row_names,
@@ -313,12 +314,8 @@ def _numbers(text):
     return values.astype(np.uint8)
 
 
-def _is_archive(path):
-    return path.suffix.lower() == ".npz" and path.is_file()
-
-
-def _is_fer2013(path):
-    return path.is_file() and path.suffix.lower() == ".csv" and "pixels" in read_header(path)
+def _has_pixels(path):
+    return "pixels" in read_header(path)
 
 
 def _load_fer2013(path, *, load_content, **settings):
@@ -330,5 +327,5 @@ def _load_fer2013(path, *, load_content, **settings):
 
 
 _KEYS = {f"{name}_column": f"{name}_key" for name in ("image", "label", "group")}
-ARCHIVE = SourceKind("an archive", _is_archive, load_npz, _KEYS)
-FER2013 = SourceKind("a file of FER2013", _is_fer2013, _load_fer2013)
+ARCHIVE = SourceKind("an archive", is_file_of(".npz"), load_npz, _KEYS)
+FER2013 = SourceKind("a file of FER2013", is_file_of(".csv", such_that=_has_pixels), _load_fer2013)

@@ -48,6 +48,26 @@ class SourceKind(NamedTuple):
     takes: dict[str, str] = {}
 
 
+def is_file_of(*suffixes, such_that=lambda path: True):
+    """Return a check for files with one of these suffixes, which are looked at only then."""
+    return lambda path: path.suffix.lower() in suffixes and path.is_file() and such_that(path)
+
+
+def is_file_named(name):
+    """Return a check for a file of this name, also for a folder that holds it."""
+
+    def matches(path):  # in any case as a file, in lower case within a folder
+        path = path / name if path.is_dir() else path
+        return path.name.lower() == name and path.is_file()
+
+    return matches
+
+
+def is_data_set(name):
+    """Return a check for the name of a data set, unless a file has that name."""
+    return lambda path: str(path) == name and not path.exists()
+
+
 class LoadSettings(TypedDict, total=False):
     """Settings that all loaders share, as ``load_source`` documents them."""
 

@@ -11,7 +11,7 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from imbemotion._base.files import publish_folder
-from imbemotion.datasets._bunch import ImageSettings, SourceKind
+from imbemotion.datasets._bunch import ImageSettings, SourceKind, is_data_set
 from imbemotion.datasets._listed_images import load_legend
 from imbemotion.leaks import groups_from_filenames
 
@@ -158,6 +158,6 @@ def _digest(folder):
 
 EXPRESSIONS = SourceKind(
     "a data set",
-    lambda path: str(path) == "facial_expressions" and not path.exists(),
+    is_data_set("facial_expressions"),
     lambda _, **settings: fetch_facial_expressions(**settings),
 )

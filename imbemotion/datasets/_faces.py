@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from imbemotion._base.validation import Interval, StrOptions, validate_parameter_constraints
-from imbemotion.datasets._bunch import Listing, SourceKind, make_bunch, row_names
+from imbemotion.datasets._bunch import Listing, SourceKind, is_data_set, make_bunch, row_names
 from imbemotion.datasets._drawing import draw_images
 
 # How far each part of the face moves, by the action units of the facial action coding system
@@ -230,6 +230,4 @@ def _load_faces(source, *, mode, **settings):
     return make_bunch(listing, source, has_files=False, mode=mode, **settings)
 
 
-FACES = SourceKind(
-    "a data set", lambda path: str(path) == "faces" and not path.exists(), _load_faces
-)
+FACES = SourceKind("a data set", is_data_set("faces"), _load_faces)

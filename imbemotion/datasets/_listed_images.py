@@ -9,7 +9,15 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import check_labels, shorten
-from imbemotion.datasets._bunch import ImageSettings, SourceKind, make_bunch, normalize, warn
+from imbemotion.datasets._bunch import (
+    ImageSettings,
+    SourceKind,
+    is_file_named,
+    is_file_of,
+    make_bunch,
+    normalize,
+    warn,
+)
 from imbemotion.datasets._lists import READERS, list_rows, without_conflicts
 
 # Columns that are taken if none is named.
@@ -184,15 +192,6 @@ def _as_classes(labels, path):
     return check_labels(np.array(labels.tolist()))
 
 
-def _is_list(path):
-    return path.is_file() and path.suffix.lower() in READERS
-
-
-def _is_legend(path):  # in any case as a file, in lower case within a folder
-    path = path / "legend.csv" if path.is_dir() else path
-    return path.name.lower() == "legend.csv" and path.is_file()
-
-
 _COLUMNS = {name: name for name in ("image_column", "label_column", "group_column")}
-LIST = SourceKind("a list", _is_list, load_table, {"images": "folder", **_COLUMNS})
-LEGEND = SourceKind("a legend", _is_legend, load_legend, {"images": "folder", **_COLUMNS})
+LIST = SourceKind("a list", is_file_of(*READERS), load_table, {"images": "folder", **_COLUMNS})
+LEGEND = SourceKind("a legend", is_file_named("legend.csv"), load_legend, LIST.takes)

@@ -15,11 +15,12 @@ from imbemotion._base.validation import (
     forget_fit,
     holds_paths,
     looks_like_images,
+    only_column,
     validate_data,
 )
 from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Target
-from imbemotion.loading.reading import FileLoader, ImageReader, Loaded, only_column
+from imbemotion.loading.reading import FileLoader, ImageReader, Loaded
 
 _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 

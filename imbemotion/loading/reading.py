@@ -11,7 +11,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image, ImageFile, features
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from imbemotion._base.validation import check_pixels, fit_context
+from imbemotion._base.validation import check_pixels, fit_context, only_column
 from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
@@ -108,14 +108,6 @@ def _as_items(X):
     if len(X) == 0:
         raise ValueError(f"X must hold at least one image, got none in this {type(X).__name__}.")
     return list(X)
-
-
-def only_column(X):
-    """Return the column of a table with a single one that is not numeric, else X itself."""
-    if getattr(X, "ndim", 1) != 2 or X.shape[1] != 1:
-        return X
-    table = np.asarray(X)  # of a DataFrame, too
-    return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X
 
 
 def _read_items(items, reader, folder, errors):

@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_scalar
 
-from imbemotion._base.validation import HasMethods, check_labels, check_random_state
+from imbemotion._base.validation import HasMethods, check_labels, check_random_state, only_column
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
-from imbemotion.loading.reading import only_column
 from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, has_images, rows_of
 
 

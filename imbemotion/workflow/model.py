@@ -135,7 +135,8 @@ def train_model(config, data, folder, on_epoch=None):
         raise ValueError("split.test must be more than 0, got 0: a model needs test images.")
     pipeline = fold_fit.seeded(build_pipeline(config), config["seed"])
     track = config["tracking"]["tool"]
-    check_tracking(track, folder)
+    if track is not None:
+        check_tracking(track, folder)
     split, leaks = split_data(config, data)
     valid, test = subset_rows(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
