@@ -314,10 +314,6 @@ def _numbers(text):
     return values.astype(np.uint8)
 
 
-def _has_pixels(path):
-    return "pixels" in read_header(path)
-
-
 def _load_fer2013(path, *, load_content, **settings):
     """Load a file of FER2013 as a source, whose rows have names."""
     bunch = load_fer2013(path, **settings)
@@ -328,4 +324,5 @@ def _load_fer2013(path, *, load_content, **settings):
 
 _KEYS = {f"{name}_column": f"{name}_key" for name in ("image", "label", "group")}
 ARCHIVE = SourceKind("an archive", is_file_of(".npz"), load_npz, _KEYS)
-FER2013 = SourceKind("a file of FER2013", is_file_of(".csv", such_that=_has_pixels), _load_fer2013)
+_is_fer2013 = is_file_of(".csv", such_that=lambda path: "pixels" in read_header(path))
+FER2013 = SourceKind("a file of FER2013", _is_fer2013, _load_fer2013)

@@ -55,12 +55,8 @@ def is_file_of(*suffixes, such_that=lambda path: True):
 
 def is_file_named(name):
     """Return a check for a file of this name, also for a folder that holds it."""
-
-    def matches(path):  # in any case as a file, in lower case within a folder
-        path = path / name if path.is_dir() else path
-        return path.name.lower() == name and path.is_file()
-
-    return matches
+    # in any case as a file, in lower case within a folder
+    return lambda path: (path / name if path.name.lower() != name else path).is_file()
 
 
 def is_data_set(name):

@@ -157,7 +157,5 @@ def _digest(folder):
 
 
 EXPRESSIONS = SourceKind(
-    "a data set",
-    is_data_set("facial_expressions"),
-    lambda _, **settings: fetch_facial_expressions(**settings),
+    "a data set", is_data_set("facial_expressions"), lambda _, **kw: fetch_facial_expressions(**kw)
 )
