@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import NamedTuple
@@ -55,11 +56,12 @@ class Registry(Mapping):
     def _all(self):
         if not self._has_plugins:
             self._has_plugins = True
-            for point in entry_points(group=f"imbemotion.{self.kind}"):
+            for point in _entry_points().select(group=f"imbemotion.{self.kind}"):
                 self._entries.setdefault(point.name, Entry(point.value, f"From {point.value}."))
         return self._entries
 
 
+_entry_points = cache(entry_points)  # one pass over all packages serves every registry
 LOSSES = Registry("losses", {
     "cross_entropy": ("torch.nn:CrossEntropyLoss", "The usual loss, for classes of equal size."),
     "focal": ("imbemotion.losses:FocalLoss", "Focal loss: easy images count less (gamma)."),

@@ -42,10 +42,11 @@ class RegisteredName(StrOptions):
     """A constraint for names in a registry, read when a parameter is checked."""
 
     def __init__(self, registry):
-        self.registry = registry
+        self.registry = ()  # the base class checks its options, which would list packages
         super().__init__(set())
+        self.registry = registry
 
-    # Asked for at every check; what the base class stores is ignored.
+    # read at every check; what the base class stores is ignored
     options = property(lambda self: set(self.registry), lambda self, value: None)
 
 

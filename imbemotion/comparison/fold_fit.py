@@ -32,7 +32,6 @@ try:
 except ImportError:  # not on Windows
     resource = None
 
-
 _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, per MiB
 
 

@@ -54,8 +54,7 @@ def is_file_of(*suffixes, such_that=lambda path: True):
 
 
 def is_file_named(name):
-    """Return a check for a file of this name, also for a folder that holds it."""
-    # in any case as a file, in lower case within a folder
+    """Return a check for a file of this name in any case, or a folder with it in lower case."""
     return lambda path: (path / name if path.name.lower() != name else path).is_file()
 
 
