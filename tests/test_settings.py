@@ -133,13 +133,19 @@ def test_weighted_balancing_samples_batches_by_class(read):
         ("data: {dataset_path: a, source: b}", "data.source is given twice"),
         ("data: {dataset_path: a, train_split: 2}", "train_split"),
         ("split: {train: 0.5}", "train, split.valid and split.test must add up to 1, got"),
-        ("training: {patience: 2}", "training.patience has no effect here, got 2: without"),
+        ("training: {patience: 0.2}", "training.patience has no effect here, got 0.2: without"),
         ("balancing: {method: smote}", "balancing.method has no effect .*balancing.strategy"),
         ("balancing: {max_copies: 3}", "balancing.max_copies has no effect"),
         ("balancing: {balance_from: 0.5}", "balance_from has no effect .*batch_sampling"),
-        ("augmentation: {preset: strong}", "augmentation.preset has no effect .*every_epoch"),
+        (
+            "augmentation: {preset: strong, every_epoch: false}",
+            "augmentation.preset has no effect .*every_epoch",
+        ),
         ("comparison: {jobs: 0}", "comparison.jobs must be an int .*Got 0"),
-        ("augmentation: {parameters: {rotation: 9}}", "augmentation.parameters has no effect"),
+        (
+            "augmentation: {parameters: {rotation: 9}, every_epoch: false}",
+            "augmentation.parameters has no effect",
+        ),
         ("{balancing: {strategy: hybrid}, comparison: {}}", "strategy has .*comparison.strateg"),
         ("{data: {dataset_path: a}, comparison: {}}", "strategy has .*balance_emotions: false"),
     ],
@@ -155,7 +161,7 @@ def test_mistakes_are_reported_in_one_sentence(read, text, message):
         "augmentation: {preset: strong, every_epoch: true}",
         "{augmentation: {preset: leaf}, balancing: {strategy: hybrid, method: augment}}",
         "{augmentation: {preset: leaf}, comparison: {}}",
-        "training: {patience: 2, validation_fraction: 0.2}",
+        "training: {patience: 0.2, validation_fraction: 0.2}",
         "{balancing: {balance_from: 0.5}, comparison: {}}",
         "{balancing: {balance_from: 0.5}, loss: {parameters: {weight: [1, 2]}}}",
         "training: {preset: transfer}",
@@ -326,7 +332,7 @@ open(path, "w").write(example_config())
 read_config(path, parse_overrides(["loss=focal", "loss.gamma=3", "model=deep_cnn"]))
 config = resolve_config({"training": "transfer", "loss": {"name": "focal", "gamma": 2}})
 assert config["loss"]["parameters"] == {"gamma": 2}
-assert config["training"]["weight_decay"] == 1e-3
+assert config["training"]["backbone_lr"] == 3e-4
 """
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.metrics import f1_score
 from skorch.callbacks import Callback
 from torch.nn import functional
@@ -10,10 +11,10 @@ from torchvision.transforms.v2.functional import resize
 
 from imbemotion import CNNClassifier, make_faces
 from imbemotion._base.registry import LOSSES
-from imbemotion.callbacks import FreezeBackbone, first_epoch
+from imbemotion.callbacks import FreezeBackbone, first_step
 from imbemotion.losses import Target, batch_loss
 from imbemotion.training import machine
-from imbemotion.training.batches import BalancedRows, epoch_shares, views
+from imbemotion.training.batches import BalancedRows, Course, views
 from imbemotion.training.machine import pick_precision
 
 
@@ -23,8 +24,13 @@ def faces():
 
 
 def quick(**settings):
-    defaults = {"module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0}
-    return CNNClassifier().set_params(**{**defaults, "net__precision": "float32", **settings})
+    defaults = {
+        "module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0,
+        "optimizer": "adam", "lr_schedule": None, "batch_size": 64, "augmentation": None,
+        "optimizer__weight_averaging": 0.0, "net__precision": "float32",
+        "net__test_time_augmentation": None,
+    }  # fmt: skip
+    return CNNClassifier().set_params(**{**defaults, **settings})
 
 
 class Hidden(torch.nn.Module):
@@ -63,6 +69,8 @@ NEUTRAL = [
     {"optimizer__gradient_clipping": 1e9},
     {"net__test_time_augmentation": "flip"},  # changes predictions alone
     {"verbose": 0},
+    {"max_epochs": None, "max_steps": 2},
+    {"max_epochs": 3, "max_steps": 2},
 ]
 
 
@@ -127,11 +135,11 @@ def test_class_weights_start_when_they_are_asked_for(faces, loss):
     assert [batch["weighted"] for batch in noted] == [False, False, False, True, True]
 
 
-def test_what_is_put_off_starts_in_the_epoch_of_its_fraction():
+def test_what_is_put_off_starts_in_the_step_of_its_fraction():
     for n_epochs in range(1, 60):
         for epoch in range(n_epochs + 1):
-            assert first_epoch(epoch / n_epochs, n_epochs) == epoch
-    assert [first_epoch(share, 10) for share in (0, 0.65, 0.7, 1)] == [0, 7, 7, 10]
+            assert first_step(epoch / n_epochs, n_epochs) == epoch
+    assert [first_step(share, 10) for share in (0, 0.65, 0.7, 1)] == [0, 7, 7, 10]
 
 
 def test_balanced_batches_start_when_they_are_asked_for(faces):
@@ -142,26 +150,35 @@ def test_balanced_batches_start_when_they_are_asked_for(faces):
 
 def test_progressive_batches_move_from_natural_to_equal_shares():
     counts = np.array([6, 24, 12])
-    shares = [epoch_shares("progressive", counts, epoch, 5) for epoch in range(5)]
+    course = Course(n_steps=10, batch_size=21, n_rows=42)
+    shares = [course.shares("progressive", counts, epoch) for epoch in range(5)]
     np.testing.assert_allclose(shares[0], counts / 42)
     np.testing.assert_allclose(shares[2], (counts / 42 + 1 / 3) / 2)
     np.testing.assert_allclose(shares[4], 1 / 3)
-    np.testing.assert_allclose(epoch_shares("sqrt", np.array([1, 9, 0]), 0, 1), [0.25, 0.75, 0])
+    np.testing.assert_allclose(course.shares("sqrt", np.array([1, 9, 0]), 0), [0.25, 0.75, 0])
 
 
 def test_no_row_is_drawn_again_before_all_of_its_class_were():
     labels = np.repeat([0, 1], [30, 4])
-    rows = BalancedRows(labels, "balanced", n_epochs=1, start=0.0, seed=0)
+    rows = BalancedRows(labels, "balanced", Course(1, 34, 34), seed=0)
     drawn = np.bincount(list(rows), minlength=34)
     assert drawn.sum() == 34
     assert drawn[:30].max() == 1
     assert set(drawn[30:]) == {4, 5}
 
 
+def test_balancing_may_start_within_a_pass_over_the_data():
+    labels = np.repeat([0, 1], [30, 10])
+    rows = BalancedRows(labels, "balanced", Course(16, batch_size=10, n_rows=40, start=0.4), 0)
+    passes = [labels[list(rows)] for _ in range(4)]  # step 7 of 16 is the last of the second one
+    assert [part.sum() for part in passes] == [10, passes[1].sum(), 20, 20]
+    assert passes[1][30:].sum() == 5
+
+
 def test_the_backbone_is_frozen_as_long_as_it_was_asked_for(faces):
     noted = spied(faces, optimizer__freezing=0.5, max_epochs=4)
     assert [batch["frozen"] for batch in noted] == [True, True, False, False]
-    shares = [FreezeBackbone("gradual").trainable(epoch, 8) for epoch in range(6)]
+    shares = [FreezeBackbone("gradual").trainable(step, 8) for step in range(6)]
     assert shares == [0, 0.25, 0.5, 0.75, 1, 1]
 
 
@@ -260,23 +277,49 @@ def test_averaged_weights_are_what_the_formula_gives(faces):
 
     keeping = ("keeping", Keeping())
     model = quick(
-        optimizer__weight_averaging=0.3, max_epochs=3, batch_size=10, net__callbacks=[keeping]
+        optimizer__weight_averaging=0.2, max_epochs=6, batch_size=10, net__callbacks=[keeping]
     )
     states = dict(model.fit(*faces).net_.callbacks_)["keeping"].states
     average = states[0].double()
     for step, state in enumerate(states[1:]):
-        decay = min(0.3, (1 + step) / (10 + step))
+        decay = min(1 - 1 / (0.2 * 30), step / (10 + step))
         average = decay * average + (1 - decay) * state.double()
     np.testing.assert_allclose(weights_of(model), average, atol=1e-6)
     assert not np.allclose(weights_of(model), states[-1], atol=1e-6)
 
 
+def test_the_average_after_one_step_is_that_step(faces):
+    one = quick(max_epochs=None, max_steps=1)
+    averaged = clone(one).set_params(optimizer__weight_averaging=0.9)
+    assert same_weights(one.fit(*faces), averaged.fit(*faces))
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine", "onecycle"])
+def test_steps_and_epochs_that_mean_the_same_give_the_same_bits(faces, schedule):
+    settings = {"batch_size": 10, "lr_schedule": schedule, "optimizer__weight_averaging": 0.2}
+    settings |= {"batch_sampling": "sqrt", "balance_from": 0.5, "augmentation": "light"}
+    in_epochs = quick(**settings, max_epochs=3).fit(*faces)
+    in_steps = quick(**settings, max_epochs=None, max_steps=15).fit(*faces)
+    assert same_weights(in_epochs, in_steps)
+
+
+def test_a_training_may_end_within_a_pass_over_the_data(faces):
+    model = quick(max_epochs=None, max_steps=7, batch_size=10, lr_schedule="onecycle").fit(*faces)
+    assert (model.recipe_["max_steps"], model.n_iter_) == (7, 2)
+    assert [epoch["train_batch_count"] for epoch in model.net_.history] == [5, 2]
+
+
+def test_a_training_without_an_end_is_refused(faces):
+    with pytest.raises(ValueError, match="max_steps and max_epochs must not both be None"):
+        quick(max_epochs=None, max_steps=None).fit(*faces)
+
+
 def test_averaged_weights_are_what_early_stopping_scores_and_restores(faces):
     X, y = faces
     model = quick(
-        optimizer__weight_averaging=0.95,
+        optimizer__weight_averaging=0.5,
         validation_fraction=0.3,
-        patience=3,
+        patience=0.1,
         max_epochs=30,
         lr=0.01,
     ).fit(X, y)
@@ -350,7 +393,8 @@ def test_the_prior_counts_weights_of_images(faces):
 def test_the_history_is_a_table_of_the_epochs(faces):
     model = quick(validation_fraction=0.3, max_epochs=3).fit(*faces)
     assert list(model.history_["epoch"]) == [1, 2, 3]
-    assert {"train_loss", "valid_loss", "valid_macro_f1", "seconds"} <= set(model.history_)
+    measured = {"train_loss", "train_macro_f1", "valid_loss", "valid_macro_f1", "seconds"}
+    assert measured <= set(model.history_)
 
 
 def test_features_are_what_the_head_is_given(faces):
@@ -369,7 +413,10 @@ def test_equal_weights_of_images_change_hardly_anything(faces, plain):
 def test_verbose_tells_about_every_epoch(faces, capsys):
     quick(verbose=1, validation_fraction=0.3).fit(*faces)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert [line.split(":")[0] for line in lines] == [
+        "epoch 1, step 1 of 2",
+        "epoch 2, step 2 of 2",
+    ]
     assert "loss" in lines[0]
     assert "macro-F1" in lines[1]
     quick().fit(*faces)
@@ -377,12 +424,12 @@ def test_verbose_tells_about_every_epoch(faces, capsys):
 
 
 def test_verbose_tells_why_a_training_ended_early(faces, capsys):
-    model = quick(verbose=1, validation_fraction=0.3, patience=2, max_epochs=9, lr=1e-9)
+    model = quick(verbose=1, validation_fraction=0.3, patience=0.2, max_epochs=9, lr=1e-9)
     model.fit(*faces)
     assert model.n_iter_ < 9
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "Stopped after 3 epochs: macro-F1 on validation images has not risen for 2. The weights "
-        "are those of epoch 1."
+        "Stopped after 3 of 9 steps: macro-F1 on validation images has not risen since step 1, "
+        "whose weights are kept."
     )
 
 

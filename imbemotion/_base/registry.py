@@ -71,6 +71,7 @@ LOSSES = Registry("losses", {
     "soft_f1": ("imbemotion.losses:SoftF1Loss", "Macro-F1 with probabilities for counts."),
 })  # fmt: skip
 NETWORKS = Registry("networks", {
+    "plain_cnn": ("imbemotion.networks:PlainCNN", "Convolutions with batch normalization."),
     "small_cnn": ("imbemotion.networks:SmallCNN", "One convolution: a baseline."),
     "deep_cnn": ("imbemotion.networks:DeepCNN", "Three convolutions with dropout."),
     "residual_cnn": ("imbemotion.networks:ResidualCNN", "A small residual network."),
@@ -174,7 +175,9 @@ STRATEGY_SETS = Registry("strategy_sets", {
 })  # fmt: skip
 _PARAMETERS = "imbemotion.classifier.parameters"
 PRESETS = Registry("presets", {
-    "transfer": (f"{_PARAMETERS}:TRANSFER", "AdamW, with low rates for a pretrained backbone."),
+    "fast": (f"{_PARAMETERS}:FAST", "A narrower network and fewer steps."),
+    "strong": (f"{_PARAMETERS}:STRONG", "The most accurate on FER2013; half an hour there."),
+    "transfer": (f"{_PARAMETERS}:TRANSFER", "A network pretrained on ImageNet."),
     "adam_step": (f"{_PARAMETERS}:ADAM_STEP", "Adam, with a rate that falls in steps."),
 })  # fmt: skip
 # From the most general to the most special kind: those declared later are asked first.

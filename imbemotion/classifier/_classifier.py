@@ -25,7 +25,7 @@ class CNNClassifier(
 
     Parameters
     ----------
-    module : str or callable, default="residual_cnn"
+    module : str or callable, default="plain_cnn"
         Name in :mod:`imbemotion.networks`, or an ``nn.Module`` class that takes ``n_classes``
         and ``channels`` and maps images (n, channels, height, width) to logits.
     module_params : dict, default=None
@@ -46,41 +46,53 @@ class CNNClassifier(
         Class shares among the images of an epoch: equal, proportional to the square roots
         of the class sizes, or moving from natural to equal [2]_. None takes every image once.
     balance_from : float, default=0.0
-        Fraction of ``max_epochs`` after which class weights and ``batch_sampling`` start
+        Fraction of the steps after which class weights and ``batch_sampling`` start
         (deferred re-weighting [1]_); 1 means never.
-    augmentation : Augmentation, callable or None, default=None
-        Random changes of the training images, drawn anew in every epoch.
+    augmentation : str, Augmentation, callable or None, default="auto"
+        Random changes of the training images, drawn anew in every epoch: a preset of
+        :class:`Augmentation`, or ``"auto"``, which is ``"light"``, with mirror images where a
+        linear classifier cannot tell the images of each class from their mirror images
+        (faces, leaves; not digits or text).
     mixup : float, default=0.0
         Parameter of the beta distribution by which pairs of images are mixed [3]_; 0.2 to 1
         are usual, 0 mixes nothing.
-    optimizer : {"adam", "adamw", "sgd"} or Optimizer class, default="adam"
+    optimizer : {"adam", "adamw", "sgd"} or Optimizer class, default="adamw"
         Optimizer of the weights.
     optimizer_params : dict, default=None
         Settings of the optimizer, for example ``momentum``, and of the steps around it:
 
-        - ``weight_decay``: weight decay, 0 unless set;
+        - ``weight_decay``: weight decay; ``"auto"`` (the default) is 0.01 for AdamW, else 0;
         - ``backbone_lr``, ``backbone_weight_decay``: values for all layers but the head;
+          the rate is 3e-4 in pretrained networks unless set;
         - ``freezing``: as in :class:`~imbemotion.callbacks.FreezeBackbone`: ``"backbone"``,
-          ``"gradual"`` or a fraction of ``max_epochs``;
+          ``"gradual"`` or a fraction of the steps;
         - ``gradient_clipping``: largest norm of the gradient of a step;
-        - ``weight_averaging``: decay of an exponential moving average of the weights, for
-          example 0.999, which validates and predicts.
-    lr : float, default=1e-3
-        Learning rate.
-    lr_schedule : {"step", "cosine", "onecycle"} or None, default=None
-        ``"step"`` divides the learning rate by 10 after each third of ``max_epochs``; every
-        batch, ``"cosine"`` decays it to 0 and ``"onecycle"`` raises it from ``lr / 25`` to
-        ``lr``, then decays it to nearly 0.
-    max_epochs : int, default=20
-        Maximum number of passes over the training images.
-    batch_size : int, default=64
-        Images per step.
+        - ``weight_averaging``: how far an exponential moving average of the weights, which
+          validates and predicts, reaches back, as a fraction of the steps (0.05 unless set;
+          0 averages nothing).
+    lr : float, default="auto"
+        Learning rate. ``"auto"`` is the ``default_lr`` of the network (5e-3 for
+        ``"plain_cnn"``, 1e-3 for others), ten times as much for ``"sgd"``.
+    lr_schedule : {"step", "cosine", "onecycle"} or None, default="onecycle"
+        ``"step"`` divides the learning rate by 10 after each third of the steps, ``"cosine"``
+        decays it to 0 and ``"onecycle"`` raises it from ``lr / 25`` to ``lr``, then decays it
+        to nearly 0.
+    max_steps : int or None, default="auto"
+        Number of optimizer steps; a pass over the data may end in its middle. ``"auto"`` is
+        35 times the square root of the number of original images, at least 400, unless
+        ``max_epochs`` is set.
+    max_epochs : int, default=None
+        Number of passes over the training images; the lower of the two limits counts.
+    batch_size : int, default="auto"
+        Images per step; ``"auto"`` is 32 up to 2,000 original images, 64 up to 10,000, else
+        128.
     validation_fraction : float or None, default=None
-        Share of the original images of every class held out for early stopping on macro-F1.
-        Images derived from them are left out of training. None trains for ``max_epochs``.
-    patience : int, default=5
-        Epochs without a better macro-F1 on validation images before training stops. The
-        best weights are restored. Epochs before ``balance_from`` do not count.
+        Share of the original images of every class held out for validation, after every
+        epoch; the weights of the best one (macro-F1, then loss) are restored. Images derived
+        from them are left out of training. None keeps the weights of the last step.
+    patience : float, default=None
+        Fraction of the steps without a better validation after which training stops; None
+        never stops it. Epochs before ``balance_from`` do not count.
     device : str, default="auto"
         Device of PyTorch; ``"auto"`` takes a GPU where there is one, else the CPU.
     n_threads : int, default=None
@@ -98,11 +110,12 @@ class CNNClassifier(
           and more), gains from it;
         - ``test_time_augmentation``: ``"flip"`` averages the probabilities of each image and
           its mirror image, ``"flip_zoom"`` those of three enlarged central crops as well;
+          ``"auto"`` (the default) is ``"flip"`` where ``augmentation="auto"`` would mirror;
         - ``warm_start``: whether ``fit`` continues from the weights of the last fit.
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, dropout, augmentation and the validation split.
     verbose : int, default=0
-        Whether a progress bar shows epochs and losses.
+        Whether a progress bar shows steps, losses, macro-F1 and time.
 
     Attributes
     ----------
@@ -126,6 +139,11 @@ class CNNClassifier(
         The fitted skorch net. Its labels are 0 to n_classes - 1.
     n_iter_ : int
         Number of epochs trained.
+    interrupted_ : bool
+        Whether Ctrl-C ended the training; the weights so far can be used.
+    recipe_ : dict
+        What ``"auto"`` became: ``max_steps``, ``batch_size``, ``lr`` and
+        ``test_time_augmentation``.
     validation_indices_ : ndarray of int
         Held-out rows; empty without ``validation_fraction``.
     image_shape_ : tuple of int
@@ -159,7 +177,7 @@ class CNNClassifier(
     >>> X = np.zeros((8, 12, 12), dtype=np.uint8)
     >>> X[4:, :6] = 255
     >>> y = np.repeat(["below", "above"], 4)
-    >>> model = CNNClassifier(module="small_cnn", lr=0.01, random_state=0).fit(X, y)
+    >>> model = CNNClassifier(max_steps=50, random_state=0).fit(X, y)
     >>> model.predict(X[[0, 7]]).tolist()
     ['below', 'above']
     """
@@ -168,15 +186,16 @@ class CNNClassifier(
 
     def __init__(
         self, *,
-        module: str | Callable = "residual_cnn", module_params: dict | None = None,
+        module: str | Callable = "plain_cnn", module_params: dict | None = None,
         loss: str | Callable = "cross_entropy", loss_params: dict | None = None,
         class_weight: str | dict | None = None, batch_sampling: str | None = None,
         balance_from: float = 0.0,
-        augmentation: Any = None, mixup: float = 0.0,
-        optimizer: str | Callable = "adam", optimizer_params: dict | None = None,
-        lr: float = 1e-3, lr_schedule: str | None = None,
-        max_epochs: int = 20, batch_size: int = 64,
-        validation_fraction: float | None = None, patience: int = 5,
+        augmentation: Any = "auto", mixup: float = 0.0,
+        optimizer: str | Callable = "adamw", optimizer_params: dict | None = None,
+        lr: float | str = "auto", lr_schedule: str | None = "onecycle",
+        max_steps: int | str | None = "auto", max_epochs: int | None = None,
+        batch_size: int | str = "auto",
+        validation_fraction: float | None = None, patience: float | None = None,
         device: str = "auto", n_threads: int | None = None,
         net_params: dict | None = None,
         random_state: int | RandomState | None = None, verbose: int = 0,
@@ -188,7 +207,7 @@ class CNNClassifier(
         self.augmentation, self.mixup = augmentation, mixup
         self.optimizer, self.optimizer_params = optimizer, optimizer_params
         self.lr, self.lr_schedule = lr, lr_schedule
-        self.max_epochs, self.batch_size = max_epochs, batch_size
+        self.max_steps, self.max_epochs, self.batch_size = max_steps, max_epochs, batch_size
         self.validation_fraction, self.patience = validation_fraction, patience
         self.device, self.n_threads = device, n_threads
         self.net_params = net_params
@@ -219,6 +238,15 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             If X, y and sample_weight differ in length, or y contains a single class.
         FloatingPointError
             If the loss becomes infinite or NaN.
+        KeyboardInterrupt
+            After Ctrl-C, with the weights so far kept and ``interrupted_`` set.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Of each sign that the training failed or ended early: scores no better than chance,
+            a loss that never fell, a class that is never predicted, a best validation that was
+            the last one, averaged weights that are worse than the last ones.
         """
         from imbemotion.classifier import _fitting  # imports PyTorch, as the others below
 
@@ -315,7 +343,9 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         check_is_fitted(self, "net_")
         X = check_images(self, X, reset=False)
         # of prediction alone, so it may change after the fit
-        self.net_.test_time_augmentation = self._own("net", "test_time_augmentation")
+        views = self._own("net", "test_time_augmentation")
+        views = self.recipe_["test_time_augmentation"] if views == "auto" else views
+        self.net_.test_time_augmentation = views
         with limited_threads(self.n_threads):
             return getattr(self.net_, method)(X)
 

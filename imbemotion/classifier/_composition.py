@@ -1,7 +1,7 @@
 """From the parameters of a classifier to the skorch net that trains them."""
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import Parameter, signature
 
@@ -18,18 +18,21 @@ from imbemotion.callbacks import (
     FreezeBackbone,
     MacroF1,
     ProgressBar,
+    TrainingScores,
     WeightAveraging,
-    first_epoch,
 )
+from imbemotion.classifier._recipe import Recipe, choose_recipe
 from imbemotion.images import ImageArray
 from imbemotion.losses import class_weights
 from imbemotion.networks import FeatureNetwork, PretrainedCNN, find_network
 from imbemotion.training import ImageNeuralNetClassifier
-from imbemotion.training.batches import BalancedRows, FixedSplit, epoch_shares, input_scale
+from imbemotion.training.batches import BalancedRows, Course, FixedSplit, input_scale
 from imbemotion.training.machine import pick_precision
 
 # settings of networks, losses and optimizers that the classifier sets
-_LEARNED = ("weight", "class_counts", "n_classes", "channels", "params", "lr")
+_LEARNED = (
+    "weight", "class_counts", "n_classes", "channels", "image_size", "params", "lr",
+)  # fmt: skip
 _REPLACEABLE = ("module__", "input_")  # computed settings that net_params may replace
 
 
@@ -45,24 +48,37 @@ class Task:
     device: str
     seed: int  # of weights, batches, dropout and augmentation
     input_scale: tuple | None = None  # of the last training, where this one continues it
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def course(self):
+        """Return the course of the training, with balancing from its first step."""
+        return Course(self.recipe.n_steps, self.recipe.batch_size, len(self.train))
+
+
+def decide(classifier, task):
+    """Return a task with the recipe that its data ask for."""
+    kind = _class_of(_find(classifier, "module"))
+    return replace(task, recipe=choose_recipe(classifier, kind, task.X, task.y, task.train))
 
 
 def compose_net(classifier, task, *, pretrained=True, trains=True):
     """Compose an unfitted net, on request without pretrained weights and parts of training."""
-    own, size = partial(classifier._own, "net"), task.X.shape[1:]
+    own, size, recipe = partial(classifier._own, "net"), task.X.shape[1:], task.recipe
     # small images are predicted in larger batches
     n_predicted = min(256, 2**22 // max(1, int(np.prod(size))))
     settings = {
         **_module_settings(classifier, task),
         **_loss_settings(classifier, weighted=task.sample_weight is not None),
-        **_optimizer_settings(classifier),
+        **_optimizer_settings(classifier, recipe),
         "train_split": None,
-        "iterator_valid__batch_size": max(classifier.batch_size, n_predicted),
-        "max_epochs": classifier.max_epochs,
-        "batch_size": classifier.batch_size,
+        "iterator_valid__batch_size": max(recipe.batch_size, n_predicted),
+        "max_epochs": recipe.n_epochs,
+        "max_steps": recipe.n_steps,
+        "batch_size": recipe.batch_size,
         "device": task.device,
         "precision": pick_precision(own("precision"), task.device, size[:2]),
-        "test_time_augmentation": own("test_time_augmentation"),
+        "test_time_augmentation": recipe.test_time_augmentation,
         "callbacks": _callbacks(classifier, task) if trains else [],
         "verbose": 0,
     }
@@ -89,6 +105,8 @@ def _module_settings(classifier, task):
     kind = _class_of(module)
     if task.X.dtype != np.uint8 and issubclass(kind, PretrainedCNN) and _takes(kind, "normalize"):
         params["normalize"] = False  # floats are standardized already
+    if kind is not object and "image_size" in signature(kind).parameters:
+        params["image_size"] = min(task.X.shape[1:3])
     given = classifier._others("module")
     _check_names(classifier, "module", given, module)
     settings = {f"module__{name}": value for name, value in {**params, **given}.items()}
@@ -188,13 +206,13 @@ def _request_single_losses(classifier, loss, params):
 def training_prior(classifier, task, net, epoch):
     """Compute the class shares that the probabilities of a trained network imply."""
     counts, smoothing = classifier.class_counts_, classifier._own("loss", "label_smoothing")
-    n_epochs, start = classifier.max_epochs, classifier.balance_from
-    shares = epoch_shares(classifier.batch_sampling, counts, epoch, n_epochs, start)
+    course = task.course._replace(start=classifier.balance_from)
+    shares = course.shares(classifier.batch_sampling, counts, epoch)
     if task.sample_weight is not None:
         shares = shares * _mean_weights(task, len(counts))
     shares = (1 - smoothing) * shares / shares.sum() + smoothing * (counts / counts.sum())
     weight = getattr(net, "criterion__weight", None)
-    if weight is not None and epoch >= first_epoch(start, n_epochs):
+    if weight is not None and (epoch + 1) * course.per_pass > course.first:
         shares = shares * weight.double().cpu().numpy()
     adjustment = getattr(net.criterion_, "adjustment", None)
     if isinstance(adjustment, torch.Tensor):  # added to the logits, so the network need not
@@ -213,28 +231,27 @@ def _mean_weights(task, n_classes):
 # Settings of the optimizer, the batches and the net
 
 
-def _optimizer_settings(classifier):
+def _optimizer_settings(classifier, recipe):
     kind, params = _find(classifier, "optimizer"), classifier._others("optimizer")
     _check_names(classifier, "optimizer", params, kind)
     own = partial(classifier._own, "optimizer")
-    if own("weight_decay") or "weight_decay" in signature(kind).parameters:  # AdamW has 0.01
-        params["weight_decay"] = own("weight_decay")
-    backbone = {name: own(f"backbone_{name}") for name in ("lr", "weight_decay")}
+    if recipe.weight_decay or "weight_decay" in signature(kind).parameters:  # AdamW has 0.01
+        params["weight_decay"] = recipe.weight_decay
+    backbone = {"lr": recipe.backbone_lr, "weight_decay": own("backbone_weight_decay")}
     backbone = {name: value for name, value in backbone.items() if value is not None}
     if backbone:
         params["param_groups"] = [("features.*", backbone)]
     settings = {f"optimizer__{name}": value for name, value in params.items()}
-    return {"optimizer": kind, "lr": classifier.lr, **settings}
+    return {"optimizer": kind, "lr": recipe.lr, **settings}
 
 
 def _batch_settings(classifier, task):
-    changes = classifier.augmentation, classifier.mixup, task.sample_weight
+    changes = task.recipe.augmentation, classifier.mixup, task.sample_weight
     split = FixedSplit(task.train, task.valid, *changes, seed=task.seed)
-    n_epochs, start = classifier.max_epochs, classifier.balance_from
-    if classifier.batch_sampling is None or first_epoch(start, n_epochs) >= n_epochs:
+    course = task.course._replace(start=classifier.balance_from)
+    if classifier.batch_sampling is None or course.first >= course.n_steps:
         return {"train_split": split}
-    y = task.y[task.train]
-    rows = BalancedRows(y, classifier.batch_sampling, n_epochs, start, task.seed)
+    rows = BalancedRows(task.y[task.train], classifier.batch_sampling, course, task.seed)
     sampler = {"iterator_train__shuffle": False, "iterator_train__sampler": rows}
     return {"train_split": split, **sampler}
 
@@ -265,7 +282,7 @@ def _net_settings(classifier, settings):
 
 def _callbacks(classifier, task):
     """Create the callbacks in the order in which they have to run; those of the user come last."""
-    own, callbacks = partial(classifier._own, "optimizer"), []
+    own, callbacks = partial(classifier._own, "optimizer"), [("training_scores", TrainingScores())]
     if own("weight_averaging"):
         callbacks.append(("weight_averaging", WeightAveraging(own("weight_averaging"))))
     if len(task.valid):
@@ -273,14 +290,14 @@ def _callbacks(classifier, task):
     if classifier.verbose:  # before early stopping, so that it shows the last epoch too
         callbacks.append(("progress", ProgressBar()))
     if len(task.valid):
-        early = BestWeights(classifier.patience, _first_full_epoch(classifier), classifier.verbose)
-        callbacks.append(("early_stopping", early))
+        start = _start_of_scores(classifier)
+        best = BestWeights(classifier.patience, start, classifier.verbose)
+        callbacks.append(("best_weights", best))
     if own("gradient_clipping") is not None:
         callbacks.append(("gradient_clipping", GradientNormClipping(own("gradient_clipping"))))
     if classifier.lr_schedule is not None:
-        n_steps = classifier.max_epochs * -(-len(task.train) // classifier.batch_size)
         schedule = SCHEDULES.load(classifier.lr_schedule)
-        callbacks.append(("lr_schedule", schedule(classifier, n_steps)))
+        callbacks.append(("lr_schedule", schedule(task.recipe)))
     if classifier.balance_from and _is_weighted(classifier):
         callbacks.append(("deferred_weights", DeferredWeights(classifier.balance_from)))
     if own("freezing") is not None:
@@ -292,11 +309,10 @@ def _is_weighted(classifier):
     return classifier.class_weight is not None or "weight" in (classifier.loss_params or {})
 
 
-def _first_full_epoch(classifier):
-    """Return the epoch, from 0, in which deferred balancing has begun."""
-    first = first_epoch(classifier.balance_from, classifier.max_epochs)
+def _start_of_scores(classifier):
+    """Return the fraction of the training after which deferred balancing has begun."""
     deferred = _is_weighted(classifier) or classifier.batch_sampling is not None
-    return first if deferred and first < classifier.max_epochs else 0
+    return classifier.balance_from if deferred and classifier.balance_from < 1 else 0.0
 
 
 def _copied(callback):
@@ -304,26 +320,26 @@ def _copied(callback):
     return (callback[0], copy(callback[1])) if isinstance(callback, tuple) else copy(callback)
 
 
-def step(classifier, n_steps):
-    """Divide the learning rate by 10 after each third of the epochs."""
-    third = max(1, -(-classifier.max_epochs // 3))
-    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="epoch")
+def step(recipe):
+    """Divide the learning rate by 10 after each third of the steps."""
+    third = -(-recipe.n_steps // 3)
+    return LRScheduler("StepLR", step_size=third, gamma=0.1, step_every="batch")
 
 
-def cosine(classifier, n_steps):
+def cosine(recipe):
     """Decay the learning rate to zero along a cosine."""
-    return LRScheduler("CosineAnnealingLR", T_max=n_steps, step_every="batch")
+    return LRScheduler("CosineAnnealingLR", T_max=recipe.n_steps, step_every="batch")
 
 
-def one_cycle(classifier, n_steps):
-    """Raise the learning rate to ``lr``, then decay it to nearly zero."""
-    rates, backbone_lr = classifier.lr, classifier._own("optimizer", "backbone_lr")
-    if "optimizer__param_groups" in _optimizer_settings(classifier):  # in the order of the groups
-        rates = [rates if backbone_lr is None else backbone_lr, rates]
-    return LRScheduler(
-        torch.optim.lr_scheduler.OneCycleLR,
-        step_every="batch",
-        max_lr=rates,
-        total_steps=n_steps,
-        cycle_momentum=False,  # not every optimizer has one
-    )
+def one_cycle(recipe):
+    """Raise the learning rates from a 25th, then decay them to nearly zero."""
+    return LRScheduler(_OneCycle, step_every="batch", total_steps=recipe.n_steps)
+
+
+class _OneCycle(torch.optim.lr_scheduler.OneCycleLR):
+    """One cycle up to the rate of each group of parameters."""
+
+    def __init__(self, optimizer, total_steps, **kwargs):
+        rates = [group["lr"] for group in optimizer.param_groups]
+        # not every optimizer has a momentum to cycle
+        super().__init__(optimizer, rates, total_steps, cycle_momentum=False, **kwargs)

@@ -16,11 +16,16 @@ from imbemotion._base.validation import (
     shorten,
     validate_data,
 )
-from imbemotion.classifier._composition import Task, compose_net, training_prior
+from imbemotion.classifier._alarms import warn_of_failures
+from imbemotion.classifier._composition import Task, compose_net, decide, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.splitting.holdout import split_originals
 from imbemotion.training.machine import limited_threads, pick_device, seeded
+
+_TRAINED = (
+    "class_counts_", "net_", "n_iter_", "training_prior_", "validation_indices_", "interrupted_",
+)  # fmt: skip
 
 
 def fit(classifier, X, y, sample_weight):
@@ -34,6 +39,8 @@ def fit(classifier, X, y, sample_weight):
     _train(trained, task, start=start)
     vars(classifier).update(vars(trained))
     vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
+    if trained.interrupted_:
+        raise KeyboardInterrupt  # searches and comparisons stop, too
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
@@ -43,15 +50,18 @@ def partial_fit(classifier, X, y, classes, sample_weight):
     if start is None or not hasattr(classifier, "_random_state"):
         classifier._random_state = check_random_state(classifier.random_state)
     once = copy(classifier)  # what is a fraction of the training would never start in one epoch
-    once.set_params(max_epochs=1, lr_schedule=None, validation_fraction=None, balance_from=0.0)
+    once.set_params(max_epochs=1, max_steps=None, lr_schedule=None, validation_fraction=None)
+    once.set_params(balance_from=0.0)
     if once._own("optimizer", "freezing") != "backbone":
         once.set_params(optimizer__freezing=None)
     task = _make_task(once, X, y, sample_weight, classifier._random_state)
     seen = 0 if start is None else classifier.class_counts_
     once.class_counts_ = seen + _count(classifier, y)
     _train(once, task, start=start, resume=True)
-    for name in ("class_counts_", "net_", "n_iter_", "training_prior_", "validation_indices_"):
+    for name in _TRAINED:
         setattr(classifier, name, getattr(once, name))
+    if once.interrupted_:
+        raise KeyboardInterrupt
 
 
 def check_images(classifier, X, *, reset):
@@ -93,8 +103,8 @@ def _begin(classifier, X, y, sample_weight, start, classes):
     y = check_labels(y, n_samples=len(X))
     if sample_weight is not None:
         sample_weight = _check_weights(sample_weight, X)
-    flips = classifier._own("net", "test_time_augmentation") is not None
-    if X.shape[1] == 1 and (flips or classifier.augmentation is not None):
+    asked = classifier._own("net", "test_time_augmentation"), classifier.augmentation
+    if X.shape[1] == 1 and not {None, "auto"}.issuperset(asked):
         raise ValueError(
             "augmentation and test_time_augmentation are for images, got flat data, or images "
             f"one pixel high, of shape {X.shape}. Leave them out."
@@ -166,7 +176,17 @@ def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
         train, valid = split_originals(X, y, classifier.validation_fraction, split)
     if sample_weight is not None and not sample_weight[train].any():
         raise ValueError(f"sample_weight must not be 0 in training, got {len(train)} zeros only.")
-    return Task(X, y, sample_weight, train, valid, pick_device(classifier.device), seed)
+    device = pick_device(classifier.device)
+    task = decide(classifier, Task(X, y, sample_weight, train, valid, device, seed))
+    classifier.recipe_ = _describe(task.recipe)
+    return task
+
+
+def _describe(recipe):
+    """Return what was decided as plain values."""
+    kept = {"n_steps": "max_steps", "batch_size": "batch_size", "lr": "lr",
+            "test_time_augmentation": "test_time_augmentation"}  # fmt: skip
+    return {shown: getattr(recipe, name) for name, shown in kept.items()}
 
 
 def _train(classifier, task, *, start=None, resume=False):
@@ -178,17 +198,28 @@ def _train(classifier, task, *, start=None, resume=False):
         _check_backbone(classifier, net.module_)
         if start is not None:
             _take_over(net, start, resume)
+        classifier.interrupted_ = False
         try:
             net.partial_fit(task.X, task.y)
+            if not resume:
+                warn_of_failures(classifier, net, task)
+        except KeyboardInterrupt:  # what was learned so far is kept
+            classifier.interrupted_ = True
         finally:
             for _, callback in net.callbacks_:
                 if hasattr(callback, "close"):  # a progress bar releases the terminal
                     callback.close()
+    _keep(classifier, task, net, [] if start is None else start.history)
+
+
+def _keep(classifier, task, net, before):
+    """Set the fitted attributes that come of a training."""
+    if net.history and "train_loss" not in net.history[-1]:
+        net.history.pop()  # of an epoch that was interrupted
     epoch = len(net.history)
     if len(task.valid):  # best_epoch_ is 0 if training ended before any epoch counted
-        epoch = dict(net.callbacks_)["early_stopping"].best_epoch_ or epoch
-    classifier.training_prior_ = training_prior(classifier, task, net, epoch - 1)
-    before = [] if start is None else start.history
+        epoch = dict(net.callbacks_)["best_weights"].best_epoch_ or epoch
+    classifier.training_prior_ = training_prior(classifier, task, net, max(0, epoch - 1))
     net.history = _join(before, net.history, best=len(before) + epoch)
     classifier.net_, classifier.n_iter_ = net, len(net.history)
     classifier.validation_indices_ = task.valid

@@ -42,7 +42,7 @@ def _train_and_show(config, force, as_json=False):
     data = workflow.load_data(config)
     console = output.make_console(stderr=as_json)
     output.show_data(config["data"]["source"], data.X, data.y, data.groups, console)
-    watched = output.watched_epochs(config["training"]["max_epochs"])
+    watched = output.watched_epochs()
     with workflow.claim_folder(config) as folder, watched as (on_epoch, stopped):
         trained = workflow.train_model(config, data, folder, on_epoch)
     if as_json:

@@ -140,17 +140,18 @@ def _explain(error):
 
 @contextmanager
 def progress_bar(total, what):
-    """Show a bar on a terminal, elsewhere a line per step."""
+    """Show a bar on a terminal, elsewhere a line per step; the total may come later."""
     from rich import progress
 
     console = make_console(stderr=True)
     columns = progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeElapsedColumn()
+    columns += progress.TextColumn("left:"), progress.TimeRemainingColumn()
     settings = {"console": console, "transient": True}
     with progress.Progress("{task.description:<40}", *columns, **settings) as bar:
         task = bar.add_task(what, total=total)
 
-        def advance(step, line):
-            bar.update(task, completed=step, description=line)
+        def advance(step, line, total=total):
+            bar.update(task, completed=step, total=total, description=line)
             if not console.is_terminal:
                 console.print(f"[{step}/{total}] {line}", markup=False)
 
@@ -158,7 +159,7 @@ def progress_bar(total, what):
 
 
 @contextmanager
-def watched_epochs(n_epochs):
+def watched_epochs():
     """Show every epoch; Ctrl-C ends the training after the current one, twice at once."""
     stopped, before = [], signal.getsignal(signal.SIGINT)
 
@@ -168,13 +169,13 @@ def watched_epochs(n_epochs):
         stopped.append(number)
         note("Stopping after this epoch; press Ctrl-C again to stop at once.")
 
-    with progress_bar(n_epochs, "training") as advance:
+    with progress_bar(None, "training") as advance:
 
         def on_epoch(figures):
             text = f"loss {figures['train_loss']:.3f}"
             if "valid_macro_f1" in figures:
                 text += f", validation macro-F1 {figures['valid_macro_f1']:.3f}"
-            advance(figures["epoch"], text)
+            advance(figures["step"], text, figures["n_steps"])
             return bool(stopped)
 
         signal.signal(signal.SIGINT, stop)

@@ -16,6 +16,7 @@ from imbemotion._base.registry import NETWORKS
 from imbemotion.networks._checkpoints import load_features
 
 _GRID = 4  # features are averaged over a grid of 4 x 4, whatever the size of the images
+_PLAIN_GRID, _LARGEST, _STEM = 3, 80, 16  # of PlainCNN: cells, pixels, channels
 
 
 class FeatureNetwork(nn.Module):
@@ -35,6 +36,7 @@ class FeatureNetwork(nn.Module):
     torch.Size([2, 8])
     """
 
+    default_lr = 1e-3  # of Adam
     takes_channels_last = True  # the memory format that convolutions are fast on
     _frozen = ()  # modules kept in eval mode; stored, because each step asks for them
 
@@ -214,6 +216,65 @@ class DeepCNN(FeatureNetwork):
         self.to(memory_format=torch.channels_last)
 
 
+class PlainCNN(FeatureNetwork):
+    """Convolutions with batch normalization and pooling: fast, and strong on small data.
+
+    Poolings follow the convolutions until the maps are about 3 pixels wide. Images of more than
+    80 pixels are first halved by convolutions.
+
+    Parameters
+    ----------
+    n_classes, channels : int
+        As in :class:`SmallCNN`.
+    image_size : int, default=48
+        Smaller side of the images, which may also be of any other size.
+    widths : tuple of int, default=(32, 64, 96, 128)
+        Channels of the convolutions.
+    dropout : float, default=0.2
+        Dropout rate of the features.
+
+    Examples
+    --------
+    >>> PlainCNN(n_classes=8)(torch.zeros(2, 1, 48, 48)).shape
+    torch.Size([2, 8])
+    """
+
+    default_lr = 5e-3
+
+    def __init__(
+        self,
+        n_classes: int,
+        channels: int = 1,
+        *,
+        image_size: int = 48,
+        widths: tuple[int, ...] = (32, 64, 96, 128),
+        dropout: float = 0.2,
+    ):
+        super().__init__()
+        # whatever the scale of the pixels
+        layers, side = [nn.BatchNorm2d(channels, affine=False)], image_size
+        before = channels
+        while side > _LARGEST:
+            layers += _normalized(before, _STEM, stride=2)
+            before, side = _STEM, -(-side // 2)
+        for width in widths:
+            layers += _normalized(before, width)
+            before = width
+            if side > _PLAIN_GRID:
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+                side = -(-side // 2)
+        n_cells = min(side, _PLAIN_GRID)
+        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(n_cells), nn.Flatten())
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(before * n_cells**2, n_classes))
+        self.to(memory_format=torch.channels_last)
+
+
+def _normalized(before, width, stride=1):
+    """Return a convolution, its normalization and a ReLU."""
+    convolution = nn.Conv2d(before, width, 3, stride, padding=1, bias=False)
+    return convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+
+
 class ResidualCNN(FeatureNetwork):
     """A small residual network for images of 32 to 96 pixels.
 
@@ -243,6 +304,8 @@ class ResidualCNN(FeatureNetwork):
     >>> ResidualCNN(n_classes=8)(torch.zeros(2, 1, 48, 48)).shape
     torch.Size([2, 8])
     """
+
+    default_lr = 4e-3
 
     def __init__(
         self,

@@ -282,6 +282,8 @@ class PretrainedCNN(FeatureNetwork):
     torch.Size([2, 1024])
     """
 
+    default_backbone_lr = 3e-4
+
     def __init__(
         self,
         name: str = "shufflenet_v2_x1_0",

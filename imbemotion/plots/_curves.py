@@ -21,12 +21,15 @@ _PANELS = {
         "train_loss": {"label": "training", "color": GAIN, "linestyle": "-"},
         "valid_loss": _VALID,
     },
-    "macro-F1": {"valid_macro_f1": _VALID},
+    "macro-F1": {
+        "train_macro_f1": {"label": "training", "color": GAIN, "linestyle": "-"},
+        "valid_macro_f1": _VALID,
+    },
 }
 
 
 class TrainingCurveDisplay:
-    """Loss and, with validation images, macro-F1 of every epoch.
+    """Loss and macro-F1 of every epoch, in training and with validation images.
 
     A training loss that falls while the validation loss rises is overfitting; curves that
     still fall at the end suggest more epochs. Of several fits the single ones are faint, and a

@@ -1,5 +1,6 @@
 """ImageNeuralNetClassifier: skorch's classifier with images fetched and scaled as batches."""
 
+from itertools import islice
 from numbers import Real
 
 import cloudpickle
@@ -50,6 +51,9 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         Class shares in training; needed by ``label_smoothing``.
     test_time_augmentation : {"flip", "flip_zoom"} or None, default=None
         Views whose probabilities are averaged, as in :class:`~imbemotion.CNNClassifier`.
+    max_steps : int, default=None
+        Number of steps after which training stops, also within an epoch; None means that only
+        ``max_epochs`` limits it.
     dataset : Dataset class, default=ImageDataset
         Container of X and y.
     predict_nonlinearity : callable, "auto" or None, default=softmax
@@ -80,6 +84,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         label_smoothing: float = 0.0,
         class_shares=None,
         test_time_augmentation: str | None = None,
+        max_steps: int | None = None,
         dataset=ImageDataset,
         predict_nonlinearity=softmax_probabilities,
         **kwargs,
@@ -95,6 +100,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         self.label_smoothing = label_smoothing
         self.class_shares = class_shares
         self.test_time_augmentation = test_time_augmentation
+        self.max_steps = max_steps
 
     def initialize(self) -> "ImageNeuralNetClassifier":
         """Check the settings and create the network.
@@ -118,6 +124,28 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
                 'shares of the classes, and criterion__reduction="none".'
             )
         return super().initialize()
+
+    def on_train_begin(self, net, **kwargs) -> None:
+        """Start to count steps."""
+        super().on_train_begin(net, **kwargs)
+        self._n_steps_left = self.max_steps
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params) -> None:
+        """Pass over the data once, or until ``max_steps`` is reached.
+
+        Parameters
+        ----------
+        iterator, training, prefix, step_fn, **fit_params
+            As in skorch.
+        """
+        if training and self._n_steps_left is not None:
+            n_steps = min(len(iterator), self._n_steps_left)
+            if not n_steps:
+                self.history.pop()
+                raise KeyboardInterrupt  # by which skorch ends a training
+            self._n_steps_left -= n_steps
+            iterator = islice(iterator, n_steps)
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def infer(self, x, **fit_params) -> torch.Tensor:
         """Scale a batch of images and compute their logits.

@@ -1,6 +1,7 @@
 """The rows of an epoch: which, how often, augmented and mixed, fetched as batches."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset, Sampler, Subset, default_collate, get_worker_info
 
 from imbemotion.augmentation import apply_policy
-from imbemotion.callbacks import first_epoch
+from imbemotion.callbacks import first_step
 from imbemotion.losses import Target
 
 _CHUNK = 1024  # images that are read at once
@@ -105,22 +106,39 @@ BATCH_SAMPLING = {
 }
 
 
-def epoch_shares(sampling, counts, epoch, n_epochs, start=0.0):
-    """Compute the class shares among the images of an epoch."""
-    first = first_epoch(start, n_epochs)
-    if sampling is None or epoch < first:
-        return counts / counts.sum()
-    progress = (epoch - first) / (n_epochs - 1 - first) if n_epochs - 1 > first else 1.0
-    shares = np.asarray(BATCH_SAMPLING[sampling](counts, min(progress, 1.0)), dtype=float)
-    return shares / shares.sum()
+class Course(NamedTuple):
+    """The steps of a training, and the fraction of them after which balancing starts."""
+
+    n_steps: int
+    batch_size: int
+    n_rows: int  # of a pass over the data, whose last batch may be smaller
+    start: float = 0.0
+
+    @property
+    def first(self):
+        """Return the first balanced step, counted from 0."""
+        return first_step(self.start, self.n_steps)
+
+    @property
+    def per_pass(self):
+        """Return the number of steps of a pass over the data."""
+        return -(-self.n_rows // self.batch_size)
+
+    def shares(self, sampling, counts, epoch):
+        """Compute the class shares among the images of an epoch, from where it is balanced."""
+        step, last = epoch * self.per_pass, (-(-self.n_steps // self.per_pass) - 1) * self.per_pass
+        if sampling is None or step + self.per_pass <= self.first:
+            return counts / counts.sum()
+        progress = (step - self.first) / (last - self.first) if last > self.first else 1.0
+        shares = BATCH_SAMPLING[sampling](counts, min(max(progress, 0.0), 1.0))
+        return np.asarray(shares, dtype=float) / np.sum(shares)
 
 
 class BalancedRows(Sampler):
     """Rows of every epoch in a random order, with the requested class shares."""
 
-    def __init__(self, labels, sampling, n_epochs, start, seed):
-        self.labels = labels
-        self._course = n_epochs, start
+    def __init__(self, labels, sampling, course, seed):
+        self.labels, self._course = labels, course
         self._sampling, self._epoch = sampling, 0
         self._generator = np.random.default_rng(seed)
 
@@ -128,12 +146,16 @@ class BalancedRows(Sampler):
         return len(self.labels)
 
     def __iter__(self):
-        counts = np.bincount(self.labels)
-        shares = epoch_shares(self._sampling, counts, self._epoch, *self._course)
+        shares = self._course.shares(self._sampling, np.bincount(self.labels), self._epoch)
+        # an epoch in which balancing starts begins with rows as they come
+        n_before = self._course.first - self._epoch * self._course.per_pass
+        n_before = min(max(0, n_before * self._course.batch_size), len(self))
         self._epoch += 1
-        totals = _round(shares * len(self))
+        totals = _round(shares * (len(self) - n_before))
         drawn = [self._draw(np.flatnonzero(self.labels == c), n) for c, n in enumerate(totals)]
-        return iter(self._generator.permutation(np.concatenate(drawn)).tolist())
+        before = self._generator.permutation(len(self))[:n_before] if n_before else []
+        rows = self._generator.permutation(np.concatenate(drawn))
+        return iter([*before, *rows.tolist()])
 
     def _draw(self, rows, n_draws):
         """Draw rows of a class, none a second time before all were drawn once."""

@@ -60,11 +60,16 @@ class Balanced(NamedTuple):
     note: str = ""  # about written images
 
 
-def build_policy(config):
-    """Build the augmentation policy; without a preset, the one for faces or piano rolls."""
-    settings = config["augmentation"]
+def policy_name(config):
+    """Return the preset of the augmentation; without one, that for faces or piano rolls."""
     default = "roll" if contains_midi(config["data"]) else "emotion"
-    policy = Augmentation.preset(settings["preset"] or default)
+    return config["augmentation"]["preset"] or default
+
+
+def build_policy(config):
+    """Build the augmentation policy."""
+    settings = config["augmentation"]
+    policy = Augmentation.preset(policy_name(config))
     try:
         return policy.set_params(**settings["parameters"])
     except ValueError as error:

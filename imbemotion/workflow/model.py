@@ -20,8 +20,8 @@ from imbemotion.loading import load_images
 from imbemotion.midi import load_rolls
 from imbemotion.plots import TrainingCurveDisplay
 from imbemotion.tracking import check_tracking
-from imbemotion.workflow.balancing import build_policy, build_sampler
-from imbemotion.workflow.inputs import load_data, split_data, subset_rows
+from imbemotion.workflow.balancing import build_policy, build_sampler, policy_name
+from imbemotion.workflow.inputs import contains_midi, load_data, split_data, subset_rows
 from imbemotion.workflow.schema import CLASSIFIER_KEYS, NESTED_KEYS, SCHEMA
 from imbemotion.workflow.settings import read_config, resolve_config, write_config
 
@@ -67,11 +67,21 @@ def _build_classifier(config):
         keys = SCHEMA[section]
         changed = {e: v for e in entries if (v := config[section][e]) != keys[e].default}
         parameters[name] = {**(parameters[name] or {}), **changed} or None
-    every_epoch = config["augmentation"]["every_epoch"]
-    parameters["augmentation"] = build_policy(config) if every_epoch else None
+    parameters["augmentation"] = _choose_augmentation(config)
     classifier = CNNClassifier(**parameters)
     classifier._validate_params()
     return classifier
+
+
+def _choose_augmentation(config):
+    """Return the augmentation of training images: that of the settings, or the classifier's."""
+    settings = config["augmentation"]
+    if not settings["every_epoch"]:
+        return None
+    is_set = settings["preset"] is not None or settings["parameters"]
+    if settings["every_epoch"] == "auto" and not is_set and not contains_midi(config["data"]):
+        return "auto"
+    return build_policy(config) if settings["parameters"] else policy_name(config)
 
 
 def _name_of_run(config):

@@ -34,6 +34,7 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 _FRACTION = Interval(Real, 0, 1, closed="both")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _TEXT = (str, None)
+_EVERY_EPOCH = "Whether training images change every epoch; auto: as the data allow."
 _JOBS = (_COUNT, Interval(Integral, None, -1, closed="right"))
 _AUGMENTATION = (RegisteredName(AUGMENTATIONS), None)
 _SAMPLING = (StrOptions(STRATEGY_NAMES), _POSITIVE, dict, None)
@@ -157,7 +158,7 @@ SCHEMA = {
     "augmentation": {
         "preset": Key(None, _AUGMENTATION, "{names}; null: emotion, or roll for MIDI."),
         "parameters": Key({}, (dict,), "Changes of the preset, such as {rotation: 15}."),
-        "every_epoch": Key(False, ("boolean",), "Whether training images change every epoch."),
+        "every_epoch": Key("auto", (_one_of("auto"), "boolean"), _EVERY_EPOCH),
     },
     "model": {
         "name": _from_classifier("module", "{names}, one of torchvision, or timm/NAME.", NETWORKS),

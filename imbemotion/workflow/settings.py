@@ -1,6 +1,7 @@
 """Settings as one dict, from Python, YAML files or words: expanded, checked and completed."""
 
 import re
+from collections import defaultdict
 from copy import deepcopy
 from dataclasses import fields
 from difflib import get_close_matches
@@ -17,7 +18,9 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
-from imbemotion.workflow.schema import MAIN_KEYS, NESTED_KEYS, SCHEMA, SECTIONS, TOP
+from imbemotion.workflow.schema import (
+    CLASSIFIER_KEYS, MAIN_KEYS, NESTED_KEYS, SCHEMA, SECTIONS, TOP,
+)  # fmt: skip
 
 # Keys of compat.DataConfig in a section ``data``, and their places here.
 _PLACES = {
@@ -39,15 +42,15 @@ def resolve_config(given):
     _refuse_unknown(given)
     config = {name: given.get(name, key.default) for name, key in TOP.items()}
     _check_values("", config, TOP)
-    defaults = {}
+    defaults, presets = {}, _preset(given)
     for section, keys in SCHEMA.items():
         # a single word stands for a list of one
         values = {
             name: [value] if isinstance(value, str) and list in keys[name].accepts else value
             for name, value in (given.get(section) or {}).items()
         }
-        preset = _preset(values.get("preset")) if section == "training" else {}
-        defaults[section] = {name: deepcopy(key.default) for name, key in keys.items()} | preset
+        defaults[section] = {name: deepcopy(key.default) for name, key in keys.items()}
+        defaults[section] |= presets[section]
         config[section] = defaults[section] | values
         _check_values(f"{section}.", config[section], keys)
     _resolve_groups(config["data"], config["split"])
@@ -172,13 +175,24 @@ def _parameter_names(section, values):
     return {*known, "beta"} if section == "loss" else known  # of class_weight: effective
 
 
-def _preset(name):
-    """Return the settings of a preset, entries of nested parameters as keys of their own."""
+def _preset(given):
+    """Return the settings of the preset that is asked for, by section."""
+    name, settings = (given.get("training") or {}).get("preset"), defaultdict(dict)
     preset = deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
-    for parameter, (_, entries) in NESTED_KEYS.items():
+    for parameter, (section, entries) in NESTED_KEYS.items():
         nested = preset.get(parameter, {})
-        preset |= {entry: nested.pop(entry) for entry in entries if entry in nested}
-    return {name: value for name, value in preset.items() if value != {}}
+        settings[section] |= {entry: nested.pop(entry) for entry in entries if entry in nested}
+    for parameter, value in preset.items():
+        section, key = CLASSIFIER_KEYS[parameter]
+        settings[section] |= {} if value == {} else {key: value}
+    policy = settings["augmentation"].pop("every_epoch", "auto")
+    if policy != "auto":
+        settings["augmentation"] |= {"every_epoch": policy is not None, "preset": policy}
+    for section in ("model", "loss"):  # parameters belong to the network or loss of the preset
+        chosen = (given.get(section) or {}).get("name")
+        if chosen not in (None, settings[section].get("name")):
+            settings[section].pop("parameters", None)
+    return settings
 
 
 def _resolve_groups(data, split):

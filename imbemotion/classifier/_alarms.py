@@ -1,0 +1,85 @@
+"""Signs that a training went wrong, each in one sentence with the remedy."""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import f1_score
+
+from imbemotion._base.validation import shorten
+from imbemotion.callbacks import macro_f1
+
+_CHANCE = 1.1  # macro-F1 in training, relative to that of guessing, 1 / n_classes
+_FALL = 0.98  # of the first loss, that the lowest one has to reach
+_RISE = 0.01  # of the best macro-F1 in the last tenth, that suggests more steps
+_WORSE = 0.05  # of macro-F1, by which averaged weights may be worse than the last ones
+_PROBED = 300  # images on which both are compared
+
+
+def warn_of_failures(classifier, net, task):
+    """Warn of every sign that a training failed or could go further."""
+    for text in _found(classifier, net, task):
+        warnings.warn(text, ConvergenceWarning, stacklevel=5)  # the caller of fit
+
+
+def _found(classifier, net, task):
+    history, callbacks = net.history, dict(net.callbacks_)
+    more = f"Train longer (max_steps={2 * task.recipe.n_steps})"
+    yield from _of_training(classifier, callbacks["training_scores"].confusions_, more)
+    losses = [epoch["train_loss"] for epoch in history]
+    if len(losses) > 1 and min(losses[1:]) > _FALL * losses[0]:
+        yield (
+            f"The training loss never fell: it was {losses[0]:.3f} in the first epoch and "
+            f"{losses[-1]:.3f} in the last. Change lr ({task.recipe.lr:g}), or check the labels."
+        )
+    if "best_weights" in callbacks and _still_rises(history):
+        score = f"macro-F1 {history[-1]['valid_macro_f1']:.3f}"
+        yield f"The last validation was the best ({score}): the network still learned. {more}."
+    yield from _of_average(callbacks.get("weight_averaging"), net, task)
+
+
+def _of_training(classifier, confusions, more):
+    """Judge the predictions of training images in the last tenth of the epochs."""
+    seen = np.sum(confusions[-max(1, len(confusions) // 10) :], axis=0)
+    score = macro_f1(seen)
+    if score <= _CHANCE / len(seen):
+        yield (
+            f"The network has learned nothing: its macro-F1 on training images is {score:.3f}, no "
+            f"better than guessing. {more}, or change lr."
+        )
+        return
+    never = classifier.classes_[(seen.sum(axis=0) == 0) & (seen.sum(axis=1) > 0)]
+    if len(never):
+        yield (
+            f"Not even in training was any image predicted as {shorten(map(str, never))}. {more}, "
+            "or balance the classes: loss='balanced_softmax', or a sampler before the classifier."
+        )
+
+
+def _still_rises(history):
+    """Whether the last validation is the best, and better than all before the last tenth."""
+    scores = [epoch["valid_macro_f1"] for epoch in history]
+    before = scores[: -max(1, len(scores) // 10)]
+    return bool(before) and scores[-1] == max(scores) and scores[-1] > max(before) + _RISE
+
+
+def _of_average(averaging, net, task):
+    """Compare averaged weights with the last ones, on validation or some training images."""
+    if averaging is None:
+        return
+    validates = len(task.valid) > 0
+    rows = task.valid if validates else task.train[:: -(-len(task.train) // _PROBED)]
+    averaged = net.history[-1]["valid_macro_f1"] if validates else _score(net, task, rows)
+    with averaging.last_weights(net):
+        last = _score(net, task, rows)
+    if last > averaged + _WORSE:
+        yield (
+            f"The averaged weights (macro-F1 {averaged:.3f}) are worse than the last ones "
+            f"({last:.3f}). Set optimizer__weight_averaging=0, or train longer."
+        )
+
+
+def _score(net, task, rows):
+    with torch.no_grad():
+        return f1_score(task.y[rows], net.predict(task.X[rows]), average="macro", zero_division=0)

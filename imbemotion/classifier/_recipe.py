@@ -1,0 +1,125 @@
+"""What "auto" means in a training: steps, batch size, rates and augmentation, by the data."""
+
+from dataclasses import dataclass
+from math import ceil, inf
+from typing import Any
+
+import cv2
+import numpy as np
+
+from imbemotion.augmentation import Augmentation
+
+# Chosen on small face sets, digits and piano rolls; see docs/training.md.
+_FEWEST_STEPS, _STEPS_PER_ROOT = 400, 35
+_BATCH_SIZES = {2_000: 32, 10_000: 64, inf: 128}  # up to so many images
+_SMALLEST = 8  # pixels of a side; smaller images are not augmented
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a classifier trains with once every "auto" is decided."""
+
+    n_steps: int = 1
+    n_epochs: int = 1  # the last one may end early
+    batch_size: int = 64
+    lr: float = 1e-3
+    backbone_lr: float | None = None
+    weight_decay: float = 0.0
+    augmentation: Any = None
+    test_time_augmentation: str | None = None
+
+
+def choose_recipe(classifier, kind, X, y, train):
+    """Decide what the parameters of a classifier leave open, for a class of networks."""
+    n_images = len(np.unique(X.parents[train][:, 0]))  # what a sampler repeats is not more data
+    batch_size = classifier.batch_size
+    if batch_size == "auto":
+        batch_size = next(size for limit, size in _BATCH_SIZES.items() if n_images <= limit)
+    n_steps = _count_steps(classifier, n_images, per_pass=ceil(len(train) / batch_size))
+    lr, backbone_lr = classifier.lr, classifier._own("optimizer", "backbone_lr")
+    if backbone_lr == "auto":  # a rate that is set holds for the whole network
+        backbone_lr = getattr(kind, "default_backbone_lr", None) if lr == "auto" else None
+    if lr == "auto":
+        lr = getattr(kind, "default_lr", 1e-3) * (10 if classifier.optimizer == "sgd" else 1)
+    weight_decay = classifier._own("optimizer", "weight_decay")
+    if weight_decay == "auto":
+        weight_decay = 0.01 if classifier.optimizer == "adamw" else 0.0
+    policy, views = _augmentations(classifier, X, y, train)
+    n_epochs = ceil(n_steps / ceil(len(train) / batch_size))
+    return Recipe(n_steps, n_epochs, batch_size, lr, backbone_lr, weight_decay, policy, views)
+
+
+def _count_steps(classifier, n_images, per_pass):
+    max_steps, max_epochs = classifier.max_steps, classifier.max_epochs
+    if max_steps is None and max_epochs is None:
+        raise ValueError(
+            "max_steps and max_epochs must not both be None, as training would never end. Set "
+            "one of them, or max_steps='auto'."
+        )
+    if max_steps == "auto":  # max_epochs alone switches it off
+        steps = max(_FEWEST_STEPS, round(_STEPS_PER_ROOT * n_images**0.5))
+        max_steps = steps if max_epochs is None else None
+    return min(max_steps or inf, per_pass * (max_epochs or inf))
+
+
+def _augmentations(classifier, X, y, train):
+    """Return the augmentation of training images, and the views of predicted ones."""
+    policy, views = classifier.augmentation, classifier._own("net", "test_time_augmentation")
+    fits = min(X.shape[1:3]) >= _SMALLEST
+    mirrors = "auto" in (policy, views) and fits and is_mirrored(X[train], y[train])
+    if policy == "auto":
+        light = Augmentation.preset("light").set_params(flip=0.5 if mirrors else 0.0)
+        policy = light if fits else None
+    elif isinstance(policy, str):
+        policy = Augmentation.preset(policy)
+    if views == "auto":
+        views = "flip" if mirrors else None
+    return policy, views
+
+
+# Whether images may be mirrored
+
+
+_SIDE, _CELLS = 12, 3  # pixels of reduced images, and bands of their slant
+_MOST_IMAGES, _FEWEST_IMAGES, _FEWEST_OF_CLASS = 150, 30, 8  # of a class, of all, of a class
+_MOST_TOLD, _MOST_TOLD_OF_CLASS = 0.58, 0.75  # shares of images told from their mirror images
+
+
+def is_mirrored(X, y):
+    """Whether a linear classifier cannot tell the images of each class from their mirrors."""
+    # It can for digits, text and arrows, whose meaning a mirror changes; not for faces or leaves.
+    rng, told, sizes = np.random.default_rng(0), [], []
+    for label in np.unique(y):
+        rows = rng.permutation(np.flatnonzero(y == label))[:_MOST_IMAGES]
+        if len(rows) >= _FEWEST_OF_CLASS:
+            told.append(_share_told(_asymmetry(np.asarray(X[rows]))))
+            sizes.append(len(rows))
+    if sum(sizes) < _FEWEST_IMAGES:
+        return False  # it is not known
+    large = [share for share, size in zip(told, sizes, strict=True) if size >= _FEWEST_IMAGES]
+    told_of_all = np.average(told, weights=sizes)
+    return told_of_all <= _MOST_TOLD and max(large, default=0) <= _MOST_TOLD_OF_CLASS
+
+
+def _asymmetry(images):
+    """Return what changes its sign in a mirror, (n, H, W[, C]) -> (n, n_features)."""
+    gray = images.astype(np.float32)
+    gray = gray.mean(axis=3) if gray.ndim == 4 else gray
+    small = np.stack([cv2.resize(g, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for g in gray])
+    small -= small.mean(axis=(1, 2), keepdims=True)
+    small /= small.std(axis=(1, 2), keepdims=True) + 1e-6
+    pixels = (small - small[:, :, ::-1])[:, :, : _SIDE // 2].reshape(len(small), -1)
+    rows, columns = np.gradient(small, axis=(1, 2))
+    slant = (rows * columns).reshape(len(small), _CELLS, -1).mean(axis=2)  # of edges, by height
+    overall = slant.mean(axis=1, keepdims=True)
+    return np.hstack([pixels / pixels.shape[1] ** 0.5, 4 * slant, 4 * overall])
+
+
+def _share_told(asymmetry):
+    """Return the share of images that ridge regression on all others tells from their mirrors."""
+    kernel = asymmetry @ asymmetry.T
+    n_images = len(kernel)
+    kernel *= n_images / max(np.trace(kernel), 1e-12)
+    hat = kernel @ np.linalg.inv(kernel + np.eye(n_images))
+    own = np.diag(hat)
+    return np.mean((hat.sum(axis=1) - own) / (1 - own) > 0)
