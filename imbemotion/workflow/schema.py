@@ -1,7 +1,9 @@
 """The schema of the settings: sections and keys, with defaults, constraints and help."""
 
 import re
+from collections import defaultdict
 from collections.abc import Collection
+from copy import deepcopy
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -188,3 +190,23 @@ TOP = {
     "seed": Key(42, (Interval(Integral, 0, None, closed="left"),), "Seed of everything random."),
     "out": Key(None, _TEXT, "Output folder; null names one after the settings."),
 }
+
+
+def preset_settings(given):
+    """Return the settings of the preset that is asked for, by section."""
+    name, settings = (given.get("training") or {}).get("preset"), defaultdict(dict)
+    preset = deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
+    for parameter, (section, entries) in NESTED_KEYS.items():
+        nested = preset.get(parameter, {})
+        settings[section] |= {entry: nested.pop(entry) for entry in entries if entry in nested}
+    for parameter, value in preset.items():
+        section, key = CLASSIFIER_KEYS[parameter]
+        settings[section] |= {} if value == {} else {key: value}
+    policy = settings["augmentation"].pop("every_epoch", "auto")
+    if policy != "auto":
+        settings["augmentation"] |= {"every_epoch": policy is not None, "preset": policy}
+    for section in ("model", "loss"):  # parameters belong to the network or loss of the preset
+        chosen = (given.get(section) or {}).get("name")
+        if chosen not in (None, settings[section].get("name")):
+            settings[section].pop("parameters", None)
+    return settings

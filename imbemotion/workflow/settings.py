@@ -1,7 +1,6 @@
 """Settings as one dict, from Python, YAML files or words: expanded, checked and completed."""
 
 import re
-from collections import defaultdict
 from copy import deepcopy
 from dataclasses import fields
 from difflib import get_close_matches
@@ -12,15 +11,13 @@ from pathlib import Path
 import yaml
 
 from imbemotion._base.files import write_atomically
-from imbemotion._base.registry import LOSSES, NETWORKS, PRESETS
+from imbemotion._base.registry import LOSSES, NETWORKS
 from imbemotion._base.validation import Interval, shorten, validate_parameter_constraints
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
-from imbemotion.workflow.schema import (
-    CLASSIFIER_KEYS, MAIN_KEYS, NESTED_KEYS, SCHEMA, SECTIONS, TOP,
-)  # fmt: skip
+from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, SECTIONS, TOP, preset_settings
 
 # Keys of compat.DataConfig in a section ``data``, and their places here.
 _PLACES = {
@@ -42,7 +39,7 @@ def resolve_config(given):
     _refuse_unknown(given)
     config = {name: given.get(name, key.default) for name, key in TOP.items()}
     _check_values("", config, TOP)
-    defaults, presets = {}, _preset(given)
+    defaults, presets = {}, preset_settings(given)
     for section, keys in SCHEMA.items():
         # a single word stands for a list of one
         values = {
@@ -173,26 +170,6 @@ def _parameter_names(section, values):
     except (ImportError, KeyError):
         return None
     return {*known, "beta"} if section == "loss" else known  # of class_weight: effective
-
-
-def _preset(given):
-    """Return the settings of the preset that is asked for, by section."""
-    name, settings = (given.get("training") or {}).get("preset"), defaultdict(dict)
-    preset = deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
-    for parameter, (section, entries) in NESTED_KEYS.items():
-        nested = preset.get(parameter, {})
-        settings[section] |= {entry: nested.pop(entry) for entry in entries if entry in nested}
-    for parameter, value in preset.items():
-        section, key = CLASSIFIER_KEYS[parameter]
-        settings[section] |= {} if value == {} else {key: value}
-    policy = settings["augmentation"].pop("every_epoch", "auto")
-    if policy != "auto":
-        settings["augmentation"] |= {"every_epoch": policy is not None, "preset": policy}
-    for section in ("model", "loss"):  # parameters belong to the network or loss of the preset
-        chosen = (given.get(section) or {}).get("name")
-        if chosen not in (None, settings[section].get("name")):
-            settings[section].pop("parameters", None)
-    return settings
 
 
 def _resolve_groups(data, split):
