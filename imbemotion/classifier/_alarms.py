@@ -20,7 +20,7 @@ _PROBED = 300  # images on which both are compared
 def warn_of_failures(classifier, net, task):
     """Warn of every sign that a training failed or could go further."""
     for text in _found(classifier, net, task):
-        warnings.warn(text, ConvergenceWarning, stacklevel=5)  # the caller of fit
+        warnings.warn(text, ConvergenceWarning, stacklevel=6)  # the caller of fit
 
 
 def _found(classifier, net, task):
