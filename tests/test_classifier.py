@@ -32,12 +32,11 @@ def faces():
 
 def quick(**settings):
     settings = {
-        "module": "small_cnn",
-        "max_epochs": 2,
-        "n_threads": 1,
-        "random_state": 0,
+        "module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0,
+        "optimizer": "adam", "lr_schedule": None, "batch_size": 64, "augmentation": None,
+        "optimizer__weight_averaging": 0.0, "net__test_time_augmentation": None,
         **settings,
-    }
+    }  # fmt: skip
     return CNNClassifier().set_params(**settings)
 
 
@@ -198,7 +197,7 @@ def test_validation_stays_clean_through_the_memory_of_a_pipeline(faces, tmp_path
 
 
 def test_early_stopping_restores_the_best_weights(faces):
-    model = quick(validation_fraction=0.3, patience=2, max_epochs=50, lr=0.01).fit(*faces)
+    model = quick(validation_fraction=0.3, patience=0.1, max_epochs=50, lr=0.01).fit(*faces)
     assert model.n_iter_ < 50
     X, y = faces[0][model.validation_indices_], faces[1][model.validation_indices_]
     score = f1_score(y, model.predict(X), labels=model.classes_, average="macro", zero_division=0)

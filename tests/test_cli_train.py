@@ -50,7 +50,7 @@ def test_a_training_tells_what_the_model_is_worth(trained):
     for text in ("44 images of 16 x 16", "happy", "precision", "42 after balancing",
                  "Macro-F1 on 8 test images", f"predict {folder}"):  # fmt: skip
         assert text in result.stdout
-    assert "[2/2] loss" in result.stderr
+    assert "[4/4] loss" in result.stderr
 
 
 def test_rate_batches_and_device_are_options_and_settings(faces, tmp_path):
@@ -175,11 +175,11 @@ def test_scores_of_parts_that_lack_a_class_count_all_classes(tmp_path):
 
 def test_a_policy_needs_something_that_augments(faces, tmp_path):
     words = ["train", faces, *QUICK, "--augmentation", "strong", "--out", tmp_path / "out"]
-    result = run(*words)
+    result = run(*words, "augmentation.every_epoch=false")
     assert (result.exit_code, "(--every-epoch)" in result.output) == (2, True)
-    assert run(*words, "--every-epoch").exit_code == 0
+    assert run(*words).exit_code == 0
     model = CNNClassifier.load(tmp_path / "out/model.safetensors")
-    assert model.augmentation.get_params() == Augmentation.preset("strong").get_params()
+    assert model.augmentation == "strong"
 
 
 def test_ctrl_c_keeps_what_was_learned(faces, tmp_path, monkeypatch):

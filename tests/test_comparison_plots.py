@@ -264,8 +264,9 @@ def test_a_fitted_classifier_shows_its_history():
     X = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     model = CNNClassifier(module="small_cnn", max_epochs=2, random_state=0)
     model.fit(X, np.repeat(["a", "b"], 10))
-    (ax,) = TrainingCurveDisplay.from_estimator(model).axes_
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), model.history_["train_loss"])
+    loss, score = TrainingCurveDisplay.from_estimator(model).axes_
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), model.history_["train_loss"])
+    np.testing.assert_allclose(score.lines[0].get_ydata(), model.history_["train_macro_f1"])
 
 
 def test_what_keeps_no_history_is_refused():

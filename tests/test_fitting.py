@@ -20,8 +20,13 @@ def faces():
 
 
 def quick(**settings):
-    defaults = {"module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0}
-    return CNNClassifier().set_params(**{**defaults, "net__precision": "float32", **settings})
+    defaults = {
+        "module": "small_cnn", "max_epochs": 2, "n_threads": 1, "random_state": 0,
+        "optimizer": "adam", "lr_schedule": None, "batch_size": 64, "augmentation": None,
+        "optimizer__weight_averaging": 0.0, "net__test_time_augmentation": None,
+        "net__precision": "float32",
+    }  # fmt: skip
+    return CNNClassifier().set_params(**{**defaults, **settings})
 
 
 def weights_of(model):

@@ -13,7 +13,14 @@ from torchvision import models
 
 from imbemotion import CNNClassifier
 from imbemotion._base.registry import NETWORKS
-from imbemotion.networks import DeepCNN, PretrainedCNN, ResidualCNN, SmallCNN, find_network
+from imbemotion.networks import (
+    DeepCNN,
+    PlainCNN,
+    PretrainedCNN,
+    ResidualCNN,
+    SmallCNN,
+    find_network,
+)
 
 PRETRAINED = partial(PretrainedCNN, "shufflenet_v2_x0_5", weights=None)
 ALL = [*map(find_network, NETWORKS), PRETRAINED]
@@ -180,7 +187,7 @@ def test_networks_are_found_by_name_and_can_be_pickled(name):
     ],
 )
 def test_unknown_names_are_refused_with_similar_ones(name, near):
-    with pytest.raises(ValueError, match=f"must be 'small_cnn', .*got '{name}'.*{near}"):
+    with pytest.raises(ValueError, match=f"must be 'plain_cnn', .*got '{name}'.*{near}"):
         find_network(name)
 
 
@@ -211,7 +218,7 @@ def test_features_can_start_from_a_saved_classifier(tmp_path):
     first = CNNClassifier(**settings).fit(X, np.arange(12) % 3)
     first.save(tmp_path / "first.safetensors")
     weights = {"weights": tmp_path / "first.safetensors"}
-    network = ResidualCNN(n_classes=5, **weights)
+    network = PlainCNN(n_classes=5, image_size=16, **weights)
     expected = first.net_.module_.features.state_dict()
     for name, value in network.features.state_dict().items():
         torch.testing.assert_close(value, expected[name])

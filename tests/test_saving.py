@@ -163,7 +163,7 @@ def test_column_names_survive(faces, file):
 def test_the_net_of_a_loaded_classifier_is_usable(faces, file):
     X, y = faces
     model = quick(
-        validation_fraction=0.25, net_params={"callbacks__early_stopping__threshold": 0.1}
+        validation_fraction=0.25, net_params={"callbacks__best_weights__patience": 0.5}
     ).fit(X, y)
     net = saved_and_loaded(model, file).net_
     assert isinstance(net.history, History)
@@ -307,7 +307,7 @@ def test_code_that_only_training_needs_is_reset_with_a_warning(faces, file):
         again = saved_and_loaded(model, file)
     assert sorted(str(w.message).split("=")[0] for w in told) == sorted(own)
     assert {w.filename for w in told} == {__file__}
-    assert (again.loss, again.augmentation) == ("cross_entropy", None)
+    assert (again.loss, again.augmentation) == ("cross_entropy", "auto")
     assert_same_predictions(again, model, faces[0])
     assert CNNClassifier.load(file, **own).loss is OwnLoss
 

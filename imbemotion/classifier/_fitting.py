@@ -24,7 +24,8 @@ from imbemotion.splitting.holdout import split_originals
 from imbemotion.training.machine import limited_threads, pick_device, seeded
 
 _TRAINED = (
-    "class_counts_", "net_", "n_iter_", "training_prior_", "validation_indices_", "interrupted_",
+    "class_counts_", "interrupted_", "net_", "n_iter_", "recipe_", "training_prior_",
+    "validation_indices_",
 )  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def _keep(classifier, task, net, before):
 def _check_backbone(classifier, module):
     """Refuse settings of a backbone for a network without one."""
     names = ("backbone_lr", "backbone_weight_decay", "freezing")
-    asked = [name for name in names if classifier._own("optimizer", name) is not None]
+    asked = [k for k in names if classifier._own("optimizer", k) not in (None, "auto")]
     if asked and not (hasattr(module, "features") and hasattr(module, "set_trainable")):
         raise ValueError(
             f"{shorten(asked)} needs a network of features and head, such as those of "

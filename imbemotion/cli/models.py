@@ -51,7 +51,7 @@ def _train_and_show(config, force, as_json=False):
         _show_scores(trained, folder)
     if stopped:
         output.note(f"Stopped after {trained.classifier.n_iter_} epochs; the model is kept.")
-        raise typer.Exit(130)
+        raise typer.Exit(128 + stopped[0])  # as a shell reports a signal
 
 
 def _show_scores(trained, folder):

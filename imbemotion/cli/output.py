@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import typer
 
 _JUDGED = ("better", "worse", "not distinguishable")
+_ENDING = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.
 _ERRORS = (
@@ -97,14 +98,17 @@ def show_data(name, X, y, groups=None, console=None):
 def errors_in_one_sentence(debug):
     """Print errors and warnings about the data in a sentence each."""
     # Failures end with status 1, Ctrl-C with 130; misuse goes on to the program (status 2).
+    from sklearn.exceptions import ConvergenceWarning
+
     from imbemotion._base.validation import DataWarning
 
     def show(message, category, *args, **kwargs):
-        if issubclass(category, DataWarning):
+        if issubclass(category, DataWarning | ConvergenceWarning):
             note(f"Note: {message}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", DataWarning)
+        warnings.simplefilter("always", ConvergenceWarning)
         warnings.showwarning = show
         try:
             yield
@@ -160,8 +164,8 @@ def progress_bar(total, what):
 
 @contextmanager
 def watched_epochs():
-    """Show every epoch; Ctrl-C ends the training after the current one, twice at once."""
-    stopped, before = [], signal.getsignal(signal.SIGINT)
+    """Show every epoch; a signal ends the training after the current one, a second at once."""
+    stopped = []
 
     def stop(number, frame):
         if stopped:
@@ -178,11 +182,12 @@ def watched_epochs():
             advance(figures["step"], text, figures["n_steps"])
             return bool(stopped)
 
-        signal.signal(signal.SIGINT, stop)
+        before = {name: signal.signal(getattr(signal, name), stop) for name in _ENDING}
         try:
             yield on_epoch, stopped
         finally:
-            signal.signal(signal.SIGINT, before)
+            for name, handler in before.items():
+                signal.signal(getattr(signal, name), handler)
 
 
 # Tables

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from imbemotion._base.validation import (
@@ -172,11 +173,14 @@ def _warn_of_failures(comparison):
         raise RuntimeError(f"Every fit failed, the first with {next(iter(errors.values()))}")
     n_failed = Counter(comparison.fits["strategy"][failed])
     texts = [f"{name!r} failed in {n_failed[name]} fits: {e}" for name, e in errors.items()]
-    for name, notes in comparison.notes().items():
+    for name, notes in comparison._warnings("notes").items():
         more = f" (and {len(notes) - 1} similar notes)" if len(notes) > 1 else ""
         texts.append(f"{name!r}: {notes[0]}{more}")
     for text in texts:
         warnings.warn(f"Strategy {text}", DataWarning, stacklevel=3)
+    for name, alarms in comparison._warnings("alarms").items():
+        text = f"Strategy {name!r} may not have been trained well: {alarms[0]}"
+        warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
 def _check_data(X, y, groups, external_test):

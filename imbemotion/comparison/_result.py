@@ -276,18 +276,23 @@ class Comparison:
         return failed.groupby("strategy", sort=False)["error"].first().to_dict()
 
     def notes(self) -> dict[str, list[str]]:
-        """Return the warnings of the fits about the data.
+        """Return the warnings of the fits, about the data and about trainings that failed.
 
         Returns
         -------
         notes : dict of str to list of str
             Different texts by name of the strategy.
         """
-        notes: dict[str, list[str]] = {}
+        return self._warnings("notes", "alarms")
+
+    def _warnings(self, *keys):
+        """Return the different texts of the fits of each strategy."""
+        found: dict[str, list[str]] = {}
         for record in self._records:
-            texts = notes.setdefault(record["strategy"], [])
-            texts += [text for text in record.get("notes") or [] if text not in texts]
-        return {name: texts for name, texts in notes.items() if texts}
+            texts = found.setdefault(record["strategy"], [])
+            for key in keys:
+                texts += [text for text in record.get(key) or [] if text not in texts]
+        return {name: texts for name, texts in found.items() if texts}
 
     def write_tables(self) -> None:
         """Write ``fits.csv, summary.csv, per_class.csv`` into the folder."""

@@ -256,7 +256,12 @@ def _fit(settings, shared, job):
     try:
         return shared.fit(settings, job)
     except CrashedError as error:
-        return {**new_record(job), "error": f"CrashedError: {error}", "notes": []}, {}
+        return {
+            **new_record(job),
+            "error": f"CrashedError: {error}",
+            "notes": [],
+            "alarms": [],
+        }, {}
 
 
 def _fit_mapped(path, settings, job):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import precision_recall_fscore_support
 
 from imbemotion._base.validation import (
@@ -32,6 +33,7 @@ try:
 except ImportError:  # not on Windows
     resource = None
 
+_KEPT = {"notes": DataWarning, "alarms": ConvergenceWarning}  # warnings that a record lists
 _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, per MiB
 
 
@@ -182,6 +184,7 @@ def fit_fold(settings, data, job):
     record, files = new_record(job), {}
     with warnings.catch_warnings(record=True) as caught, config_context(**settings.config):
         warnings.simplefilter("always", DataWarning)
+        warnings.simplefilter("always", ConvergenceWarning)
         try:
             model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
             fitted, found = fit_tracked(model, settings, data, job)
@@ -191,10 +194,11 @@ def fit_fold(settings, data, job):
         else:
             if settings.folder is not None:
                 files = make_files(fitted, record, settings, data, job)
-    notes = [w for w in caught if issubclass(w.category, DataWarning)]
-    record["notes"] = list(dict.fromkeys(str(w.message) for w in notes))
+    for key, category in _KEPT.items():
+        texts = (str(w.message) for w in caught if issubclass(w.category, category))
+        record[key] = list(dict.fromkeys(texts))
     for w in caught:
-        if w not in notes:
+        if not issubclass(w.category, tuple(_KEPT.values())):
             warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
     return record, files
 

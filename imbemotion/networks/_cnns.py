@@ -232,6 +232,8 @@ class PlainCNN(FeatureNetwork):
         Channels of the convolutions.
     dropout : float, default=0.2
         Dropout rate of the features.
+    weights : str, Path or None, default=None
+        As in :class:`ResidualCNN`.
 
     Examples
     --------
@@ -249,6 +251,7 @@ class PlainCNN(FeatureNetwork):
         image_size: int = 48,
         widths: tuple[int, ...] = (32, 64, 96, 128),
         dropout: float = 0.2,
+        weights: str | PathLike | None = None,
     ):
         super().__init__()
         # whatever the scale of the pixels
@@ -267,6 +270,8 @@ class PlainCNN(FeatureNetwork):
         n_cells = min(side, _PLAIN_GRID)
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(n_cells), nn.Flatten())
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(before * n_cells**2, n_classes))
+        if weights is not None:
+            load_features(self, weights)
         self.to(memory_format=torch.channels_last)
 
 

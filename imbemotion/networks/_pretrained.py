@@ -9,6 +9,7 @@ from os import PathLike
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn import functional
 
 from imbemotion._base.registry import NETWORKS
 from imbemotion.networks import _checkpoints
@@ -173,7 +174,7 @@ def n_features_of(module, channels, height, width):
 class _PretrainedFeatures(nn.Module):
     """Normalize images of any number of channels, and compute the features of a backbone."""
 
-    def __init__(self, name, weights, channels, normalize):
+    def __init__(self, name, weights, channels, normalize, enlarge):
         super().__init__()
         if channels < 1:
             raise ValueError(f"channels must be 1 or more, got {channels}.")
@@ -187,6 +188,7 @@ class _PretrainedFeatures(nn.Module):
             values = torch.cat([values, values.mean().expand(self.n_more)])
             self.register_buffer(part, values[:, None, None])  # (3 + n_more, 1, 1)
         self.known_size = max(size)
+        self.enlarge = enlarge and weights is not None
         self.n_features = n_features_of(self.backbone, _N_COLORS + self.n_more, *size)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
@@ -206,6 +208,9 @@ class _PretrainedFeatures(nn.Module):
         # because convolutions pad with zeros after the normalization.
         colors = colors.expand(-1, _N_COLORS, -1, -1)
         images = (torch.cat([colors, more], dim=1) - self.mean) / self.std
+        if self.enlarge and (factor := self.known_size / min(images.shape[2:])) > 1:
+            size = [round(factor * side) for side in images.shape[2:]]
+            images = functional.interpolate(images, size, mode="bilinear", align_corners=False)
         try:
             features = self.backbone(images.contiguous(memory_format=torch.channels_last))
         except (RuntimeError, ValueError, AssertionError) as error:
@@ -246,6 +251,9 @@ class PretrainedCNN(FeatureNetwork):
         ``"DEFAULT"`` or a name of torchvision's weights, downloaded on first use; the path of a
         state dict of the backbone or a whole PretrainedCNN, in a .safetensors or ``torch.save``
         file, whose code is never run; None for random weights.
+    enlarge : bool, default=True
+        Whether smaller images are enlarged to the size that the weights were trained on, mostly
+        224 pixels; that costs time, but the features are those of larger images.
     normalize : bool, default=True
         Whether to normalize pixels from 0 to 1 as the weights expect. False is for floats that
         are standardized already.
@@ -291,13 +299,14 @@ class PretrainedCNN(FeatureNetwork):
         n_classes: int,
         channels: int = 1,
         weights: str | PathLike | None = "DEFAULT",
+        enlarge: bool = True,
         normalize: bool = True,
         hidden: int | None = 128,
         dropout: float = 0.25,
         trainable: float = 1.0,
     ):
         super().__init__()
-        self.features = _PretrainedFeatures(name, weights, channels, normalize)
+        self.features = _PretrainedFeatures(name, weights, channels, normalize, enlarge)
         n_features = self.features.n_features
         layers = [nn.BatchNorm1d(n_features), nn.Dropout(dropout)]
         if hidden is not None:
