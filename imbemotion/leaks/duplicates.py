@@ -16,7 +16,7 @@ from imbemotion._base.validation import check_pixels, holds_paths, looks_like_im
 from imbemotion.images import ImageArray, blocks_of
 
 # Pairs are proposed by a product of short vectors and confirmed by the correlation of outlines.
-_SMALLEST = 16  # pixels a side; smaller images look alike when one is shifted
+SMALLEST = 16  # pixels a side; smaller images look alike when one is shifted
 _SIDE = 64  # pixels; longer sides are shrunk to it, each independently
 _SHORTEST_WAVE = 6  # pixels of half a wave: a shift by one pixel moves it by 30 degrees
 _WAVES = (4, 8)  # fewest and most half waves along a side
@@ -24,6 +24,7 @@ _FLAT = 3.0  # standard deviation on the scale 0..255 below which an image shows
 _FINE, _COARSE = 0.7, 4.0  # widths in pixels of the two blurs whose difference is the outlines
 _ALIKE = 0.85  # product of vectors: about one pair in 70,000 of FER2013's faces
 _SAME, _SAME_PART = 0.92, 0.6  # correlation of outlines: of all, and of the least of nine parts
+_LIKELY, _COMPARED = 0.8, 20  # the same of every n-th pixel, with 20 a side or more, tried first
 _MARGIN = 2  # pixels at the border, where a shift brings other pixels into the outlines
 _SHIFTS = sorted(product(range(-2, 3), repeat=2), key=lambda shift: np.hypot(*shift))
 _PARTS = 3  # along each side
@@ -84,22 +85,24 @@ def near_pairs(X, rows, other=None, other_rows=None, *, is_known=None):
     looks = [_Looks(*part, span) for part in sets]
     first, second = looks[0], looks[-1]
     for places, others in _alike(first.vectors, second.vectors, within=other is None):
+        (one, of_one), (two, of_two) = first.outlines(places), second.outlines(others)
+        rows, other_rows = first.rows[places], second.rows[others]
         for start in range(0, len(places), _PAIRS):
-            pair = places[start : start + _PAIRS], others[start : start + _PAIRS]
+            pairs = np.arange(start, min(start + _PAIRS, len(places)))
             if is_known is not None:
-                unknown = ~is_known(first.rows[pair[0]], second.rows[pair[1]])
-                pair = pair[0][unknown], pair[1][unknown]
-            same = _compare(first, pair[0], second, pair[1])
-            if same.any():
-                yield first.rows[pair[0][same]], second.rows[pair[1][same]]
+                pairs = pairs[~is_known(rows[pairs], other_rows[pairs])]
+            if len(pairs):
+                pairs = pairs[_compare(one[of_one[pairs]], two[of_two[pairs]])]
+            if len(pairs):
+                yield rows[pairs], other_rows[pairs]
 
 
 def _pixel_span(*arrays):
     """Return the values of black and white: 0 and 255, or the extremes of float images."""
     height, width = arrays[0].shape[1:3]  # all are of one size
-    if min(height, width) < _SMALLEST:
+    if min(height, width) < SMALLEST:
         raise ValueError(
-            f"Near duplicates are found among images of {_SMALLEST} x {_SMALLEST} pixels or more, "
+            f"Near duplicates are found among images of {SMALLEST} x {SMALLEST} pixels or more, "
             f"got {height} x {width}. Set near=False to find identical images only."
         )
     if arrays[0].dtype == np.uint8:
@@ -120,13 +123,15 @@ class _Looks:
         self.vectors = np.concatenate(blocks)
 
     def outlines(self, places):
-        """Return outlines at places of ``rows``, computed once each, without the border."""
+        """Return outlines without the border, and which of them belongs to each place."""
         distinct, where = np.unique(places, return_inverse=True)
-        blocks = blocks_of(self._X, self.rows[distinct])
-        images = np.concatenate([self._gray(pixels) for _, pixels in blocks])
-        # Without fine grain, and without light and shade.
-        fine, coarse = ([cv2.GaussianBlur(i, (0, 0), w) for i in images] for w in (_FINE, _COARSE))
-        return np.subtract(fine, coarse)[where][:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+        inner, outlines = slice(_MARGIN, -_MARGIN), []
+        for _, pixels in blocks_of(self._X, self.rows[distinct]):
+            for image in self._gray(pixels):
+                # Without fine grain, and without light and shade.
+                fine, coarse = (cv2.GaussianBlur(image, (0, 0), w) for w in (_FINE, _COARSE))
+                outlines.append((fine - coarse)[inner, inner])
+        return np.array(outlines), where
 
     def _gray(self, pixels):
         """Shrink a block and convert it to gray, (n, H, W[, C]) -> (n, h, w) in 0..255."""
@@ -177,18 +182,28 @@ def _alike(vectors, others, within):
             yield rows[wanted], columns[wanted]
 
 
-def _compare(first, places, second, others):
-    """Return which pairs show the same image in some shift, (n_pairs,)."""
-    same = np.zeros(len(places), dtype=bool)
-    if not len(places):
-        return same
-    one, two = first.outlines(places), second.outlines(others)
+def _compare(one, two):
+    """Return which pairs of outlines are the same in some shift, (n_pairs,)."""
+    same, likely = np.zeros(len(one), dtype=bool), _may_be_same(one, two)
     for down, right in _SHIFTS:
-        rest = np.flatnonzero(~same)
+        rest = np.flatnonzero(likely & ~same)
         a, b = _overlap(one[rest], two[rest], down, right)
         close = _correlation(a, b) >= _SAME
         same[rest[close]] = _least_of_parts(a[close], b[close]) >= _SAME_PART
     return same
+
+
+def _may_be_same(one, two):
+    """Return which pairs correlate in some shift where every n-th pixel is compared."""
+    step, most = max(1, min(one.shape[1:]) // _COMPARED), _SHIFTS[-1][0]
+    height, width = one.shape[1:]
+    part = np.ascontiguousarray(one[:, most : height - most : step, most : width - most : step])
+    likely = np.zeros(len(one), dtype=bool)
+    for down, right in _SHIFTS:
+        rows = slice(most - down, height - most - down, step)
+        columns = slice(most - right, width - most - right, step)
+        likely |= _correlation(part, np.ascontiguousarray(two[:, rows, columns])) >= _LIKELY
+    return likely
 
 
 def _overlap(a, b, down, right):
