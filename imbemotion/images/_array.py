@@ -43,6 +43,8 @@ class ImageArray(NDArrayOperatorsMixin):
     parents : ndarray of int of shape (n, n_parents)
         Rows of the first source that each image was made from, -1 for unknown or none;
         2 columns, or more after repeated interpolation.
+    sampled_from : ndarray of int of shape (n_before, n_parents) or None
+        Parents of the rows that the first sampler received; None where no sampler did.
     is_synthetic : ndarray of bool of shape (n,)
         Whether each row is neither an original nor a copy of one.
 
@@ -70,8 +72,11 @@ class ImageArray(NDArrayOperatorsMixin):
         if parents is not None or is_synthetic is not None:
             lineage = check_lineage(len(source), parents, is_synthetic)
         # A wrapped array keeps its root: parents go on to number the same originals.
-        root = source._content.root if isinstance(source, ImageArray) else object()
-        self.__setstate__(Content(source, Recipes(np.arange(len(source))), (), lineage, root))
+        wrapped = isinstance(source, ImageArray)
+        root = source._content.root if wrapped else object()
+        before = source.sampled_from if wrapped and lineage is None else None
+        rows = Recipes(np.arange(len(source)))
+        self.__setstate__(Content(source, rows, (), lineage, root, before))
 
     @classmethod
     def _of(cls, content):
@@ -119,6 +124,11 @@ class ImageArray(NDArrayOperatorsMixin):
         """Whether each row is neither an original nor a copy of one, (n,)."""
         return self._content.is_synthetic
 
+    @property
+    def sampled_from(self) -> NDArray[np.int64] | None:
+        """Parents of the rows that the first sampler received, (n_before, n_parents), or None."""
+        return self._content.before
+
     def __len__(self) -> int:
         return len(self._content.recipes.rows)
 
@@ -148,7 +158,8 @@ class ImageArray(NDArrayOperatorsMixin):
         recipes = self._content.recipes[rows]
         shape = recipes.rows.shape
         if len(shape) == 1 and all(part is Ellipsis or part == slice(None) for part in rest):
-            return ImageArray._of(self._content._replace(recipes=recipes))
+            # Folds select rows, too, and groups are selected with them: see sampled_from.
+            return ImageArray._of(self._content._replace(recipes=recipes, before=None))
         pixels = self._content._replace(recipes=recipes.flat()).pixels()
         return pixels.reshape(shape + self.shape[1:])[(*[slice(None)] * len(shape), *rest)]
 
@@ -213,6 +224,24 @@ class ImageArray(NDArrayOperatorsMixin):
         """
         # A recipe changes its row once: changed rows become the rows of a new source.
         return ImageArray(self) if self._content.recipes.is_synthetic.any() else self
+
+    def as_sample_of(self, X: "ImageArray") -> "ImageArray":
+        """Return this array with a record of the rows that a sampler made it from.
+
+        Samplers call it last. The record is lost by indexing and joining.
+
+        Parameters
+        ----------
+        X : ImageArray of shape (n_before, height, width[, channels])
+            What the sampler received. If X has such a record itself, it is kept.
+
+        Returns
+        -------
+        images : ImageArray of shape (n, height, width[, channels])
+        """
+        before = X.parents if X.sampled_from is None else X.sampled_from
+        before = before[:, (before >= 0).any(axis=0)]  # one column for originals
+        return ImageArray._of(self._content._replace(before=before))
 
     def originals(self, numbers: ArrayLike) -> tuple["ImageArray", NDArray[np.int64]]:
         """Find originals in the first source, even those that are not rows of this array.
@@ -324,7 +353,8 @@ class ImageArray(NDArrayOperatorsMixin):
         images : ImageArray of shape (n, height, width[, channels])
         """
         changed = ImageArray(pixels, parents=self.parents, is_synthetic=self.is_synthetic)
-        return ImageArray._of(changed._content._replace(root=self._content.root))
+        root, before = self._content.root, self._content.before
+        return ImageArray._of(changed._content._replace(root=root, before=before))
 
 
 def _is_along_rows(parts, axis=0, **others):

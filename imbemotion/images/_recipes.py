@@ -87,6 +87,7 @@ class Content(NamedTuple):
     policies: tuple
     lineage: tuple | None  # parents (m, k), is_synthetic (m,); None: ask the source
     root: object  # parents under the same root number the same originals
+    before: np.ndarray | None = None  # see ImageArray.sampled_from
 
     @property
     def parents(self):
@@ -117,11 +118,11 @@ class Content(NamedTuple):
         size = len(self.source)
         known, synthetic = self.lineage or (np.arange(size)[:, None], np.zeros(size, dtype=bool))
         rows = np.flatnonzero(np.isin(known[:, 0], numbers) & ~synthetic)
-        return self._replace(recipes=Recipes(rows), policies=()), known[rows, 0]
+        return self._replace(recipes=Recipes(rows), policies=(), before=None), known[rows, 0]
 
     def pack(self):
         """Keep only the rows in use, on a source in memory that refers to no file."""
-        source, recipes, _, lineage, _ = self
+        source, recipes, _, lineage = self[:4]
         partners = recipes.partners
         used = np.unique(np.concatenate([recipes.rows, partners[partners >= 0]]))
         if len(used) == len(source):
@@ -195,7 +196,7 @@ def join(contents):
     for policy in (policy for content in contents for policy in content.policies):
         if known.setdefault(id(policy), len(policies)) == len(policies):
             policies.append(policy)
-    first = contents[0]._replace(policies=tuple(policies))
+    first = contents[0]._replace(policies=tuple(policies), before=None)
     rows = np.concatenate([content.recipes.rows for content in contents])
     if all(content.recipes.changes is None for content in contents):
         return first._replace(recipes=Recipes(rows))

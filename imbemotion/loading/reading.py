@@ -125,7 +125,9 @@ def _read_items(items, reader, folder, errors):
         raise UnreadableImagesError(failures, len(items))
     rows = np.flatnonzero(~np.isin(numbers, list(reasons)))  # the readable ones
     if isinstance(items, ImageArray):
-        return items[rows].with_pixels(pixels[rows] if reasons else pixels), failures
+        if not reasons:
+            return items.with_pixels(pixels), failures
+        return items[rows].with_pixels(pixels[rows]), failures
     readable, numbers = np.unique(numbers[rows], return_inverse=True)
     return _images_at(pixels, places[readable])[numbers], failures
 

@@ -69,8 +69,9 @@ class BaseImageSampler(BaseSampler):
         frame = X if hasattr(X, "columns") else None
         X, labels, one_vs_all, originals = self._prepare(X, y)
         X_resampled, y_resampled = self._fit_resample(X, labels)
-        if isinstance(X_resampled, ImageArray) and self.output == "array":
-            X_resampled = np.asarray(X_resampled)
+        if isinstance(X_resampled, ImageArray):
+            images = X_resampled.as_sample_of(X)
+            X_resampled = np.asarray(images) if self.output == "array" else images
         if frame is not None and not isinstance(X_resampled, ImageArray):
             # pandas would truncate them when the dtypes are restored
             X_resampled = round_columns(X_resampled, frame.dtypes)
