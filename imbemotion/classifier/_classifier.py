@@ -89,7 +89,8 @@ class CNNClassifier(
     validation_fraction : float or None, default=None
         Share of the original images of every class held out for validation, after every
         epoch; the weights of the best one (macro-F1, then loss) are restored. Images derived
-        from them are left out of training. None keeps the weights of the last step.
+        from them are left out of training, and groups, or originals that look nearly the
+        same, stay on one side. None keeps the weights of the last step.
     patience : float, default=None
         Fraction of the steps without a better validation after which training stops; None
         never stops it. Epochs before ``balance_from`` do not count.
@@ -214,7 +215,10 @@ class CNNClassifier(
         self.random_state, self.verbose = random_state, verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "CNNClassifier":
+    def fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> "CNNClassifier":  # fmt: skip
         """Train a new network.
 
         Parameters
@@ -226,6 +230,13 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             Their labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each image in the loss. None means 1.
+        groups : array-like of shape (n_entered,), default=None
+            Groups, such as persons or videos, that the split by ``validation_fraction`` keeps
+            on one side, one for each row before the first sampler: pass those of the whole
+            data as ``cnn__groups`` to ``fit`` of a pipeline, or request them by
+            ``set_fit_request(groups=True)``. Samplers of imbemotion that return images record
+            the rows; behind others, plain arrays must have as many rows as there are groups,
+            in their order. None: originals that look nearly the same are a group.
 
         Returns
         -------
@@ -235,7 +246,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         Raises
         ------
         ValueError
-            If X, y and sample_weight differ in length, or y contains a single class.
+            If X, y and sample_weight differ in length, or y contains a single class; if
+            groups are not one per row before sampling, or identical images differ in group.
         FloatingPointError
             If the loss becomes infinite or NaN.
         KeyboardInterrupt
@@ -250,7 +262,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         """
         from imbemotion.classifier import _fitting  # imports PyTorch, as the others below
 
-        _fitting.fit(self, X, y, sample_weight)
+        _fitting.fit(self, X, y, sample_weight, groups)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -20,7 +20,7 @@ from imbemotion.classifier._alarms import warn_of_failures
 from imbemotion.classifier._composition import Task, compose_net, decide, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
-from imbemotion.splitting.holdout import split_originals
+from imbemotion.splitting.holdout import check_entered, split_originals
 from imbemotion.training.machine import limited_threads, pick_device, seeded
 
 _TRAINED = (
@@ -29,12 +29,14 @@ _TRAINED = (
 )  # fmt: skip
 
 
-def fit(classifier, X, y, sample_weight):
+def fit(classifier, X, y, sample_weight, groups):
     """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""
     start = getattr(classifier, "net_", None) if classifier._own("net", "warm_start") else None
     X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
+    groups = None if groups is None else check_entered(groups, X)
     random_state = check_random_state(classifier.random_state)
-    task = _make_task(classifier, X, y, sample_weight, random_state, again=start is not None)
+    again = start is not None
+    task = _make_task(classifier, X, y, sample_weight, random_state, groups, again=again)
     trained = copy(classifier)  # a training that fails leaves the last fit
     trained.class_counts_ = _count(classifier, y[task.train])
     _train(trained, task, start=start)
@@ -165,7 +167,7 @@ def _count(classifier, y):
     return np.bincount(y, minlength=len(classifier.classes_))
 
 
-def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
+def _make_task(classifier, X, y, sample_weight, random_state, groups=None, *, again=False):
     """Split the images, in a warm start as in the first fit, and draw the seed."""
     seed = random_state.randint(2**31 - 1)
     if not (again and hasattr(classifier, "_split_seed")):
@@ -174,7 +176,7 @@ def _make_task(classifier, X, y, sample_weight, random_state, *, again=False):
     train, valid = np.arange(len(X)), np.empty(0, dtype=np.int64)
     if classifier.validation_fraction is not None:
         split = np.random.RandomState(classifier._split_seed)
-        train, valid = split_originals(X, y, classifier.validation_fraction, split)
+        train, valid = split_originals(X, y, classifier.validation_fraction, split, groups)
     if sample_weight is not None and not sample_weight[train].any():
         raise ValueError(f"sample_weight must not be 0 in training, got {len(train)} zeros only.")
     device = pick_device(classifier.device)

@@ -142,10 +142,10 @@ def _by_group(codes, groups, ratios, random_state):
     counts = np.zeros((len(names), codes.max() + 1))
     np.add.at(counts, (of_row, codes), 1)
     shares = np.array([float(ratio) for ratio in ratios.values() if ratio])
-    return np.array(used)[_distribute(counts, shares, random_state)][of_row]
+    return np.array(used)[distribute(counts, shares, random_state)][of_row]
 
 
-def _distribute(counts, shares, random_state):
+def distribute(counts, shares, random_state):
     """Assign groups to subsets, (n_groups, n_classes) -> (n_groups,)."""
     # Minimizes the sum of (count - target)**2 / target over subsets, classes and sizes: groups
     # that hold much of a class go first, where it is least, and then move while it falls.
