@@ -455,7 +455,8 @@ def test_presets_are_parameters_that_train_pretrained_networks(faces, name):
     model = CNNClassifier.from_preset(name, **settings, max_epochs=1).fit(X, y)
     transfers = name == "transfer"
     groups = model.net_.optimizer_.param_groups
-    assert [group["initial_lr"] for group in groups] == ([2e-5, 1e-3] if transfers else [5e-4])
+    rates = [group.get("max_lr", group["initial_lr"]) for group in groups]
+    assert rates == ([3e-4, 1e-3] if transfers else [5e-4])
     assert type(model.net_.optimizer_).__name__ == ("AdamW" if transfers else "Adam")
 
 

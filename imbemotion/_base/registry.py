@@ -90,7 +90,7 @@ SCHEDULES = Registry("schedules", {
 _AUGMENTATION = "imbemotion.augmentation._augmentation"
 AUGMENTATIONS = Registry("augmentations", {
     "none": (f"{_AUGMENTATION}:NONE", "No change."),
-    "light": (f"{_AUGMENTATION}:LIGHT", "Small changes that suit most images."),
+    "light": (f"{_AUGMENTATION}:LIGHT", "Small changes that suit most images; none is mirrored."),
     "emotion": (f"{_AUGMENTATION}:EMOTION", "Faces: mirrored, slightly turned, moved and lit."),
     "strong": (f"{_AUGMENTATION}:STRONG", "Large changes of geometry and color."),
     "leaf": (f"{_AUGMENTATION}:LEAF", "Objects without an upright position."),

@@ -247,7 +247,9 @@ class Augmentation(BaseEstimator):
 
 # The presets that the registry names.
 NONE = Augmentation(**dict.fromkeys(OPERATIONS, 0.0))
-LIGHT = Augmentation(rotation=5, translation=0.03, scale=0.05, brightness=0.1, contrast=0.1)
+LIGHT = Augmentation(
+    flip=0.0, rotation=8, translation=0.06, scale=0.08, brightness=0.12, contrast=0.12
+)
 EMOTION = Augmentation()
 STRONG = Augmentation(
     rotation=25, translation=0.1, scale=0.2, shear=10, perspective=0.3, brightness=0.4,
