@@ -38,7 +38,15 @@ FLAT_SAMPLERS = [
 SAMPLERS = [*FLAT_SAMPLERS, AugmentationSampler(random_state=0)]  # the last takes images alone
 TRANSFORMERS = [ImageLoader(size=8), ImageFlattener(), PianoRoll()]
 CLASSIFIERS = [
-    CNNClassifier(module="small_cnn", lr=0.01, max_epochs=40, n_threads=1, random_state=0),
+    CNNClassifier(
+        module="small_cnn",
+        optimizer="adam",
+        lr=0.01,
+        lr_schedule=None,
+        max_epochs=40,
+        n_threads=1,
+        random_state=0,
+    ),
     PriorCorrectedClassifier(LogisticRegression(C=1)),
     TunedOffsetClassifierCV(LogisticRegression(C=1), cv=3, random_state=0),
     DecoupledClassifier(LinearDiscriminantAnalysis()),

@@ -133,7 +133,10 @@ def test_weighted_balancing_samples_batches_by_class(read):
         ("data: {dataset_path: a, source: b}", "data.source is given twice"),
         ("data: {dataset_path: a, train_split: 2}", "train_split"),
         ("split: {train: 0.5}", "train, split.valid and split.test must add up to 1, got"),
-        ("training: {patience: 0.2}", "training.patience has no effect here, got 0.2: without"),
+        (
+            "training: {patience: 0.2}\ncomparison: {}",
+            "training.patience has no effect here, got 0.2: without",
+        ),
         ("balancing: {method: smote}", "balancing.method has no effect .*balancing.strategy"),
         ("balancing: {max_copies: 3}", "balancing.max_copies has no effect"),
         ("balancing: {balance_from: 0.5}", "balance_from has no effect .*batch_sampling"),

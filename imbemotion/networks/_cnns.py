@@ -254,9 +254,8 @@ class PlainCNN(FeatureNetwork):
         weights: str | PathLike | None = None,
     ):
         super().__init__()
-        # whatever the scale of the pixels
-        layers, side = [nn.BatchNorm2d(channels, affine=False)], image_size
-        before = channels
+        layers = [nn.BatchNorm2d(channels, affine=False)]  # whatever the scale of the pixels
+        before, side = channels, image_size
         while side > _LARGEST:
             layers += [*_normalized(before, _STEM, stride=2), nn.ReLU(inplace=True)]
             before, side = _STEM, -(-side // 2)

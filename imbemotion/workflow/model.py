@@ -153,6 +153,8 @@ def train_model(config, data, folder, on_epoch=None):
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
     images = fold_fit.Data(data.X, data.y, validation, data.filenames)
     shared = {"folder": folder, "track": track, "same_classes": True}
+    if validation is not None and config["training"]["validation_fraction"] is None:
+        shared["fit_params"] = {"cnn__validation_data": validation}
     settings = fold_fit.Settings(pipeline, np.unique(data.y), **shared)
     fold = fold_fit.Fold(0, 0, split.train, test, config["seed"])
     job = fold_fit.Job(_name_of_run(config), {}, fold, {})

@@ -263,6 +263,7 @@ def _uses(config):
     is_weighted = loss["class_weight"] is not None or "weight" in loss["parameters"]
     starts = is_weighted or balancing["batch_sampling"] is not None
     stops = config["training"]["validation_fraction"] is not None
+    stops |= not compares and bool(config["split"]["valid"] or config["data"]["valid"])
     return [
         (compares, "balancing", ["strategy"],
          "comparison.strategies determine how a comparison balances (and balance_emotions: "
@@ -275,7 +276,7 @@ def _uses(config):
         (not (compares or starts), "balancing", ["balance_from"],
          "nothing starts then. Set balancing.batch_sampling or loss.class_weight"),
         (not stops, "training", ["patience"],
-         "without training.validation_fraction there is no early stopping. Set it"),
+         "without validation images training never stops early. Set training.validation_fraction"),
     ]  # fmt: skip
 
 
