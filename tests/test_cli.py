@@ -79,11 +79,14 @@ def test_groups_that_keep_nothing_together_are_said(folder):
     assert "Every image is a group by itself" in result.stderr
 
 
-def test_the_demo_compares_all_strategies():
+def test_the_demo_compares_all_strategies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = run("demo", "--epochs", "1", "--folds", "2", "--jobs", "1", "--model", "small_cnn")
     assert result.exit_code == 0, result.output
     assert "drawn faces" in result.output
     assert "focal" in result.stdout
+    assert "imbemotion_demo.png. Next, with a folder" in " ".join(result.stdout.split())
+    assert (tmp_path / "imbemotion_demo.png").stat().st_size > 5_000
 
 
 def test_a_fit_has_one_thread_whatever_the_number_of_jobs(folder, tmp_path):

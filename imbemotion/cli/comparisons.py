@@ -15,7 +15,8 @@ from imbemotion.cli.app import command
 from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_settings
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
-_DEMO = {"training.max_steps": 400, "comparison.folds": 3}
+_DEMO = {"training.max_steps": 300, "comparison.folds": 3}
+_PICTURE = "imbemotion_demo.png"
 _COMPARING = ("strategies", "folds", "repeats", "jobs")
 
 
@@ -33,12 +34,22 @@ def compare(options):
 @command("model", "epochs", *_COMPARING, "seed", "out", defaults=_DEMO)
 def demo(options):
     """Compare balancing strategies on drawn faces; needs no data."""
+    from imbemotion._base.files import write_atomically
+    from imbemotion.comparison.artifacts import to_png
     from imbemotion.datasets import make_faces
+    from imbemotion.plots import ComparisonDisplay
 
     source = {"source": ["drawn faces"], "additional": None, "size": 32}
     config = resolve_settings({**options, **source}, _DEMO)
-    X, y = make_faces(_DEMO_COUNTS, size=32, random_state=config["seed"])
-    compare_and_show(config, workflow.Images(X, y, None, None))
+    X, y = make_faces(_DEMO_COUNTS, size=32, difficulty=0.7, random_state=config["seed"])
+    comparison = compare_and_show(config, workflow.Images(X, y, None, None))
+    picture = Path(config["out"] or "") / _PICTURE
+    display = ComparisonDisplay.from_comparison(comparison, kind="score")
+    write_atomically(picture, to_png(display.figure_))
+    output.say(
+        f"The scores as a picture: {picture}. Next, with a folder that has a subfolder of images "
+        "per class: `imbemotion analyze FOLDER`, then `imbemotion train FOLDER`."
+    )
 
 
 @command()
@@ -65,7 +76,7 @@ def compare_and_show(config, data=None):
     external = workflow.load_external_test(config)
     if external is not None:
         output.show_data(f"{config['comparison']['test']} (test)", external.X, external.y)
-    _run(config, data, external)
+    return _run(config, data, external)
 
 
 def _run(config, data, external):
@@ -90,6 +101,7 @@ def _run(config, data, external):
         raise typer.Exit(130)
     if folder is not None:
         output.say(f"Written to {folder}. `imbemotion report {folder}` makes a page of it.")
+    return comparison
 
 
 @contextmanager
