@@ -87,7 +87,8 @@ class Run:
             self._training += 1
         self._last_epoch = epoch
         suffix = "" if self._training == 1 else f"_{self._training}"
-        self.log({f"{name}{suffix}": figures[name] for name in filter_log_keys(figures)}, epoch)
+        names = set(filter_log_keys(figures)) - {"step", "n_steps"}
+        self.log({f"{name}{suffix}": figures[name] for name in sorted(names)}, epoch)
 
     def log(self, figures, epoch=None):
         """Log the numbers among figures, of an epoch or of the whole fit."""

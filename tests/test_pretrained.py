@@ -26,7 +26,7 @@ LITE_FILE = "weights/tf_efficientnet_lite0_imagenet.safetensors"
 
 
 def make(name=NAME, **settings):
-    settings = {"weights": None, "n_classes": 3, **settings}
+    settings = {"weights": None, "n_classes": 3, "enlarge": False, **settings}
     return PretrainedCNN(name, **settings).eval()
 
 
@@ -232,7 +232,8 @@ def test_other_errors_are_passed_on():
 def test_downloaded_weights_are_found(hub, original, images, weights):
     url = models.get_model_weights(NAME).DEFAULT.url
     torch.save(original.state_dict(), hub / url.rpartition("/")[2])
-    features = find_network(NAME)(n_classes=3, channels=3, weights=weights).eval().features(images)
+    settings = {"n_classes": 3, "channels": 3, "weights": weights, "enlarge": False}
+    features = find_network(NAME)(**settings).eval().features(images)
     torch.testing.assert_close(features, expected_features(original, images))
 
 
@@ -366,6 +367,25 @@ def test_skorch_sets_the_network_up():
     np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
 
 
+def test_small_images_are_enlarged_where_there_are_weights(tmp_path):
+    torch.save(make().state_dict(), tmp_path / "weights.pth")
+    images = torch.rand(2, 1, 32, 32)
+    enlarged = torch.nn.functional.interpolate(images, (224, 224), mode="bilinear")
+    network = PretrainedCNN(NAME, n_classes=3, weights=tmp_path / "weights.pth").eval()
+    torch.testing.assert_close(network(images), network(enlarged), rtol=1e-4, atol=1e-4)
+    assert not PretrainedCNN(NAME, n_classes=3, weights=None).features.enlarge
+
+
+def test_a_loaded_classifier_enlarges_as_the_saved_one(tmp_path):
+    torch.save(make().state_dict(), tmp_path / "weights.pth")
+    X = np.random.default_rng(0).integers(0, 256, (6, 32, 32), dtype=np.uint8)
+    settings = {"module_params": {"weights": tmp_path / "weights.pth"}, "max_steps": 1}
+    model = CNNClassifier(module=NAME, **settings).fit(X, np.arange(6) % 3)
+    model.save(tmp_path / "model.safetensors")
+    loaded = CNNClassifier.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
 @pytest.mark.slow
 def test_pretrained_weights_beat_random_ones_on_faces(data_folder):
     pytest.importorskip("timm")
@@ -375,7 +395,7 @@ def test_pretrained_weights_beat_random_ones_on_faces(data_folder):
     scores = {}
     for weights in (data_folder / LITE_FILE, None):
         module = partial(PretrainedCNN, LITE, weights=weights, trainable=0)
-        model = CNNClassifier(module=module, max_epochs=8, device="cpu", random_state=0)
+        model = CNNClassifier(module=module, max_steps=16, lr=0.01, random_state=0)
         model.fit(X[::2], y[::2])
         scores[weights] = (model.predict(X[1::2]) == y[1::2]).mean()
     assert scores[data_folder / LITE_FILE] > max(0.7, scores[None])

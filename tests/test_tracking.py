@@ -183,7 +183,7 @@ def test_epochs_and_figures_have_the_same_names_everywhere(tool, folder, images)
         run.log(FIGURES)
     ((config, series, good),) = READERS[tool](folder).values()
     history = fitted[-1].net_.history
-    names = ["train_loss", "valid_loss", "valid_acc", "valid_macro_f1", "dur"]
+    names = ["train_loss", "train_macro_f1", "valid_loss", "valid_acc", "valid_macro_f1", "dur"]
     expected = LOGGED | {name: history[:, name] for name in names}  # numbers and lists
     assert good
     assert series.keys() == expected.keys()
@@ -240,6 +240,7 @@ def test_models_stay_what_they_are(tool, folder, images):
     ((_, series, _),) = READERS[tool](folder).values()
     assert {name: len(values) for name, values in series.items()} == {
         "train_loss": 2,
+        "train_macro_f1": 2,
         "f__": 2,
         "dur": 2,
     }
@@ -414,5 +415,5 @@ def test_a_registered_tracker_follows_epochs_and_fits(tmp_path, images):
     (path,) = tmp_path.rglob("*.jsonl")
     epochs, names = zip(*(json.loads(line) for line in path.read_text().splitlines()), strict=True)
     assert epochs == (1, 2, None)
-    assert set(names[0]) == {"train_loss", "dur"}
+    assert set(names[0]) == {"train_loss", "train_macro_f1", "dur"}
     assert path.with_suffix(".status").read_text() == "FINISHED"

@@ -23,7 +23,7 @@ TIMM_NAME = "timm/test_resnet"
 
 
 def make(name=NAME, **settings):
-    settings = {"weights": None, "n_classes": 3, **settings}
+    settings = {"weights": None, "n_classes": 3, "enlarge": False, **settings}
     return PretrainedCNN(name, **settings).eval()
 
 

@@ -357,11 +357,13 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         check_is_fitted(self, "net_")
         X = check_images(self, X, reset=False)
         # of prediction alone, so it may change after the fit
-        views = self._own("net", "test_time_augmentation")
-        views = self.recipe_["test_time_augmentation"] if views == "auto" else views
-        self.net_.test_time_augmentation = views
+        self.net_.test_time_augmentation = self._views()
         with limited_threads(self.n_threads):
             return getattr(self.net_, method)(X)
+
+    def _views(self):
+        views = self._own("net", "test_time_augmentation")
+        return self.recipe_["test_time_augmentation"] if views == "auto" else views
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -105,6 +105,10 @@ def _module_settings(classifier, task):
     kind = _class_of(module)
     if task.X.dtype != np.uint8 and issubclass(kind, PretrainedCNN) and _takes(kind, "normalize"):
         params["normalize"] = False  # floats are standardized already
+    if issubclass(kind, PretrainedCNN) and _takes(kind, "enlarge"):
+        weights = signature(module).parameters["weights"].default
+        # said outright, since a classifier that is loaded composes its network without weights
+        params["enlarge"] = classifier._others("module").get("weights", weights) is not None
     if kind is not object and "image_size" in signature(kind).parameters:
         params["image_size"] = min(task.X.shape[1:3])
     given = classifier._others("module")

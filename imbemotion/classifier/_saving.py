@@ -285,7 +285,7 @@ def _trace(classifier):
 
 def _on_cpu(classifier):
     """Copy the net of a classifier to the CPU, with its own network in evaluation mode."""
-    views, fitted = classifier._own("net", "test_time_augmentation"), classifier.net_
+    views, fitted = classifier._views(), classifier.net_
     check_views(views)
     net = object.__new__(type(fitted))  # copy would pickle all of it
     changed = {"module_": deepcopy(fitted.module_).cpu().eval(), "device": "cpu"}

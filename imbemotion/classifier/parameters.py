@@ -124,9 +124,9 @@ class NestedParameters:
         Examples
         --------
         >>> from imbemotion import CNNClassifier
-        >>> CNNClassifier.from_preset("adam_step", max_epochs=10, optimizer__eps=1e-7)
-        CNNClassifier(lr=0.0005, lr_schedule='step', max_epochs=10,
-                      optimizer_params={'eps': 1e-07, 'weight_decay': 0.0001})
+        >>> CNNClassifier.from_preset("fast", loss="focal")
+        CNNClassifier(batch_size=32, loss='focal', max_steps=400,
+                      module_params={'widths': (16, 32, 64, 96)})
         """
         PRESETS.expect(name, "The preset of a training")
         return cls(**deepcopy(PRESETS.load(name))).set_params(**overrides)

@@ -188,7 +188,7 @@ class _PretrainedFeatures(nn.Module):
             values = torch.cat([values, values.mean().expand(self.n_more)])
             self.register_buffer(part, values[:, None, None])  # (3 + n_more, 1, 1)
         self.known_size = max(size)
-        self.enlarge = enlarge and weights is not None
+        self.enlarge = weights is not None if enlarge is None else enlarge
         self.n_features = n_features_of(self.backbone, _N_COLORS + self.n_more, *size)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
@@ -251,9 +251,9 @@ class PretrainedCNN(FeatureNetwork):
         ``"DEFAULT"`` or a name of torchvision's weights, downloaded on first use; the path of a
         state dict of the backbone or a whole PretrainedCNN, in a .safetensors or ``torch.save``
         file, whose code is never run; None for random weights.
-    enlarge : bool, default=True
+    enlarge : bool, default=None
         Whether smaller images are enlarged to the size that the weights were trained on, mostly
-        224 pixels; that costs time, but the features are those of larger images.
+        224 pixels, which costs time. None does so if there are weights.
     normalize : bool, default=True
         Whether to normalize pixels from 0 to 1 as the weights expect. False is for floats that
         are standardized already.
@@ -299,7 +299,7 @@ class PretrainedCNN(FeatureNetwork):
         n_classes: int,
         channels: int = 1,
         weights: str | PathLike | None = "DEFAULT",
-        enlarge: bool = True,
+        enlarge: bool | None = None,
         normalize: bool = True,
         hidden: int | None = 128,
         dropout: float = 0.25,
