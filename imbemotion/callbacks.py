@@ -85,11 +85,12 @@ class EpochHook(StepCallback):
             raise KeyboardInterrupt  # as skorch's own callbacks end a training
 
 
+_N_LINES = 20  # without a terminal
 _SHOWN = {"train_loss": "loss", "valid_loss": "validation loss", "valid_macro_f1": "macro-F1"}
 
 
 class ProgressBar(StepCallback):
-    """Show steps, losses, macro-F1, and time; without a terminal, print one line per epoch."""
+    """Show steps, losses, macro-F1, and time; without a terminal, print at most 20 lines."""
 
     def on_train_begin(self, net, **kwargs):
         """Show an empty bar."""
@@ -101,7 +102,7 @@ class ProgressBar(StepCallback):
             TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left:"),
             TimeRemainingColumn(), console=self.console_, disable=not self.shown_,
         )  # fmt: skip
-        self.task_ = self.bar_.add_task("", total=None)
+        self.task_, self.n_lines_ = self.bar_.add_task("", total=None), 0
         self.bar_.start()
 
     def on_batch_end(self, net, training=False, **kwargs):
@@ -114,7 +115,9 @@ class ProgressBar(StepCallback):
         epoch = net.history[-1]
         figures = [f"{name} {epoch[key]:.3f}" for key, name in _SHOWN.items() if key in epoch]
         self.bar_.update(self.task_, description=", ".join(figures))
-        if not self.shown_:
+        n_due = _N_LINES * self.step_ // self.n_steps_
+        if n_due > self.n_lines_ and not self.shown_:
+            self.n_lines_ = n_due
             line = f"epoch {len(net.history)}, step {self.step_} of {self.n_steps_}: "
             self.console_.print(line + ", ".join(figures), highlight=False, soft_wrap=True)
 

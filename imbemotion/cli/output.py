@@ -143,8 +143,8 @@ def _explain(error):
 
 
 @contextmanager
-def progress_bar(total, what):
-    """Show a bar on a terminal, elsewhere a line per step; the total may come later."""
+def progress_bar(total, what, n_lines=None):
+    """Show a bar on a terminal, elsewhere a line per step, or so many lines in all."""
     from rich import progress
 
     console = make_console(stderr=True)
@@ -152,11 +152,14 @@ def progress_bar(total, what):
     columns += progress.TextColumn("left:"), progress.TimeRemainingColumn()
     settings = {"console": console, "transient": True}
     with progress.Progress("{task.description:<40}", *columns, **settings) as bar:
-        task = bar.add_task(what, total=total)
+        task, n_shown = bar.add_task(what, total=total), 0
 
-        def advance(step, line, total=total):
+        def advance(step, line, total=total):  # which may be known only now
+            nonlocal n_shown
             bar.update(task, completed=step, total=total, description=line)
-            if not console.is_terminal:
+            n_due = step if n_lines is None else n_lines * step // total
+            if n_due > n_shown and not console.is_terminal:
+                n_shown = n_due
                 console.print(f"[{step}/{total}] {line}", markup=False)
 
         yield advance
@@ -173,7 +176,7 @@ def watched_epochs():
         stopped.append(number)
         note("Stopping after this epoch; press Ctrl-C again to stop at once.")
 
-    with progress_bar(None, "training") as advance:
+    with progress_bar(None, "training", n_lines=20) as advance:
 
         def on_epoch(figures):
             text = f"loss {figures['train_loss']:.3f}"
