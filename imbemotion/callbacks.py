@@ -307,8 +307,7 @@ class TrainingScores(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Start to count."""
-        n_classes = net.get_params()["module__n_classes"]
-        self.confusions_.append(np.zeros((n_classes, n_classes), dtype=np.int64))
+        self.confusions_.append(np.zeros((1, 1), dtype=np.int64))
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
         """Count the predictions of a step."""
@@ -316,8 +315,9 @@ class TrainingScores(Callback):
             labels = batch[1]
             if isinstance(labels, list):
                 labels = max(labels, key=lambda target: target.share).labels
-            predicted = y_pred.argmax(dim=1).cpu().numpy()
-            np.add.at(self.confusions_[-1], (labels.numpy(), predicted), 1)
+            n_classes, predicted = y_pred.shape[1], y_pred.argmax(dim=1).cpu()
+            pairs = np.bincount(n_classes * labels.cpu() + predicted, minlength=n_classes**2)
+            self.confusions_[-1] = self.confusions_[-1] + pairs.reshape(n_classes, n_classes)
 
     def on_epoch_end(self, net, **kwargs):
         """Record the score of the epoch."""

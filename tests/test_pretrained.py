@@ -394,7 +394,7 @@ def test_pretrained_weights_beat_random_ones_on_faces(data_folder):
     X, y = data["images"][np.concatenate(rows)], np.repeat(["happy", "surprise"], 40)
     scores = {}
     for weights in (data_folder / LITE_FILE, None):
-        module = partial(PretrainedCNN, LITE, weights=weights, trainable=0)
+        module = partial(PretrainedCNN, LITE, weights=weights, trainable=0, enlarge=False)
         model = CNNClassifier(module=module, max_steps=16, lr=0.01, random_state=0)
         model.fit(X[::2], y[::2])
         scores[weights] = (model.predict(X[1::2]) == y[1::2]).mean()
