@@ -190,7 +190,7 @@ OPTIONS = {
     "class_weight": _option(Literal["balanced", "sqrt", "effective"], "loss.class_weight"),
     "augmentation": _named(
         lambda: registry.AUGMENTATIONS, "Augmentation presets", "augmentation.preset",
-        "Augmentation policy of new images.",
+        "Augmentation policy of training images and of new ones.",
     ),
     "every_epoch": _option(bool, "augmentation.every_epoch", "--every-epoch"),
     "preset": _named(lambda: registry.PRESETS, "Training presets", "training.preset"),

@@ -173,7 +173,7 @@ SCHEMA = {
         **_keys_of("loss", but=("name", "parameters")),
     },
     "training": {
-        "preset": Key(None, (RegisteredName(PRESETS), None), "Parameters of a study."),
+        "preset": Key(None, (RegisteredName(PRESETS), None), "A known set of parameters."),
         **_keys_of("training"),
     },
     "comparison": {
