@@ -27,7 +27,7 @@ import numpy as np
 import stock_comparison
 from imblearn.pipeline import Pipeline
 from joblib.externals.loky import get_reusable_executor
-from measuring import load_training, seconds_of
+from measuring import PLAIN, load_training, seconds_of
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from imbemotion import CNNClassifier, compare_strategies
@@ -40,7 +40,7 @@ _BATCH, _JOBS, _PROMISED = 128, 2, 3
 def ours(network, X, y, cv, epochs):
     """Run all experiments; give macro-F1 (n_experiments, n_folds) and mean times to fit."""
     cnn = CNNClassifier(
-        module=network, max_epochs=epochs, batch_size=_BATCH, n_threads=1,
+        **PLAIN | {"batch_size": _BATCH}, module=network, max_epochs=epochs, n_threads=1,
         net_params={"precision": "float32"},
     )  # fmt: skip
     pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])

@@ -4,7 +4,7 @@ Run: python benchmarks/bench_defaults.py RESULTS.jsonl [--data FOLDER] [--sets f
 [--seeds 100 101 ...] [--private]
 
 FOLDER holds fer2013_48.npz, facial_expressions_64.npz and emopia_midi. Every fit is a line of
-RESULTS as soon as it is done; the same command goes on where it stopped, and ends with the table.
+RESULTS as soon as it is done; the same command resumes, and ends with the table.
 Choices of defaults were made on seeds 0 to 9 and PublicTest; the table for the documentation uses
 seeds 100 to 109 and PrivateTest (``--private``).
 

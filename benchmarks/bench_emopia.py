@@ -24,10 +24,12 @@ from imbemotion.datasets import load_midi_folder
 
 ROLLS = {"resolution": 2, "width": 64}  # 32 seconds
 NETWORK = {
+    "module": "residual_cnn",
+    "augmentation": None,
     "module_params": {"widths": (8, 16, 32, 64, 128)},
     "optimizer": "adamw",
     "lr": 3e-3,
-    "optimizer_params": {"weight_decay": 0.05},
+    "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.0},
     "lr_schedule": "onecycle",
     "batch_size": 32,
     "n_threads": 1,

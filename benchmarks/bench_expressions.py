@@ -32,12 +32,13 @@ from sklearn.preprocessing import StandardScaler
 from imbemotion import CNNClassifier, ImageLoader, groups_from_filenames, make_macro_f1_scorer
 
 NETWORK = {
+    "module": "residual_cnn",
     "loss": "logit_adjusted",
     "loss_params": {"tau": 0.5},
     "augmentation": AUGMENTATION,
     "optimizer": "adamw",
     "lr": 1e-3,
-    "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.998},
+    "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.5},
     "lr_schedule": "onecycle",
     "net_params": {"test_time_augmentation": "flip_zoom"},
     "batch_size": 128,

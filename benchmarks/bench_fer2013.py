@@ -24,12 +24,13 @@ AUGMENTATION = Augmentation(
 )
 RECIPES = {
     "cpu": {
+        "module": "residual_cnn",
         "loss": "logit_adjusted",
         "loss_params": {"tau": 0.25, "label_smoothing": 0.1},
         "augmentation": AUGMENTATION,
         "optimizer": "adamw",
         "lr": 4e-3,
-        "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.998},
+        "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.07},
         "lr_schedule": "onecycle",
         "net_params": {"test_time_augmentation": "flip_zoom"},
         "max_epochs": 33,

@@ -10,6 +10,7 @@ epochs, and then as many as make the same number of steps.
 import argparse
 
 import numpy as np
+from measuring import PLAIN
 from sklearn.metrics import f1_score
 
 from imbemotion import CNNClassifier, RandomResampler, make_faces
@@ -22,7 +23,7 @@ def score(X, y, epochs, seed):
     """Train on X and y; give macro-F1 on new, balanced faces."""
     X_test, y_test = make_faces(dict.fromkeys(COUNTS, 100), random_state=1000 + seed)
     model = CNNClassifier(
-        module="deep_cnn", max_epochs=epochs, n_threads=1, random_state=seed
+        **PLAIN, module="deep_cnn", max_epochs=epochs, n_threads=1, random_state=seed
     ).fit(X, y)
     return f1_score(y_test, model.predict(X_test), average="macro")
 

@@ -29,7 +29,7 @@ from time import perf_counter
 import numpy as np
 import stock_comparison
 import torch
-from measuring import load_training, times_in_turn
+from measuring import PLAIN, load_training, times_in_turn
 from skorch import NeuralNetClassifier
 from torch.nn import functional
 
@@ -59,10 +59,11 @@ def contestants(X, y, network):
     images, labels = torch.from_numpy(X[:, None]), torch.from_numpy(y)
     floats = (X[:, None] / 255).astype(np.float32)
     kind = NETWORKS.load(network)
-    settings = {"module": kind, "batch_size": _BATCH, "max_epochs": 1}
+    settings = PLAIN | {"module": kind, "batch_size": _BATCH, "max_epochs": 1}
     settings["net_params"] = {"precision": "float32"}
     plain = CNNClassifier(**settings, random_state=0)
-    augmented = CNNClassifier(**settings, augmentation=Augmentation(), random_state=0)
+    changed = settings | {"augmentation": Augmentation()}
+    augmented = CNNClassifier(**changed, random_state=0)
     runs = {
         "CNNClassifier": lambda: plain.fit(X, y),
         "hand-written loop": lambda: hand_written(images, labels, kind(n_classes=7)),

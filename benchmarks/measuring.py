@@ -12,6 +12,13 @@ TRAINING_SIZES = {  # of FER2013
 }  # fmt: skip
 
 
+# A training as tutorials write it, in place of the recipe that is the default.
+PLAIN = {
+    "optimizer": "adam", "lr": 1e-3, "lr_schedule": None, "batch_size": 64, "augmentation": None,
+    "optimizer_params": {"weight_averaging": 0.0},
+}  # fmt: skip
+
+
 def load_training(path):
     """Give the training images and labels of FER2013, or noise in its class sizes."""
     if path:

@@ -31,8 +31,7 @@ def first_step(fraction, n_steps):
 
 def total_steps(net, dataset):
     """Return how many steps a net will train on a dataset."""
-    batch_size = len(dataset) if net.batch_size < 0 else net.batch_size
-    n_steps = net.max_epochs * math.ceil(len(dataset) / batch_size)
+    n_steps = net.max_epochs * len(net.get_iterator(dataset, training=True))
     return min(n_steps, getattr(net, "max_steps", None) or n_steps)
 
 
@@ -48,11 +47,11 @@ class StepCallback(Callback):
     """
 
     def on_train_begin(self, net, **kwargs):
-        """Start to count."""
+        """Reset the counter."""
         self.step_, self.n_steps_ = 0, None
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Learn the number of steps."""
+        """Set the number of steps."""
         if self.n_steps_ is None:
             self.n_steps_ = total_steps(net, dataset_train)
 
@@ -283,7 +282,10 @@ class WeightAveraging(StepCallback):
 
 
 class MacroF1(EpochScoring):
-    """Record macro-F1 on validation images, over all classes, as ``valid_macro_f1``."""
+    """Record macro-F1 on validation images, over all classes, as ``valid_macro_f1``.
+
+    The network has to take ``n_classes``.
+    """
 
     def __init__(self):
         super().__init__(_macro_f1, name="valid_macro_f1", lower_is_better=False)
@@ -371,8 +373,8 @@ class BestWeights(StepCallback):
         elif self.patience and self.step_ - self.best_step_ >= self.patience * self.n_steps_:
             if self.verbose:
                 print(
-                    f"Stopped after {self.step_} of {self.n_steps_} steps: macro-F1 on validation "
-                    f"images has not risen since step {self.best_step_}, whose weights are kept."
+                    f"Stopped after {self.step_} of {self.n_steps_} steps: the validation has "
+                    f"not improved since step {self.best_step_}, whose weights are kept."
                 )
             raise KeyboardInterrupt  # by which skorch ends a training
 

@@ -5,12 +5,13 @@ from math import ceil
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings, strategies as st
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
-from imbemotion import CNNClassifier, ImageArray, RandomResampler, make_faces
+from imbemotion import AugmentationSampler, CNNClassifier, ImageArray, RandomResampler, make_faces
 from imbemotion.classifier._recipe import is_mirrored
 
 ONCE = {"module": "small_cnn", "n_threads": 1, "random_state": 0}
@@ -51,6 +52,27 @@ def test_the_choice_is_the_same_every_time_and_for_colors():
     assert not is_mirrored(np.repeat(X[..., None], 3, axis=3), y)
 
 
+def test_copies_do_not_change_what_is_known_of_mirror_images():
+    X, y = make_faces({"happy": 100, "sad": 12}, size=16, random_state=0)
+    model = CNNClassifier(module="small_cnn", max_steps=1)
+    for sampler in (RandomResampler(random_state=0), AugmentationSampler(random_state=0)):
+        again = model.fit(*sampler.fit_resample(X, y)).recipe_
+        assert again["mirrored"] == model.fit(X, y).recipe_["mirrored"]
+
+
+def test_training_in_parts_keeps_what_the_first_part_decided():
+    X, y = make_faces({"happy": 50, "sad": 50}, size=16, random_state=0)
+    model = CNNClassifier(module="small_cnn", max_steps=1).fit(X, y)
+    assert model.recipe_["mirrored"]
+    assert model.partial_fit(X[:4], y[:4]).recipe_["mirrored"]
+
+
+def test_an_optimizer_class_keeps_its_own_weight_decay():
+    for optimizer, decay in [("adamw", 0.01), ("adam", 0.0), (torch.optim.AdamW, 0.01)]:
+        model = CNNClassifier(**ONCE, optimizer=optimizer, max_steps=1).fit(*noise(8))
+        assert model.net_.optimizer_.param_groups[0]["weight_decay"] == decay
+
+
 @settings(max_examples=15, deadline=None)
 @given(n=st.integers(30, 80), seed=st.integers(0, 99))
 def test_mirrored_images_give_the_same_answer(n, seed):
@@ -63,7 +85,7 @@ def test_steps_depend_on_original_images_and_batches_on_their_number():
     X, y = noise(60)
     few = model.fit(X, y).recipe_
     assert few == {
-        "max_steps": 400, "batch_size": 32, "lr": 1e-3, "test_time_augmentation": "flip",
+        "max_steps": 400, "batch_size": 32, "lr": 1e-3, "mirrored": True,
     }  # fmt: skip
     repeated, labels = RandomResampler(sampling_strategy=300).fit_resample(ImageArray(X), y)
     assert model.fit(repeated, labels).recipe_["max_steps"] == 400  # the same 60 images
@@ -78,10 +100,10 @@ def test_the_rate_is_that_of_the_network(module, rate):
     assert model.set_params(optimizer="sgd").fit(*noise(8)).recipe_["lr"] == 10 * rate
 
 
-def found(model, X, y):
+def found(model, X, y, **params):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        model.fit(X, y)
+        model.fit(X, y, **params)
     return [str(w.message) for w in caught if w.category is ConvergenceWarning]
 
 
@@ -103,9 +125,12 @@ def test_a_class_that_is_never_predicted_is_reported():
 
 
 def test_a_network_that_still_learns_is_told_to_train_longer():
-    X, y = make_faces({"happy": 60, "sad": 60}, size=16, random_state=0)
-    model = CNNClassifier(**ONCE, max_epochs=6, validation_fraction=0.4, lr_schedule=None, lr=3e-3)
-    assert any("The last validation was the best" in text for text in found(model, X, y))
+    X, y = make_faces({"happy": 60, "sad": 60}, size=16, difficulty=0, random_state=0)
+    settings = {"max_epochs": 8, "lr_schedule": None, "lr": 2e-3, "augmentation": None}
+    averaging = {"weight_averaging": 0.8}
+    model = CNNClassifier(**{**ONCE, **settings, "random_state": 1}, optimizer_params=averaging)
+    texts = found(model, X, y, validation_data=(X, y))
+    assert any("The last validation was the best" in text for text in texts)
 
 
 def test_an_average_that_is_worse_than_the_last_weights_is_reported():

@@ -1,47 +1,46 @@
 """Signs that a training went wrong, each in one sentence with the remedy."""
 
-import warnings
-
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import f1_score
 
 from imbemotion._base.validation import shorten
 from imbemotion.callbacks import macro_f1
 
 _CHANCE = 1.1  # macro-F1 in training, relative to that of guessing, 1 / n_classes
+_FEWEST_EPOCHS = 5  # before a loss should have fallen
 _FALL = 0.98  # of the first loss, that the lowest one has to reach
 _RISE = 0.01  # of the best macro-F1 in the last tenth, that suggests more steps
 _WORSE = 0.05  # of macro-F1, by which averaged weights may be worse than the last ones
 _PROBED = 300  # images on which both are compared
 
 
-def warn_of_failures(classifier, net, task):
-    """Warn of every sign that a training failed or could go further."""
-    for text in _found(classifier, net, task):
-        warnings.warn(text, ConvergenceWarning, stacklevel=6)  # the caller of fit
-
-
-def _found(classifier, net, task):
+def find_failures(classifier, net, task):
+    """Return a sentence for every sign that a training failed or could go further."""
     history, callbacks = net.history, dict(net.callbacks_)
+    if not history or "training_scores" not in callbacks:  # a user may have removed it
+        return []
     more = f"Train longer (max_steps={2 * task.recipe.n_steps})"
-    yield from _of_training(classifier, callbacks["training_scores"].confusions_, more)
+    texts = [*_of_training(classifier, callbacks["training_scores"].confusions_, more)]
     losses = [epoch["train_loss"] for epoch in history]
-    if len(losses) > 1 and min(losses[1:]) > _FALL * losses[0]:
-        yield (
+    if len(losses) >= _FEWEST_EPOCHS and min(losses[1:]) > _FALL * losses[0]:
+        texts.append(
             f"The training loss never fell: it was {losses[0]:.3f} in the first epoch and "
             f"{losses[-1]:.3f} in the last. Change lr ({task.recipe.lr:g}), or check the labels."
         )
     if "best_weights" in callbacks and _still_rises(history):
         score = f"macro-F1 {history[-1]['valid_macro_f1']:.3f}"
-        yield f"The last validation was the best ({score}): the network still learned. {more}."
-    yield from _of_average(callbacks.get("weight_averaging"), net, task)
+        texts.append(
+            f"The last validation was the best ({score}), so the network was still improving. "
+            f"{more}."
+        )
+    return [*texts, *_of_average(callbacks.get("weight_averaging"), net, task)]
 
 
 def _of_training(classifier, confusions, more):
-    """Judge the predictions of training images in the last tenth of the epochs."""
-    seen = np.sum(confusions[-max(1, len(confusions) // 10) :], axis=0)
+    """Judge the last predictions of training images, a tenth of all."""
+    sums = np.cumsum([part.sum() for part in reversed(confusions)])
+    seen = np.sum(confusions[-1 - np.searchsorted(sums, sums[-1] / 10) :], axis=0)
     score = macro_f1(seen)
     if score <= _CHANCE / len(seen):
         yield (

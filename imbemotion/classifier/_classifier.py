@@ -63,7 +63,7 @@ class CNNClassifier(
 
         - ``weight_decay``: weight decay; ``"auto"`` (the default) is 0.01 for AdamW, else 0;
         - ``backbone_lr``, ``backbone_weight_decay``: values for all layers but the head;
-          the rate is 3e-4 in pretrained networks unless set;
+          in pretrained networks the rate is 3e-4, unless it or ``lr`` is set;
         - ``freezing``: as in :class:`~imbemotion.callbacks.FreezeBackbone`: ``"backbone"``,
           ``"gradual"`` or a fraction of the steps;
         - ``gradient_clipping``: largest norm of the gradient of a step;
@@ -78,7 +78,7 @@ class CNNClassifier(
         decays it to 0 and ``"onecycle"`` raises it from ``lr / 25`` to ``lr``, then decays it
         to nearly 0.
     max_steps : int or None, default="auto"
-        Number of optimizer steps; a pass over the data may end in its middle. ``"auto"`` is
+        Number of optimizer steps; the last pass may be incomplete. ``"auto"`` is
         35 times the square root of the number of original images, at least 400, unless
         ``max_epochs`` is set.
     max_epochs : int, default=None
@@ -90,7 +90,7 @@ class CNNClassifier(
         Share of the original images of every class held out for validation, after every
         epoch; the weights of the best one (macro-F1, then loss) are restored. Images derived
         from them are left out of training, and groups, or originals that look nearly the
-        same, stay on one side. None keeps the weights of the last step.
+        same, stay on one side. None keeps those at the end.
     patience : float, default=None
         Fraction of the steps without a better validation after which training stops; None
         never stops it. Epochs before ``balance_from`` do not count.
@@ -143,8 +143,8 @@ class CNNClassifier(
     interrupted_ : bool
         Whether Ctrl-C ended the training; the weights so far can be used.
     recipe_ : dict
-        What ``"auto"`` became: ``max_steps``, ``batch_size``, ``lr`` and
-        ``test_time_augmentation``.
+        What ``"auto"`` became: ``max_steps``, ``batch_size``, ``lr`` and ``mirrored``,
+        whether images may be mirrored (None if nothing depended on it).
     validation_indices_ : ndarray of int
         Held-out rows of X; empty without ``validation_fraction``.
     image_shape_ : tuple of int
@@ -238,7 +238,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             the rows; behind others, plain arrays must have as many rows as there are groups,
             in their order. None: originals that look nearly the same are a group.
         validation_data : tuple of (X, y), default=None
-            Images and labels that validate instead of a ``validation_fraction``.
+            Validation images and labels, used instead of a ``validation_fraction``.
 
         Returns
         -------
@@ -259,8 +259,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         -----
         ConvergenceWarning
             Of each sign that the training failed or ended early: scores no better than chance,
-            a loss that never fell, a class that is never predicted, a best validation that was
-            the last one, averaged weights that are worse than the last ones.
+            a loss that never fell, a class that is never predicted, a validation that was
+            still rising, averaged weights that are worse than the last ones.
         """
         from imbemotion.classifier import _fitting  # imports PyTorch, as the others below
 
@@ -363,7 +363,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
     def _views(self):
         views = self._own("net", "test_time_augmentation")
-        return self.recipe_["test_time_augmentation"] if views == "auto" else views
+        mirrors = "flip" if self.recipe_["mirrored"] else None
+        return mirrors if views == "auto" else views
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -56,10 +56,11 @@ class Task:
         return Course(self.recipe.n_steps, self.recipe.batch_size, len(self.train))
 
 
-def decide(classifier, task):
+def decide(classifier, task, mirrored=None):
     """Return a task with the recipe that its data ask for."""
     kind = _class_of(_find(classifier, "module"))
-    return replace(task, recipe=choose_recipe(classifier, kind, task.X, task.y, task.train))
+    recipe = choose_recipe(classifier, kind, task.X, task.y, task.train, mirrored)
+    return replace(task, recipe=recipe)
 
 
 def compose_net(classifier, task, *, pretrained=True, trains=True):
@@ -106,12 +107,15 @@ def _module_settings(classifier, task):
     if task.X.dtype != np.uint8 and issubclass(kind, PretrainedCNN) and _takes(kind, "normalize"):
         params["normalize"] = False  # floats are standardized already
     if issubclass(kind, PretrainedCNN) and _takes(kind, "enlarge"):
-        weights = signature(module).parameters["weights"].default
         # said outright, since a classifier that is loaded composes its network without weights
-        params["enlarge"] = classifier._others("module").get("weights", weights) is not None
+        default = signature(module).parameters.get("weights")
+        weights = classifier._others("module").get("weights", getattr(default, "default", None))
+        params["enlarge"] = weights is not None
     if kind is not object and "image_size" in signature(kind).parameters:
         params["image_size"] = min(task.X.shape[1:3])
     given = classifier._others("module")
+    if given.get("enlarge", True) is None:
+        del given["enlarge"]
     _check_names(classifier, "module", given, module)
     settings = {f"module__{name}": value for name, value in {**params, **given}.items()}
     return {**settings, "input_mean": mean, "input_scale": scale}
@@ -216,7 +220,7 @@ def training_prior(classifier, task, net, epoch):
         shares = shares * _mean_weights(task, len(counts))
     shares = (1 - smoothing) * shares / shares.sum() + smoothing * (counts / counts.sum())
     weight = getattr(net, "criterion__weight", None)
-    if weight is not None and (epoch + 1) * course.per_pass > course.first:
+    if weight is not None and course.end_of(epoch) > course.first:
         shares = shares * weight.double().cpu().numpy()
     adjustment = getattr(net.criterion_, "adjustment", None)
     if isinstance(adjustment, torch.Tensor):  # added to the logits, so the network need not
@@ -239,7 +243,8 @@ def _optimizer_settings(classifier, recipe):
     kind, params = _find(classifier, "optimizer"), classifier._others("optimizer")
     _check_names(classifier, "optimizer", params, kind)
     own = partial(classifier._own, "optimizer")
-    if recipe.weight_decay or "weight_decay" in signature(kind).parameters:  # AdamW has 0.01
+    decays = "weight_decay" in signature(kind).parameters  # 0 is set too, as AdamW has 0.01
+    if recipe.weight_decay or (decays and recipe.weight_decay is not None):
         params["weight_decay"] = recipe.weight_decay
     backbone = {"lr": recipe.backbone_lr, "weight_decay": own("backbone_weight_decay")}
     backbone = {name: value for name, value in backbone.items() if value is not None}
@@ -263,7 +268,8 @@ def _batch_settings(classifier, task):
 def _net_settings(classifier, settings):
     """Check the settings for skorch; those computed from others here cannot be replaced."""
     given = classifier._others("net")
-    owned = {*settings, "iterator_train__batch_size"} - {"iterator_valid__batch_size"}
+    owned = {*settings, "iterator_train__batch_size", "iterator_train__drop_last"}
+    owned -= {"iterator_valid__batch_size"}
     taken = [name for name in given if name in owned and not name.startswith(_REPLACEABLE)]
     if taken:
         raise ValueError(

@@ -1,9 +1,11 @@
 """The steps of a fit: check the data, split them, train a net, keep what it learned."""
 
+import warnings
 from copy import copy
 from dataclasses import replace
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from skorch.history import History
 
 from imbemotion._base.validation import (
@@ -16,7 +18,8 @@ from imbemotion._base.validation import (
     shorten,
     validate_data,
 )
-from imbemotion.classifier._alarms import warn_of_failures
+from imbemotion.callbacks import ProgressBar, WeightAveraging
+from imbemotion.classifier._alarms import find_failures
 from imbemotion.classifier._composition import Task, compose_net, decide, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
@@ -41,12 +44,14 @@ def fit(classifier, X, y, sample_weight, groups, validation_data):
         task = _add_validation(classifier, task, validation_data)
     trained = copy(classifier)  # a training that fails leaves the last fit
     trained.class_counts_ = _count(classifier, y[task.train])
-    _train(trained, task, start=start)
+    alarms = _train(trained, task, start=start)
     trained.validation_indices_ = task.valid[task.valid < len(X)]
     vars(classifier).update(vars(trained))
     vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
     if trained.interrupted_:
         raise KeyboardInterrupt  # searches and comparisons stop, too
+    for text in alarms:  # only now, as a warning may be an error
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)  # the caller of fit
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
@@ -60,7 +65,8 @@ def partial_fit(classifier, X, y, classes, sample_weight):
     once.set_params(balance_from=0.0)
     if once._own("optimizer", "freezing") != "backbone":
         once.set_params(optimizer__freezing=None)
-    task = _make_task(once, X, y, sample_weight, classifier._random_state)
+    again = start is not None
+    task = _make_task(once, X, y, sample_weight, classifier._random_state, again=again)
     seen = 0 if start is None else classifier.class_counts_
     once.class_counts_ = seen + _count(classifier, y)
     _train(once, task, start=start, resume=True)
@@ -77,6 +83,9 @@ def _add_validation(classifier, task, validation_data):
             "validation_data and validation_fraction exclude each other, got validation_fraction="
             f"{classifier.validation_fraction}. Set it to None."
         )
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        kind = type(validation_data).__name__
+        raise ValueError(f"validation_data must be a pair (X, y), got an object of type {kind}.")
     X, y = validation_data
     X = check_images(classifier, X, reset=False)
     y = check_labels(y, n_samples=len(X))
@@ -207,16 +216,8 @@ def _make_task(classifier, X, y, sample_weight, random_state, groups=None, *, ag
     if sample_weight is not None and not sample_weight[train].any():
         raise ValueError(f"sample_weight must not be 0 in training, got {len(train)} zeros only.")
     device = pick_device(classifier.device)
-    task = decide(classifier, Task(X, y, sample_weight, train, valid, device, seed))
-    classifier.recipe_ = _describe(task.recipe)
-    return task
-
-
-def _describe(recipe):
-    """Return what was decided as plain values."""
-    kept = {"n_steps": "max_steps", "batch_size": "batch_size", "lr": "lr",
-            "test_time_augmentation": "test_time_augmentation"}  # fmt: skip
-    return {shown: getattr(recipe, name) for name, shown in kept.items()}
+    known = getattr(classifier, "recipe_", {}).get("mirrored") if again else None
+    return decide(classifier, Task(X, y, sample_weight, train, valid, device, seed), known)
 
 
 def _train(classifier, task, *, start=None, resume=False):
@@ -231,15 +232,21 @@ def _train(classifier, task, *, start=None, resume=False):
         classifier.interrupted_ = False
         try:
             net.partial_fit(task.X, task.y)
-            if not resume:
-                warn_of_failures(classifier, net, task)
         except KeyboardInterrupt:  # what was learned so far is kept
             classifier.interrupted_ = True
         finally:
-            for _, callback in net.callbacks_:
-                if hasattr(callback, "close"):  # a progress bar releases the terminal
-                    callback.close()
-    _keep(classifier, task, net, [] if start is None else start.history)
+            _close(net, ProgressBar)  # which holds the terminal
+        _keep(classifier, task, net, [] if start is None else start.history)
+        judged = start is None and not classifier.interrupted_
+        alarms = find_failures(classifier, net, task) if judged else []
+        _close(net, WeightAveraging)  # the weights of the last step were needed until here
+    return alarms
+
+
+def _close(net, kind):
+    for _, callback in net.callbacks_:
+        if isinstance(callback, kind):
+            callback.close()
 
 
 def _keep(classifier, task, net, before):
@@ -252,7 +259,11 @@ def _keep(classifier, task, net, before):
     classifier.training_prior_ = training_prior(classifier, task, net, max(0, epoch - 1))
     net.history = _join(before, net.history, best=len(before) + epoch)
     classifier.net_, classifier.n_iter_ = net, len(net.history)
-    classifier.validation_indices_ = task.valid
+    classifier.validation_indices_, recipe = task.valid, task.recipe
+    classifier.recipe_ = {
+        "max_steps": recipe.n_steps, "batch_size": recipe.batch_size, "lr": recipe.lr,
+        "mirrored": recipe.mirrored,
+    }  # fmt: skip
 
 
 def _check_backbone(classifier, module):

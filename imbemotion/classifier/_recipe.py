@@ -24,14 +24,18 @@ class Recipe:
     batch_size: int = 64
     lr: float = 1e-3
     backbone_lr: float | None = None
-    weight_decay: float = 0.0
+    weight_decay: float | None = 0.0  # None: the optimizer's own
     augmentation: Any = None
+    mirrored: bool | None = None  # whether images may be mirrored; None: nobody asked
     test_time_augmentation: str | None = None
 
 
-def choose_recipe(classifier, kind, X, y, train):
+def choose_recipe(classifier, kind, X, y, train, mirrored=None):
     """Decide what the parameters of a classifier leave open, for a class of networks."""
-    n_images = len(np.unique(X.parents[train][:, 0]))  # what a sampler repeats is not more data
+    # what a sampler repeats or synthesizes is not more data
+    parents, originals = np.unique(X.parents[train][:, 0], return_index=True)
+    originals = originals[~X.is_synthetic[train[originals]]]
+    n_images = len(parents) + max(0, np.sum(X.parents[train][:, 0] < 0) - 1)  # -1: each by itself
     batch_size = classifier.batch_size
     if batch_size == "auto":
         batch_size = next(size for limit, size in _BATCH_SIZES.items() if n_images <= limit)
@@ -42,11 +46,16 @@ def choose_recipe(classifier, kind, X, y, train):
     if lr == "auto":
         lr = getattr(kind, "default_lr", 1e-3) * (10 if classifier.optimizer == "sgd" else 1)
     weight_decay = classifier._own("optimizer", "weight_decay")
-    if weight_decay == "auto":
-        weight_decay = 0.01 if classifier.optimizer == "adamw" else 0.0
-    policy, views = _augmentations(classifier, X, y, train)
+    if weight_decay == "auto":  # a class keeps its own default
+        weight_decay = {"adamw": 0.01}.get(classifier.optimizer, 0.0)
+        weight_decay = weight_decay if isinstance(classifier.optimizer, str) else None
+    if mirrored is None and _is_open(classifier, X):
+        mirrored = bool(is_mirrored(X[train[originals]], y[train[originals]]))
+    policy, views = _augmentations(classifier, X, mirrored)
     n_epochs = ceil(n_steps / ceil(len(train) / batch_size))
-    return Recipe(n_steps, n_epochs, batch_size, lr, backbone_lr, weight_decay, policy, views)
+    return Recipe(
+        n_steps, n_epochs, batch_size, lr, backbone_lr, weight_decay, policy, mirrored, views
+    )
 
 
 def _count_steps(classifier, n_images, per_pass):
@@ -62,18 +71,26 @@ def _count_steps(classifier, n_images, per_pass):
     return min(max_steps or inf, per_pass * (max_epochs or inf))
 
 
-def _augmentations(classifier, X, y, train):
+def _is_open(classifier, X):
+    """Whether it is left to the data if images are mirrored."""
+    asked = classifier.augmentation, classifier._own("net", "test_time_augmentation")
+    return any(isinstance(value, str) and value == "auto" for value in asked) and _is_large(X)
+
+
+def _is_large(X):
+    return min(X.shape[1:3]) >= _SMALLEST
+
+
+def _augmentations(classifier, X, mirrored):
     """Return the augmentation of training images, and the views of predicted ones."""
     policy, views = classifier.augmentation, classifier._own("net", "test_time_augmentation")
-    fits = min(X.shape[1:3]) >= _SMALLEST
-    mirrors = "auto" in (policy, views) and fits and is_mirrored(X[train], y[train])
-    if policy == "auto":
-        light = Augmentation.preset("light").set_params(flip=0.5 if mirrors else 0.0)
-        policy = light if fits else None
+    if isinstance(policy, str) and policy == "auto":
+        light = Augmentation.preset("light").set_params(flip=0.5 if mirrored else 0.0)
+        policy = light if _is_large(X) else None
     elif isinstance(policy, str):
         policy = Augmentation.preset(policy)
     if views == "auto":
-        views = "flip" if mirrors else None
+        views = "flip" if mirrored else None
     return policy, views
 
 
@@ -82,23 +99,23 @@ def _augmentations(classifier, X, y, train):
 
 _SIDE, _CELLS = 12, 3  # pixels of reduced images, and bands of their slant
 _MOST_IMAGES, _FEWEST_IMAGES, _FEWEST_OF_CLASS = 150, 30, 8  # of a class, of all, of a class
-_MOST_TOLD, _MOST_TOLD_OF_CLASS = 0.58, 0.75  # shares of images told from their mirror images
+_MOST_RECOGNIZED, _MOST_OF_CLASS = 0.58, 0.75  # shares of images
 
 
 def is_mirrored(X, y):
     """Whether a linear classifier cannot tell the images of each class from their mirrors."""
     # It can for digits, text and arrows, whose meaning a mirror changes; not for faces or leaves.
-    rng, told, sizes = np.random.default_rng(0), [], []
+    rng, shares, sizes = np.random.default_rng(0), [], []
     for label in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == label))[:_MOST_IMAGES]
         if len(rows) >= _FEWEST_OF_CLASS:
-            told.append(_share_told(_asymmetry(np.asarray(X[rows]))))
+            shares.append(_share_recognized(_asymmetry(np.asarray(X[rows]))))
             sizes.append(len(rows))
     if sum(sizes) < _FEWEST_IMAGES:
-        return False  # it is not known
-    large = [share for share, size in zip(told, sizes, strict=True) if size >= _FEWEST_IMAGES]
-    told_of_all = np.average(told, weights=sizes)
-    return told_of_all <= _MOST_TOLD and max(large, default=0) <= _MOST_TOLD_OF_CLASS
+        return False  # too few images to decide
+    large = [share for share, size in zip(shares, sizes, strict=True) if size >= _FEWEST_IMAGES]
+    most = max(_MOST_RECOGNIZED, 0.5 + sum(sizes) ** -0.5)  # two standard errors over chance
+    return np.average(shares, weights=sizes) <= most and max(large, default=0) <= _MOST_OF_CLASS
 
 
 def _asymmetry(images):
@@ -115,8 +132,8 @@ def _asymmetry(images):
     return np.hstack([pixels / pixels.shape[1] ** 0.5, 4 * slant, 4 * overall])
 
 
-def _share_told(asymmetry):
-    """Return the share of images that ridge regression on all others tells from their mirrors."""
+def _share_recognized(asymmetry):
+    """Return the share of images that ridge regression on the others tells from their mirrors."""
     kernel = asymmetry @ asymmetry.T
     n_images = len(kernel)
     kernel *= n_images / max(np.trace(kernel), 1e-12)

@@ -17,6 +17,7 @@ _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
 _FRACTION = Interval(Real, 0, 1, closed="both")
 _SHARE = Interval(Real, 0, 1, closed="left")
+_SPAN = Interval(Real, 0, 0.9, closed="left")  # of steps; 0.99 would be a decay
 _AUTO = StrOptions({"auto"})
 _POLICY = HasMethods(["draw", "apply"])
 
@@ -57,7 +58,7 @@ OWN_SETTINGS = {
         "backbone_weight_decay": (None, [_NOT_NEGATIVE, None]),
         "freezing": (None, [StrOptions({"backbone", "gradual"}), _FRACTION, None]),
         "gradient_clipping": (None, [_POSITIVE, None]),
-        "weight_averaging": (0.05, [_SHARE]),
+        "weight_averaging": (0.05, [_SPAN]),
     },
     "net": {
         "callbacks": (None, [list, None]),
@@ -100,13 +101,13 @@ class NestedParameters:
 
     @classmethod
     def from_preset(cls, name: str, **overrides) -> "NestedParameters":
-        """Return a classifier with the parameters of a preset, all of them explicit.
+        """Return a classifier with the parameters of a preset.
 
         Parameters
         ----------
         name : {"fast", "strong", "transfer", "adam_step"}
-            A third of the default's time; the most accurate network on FER2013, which takes
-            half an hour there; a network pretrained on ImageNet; or Adam with a rate that
+            A narrower network and 400 steps; the most accurate network on FER2013, which
+            takes half an hour there; a network pretrained on ImageNet; or Adam with a rate that
             falls in steps.
         **overrides : dict
             Further parameters, as in ``set_params``.

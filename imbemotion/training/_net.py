@@ -125,6 +125,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             )
         return super().initialize()
 
+    _n_steps_left = None
+
     def on_train_begin(self, net, **kwargs) -> None:
         """Start to count steps."""
         super().on_train_begin(net, **kwargs)

@@ -124,10 +124,14 @@ class Course(NamedTuple):
         """Return the number of steps of a pass over the data."""
         return -(-self.n_rows // self.batch_size)
 
+    def end_of(self, epoch):
+        """Return the number of steps after an epoch, counted from 0."""
+        return min((epoch + 1) * self.per_pass, self.n_steps)
+
     def shares(self, sampling, counts, epoch):
         """Compute the class shares among the images of an epoch, from where it is balanced."""
         step, last = epoch * self.per_pass, (-(-self.n_steps // self.per_pass) - 1) * self.per_pass
-        if sampling is None or step + self.per_pass <= self.first:
+        if sampling is None or self.end_of(epoch) <= self.first:
             return counts / counts.sum()
         progress = (step - self.first) / (last - self.first) if last > self.first else 1.0
         shares = BATCH_SAMPLING[sampling](counts, min(max(progress, 0.0), 1.0))
