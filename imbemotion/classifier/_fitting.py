@@ -19,11 +19,11 @@ from imbemotion._base.validation import (
     validate_data,
 )
 from imbemotion.callbacks import ProgressBar, WeightAveraging
-from imbemotion.classifier._alarms import find_failures
 from imbemotion.classifier._composition import Task, compose_net, decide, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.splitting.holdout import check_entered, split_originals
+from imbemotion.training.alarms import find_failures
 from imbemotion.training.machine import limited_threads, pick_device, seeded
 
 _TRAINED = (

@@ -1,4 +1,4 @@
-"""The skorch net for images; ``batches`` and ``machine`` are what its training needs."""
+"""The skorch net for images; the other modules are what its training needs."""
 
 from imbemotion.training._net import ImageNeuralNetClassifier
 
