@@ -1,20 +1,31 @@
 """Files and folders that are published atomically: complete, or as they were before."""
 
 import os
+import shutil
 from contextlib import contextmanager, nullcontext
+from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+_N_SHOWN = 40  # characters of a path in the name of its temporary folder
 
 
 @contextmanager
 def folder_beside(path):
     """Open a hidden temporary folder next to a path, on the same file system."""
     try:
-        place = TemporaryDirectory(prefix=f".{path.name[:40]}-", dir=path.parent)
+        place = TemporaryDirectory(prefix=f".{path.name[:_N_SHOWN]}-", dir=path.parent)
     except OSError as error:  # name the path that was asked for, not the temporary one
         raise OSError(error.errno, error.strerror, str(path)) from error
     with place as name:
         yield Path(name)
+
+
+def remove_unfinished(path):
+    """Remove what killed processes left of a path that only one at a time publishes."""
+    if len(path.name) <= _N_SHOWN:  # a part of a name may be that of another path
+        for rest in path.parent.glob(f".{escape(path.name)}-*"):
+            shutil.rmtree(rest, ignore_errors=True)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import joblib
 import numpy as np
 from filelock import FileLock, Timeout
 
-from imbemotion._base.files import publish_folder, write_atomically
+from imbemotion._base.files import publish_folder, remove_unfinished, write_atomically
 from imbemotion._base.validation import cut_label, shorten
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
@@ -28,7 +27,8 @@ _COMPARED = (
     "data", "estimator", "classes", "scoring", "scorer", "cv", "splitter", "n_repeats",
     "random_state", "precision", "versions",
 )  # fmt: skip
-_WITHOUT_EFFECT = {"cache_dir", "memory", "n_jobs", "verbose"}  # on results, in any estimator
+# on results, in any estimator
+_WITHOUT_EFFECT = {"cache_dir", "checkpoint", "memory", "n_jobs", "verbose"}
 _LISTS = ("f1", "precision", "recall", "share", "true_share")
 _PAUSE = 0.5  # seconds between looks at what other processes have done
 
@@ -77,9 +77,7 @@ class Store:
 
     def clear(self, name):
         """Remove the unfinished folders of a fit that a killed process left."""
-        target = self.folder / name
-        for rest in target.parent.glob(f".{target.name}-*"):
-            shutil.rmtree(rest, ignore_errors=True)
+        remove_unfinished(self.folder / name)
 
     def save(self, name, record, files):
         """Publish the folder of a fit; one that failed before is replaced."""
