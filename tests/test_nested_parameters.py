@@ -29,8 +29,8 @@ def quick(**settings):
     return CNNClassifier().set_params(**{**defaults, **settings})
 
 
-def test_the_constructor_has_23_keywords():
-    assert len(signature(CNNClassifier).parameters) == 23
+def test_the_constructor_has_24_keywords():
+    assert len(signature(CNNClassifier).parameters) == 24
 
 
 def test_nested_settings_go_into_new_dicts():

@@ -1,8 +1,10 @@
 """The file of a saved classifier: tensors and JSON under a SHA-256; reading it runs no code."""
 
 import hashlib
+import inspect
 import json
 import math
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path, PurePath
@@ -63,6 +65,34 @@ def encode_or_lose(value):
         return encode(value)
     except NotPlainError as error:
         return {_TAG: _LOST, "value": str(error)}
+
+
+def describe(value):
+    """Turn a parameter into JSON; code into its name, its source and plain values it holds."""
+    with suppress(NotPlainError):
+        return encode(value)
+    if isinstance(value, dict):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    if isinstance(value, partial):
+        return describe([value.func, value.args, value.keywords])
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    source = ""
+    with suppress(OSError, TypeError):  # typed at a prompt
+        source = inspect.getsource(kind)
+    if kind is not value:  # its containers and state may have changed since the first fit
+        held = {
+            name: encode_or_lose(item)
+            for name, item in getattr(value, "__dict__", {}).items()
+            if not name.endswith("_") and not isinstance(item, list | dict | set)
+        }
+    else:
+        held = [encode_or_lose(getattr(value, "__defaults__", None))]
+        for cell in getattr(value, "__closure__", None) or ():
+            with suppress(ValueError):  # empty until a name around it is set
+                held.append(encode_or_lose(cell.cell_contents))
+    return [kind.__module__, kind.__qualname__, source, held]
 
 
 def decode(plain):

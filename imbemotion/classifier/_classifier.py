@@ -1,6 +1,7 @@
 """CNNClassifier: a convolutional network as a scikit-learn classifier."""
 
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 from numpy.random import RandomState
@@ -113,6 +114,14 @@ class CNNClassifier(
           its mirror image, ``"flip_zoom"`` those of three enlarged central crops as well;
           ``"auto"`` (the default) is ``"flip"`` where ``augmentation="auto"`` would mirror;
         - ``warm_start``: whether ``fit`` continues from the weights of the last fit.
+    checkpoint : str or Path, default=None
+        File in which ``fit`` keeps its state until it ends: after a crash or Ctrl-C an equal
+        ``fit`` goes on to the same weights, bit by bit. It is written at the end of an epoch,
+        at most every ten seconds, and has 12 digits of a digest of parameters, data and
+        versions in its name. ``random_state`` must be an int, or None, where the seed in the
+        file counts. The state of custom callbacks is not stored, except for attributes that
+        end in an underscore and are numbers, text, arrays or tensors. ``partial_fit`` ignores
+        it.
     random_state : int, RandomState instance or None, default=None
         Seed of weights, batches, dropout, augmentation and the validation split.
     verbose : int, default=0
@@ -198,7 +207,7 @@ class CNNClassifier(
         batch_size: int | str = "auto",
         validation_fraction: float | None = None, patience: float | None = None,
         device: str = "auto", n_threads: int | None = None,
-        net_params: dict | None = None,
+        net_params: dict | None = None, checkpoint: str | PathLike | None = None,
         random_state: int | RandomState | None = None, verbose: int = 0,
     ):  # fmt: skip
         self.module, self.module_params = module, module_params
@@ -211,7 +220,7 @@ class CNNClassifier(
         self.max_steps, self.max_epochs, self.batch_size = max_steps, max_epochs, batch_size
         self.validation_fraction, self.patience = validation_fraction, patience
         self.device, self.n_threads = device, n_threads
-        self.net_params = net_params
+        self.net_params, self.checkpoint = net_params, checkpoint
         self.random_state, self.verbose = random_state, verbose
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -261,6 +270,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             Of each sign that the training failed or ended early: scores no better than chance,
             a loss that never fell, a class that is never predicted, a validation that was
             still rising, averaged weights that are worse than the last ones.
+        DataWarning
+            If the file of ``checkpoint`` is damaged, in use or of another fit.
         """
         from imbemotion.classifier import _fitting  # imports PyTorch, as the others below
 

@@ -19,6 +19,7 @@ from imbemotion._base.validation import (
     validate_data,
 )
 from imbemotion.callbacks import ProgressBar, WeightAveraging
+from imbemotion.classifier._checkpoint import open_checkpoint
 from imbemotion.classifier._composition import Task, compose_net, decide, training_prior
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
@@ -37,19 +38,21 @@ def fit(classifier, X, y, sample_weight, groups, validation_data):
     start = getattr(classifier, "net_", None) if classifier._own("net", "warm_start") else None
     X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
     groups = None if groups is None else check_entered(groups, X)
-    random_state = check_random_state(classifier.random_state)
-    again = start is not None
-    task = _make_task(classifier, X, y, sample_weight, random_state, groups, again=again)
-    if validation_data is not None:
-        task = _add_validation(classifier, task, validation_data)
-    trained = copy(classifier)  # a training that fails leaves the last fit
-    trained.class_counts_ = _count(classifier, y[task.train])
-    alarms = _train(trained, task, start=start)
-    trained.validation_indices_ = task.valid[task.valid < len(X)]
-    vars(classifier).update(vars(trained))
-    vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
-    if trained.interrupted_:
-        raise KeyboardInterrupt  # searches and comparisons stop, too
+    valid = (None, None) if validation_data is None else _check_valid(classifier, validation_data)
+    with open_checkpoint(classifier, X, y, sample_weight, groups, *valid) as checkpoint:
+        seed, again = getattr(checkpoint, "seed", classifier.random_state), start is not None
+        random_state = check_random_state(seed)
+        task = _make_task(classifier, X, y, sample_weight, random_state, groups, again=again)
+        if validation_data is not None:
+            task = _add_validation(task, *valid)
+        trained = copy(classifier)  # a training that fails leaves the last fit
+        trained.class_counts_ = _count(classifier, y[task.train])
+        alarms = _train(trained, task, start=start, checkpoint=checkpoint)
+        trained.validation_indices_ = task.valid[task.valid < len(X)]
+        vars(classifier).update(vars(trained))
+        vars(classifier).pop("_random_state", None)  # of an earlier partial_fit
+        if trained.interrupted_:
+            raise KeyboardInterrupt  # searches and comparisons stop, too
     for text in alarms:  # only now, as a warning may be an error
         warnings.warn(text, ConvergenceWarning, stacklevel=4)  # the caller of fit
 
@@ -76,8 +79,8 @@ def partial_fit(classifier, X, y, classes, sample_weight):
         raise KeyboardInterrupt
 
 
-def _add_validation(classifier, task, validation_data):
-    """Return a task in which images of their own validate."""
+def _check_valid(classifier, validation_data):
+    """Return checked images and encoded labels that validate."""
     if classifier.validation_fraction is not None:
         raise ValueError(
             "validation_data and validation_fraction exclude each other, got validation_fraction="
@@ -94,11 +97,16 @@ def _add_validation(classifier, task, validation_data):
         raise ValueError(
             f"The labels of validation_data must be among those of y, got {shorten(unknown)}."
         )
+    return X, _encode(classifier, y)
+
+
+def _add_validation(task, X, y):
+    """Return a task in which images of their own validate."""
     weights, n_train = task.sample_weight, len(task.X)
     if weights is not None:
         weights = np.concatenate([weights, np.ones(len(X), weights.dtype)])
     return replace(
-        task, X=np.concatenate([task.X, X]), y=np.concatenate([task.y, _encode(classifier, y)]),
+        task, X=np.concatenate([task.X, X]), y=np.concatenate([task.y, y]),
         sample_weight=weights, valid=np.arange(n_train, n_train + len(X)),
     )  # fmt: skip
 
@@ -220,7 +228,7 @@ def _make_task(classifier, X, y, sample_weight, random_state, groups=None, *, ag
     return decide(classifier, Task(X, y, sample_weight, train, valid, device, seed), known)
 
 
-def _train(classifier, task, *, start=None, resume=False):
+def _train(classifier, task, *, start=None, resume=False, checkpoint=None):
     """Train a net, and set the fitted attributes that come of it."""
     if start is not None:  # its weights expect pixels of the first data's scale
         task = replace(task, input_scale=(start.input_mean, start.input_scale))
@@ -231,7 +239,10 @@ def _train(classifier, task, *, start=None, resume=False):
             _take_over(net, start, resume)
         classifier.interrupted_ = False
         try:
-            net.partial_fit(task.X, task.y)
+            if checkpoint is None:
+                net.partial_fit(task.X, task.y)
+            else:
+                checkpoint.train(net, task.X, task.y)
         except KeyboardInterrupt:  # what was learned so far is kept
             classifier.interrupted_ = True
         finally:

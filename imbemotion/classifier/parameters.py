@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from numbers import Integral, Real
+from os import PathLike
 
 from imbemotion._base.registry import AUGMENTATIONS, LOSSES, OPTIMIZERS, PRESETS, SCHEDULES
 from imbemotion._base.validation import (
@@ -43,6 +44,7 @@ CONSTRAINTS = {
     "device": [str],
     "n_threads": [_COUNT, None],
     "net_params": [dict, None],
+    "checkpoint": [str, PathLike, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

@@ -71,7 +71,8 @@ _PLACES = {
 }
 # Sections of the entries of ``loss_params`` ... that the classifier itself reads.
 _SECTIONS = {"loss": "loss", "optimizer": "training", "net": "training"}
-_NO_SETTINGS = {"verbose", "callbacks", "warm_start"}  # of programs, not of a single training
+# of programs, not of a single training
+_NO_SETTINGS = {"verbose", "callbacks", "checkpoint", "warm_start"}
 _PARAMETERS = signature(CNNClassifier).parameters
 CLASSIFIER_KEYS = {
     name: _PLACES.get(name, ("training", name)) for name in _PARAMETERS if name not in _NO_SETTINGS
