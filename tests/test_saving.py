@@ -196,7 +196,7 @@ def test_a_loaded_classifier_can_be_cloned_and_fitted_again(faces, file, model):
 def test_all_ways_of_training_can_be_loaded(faces, file):
     model = quick(
         batch_sampling="balanced", class_weight="balanced", balance_from=0.5, mixup=0.2,
-        loss__label_smoothing=0.1, optimizer__weight_averaging=0.9, optimizer__freezing="gradual",
+        loss__label_smoothing=0.1, optimizer__weight_averaging=0.8, optimizer__freezing="gradual",
         optimizer__backbone_lr=1e-4, optimizer__gradient_clipping=1.0, lr_schedule="onecycle",
         net__precision="bfloat16", net__test_time_augmentation="flip", module_params={"width": 3},
     ).fit(faces[0], faces[1], sample_weight=np.linspace(1, 2, 24))  # fmt: skip
