@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
-from imbemotion._base.validation import check_random_state, shorten
+from imbemotion._base.validation import check_random_state, class_sizes, shorten
 from imbemotion.analysis import sample_labels
 from imbemotion.datasets import load_source
 from imbemotion.leaks.groups import find_groups
 from imbemotion.samplers.base import choose_rows
 from imbemotion.splitting.drawing import check_ratios, find_split, stratified_split
-from imbemotion.targets import STRATEGY_NAMES, class_sizes, resolve_targets
+from imbemotion.targets import STRATEGY_NAMES, resolve_targets
 
 __all__ = ["DataConfig", "DataPart", "balance_samples", "load_split", "split_samples"]
 

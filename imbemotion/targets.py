@@ -9,9 +9,9 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import class_sizes, shorten
 
-__all__ = ["STRATEGY_NAMES", "at_least", "class_sizes", "expect_totals", "resolve_targets"]
+__all__ = ["STRATEGY_NAMES", "at_least", "expect_totals", "resolve_targets"]
 
 # imbalanced-learn's samplers that reach their targets exactly (NearMiss except for version 3)
 _EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
@@ -53,12 +53,6 @@ def at_least(n: int) -> Callable:
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise ValueError(f"at_least needs a positive integer, got {n!r}.")
     return _AtLeast(int(n))
-
-
-def class_sizes(y):
-    """Count the rows of every class."""
-    classes, counts = np.unique(y, return_counts=True)
-    return dict(zip(classes.tolist(), counts.tolist(), strict=True))
 
 
 def _to_largest(counts):

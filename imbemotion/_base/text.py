@@ -2,14 +2,7 @@
 
 from unicodedata import combining, east_asian_width
 
-import numpy as np
-
 from imbemotion._base.validation import cut_label, shorten
-
-
-def as_key(label):
-    """Return a label as a plain Python value, which can be a key in JSON."""
-    return label.item() if isinstance(label, np.generic) else label
 
 
 def signed(number):

@@ -184,3 +184,14 @@ def only_column(X):
         return X
     table = np.asarray(X)  # of a DataFrame, too
     return table[:, 0] if table.ndim == 2 and table.dtype.kind in "OUT" else X
+
+
+def as_key(label):
+    """Return a label as a plain Python value, which can be a key in JSON."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def class_sizes(y):
+    """Count the rows of every class."""
+    classes, counts = np.unique(y, return_counts=True)
+    return dict(zip(classes.tolist(), counts.tolist(), strict=True))

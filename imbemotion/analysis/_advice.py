@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from imbemotion._base.text import as_key, draw_bar, name_counts, signed, write_table
-from imbemotion._base.validation import shorten
+from imbemotion._base.text import draw_bar, name_counts, signed, write_table
+from imbemotion._base.validation import as_key, shorten
 from imbemotion.analysis._distribution import analyze_distribution, as_html, counts_of, labels_of
 from imbemotion.targets import expect_totals, resolve_targets
 

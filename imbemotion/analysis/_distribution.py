@@ -11,9 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_scalar
 
-from imbemotion._base.text import as_key, draw_bar, name_counts, text_width, write_table
-from imbemotion._base.validation import check_labels, shorten
-from imbemotion.targets import class_sizes
+from imbemotion._base.text import draw_bar, name_counts, text_width, write_table
+from imbemotion._base.validation import as_key, check_labels, class_sizes, shorten
 
 _TINY = 10  # images of a class in a test fold
 _BAR, _SHORTEST = 30, 8  # characters of the longest bar

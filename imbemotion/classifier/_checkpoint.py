@@ -83,9 +83,6 @@ class Checkpoint(Callback):
 @contextmanager
 def open_checkpoint(classifier, X, *others):
     """Yield the checkpoint of a fit, or None; a fit that ends without an error removes it."""
-    if classifier.checkpoint is None:
-        yield None
-        return
     path = Path(classifier.checkpoint)
     _check_settings(classifier, path)
     digest = _digest(classifier, X, others)

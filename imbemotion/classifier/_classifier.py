@@ -4,6 +4,7 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
+import pandas as pd
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
@@ -360,6 +361,15 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             If the network has no such part.
         """
         return self._run("transform", X)
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """Losses, macro-F1 on validation images, and seconds of every epoch."""
+        check_is_fitted(self, "net_")
+        table = pd.DataFrame(self.net_.history.to_list())
+        technical = table.columns.str.endswith(("batches", "_batch_count", "_best"))
+        technical |= table.columns.str.startswith("event_")
+        return table.loc[:, ~technical].rename(columns={"dur": "seconds"})
 
     def _run(self, method, X):
         from imbemotion.classifier._fitting import check_images

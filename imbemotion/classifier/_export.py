@@ -5,7 +5,6 @@ from os import PathLike
 from typing import Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -145,15 +144,6 @@ class ExportMixin:
     def head_intercept_(self) -> NDArray:
         """Intercept of the linear head, (n_classes,)."""
         return self._linear_head()[1]
-
-    @property
-    def history_(self) -> pd.DataFrame:
-        """Losses, macro-F1 on validation images, and seconds of every epoch."""
-        check_is_fitted(self, "net_")
-        table = pd.DataFrame(self.net_.history.to_list())
-        technical = table.columns.str.endswith(("batches", "_batch_count", "_best"))
-        technical |= table.columns.str.startswith("event_")
-        return table.loc[:, ~technical].rename(columns={"dur": "seconds"})
 
     def _linear_head(self):
         from imbemotion.training.machine import limited_threads

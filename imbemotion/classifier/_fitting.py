@@ -1,6 +1,7 @@
 """The steps of a fit: check the data, split them, train a net, keep what it learned."""
 
 import warnings
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 
@@ -39,7 +40,10 @@ def fit(classifier, X, y, sample_weight, groups, validation_data):
     X, y, sample_weight = _begin(classifier, X, y, sample_weight, start, classes=None)
     groups = None if groups is None else check_entered(groups, X)
     valid = (None, None) if validation_data is None else _check_valid(classifier, validation_data)
-    with open_checkpoint(classifier, X, y, sample_weight, groups, *valid) as checkpoint:
+    opened = nullcontext()
+    if classifier.checkpoint is not None:
+        opened = open_checkpoint(classifier, X, y, sample_weight, groups, *valid)
+    with opened as checkpoint:
         seed, again = getattr(checkpoint, "seed", classifier.random_state), start is not None
         random_state = check_random_state(seed)
         task = _make_task(classifier, X, y, sample_weight, random_state, groups, again=again)

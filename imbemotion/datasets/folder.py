@@ -234,9 +234,10 @@ def load_image_folder(
         listing = _list_by_names(folder, label_pattern, errors, *expected)
     return_X_y = settings.pop("return_X_y", False)
     bunch = make_bunch(listing, folder, **settings)
-    origins = read_manifest(folder, bunch.filenames)
-    if origins is not None:
-        _add_origins(bunch, *origins)
+    if (folder / MANIFEST).is_file():
+        origins = read_manifest(folder, bunch.filenames)
+        if origins is not None:  # it may be a table of something else
+            _add_origins(bunch, *origins)
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 

@@ -19,7 +19,7 @@ _LOOKS_LIKE = re.compile(r"parent|seed")  # columns that other CSV files do not 
 
 
 def read_manifest(folder, paths):
-    """Return parents (n, k) and synthetic rows (n,) of the files; None without a manifest."""
+    """Return parents (n, k) and synthetic rows (n,) of the files; None if it is no manifest."""
     lines = _lines(folder / MANIFEST)
     if lines is None:
         return None
@@ -44,8 +44,6 @@ def read_manifest(folder, paths):
 
 def _lines(path):
     """Return the lines as dicts, or None without a manifest of this library."""
-    if not path.is_file():
-        return None
     with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets add a mark
         lines = csv.DictReader(file)
         columns = set(lines.fieldnames or ())

@@ -8,71 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from imbemotion._base.validation import DataWarning, holds_paths
+from imbemotion._base.validation import DataWarning
 from imbemotion.images import ImageArray, share_originals
-from imbemotion.leaks.duplicates import (
-    check_images,
-    file_keys,
-    first_rows,
-    image_keys,
-    near_pairs,
-    pixel_keys,
-)
+from imbemotion.leaks.duplicates import check_images, file_keys, first_rows, near_pairs, pixel_keys
 from imbemotion.leaks.groups import check_groups, groups_from_filenames
-
-
-def warn_of_copies(X, folds):
-    """Warn if a test row and a training row of a fold derive from one image, or are the same."""
-    if isinstance(X, ImageArray):
-        parents = X.parents
-        pairs = ((parents[fold.train], parents[fold.test]) for fold in folds)
-        n_shared = max((len(np.intersect1d(a[a >= 0], b)) for a, b in pairs), default=0)
-        if n_shared:
-            _warn(
-                f"{n_shared} images are in the training and the test rows of a fold, as copies or "
-                "as parents of synthetic images. Put the sampler into the pipeline, or pass "
-                "groups=imbemotion.leaks.parent_groups(X.parents)."
-            )
-            return  # one remedy at a time
-    keys = image_keys(X)  # None for other data than images
-    if keys is None:
-        return
-    firsts = first_rows(keys)
-    n_copies = [np.isin(firsts[fold.test], firsts[fold.train]).sum() for fold in folds]
-    if any(n_copies):
-        n_test = len(folds[np.argmax(n_copies)].test)
-        images = "images) of the images that ImageLoader returns for X" if holds_paths(X) else "X)"
-        _warn(
-            f"{max(n_copies)} of {n_test} images of a test fold are also in its training fold, "
-            f"compared {_unit(X)}. Use groups=duplicate_groups({images}, or --group-by duplicates."
-        )
-
-
-def warn_of_known(X, external):
-    """Warn if images of the external test set are also in the data for training."""
-    if external is None:
-        return
-    other, _ = external
-    if holds_paths(X) and holds_paths(other):
-        keys = file_keys([*X, *other])  # together: only files of equal size are read
-        known, keys = keys[: len(X)], keys[len(X) :]
-    else:
-        known, keys = image_keys(X), image_keys(other)
-    known = set(known or ())
-    n_known = sum(key in known for key in keys or ())
-    if n_known:
-        _warn(
-            f"{n_known} of {len(keys)} images of external_test are also in X, compared "
-            f"{_unit(X)}, so scores on it are too good. Leave them out of one of the two."
-        )
-
-
-def _unit(X):
-    return "file by file" if holds_paths(X) else "pixel by pixel"
-
-
-def _warn(text):
-    warnings.warn(text, DataWarning, stacklevel=5)
 
 
 def has_files(filenames):

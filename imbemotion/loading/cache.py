@@ -31,9 +31,7 @@ class CacheWarning(UserWarning):
 
 
 def make_folder(cache_dir):
-    """Return the folder of a cache as a Path, created if it is missing; None for None."""
-    if cache_dir is None:
-        return None
+    """Return the folder of a cache as a Path, created if it is missing."""
     folder = Path(cache_dir).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)

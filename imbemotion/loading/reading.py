@@ -167,7 +167,8 @@ class FileLoader(TransformerMixin, BaseEstimator):
         self._validate_params()
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
-        reader, folder, items = self._reader(), make_folder(self.cache_dir), _as_items(X)
+        folder = None if self.cache_dir is None else make_folder(self.cache_dir)
+        reader, items = self._reader(), _as_items(X)
         unchanged = reader.unchanged(items)
         if unchanged is not None:
             return unchanged, []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from imbemotion._base.text import as_key, signed
-from imbemotion._base.validation import cut_label
+from imbemotion._base.text import signed
+from imbemotion._base.validation import as_key, cut_label
 from imbemotion.analysis import TargetPreview, analyze_distribution
 from imbemotion.plots import style
 

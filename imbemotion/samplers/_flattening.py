@@ -8,11 +8,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from imbemotion._base.validation import HasMethods, StrOptions
+from imbemotion._base.validation import HasMethods, StrOptions, class_sizes
 from imbemotion.images import ImageArray, blocks_of
 from imbemotion.samplers._vectors import is_integral, round_to
 from imbemotion.samplers.base import BaseImageSampler
-from imbemotion.targets import class_sizes, expect_totals
+from imbemotion.targets import expect_totals
 
 
 class FlattenSampler(BaseImageSampler):

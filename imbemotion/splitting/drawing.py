@@ -10,10 +10,15 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
 
-from imbemotion._base.validation import DataWarning, check_labels, check_random_state, shorten
+from imbemotion._base.validation import (
+    DataWarning,
+    check_labels,
+    check_random_state,
+    class_sizes,
+    shorten,
+)
 from imbemotion.leaks.groups import check_groups
 from imbemotion.splitting._subsets import SUBSETS, Split
-from imbemotion.targets import class_sizes
 
 _ROUNDS = 20  # of moving groups, unless nothing moves any more
 _FINEST = 10**9  # floats are taken as the nearest fraction with a denominator up to this

@@ -47,7 +47,9 @@ class Trained(NamedTuple):
 
 def build_pipeline(config):
     """Build the pipeline of the steps ``balance`` and ``cnn``."""
-    return Pipeline([("balance", build_sampler(config)), ("cnn", _build_classifier(config))])
+    balances = config["balancing"]["strategy"] is not None
+    sampler = build_sampler(config) if balances else "passthrough"
+    return Pipeline([("balance", sampler), ("cnn", _build_classifier(config))])
 
 
 def _build_classifier(config):

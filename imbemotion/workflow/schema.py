@@ -193,9 +193,9 @@ TOP = {
 }
 
 
-def preset_settings(given):
-    """Return the settings of the preset that is asked for, by section."""
-    name, settings = (given.get("training") or {}).get("preset"), defaultdict(dict)
+def preset_settings(name, given):
+    """Return the settings of a preset by section, as far as they suit those given."""
+    settings = defaultdict(dict)
     preset = deepcopy(PRESETS.load(name)) if isinstance(name, str) and name in PRESETS else {}
     for parameter, (section, entries) in NESTED_KEYS.items():
         nested = preset.get(parameter, {})

@@ -39,7 +39,8 @@ def resolve_config(given):
     _refuse_unknown(given)
     config = {name: given.get(name, key.default) for name, key in TOP.items()}
     _check_values("", config, TOP)
-    defaults, presets = {}, preset_settings(given)
+    defaults, preset = {}, (given.get("training") or {}).get("preset")
+    presets = {} if preset is None else preset_settings(preset, given)
     for section, keys in SCHEMA.items():
         # a single word stands for a list of one
         values = {
@@ -47,7 +48,7 @@ def resolve_config(given):
             for name, value in (given.get(section) or {}).items()
         }
         defaults[section] = {name: deepcopy(key.default) for name, key in keys.items()}
-        defaults[section] |= presets[section]
+        defaults[section] |= presets.get(section, {})
         config[section] = defaults[section] | values
         _check_values(f"{section}.", config[section], keys)
     _resolve_groups(config["data"], config["split"])
