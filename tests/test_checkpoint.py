@@ -266,7 +266,6 @@ def doubled(strength):
         ({"augmentation": Augmentation(rotation=1)}, {"augmentation": Augmentation(rotation=2)}),
         ({"loss__gamma": 1.0, "loss": "focal"}, {"loss__gamma": 2.0, "loss": "focal"}),
     ],
-    ids=str,
 )
 def test_other_parameters_have_another_file(path, settings, others):
     for differing in (settings, others):
@@ -380,7 +379,6 @@ def test_other_files_are_never_touched(path):
         ({"checkpoint": "."}, ValueError, "got \\., which is neither"),
         ({"checkpoint": 3}, ValueError, "'checkpoint' parameter .* Got 3"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_resumed_is_refused(path, settings, error, message):
     with pytest.raises(error, match=message):
