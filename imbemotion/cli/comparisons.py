@@ -15,7 +15,7 @@ from imbemotion.cli.app import command
 from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_settings
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
-_DEMO = {"training.max_steps": 300, "comparison.folds": 3}
+_DEMO = {"training.max_steps": 200, "comparison.folds": 3}
 _PICTURE = "imbemotion_demo.png"
 _COMPARING = ("strategies", "folds", "repeats", "jobs")
 
