@@ -39,9 +39,10 @@ _BATCH, _JOBS, _PROMISED = 128, 2, 3
 
 def ours(network, X, y, cv, epochs):
     """Run all experiments; give macro-F1 (n_experiments, n_folds) and mean times to fit."""
+    settings = PLAIN["net_params"] | {"precision": "float32"}
     cnn = CNNClassifier(
-        **PLAIN | {"batch_size": _BATCH}, module=network, max_epochs=epochs, n_threads=1,
-        net_params={"precision": "float32"},
+        **PLAIN | {"batch_size": _BATCH, "net_params": settings}, module=network,
+        max_epochs=epochs, n_threads=1,
     )  # fmt: skip
     pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])
     found = compare_strategies(pipe, X, y, "balancing_study", cv=cv, n_jobs=_JOBS, random_state=0)

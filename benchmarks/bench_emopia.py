@@ -26,6 +26,7 @@ ROLLS = {"resolution": 2, "width": 64}  # 32 seconds
 NETWORK = {
     "module": "residual_cnn",
     "augmentation": None,
+    "net_params": {"test_time_augmentation": None},
     "module_params": {"widths": (8, 16, 32, 64, 128)},
     "optimizer": "adamw",
     "lr": 3e-3,

@@ -16,6 +16,7 @@ import argparse
 
 import numpy as np
 from joblib import Parallel, delayed
+from measuring import PLAIN
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -112,7 +113,7 @@ def main():
     X = ImageLoader(size=args.size).fit_transform(data["images"])
     y, groups = np.char.lower(data["labels"]), groups_from_filenames(data["files"])
     settings = {"max_epochs": args.epochs, "n_threads": 1, "random_state": 0}
-    cnn = CNNClassifier(module=args.network, **settings)
+    cnn = CNNClassifier(module=args.network, **PLAIN, **settings)
     classes, scores, guessed = np.unique(y), {}, {}
     splitter = StratifiedGroupKFold(args.folds, shuffle=True, random_state=0)
     folds = list(splitter.split(y, y, groups))

@@ -60,7 +60,7 @@ def contestants(X, y, network):
     floats = (X[:, None] / 255).astype(np.float32)
     kind = NETWORKS.load(network)
     settings = PLAIN | {"module": kind, "batch_size": _BATCH, "max_epochs": 1}
-    settings["net_params"] = {"precision": "float32"}
+    settings["net_params"] = PLAIN["net_params"] | {"precision": "float32"}
     plain = CNNClassifier(**settings, random_state=0)
     changed = settings | {"augmentation": Augmentation()}
     augmented = CNNClassifier(**changed, random_state=0)

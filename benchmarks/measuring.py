@@ -16,6 +16,7 @@ TRAINING_SIZES = {  # of FER2013
 PLAIN = {
     "optimizer": "adam", "lr": 1e-3, "lr_schedule": None, "batch_size": 64, "augmentation": None,
     "optimizer_params": {"weight_averaging": 0.0},
+    "net_params": {"test_time_augmentation": None},
 }  # fmt: skip
 
 

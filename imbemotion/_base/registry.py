@@ -176,7 +176,7 @@ STRATEGY_SETS = Registry("strategy_sets", {
 _PARAMETERS = "imbemotion.classifier.parameters"
 PRESETS = Registry("presets", {
     "fast": (f"{_PARAMETERS}:FAST", "A narrower network and fewer steps."),
-    "strong": (f"{_PARAMETERS}:STRONG", "The most accurate on FER2013; half an hour there."),
+    "strong": (f"{_PARAMETERS}:STRONG", "The residual network, with settings for FER2013."),
     "transfer": (f"{_PARAMETERS}:TRANSFER", "A network pretrained on ImageNet."),
     "adam_step": (f"{_PARAMETERS}:ADAM_STEP", "Adam, with a rate that falls in steps."),
 })  # fmt: skip

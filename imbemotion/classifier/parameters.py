@@ -108,9 +108,9 @@ class NestedParameters:
         Parameters
         ----------
         name : {"fast", "strong", "transfer", "adam_step"}
-            A narrower network and 400 steps; the most accurate network on FER2013, which
-            takes half an hour there; a network pretrained on ImageNet; or Adam with a rate that
-            falls in steps.
+            A narrower network and 400 steps; the residual network with settings for
+            FER2013, which take half an hour there; a network pretrained on ImageNet; or Adam
+            with a rate that falls in steps.
         **overrides : dict
             Further parameters, as in ``set_params``.
 

@@ -12,6 +12,7 @@ _FEWEST_EPOCHS = 5  # before a loss should have fallen
 _FALL = 0.98  # of the first loss, that the lowest one has to reach
 _RISE = 0.01  # of the best macro-F1 in the last tenth, that suggests more steps
 _WORSE = 0.05  # of macro-F1, by which averaged weights may be worse than the last ones
+_FEWEST_PROBED = 30  # images, as the score of fewer is chance
 _PROBED = 300  # images on which both are compared
 
 
@@ -69,6 +70,8 @@ def _of_average(averaging, net, task):
         return
     validates = len(task.valid) > 0
     rows = task.valid if validates else task.train[:: -(-len(task.train) // _PROBED)]
+    if len(rows) < _FEWEST_PROBED:
+        return
     averaged = net.history[-1]["valid_macro_f1"] if validates else _score(net, task, rows)
     with averaging.last_weights(net):
         last = _score(net, task, rows)
