@@ -1,8 +1,10 @@
 """What is kept of a fit: the class counts after all samplers, and what one failure leaves."""
 
+import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
@@ -52,11 +54,13 @@ def test_classes_are_not_counted_where_rows_are_made_of_others_unseen():
     assert class_counts_after(model, Y, np.unique(Y)) is None
 
 
-def fit_once(*steps, y=Y):
+def fit_once(*steps, y=Y, **known):
     """Give the record and the files of a fit on every other row."""
     rows = np.arange(40)
     job = Job("none", {}, Fold(0, 0, rows[::2], rows[1::2], 0), {})
-    return fit_fold(Settings(Pipeline([*steps]), np.unique(y), folder=""), Data(X, y), job)
+    return fit_fold(
+        Settings(Pipeline([*steps]), np.unique(y), folder=""), Data(X, y, **known), job
+    )
 
 
 def test_fits_with_two_samplers_leave_all_files():
@@ -101,6 +105,14 @@ class Unsure(DummyClassifier):
 
     def predict_proba(self, X):
         raise FloatingPointError("overflow")
+
+
+def test_predictions_name_files_and_groups_where_they_are_known():
+    known = {"names": np.array([f"{n}.png" for n in range(40)]), "groups": np.arange(40) // 4}
+    _, files = fit_once(("model", Unsure()), **known)
+    table = pd.read_csv(io.BytesIO(files["predictions.csv"]))
+    assert table.columns.tolist() == ["row", "file", "group", "true", "predicted"]
+    np.testing.assert_array_equal(table["group"], table["row"] // 4)
 
 
 def test_predictions_are_kept_without_probabilities():

@@ -121,7 +121,7 @@ def compare_strategies(
     oversample  0.429         30.0
     """
     strategies, models = check_strategies(estimator, strategies)
-    data, groups = _check_data(X, y, groups, external_test)
+    data = _check_data(X, y, groups, external_test)
     scorer, scoring_name = _check_scorer(estimator, scoring)
     if track is not None:
         check_tracking(track, folder)
@@ -131,14 +131,14 @@ def compare_strategies(
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
-        folds = make_folds(cv, X, data.y, groups, n_repeats, root)
+        folds = make_folds(cv, X, data.y, data.groups, n_repeats, root)
         warn_of_known(X, data.external)
     for w in caught:
         warnings.warn(w.message, w.category, stacklevel=2)
     settings = {**(about or {}), "scoring": scoring_name, "redrawn": isinstance(cv, Integral)}
     if store is not None:
         settings |= describe_comparison(
-            estimator, strategies, models, data, groups, cv=cv, folds=folds, random_state=root,
+            estimator, strategies, models, data, cv=cv, folds=folds, random_state=root,
             threads=n_threads, notes=[str(w.message) for w in caught], scorer=describe(scoring),
         )  # fmt: skip
         settings, folds = store.start(settings, folds)
@@ -194,7 +194,7 @@ def _check_data(X, y, groups, external_test):
         raise ValueError(f"y must hold two classes or more, got {found}.")
     if external_test is not None:
         external_test = _check_external(external_test, classes)
-    return Data(X, y, external_test), groups
+    return Data(X, y, external_test, groups=groups)
 
 
 def _check_external(external_test, classes):

@@ -242,7 +242,7 @@ def _free_folder(wanted, taken):
     return next(name for name in names if name.casefold() not in taken)
 
 
-def describe_comparison(estimator, strategies, models, data, groups, *, cv, folds, **others):
+def describe_comparison(estimator, strategies, models, data, *, cv, folds, **others):
     """Describe everything that results depend on."""
     folders = strategy_folders(models)
     return {
@@ -252,7 +252,7 @@ def describe_comparison(estimator, strategies, models, data, groups, *, cv, fold
             name: {"folder": folders[name], "parameters": describe(parameters)}
             for name, parameters in strategies.items()
         },
-        "estimator": describe(estimator), "data": _describe_data(data, groups),
+        "estimator": describe(estimator), "data": _describe_data(data),
         "classes": np.unique(data.y), "cv": _describe_cv(cv, folds),
         "splitter": _describe_splitter(cv), "redrawn": isinstance(cv, Integral),
         "n_folds": len({fold.number for fold in folds}),
@@ -262,8 +262,8 @@ def describe_comparison(estimator, strategies, models, data, groups, *, cv, fold
     }  # fmt: skip
 
 
-def _describe_data(data, groups):
-    X, y, external, _ = data
+def _describe_data(data):
+    X, y, external, _, groups = data
     return {
         "n_samples": len(y), "shape": list(getattr(X, "shape", ())[1:]),
         "dtype": str(getattr(X, "dtype", type(X).__name__)),

@@ -93,7 +93,7 @@ def make_files(fitted, record, settings, data, job):
         },
         "balancing_analysis.json": lambda: _balancing(model, y_train, classes),
         "test_metrics.csv": lambda: _metrics(record, classes),
-        "predictions.csv": lambda: _predictions(fitted, p, classes, data.names),
+        "predictions.csv": lambda: _predictions(fitted, p, classes, data),
         "code_snapshot/versions.json": versions,
         **{f"code_snapshot/{name}": source.encode for name, source in job.sources.items()},
         "confusion_matrix.png": lambda: _confusion_matrix(fitted, classes),
@@ -227,10 +227,10 @@ def _metrics(record, classes):
     return table
 
 
-def _predictions(fitted, probabilities, classes, names):
-    columns = {"row": fitted.rows}
-    if names is not None:
-        columns["file"] = names[fitted.rows]
+def _predictions(fitted, probabilities, classes, data):
+    known = {"file": data.names, "group": data.groups}
+    columns = {name: held[fitted.rows] for name, held in known.items() if held is not None}
+    columns = {"row": fitted.rows, **columns}
     columns |= {"true": fitted.y_test, "predicted": fitted.predicted}
     if probabilities is not None:
         columns["confidence"] = probabilities.max(axis=1)

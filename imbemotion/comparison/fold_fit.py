@@ -59,6 +59,7 @@ class Data(NamedTuple):
     y: np.ndarray  # (n,)
     external: tuple | None = None  # (X, y), never trained on
     names: np.ndarray | None = None  # file names of the samples, (n,)
+    groups: np.ndarray | None = None  # of the samples, such as subjects, (n,)
 
 
 class Settings(NamedTuple):

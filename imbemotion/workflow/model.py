@@ -153,7 +153,7 @@ def train_model(config, data, folder, on_epoch=None):
     valid, test = subset_rows(config, split, data.y)
     folder.mkdir(parents=True, exist_ok=True)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
-    images = fold_fit.Data(data.X, data.y, validation, data.filenames)
+    images = fold_fit.Data(data.X, data.y, validation, data.filenames, data.groups)
     shared = {"folder": folder, "track": track, "same_classes": True}
     if validation is not None and config["training"]["validation_fraction"] is None:
         shared["fit_params"] = {"cnn__validation_data": validation}
