@@ -97,6 +97,14 @@ def test_no_labels_are_refused():
         advise([])
 
 
+def test_classes_of_few_persons_are_named_with_what_they_rest_on():
+    y, groups = ["a"] * 30 + ["b"] * 30, [*range(30), *[0] * 28, 1, 2]
+    (item,) = [item for item in advise(y, groups=groups) if item.topic == "groups"]
+    assert item.level == "warning"
+    assert "b on about 1 (30 images of 3 groups). With others" in item.text
+    assert all(item.topic != "groups" for item in advise(y, groups=range(60)))
+
+
 def test_advice_on_real_faces(data_folder):
     y = load_npz(data_folder / "facial_expressions_64.npz").target
     assert advise(y)[0].strategy == "balanced_softmax"

@@ -55,6 +55,22 @@ def test_the_figures_can_be_written_and_printed_as_json(songs, tmp_path):
     assert found["advice"][0]["topic"] == "strategy"
 
 
+def test_persons_are_counted_without_being_asked_for(tmp_path):
+    names = [f"{label}/p{person}_{n}.png" for label in "ab" for person in "12345" for n in (1, 2)]
+    for name in [*names, "b/p5_3.png"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = json.loads(run("analyze", tmp_path, "--json").stdout)
+    assert found["n_groups"] == {"a": 5, "b": 5}
+    assert found["effective_groups"] == {"a": 5, "b": pytest.approx(121 / 25)}
+    text = run("analyze", tmp_path).stdout
+    assert "Groups are read from names such as Ann_Lee_0001.jpg." in text
+    assert "b on about 5 (11 images of 5 groups)" in text
+    assert (
+        "Groups are those of --group-by." in run("analyze", tmp_path, "--group-by", "name").stdout
+    )
+
+
 @pytest.mark.parametrize(
     "words", [["--additional", "b", "c"], ["--additional", "b", "--additional", "c"], ["b", "c"]]
 )

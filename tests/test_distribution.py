@@ -16,8 +16,11 @@ from imbemotion import (
     FlattenSampler,
     RandomResampler,
     analyze_distribution,
+    groups_from_filenames,
     preview_targets,
 )
+from imbemotion.analysis import count_groups, effective_size
+from imbemotion.datasets import load_npz
 
 GUIDE = np.repeat(["joy", "sadness", "anger"], [100, 50, 75])
 EMOSET = {
@@ -98,6 +101,56 @@ def test_perfect_balance_has_perfect_numbers():
     assert stats.share_std == 0
     assert stats.entropy_balance == pytest.approx(1)
     assert stats.percentages[0] == pytest.approx(100 / 6)
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=60))
+def test_effective_groups_are_at_most_the_groups(groups):
+    sizes = list(Counter(groups).values())
+    effective = effective_size(groups)
+    assert 1 <= effective <= len(sizes) + 1e-9
+    assert effective >= len(groups) / max(sizes) - 1e-9  # all as large as the largest
+    assert (effective == pytest.approx(len(sizes))) == (len(set(sizes)) == 1)
+    assert effective_size(groups * 3) == pytest.approx(effective)  # more images of the same
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=1))
+def test_every_class_has_its_own_groups(rows):
+    y, groups = zip(*rows, strict=True)
+    stats = analyze_distribution(y, groups=groups)
+    for label, (n, effective) in count_groups(y, groups).items():
+        own = [group for k, group in rows if k == label]
+        assert n == stats.n_groups[label] == len(set(own))
+        assert effective == stats.effective_groups[label] == effective_size(own)
+        assert (label in stats.few_groups) == (effective < 5)
+    assert json.loads(json.dumps(stats)) == stats
+
+
+def test_groups_are_columns_of_the_table():
+    y, groups = ["joy"] * 6 + ["fear"] * 4, [*"abcdef", *"aaab"]
+    stats = analyze_distribution(y, labels=["joy", "fear", "calm"], groups=groups)
+    lines = str(stats).splitlines()
+    assert lines[2].split() == ["class", "count", "share", "groups", "effective"]
+    assert lines[4].split()[:6] == ["fear", "4", "40.0", "%", "2", "1.6"]
+    assert lines[5].split() == ["calm", "0", "0.0", "%", "0", "0.0", "missing"]
+    assert lines[-1] == "Fewer than 5 effective groups: fear 1.6"
+    assert "<th>effective</th>" in stats._repr_html_()
+    frame = stats.to_frame()
+    assert frame.loc["fear", ["n_groups", "effective_groups"]].tolist() == [2, 1.6]
+    with pytest.raises(ValueError, match="one group for each of 10 rows"):
+        analyze_distribution(y, groups=groups[1:])
+
+
+def test_the_persons_of_real_faces(data_folder):
+    faces = load_npz(data_folder / "facial_expressions_64.npz")
+    found = count_groups(faces.target, groups_from_filenames(faces.filenames))
+    known = {
+        "disgust": (19, 3.1),
+        "sadness": (114, 17.8),
+        "fear": (16, 10.3),
+        "anger": (147, 42.8),
+    }
+    for label, figures in {**known, "contempt": (9, 9.0)}.items():
+        assert (found[label][0], round(found[label][1], 1)) == figures
 
 
 def test_missing_and_unexpected_classes_are_listed_in_the_order_asked_for():

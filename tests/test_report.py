@@ -305,6 +305,16 @@ def test_probabilities_that_are_none_are_named(run):
     assert "mistakes" in [attrs["id"] for attrs in reader.all("section")]
 
 
+def test_classes_of_few_persons_are_noted_and_listed(tmp_path, without_images):
+    data = {"n_samples": 192, "shape": [8, 8], "counts": COUNTS, "n_groups": 40}
+    groups = {"<b>$x$": [4, 1.25], "NA": [40, 33.3], "joy": [9, 8.0]}
+    run = write_run(tmp_path / "runs", data={**data, "class_groups": groups})
+    page = read(write_report(run))
+    assert any("<b>$x$ on about 1 (12 images of 4 groups)" in t for t in page.text_of("li"))
+    assert {"groups", "effective groups"} <= set(page.text_of("th"))
+    assert {"1.2", "33.3", "8.0"} <= set(page.text_of("td"))
+
+
 def test_notes_on_the_data_stand_above_everything(tmp_path, without_images):
     run = write_run(tmp_path / "runs", notes=["3 images stand in train & test."])
     page = write_report(run).read_text("utf-8")

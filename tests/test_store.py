@@ -137,6 +137,16 @@ def test_a_comparison_can_be_read_again(done):
     assert again.settings["data"]["counts"] == {"joy": 40, "anger": 20, "fear": 12}
 
 
+def test_the_groups_of_every_class_are_stored_and_make_no_other_comparison(tmp_path):
+    groups = np.r_[np.arange(60) // 2, [60] * 9, 61, 62, 63]  # fear: 9, 1, 1 and 1 images
+    compare(tmp_path, groups=groups, strategies={"none": {}})
+    settings = Store(tmp_path).read_settings()
+    stored = settings["data"].pop("class_groups")
+    assert stored == {"joy": [20, 20.0], "anger": [10, 10.0], "fear": [4, 144 / 84]}
+    (tmp_path / "comparison.json").write_text(json.dumps(settings))  # as earlier versions did
+    compare(tmp_path, groups=groups, strategies={"none": {}})
+
+
 def test_what_is_done_is_not_done_again(done, monkeypatch):
     folder, comparison = done
     monkeypatch.setattr("imbemotion.comparison._workers._fit", None)  # any call would fail

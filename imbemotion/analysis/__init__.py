@@ -5,6 +5,9 @@ from imbemotion.analysis._calibration import ConfidenceAnalysis, analyze_confide
 from imbemotion.analysis._distribution import (
     Distribution,
     analyze_distribution,
+    count_groups as count_groups,
+    describe_few_groups as describe_few_groups,
+    effective_size as effective_size,
     sample_labels as sample_labels,
 )
 from imbemotion.analysis.statistics import make_macro_f1_scorer

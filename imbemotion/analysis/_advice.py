@@ -10,7 +10,13 @@ from sklearn.utils import Bunch
 
 from imbemotion._base.text import draw_bar, name_counts, signed, write_table
 from imbemotion._base.validation import as_key, shorten
-from imbemotion.analysis._distribution import analyze_distribution, as_html, counts_of, labels_of
+from imbemotion.analysis._distribution import (
+    analyze_distribution,
+    as_html,
+    counts_of,
+    describe_few_groups,
+    labels_of,
+)
 from imbemotion.targets import expect_totals, resolve_targets
 
 _Labels = ArrayLike | list[Mapping]
@@ -146,13 +152,13 @@ class _AdviceList(list):
 
 def advise(
     y: _Labels, *, labels: Iterable[Any] | None = None, k_neighbors: int = 5, n_folds: int = 5,
-    key: str = "emotion",
+    key: str = "emotion", groups: ArrayLike | None = None,
 ) -> list[Advice]:  # fmt: skip
     """Recommend what to do about the classes of a data set, with reasons.
 
     Parameters
     ----------
-    y, labels, k_neighbors, n_folds, key
+    y, labels, k_neighbors, n_folds, key, groups
         As in :func:`analyze_distribution`.
 
     Returns
@@ -186,7 +192,7 @@ def advise(
     >>> advice[0].strategy, [item.topic for item in advice if item.level == "warning"]
     ('oversample', ['imbalance'])
     """
-    planned = {"labels": labels, "k_neighbors": k_neighbors, "n_folds": n_folds}
+    planned = {"labels": labels, "k_neighbors": k_neighbors, "n_folds": n_folds, "groups": groups}
     stats, y = analyze_distribution(y, **planned, key=key), labels_of(y, key)
     if stats.n_classes == 1:
         (label,) = stats.counts
@@ -194,7 +200,7 @@ def advise(
         expected = ("missing classes", "unexpected classes")
         found = [item for item in _about_classes(stats) if item.topic in expected]
         return _AdviceList([Advice("strategy", "problem", text, "none"), *found])
-    about_y = [_strategy(stats, y), *_imbalance(stats), *_about_classes(stats)]
+    about_y = [_strategy(stats, y), *_imbalance(stats), *_about_classes(stats), *_few(stats)]
     return _AdviceList([*about_y, *_undersampling(stats, y), *_practice(stats)])
 
 
@@ -266,6 +272,13 @@ def _about_classes(stats):
          "make_macro_f1_scorer, which keeps the set of classes, or fewer folds."),
     ]  # fmt: skip
     return [Advice(topic, level, text) for classes, topic, level, text in rules if classes]
+
+
+def _few(stats):
+    """Yield a warning of classes whose scores rest on a few groups."""
+    if stats.few_groups:
+        groups = {k: (n, stats.effective_groups[k]) for k, n in stats.n_groups.items()}
+        yield Advice("groups", "warning", describe_few_groups(stats.counts, groups))
 
 
 def _undersampling(stats, y):

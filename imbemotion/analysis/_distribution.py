@@ -13,8 +13,10 @@ from sklearn.utils import Bunch, check_scalar
 
 from imbemotion._base.text import draw_bar, name_counts, text_width, write_table
 from imbemotion._base.validation import as_key, check_labels, class_sizes, shorten
+from imbemotion.leaks.groups import check_groups
 
 _TINY = 10  # images of a class in a test fold
+_FEW = 5  # effective groups of a class
 _BAR, _SHORTEST = 30, 8  # characters of the longest bar
 
 
@@ -52,6 +54,34 @@ def counts_of(y, key="emotion"):
     return {as_key(label): n for label, n in class_sizes(labels_of(y, key)).items()}
 
 
+def effective_size(groups):
+    """Return the number of equal groups that say as much as these, (sum n)^2 / sum n^2."""
+    sizes = np.unique(groups, return_counts=True)[1].astype(float)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def count_groups(y, groups):
+    """Return the groups of every class, and how many they are effectively, by label."""
+    y, groups = np.asarray(y), np.asarray(groups)
+    parts = {as_key(label): groups[y == label] for label in np.unique(y)}
+    return {k: [len(np.unique(part)), effective_size(part)] for k, part in parts.items()}
+
+
+def describe_few_groups(counts, groups):
+    """Return a sentence on classes whose scores rest on a few groups, or None."""
+    few = {label: of for label, of in groups.items() if of[1] < _FEW}
+    if not few:
+        return None
+    named = [
+        f"{label} on about {size:.0f} ({counts[label]:,} images of {n:,} groups)"
+        for label, (n, size) in sorted(few.items(), key=lambda item: item[1][1])
+    ]
+    return (
+        f"Scores of some classes rest on few persons (or other groups): {shorten(named)}. With "
+        "others, they could differ widely, however many images there are. Add more persons."
+    )
+
+
 def as_html(title, *tables, remarks=()):
     """Return a title, data frames and remarks as escaped HTML, for notebooks."""
     parts = [table.to_html(border=0, float_format="{:.3f}".format) for table in tables]
@@ -80,11 +110,15 @@ class Distribution(Bunch):
 
         Returns
         -------
-        table : DataFrame of shape (n_classes, 3)
-            ``count``, ``share`` and ``represented`` ("over", "under" or "even").
+        table : DataFrame of shape (n_classes, 3) or (n_classes, 5)
+            ``count``, ``share`` and ``represented`` ("over", "under" or "even"); with groups,
+            ``n_groups`` and ``effective_groups`` as well.
         """
         table = pd.DataFrame({"count": self.counts, "share": self.shares})
-        return table.assign(represented=[self._kind(label) or "even" for label in self.counts])
+        table = table.assign(represented=[self._kind(label) or "even" for label in self.counts])
+        if self.n_groups is None:
+            return table
+        return table.assign(n_groups=self.n_groups, effective_groups=self.effective_groups)
 
     def _kind(self, label):
         over, under = label in self.over_represented, label in self.under_represented
@@ -111,7 +145,7 @@ class Distribution(Bunch):
         return self.to_text()
 
     def _repr_html_(self):
-        table = pd.DataFrame(self._rows(), columns=["class", "count", "share", ""])
+        table = pd.DataFrame(self._rows(), columns=[*self._columns(), ""])
         table = table.set_index("class").rename_axis(None)
         return as_html(self._headline(), table, remarks=self._remarks())
 
@@ -121,22 +155,30 @@ class Distribution(Bunch):
             f"{self.imbalance_ratio:.2f}:1 (balance ratio {self.balance_ratio:.3f})"
         )
 
+    def _columns(self):
+        return ["class", "count", "share", *(["groups", "effective"] if self.n_groups else [])]
+
     def _rows(self):
-        """Return class, count, share and remark, large classes first and missing ones last."""
+        """Return the cells and a remark per class, large ones first and missing ones last."""
         rows = []
         for label in sorted(self.counts, key=self.counts.get, reverse=True):
             kind, share = self._kind(label), f"{self.percentages[label]:.1f} %"
-            rows.append((label, self.counts[label], share, f"{kind}-represented" * bool(kind)))
-        return rows + [(label, 0, "0.0 %", "missing") for label in self.missing]
+            cells = [label, f"{self.counts[label]:,}", share]
+            if self.n_groups:
+                cells += [f"{self.n_groups[label]:,}", f"{self.effective_groups[label]:,.1f}"]
+            rows.append((*cells, f"{kind}-represented" * bool(kind)))
+        none = ["0", "0.0 %", "0", "0.0"][: len(self._columns()) - 1]
+        return rows + [(label, *none, "missing") for label in self.missing]
 
     def _table(self, width, mark):
-        rows, head, length = self._rows(), ("class", "count", "share"), _BAR
-        cells = [(label, f"{n:,}", share) for label, n, share, _ in rows]
+        rows, head, length = self._rows(), self._columns(), _BAR
+        cells = [row[:-1] for row in rows]
         if width is not None:  # what the other columns and the remarks leave
             left = max(map(text_width, write_table(head, cells).splitlines()))
             length = max(width - left - len("   under-represented"), _SHORTEST)
-        bars = [draw_bar(n, self.max_class_size, length, mark) for _, n, _, _ in rows]
-        last = [f"{bar} {row[3]}".strip() for bar, row in zip(bars, rows, strict=True)]
+        sizes = [self.counts.get(row[0], 0) for row in rows]
+        bars = [draw_bar(n, self.max_class_size, length, mark) for n in sizes]
+        last = [f"{bar} {row[-1]}".strip() for bar, row in zip(bars, rows, strict=True)]
         return write_table((*head, ""), [(*c, end) for c, end in zip(cells, last, strict=True)])
 
     def _remarks(self):
@@ -148,12 +190,14 @@ class Distribution(Bunch):
             "neighbors": self.too_few_for_neighbors,
             f"Fewer than the {self.n_folds} folds": self.too_few_for_folds,
         }
-        return [f"{what}: {name_counts(self.counts, who)}" for what, who in found.items() if who]
+        lines = [f"{what}: {name_counts(self.counts, who)}" for what, who in found.items() if who]
+        few = [f"{label} {self.effective_groups[label]:.1f}" for label in self.few_groups]
+        return lines + [f"Fewer than {_FEW} effective groups: {shorten(few)}"] * bool(few)
 
 
 def analyze_distribution(
     y: ArrayLike | list[Mapping], *, labels: Iterable[Any] | None = None, k_neighbors: int = 5,
-    n_folds: int = 5, key: str = "emotion",
+    n_folds: int = 5, key: str = "emotion", groups: ArrayLike | None = None,
 ) -> Distribution:  # fmt: skip
     """Describe how many samples every class has, and which classes are too small.
 
@@ -171,6 +215,8 @@ def analyze_distribution(
         Number of folds of the planned cross-validation; 1 if ``y`` is the training set.
     key : str, default="emotion"
         Key of the label in a sample that is a dict.
+    groups : array-like of shape (n_samples,), default=None
+        Group labels, for example persons by :func:`groups_from_filenames`.
 
     Returns
     -------
@@ -190,27 +236,38 @@ def analyze_distribution(
         - ``too_few_for_neighbors``: classes that may lack ``k_neighbors`` neighbors in a
           training fold, for which imbalanced-learn's SMOTE fails;
         - ``too_few_for_folds``: classes that are not in every test fold;
+        - ``n_groups``, ``effective_groups``: dicts by class, None without ``groups``. Groups
+          of n images count as (sum n)^2 / sum n^2 of equal size: where one person has most
+          images of a class, its scores are largely those of that person;
+        - ``few_groups``: classes with fewer than 5 effective groups;
         - ``k_neighbors``, ``n_folds``: as given.
 
     Raises
     ------
     ValueError
-        If ``y`` is empty or lacks labels.
+        If ``y`` is empty or lacks labels, or ``groups`` differ from it in length.
     TypeError
         If ``labels`` is not a list.
 
+    References
+    ----------
+    .. [1] L. Kish, "Survey Sampling", Wiley, 1965 (the effective sample size).
+
     Examples
     --------
+    >>> stats = analyze_distribution(["joy"] * 4 + ["fear"] * 4, groups=list("abcdeeef"))
+    >>> stats.n_groups, stats.effective_groups
+    ({'fear': 2, 'joy': 4}, {'fear': 1.6, 'joy': 4.0})
     >>> stats = analyze_distribution(["joy"] * 100 + ["sadness"] * 50 + ["anger"] * 75)
     >>> stats["imbalance_ratio"], stats.min_class_size, stats.over_represented
     (2.0, 50, ['joy'])
     """
     check_scalar(k_neighbors, "k_neighbors", Integral, min_val=1)
     check_scalar(n_folds, "n_folds", Integral, min_val=1)
-    counts = counts_of(y, key)
-    missing, unexpected, counts = _compare(counts, labels)
-    small = _find_small(counts, int(k_neighbors), int(n_folds))
-    return Distribution(**_measure(counts), missing=missing, unexpected=unexpected, **small)
+    missing, unexpected, counts = _compare(counts_of(y, key), labels)
+    found = _find_small(counts, int(k_neighbors), int(n_folds))
+    found |= _measure_groups(labels_of(y, key), groups, counts)
+    return Distribution(**_measure(counts), missing=missing, unexpected=unexpected, **found)
 
 
 def _compare(counts, labels):
@@ -254,3 +311,14 @@ def _find_small(counts, k_neighbors, n_folds):
         "too_few_for_folds": [c for c, n in counts.items() if n < n_folds],
         "k_neighbors": k_neighbors, "n_folds": n_folds,
     }  # fmt: skip
+
+
+def _measure_groups(y, groups, counts):
+    if groups is None:
+        return {"n_groups": None, "effective_groups": None, "few_groups": []}
+    found = count_groups(y, check_groups(groups, len(y)))
+    return {
+        "n_groups": {label: found[label][0] for label in counts},
+        "effective_groups": {label: found[label][1] for label in counts},
+        "few_groups": [label for label in counts if found[label][1] < _FEW],
+    }

@@ -41,8 +41,10 @@ def analyze(
 
     output.check_out(out)
     output.check_out(plot, "--plot", (".png", ".pdf", ".svg"))
-    y = _load({**options, "labels": None})[1].y
-    planned = {"labels": _expected_classes(options["labels"], y), "n_folds": folds}
+    data = _load({**options, "labels": None})[1]
+    y, (groups, meaning) = data.y, _groups_of(data)
+    expected = _expected_classes(options["labels"], y)
+    planned = {"labels": expected, "n_folds": folds, "groups": groups}
     distribution, advice = analyze_distribution(y, **planned), advise(y, **planned)
     found = {"sources": name_sources(options)[0], **distribution}
     found["advice"] = [item._asdict() for item in advice]
@@ -53,7 +55,7 @@ def analyze(
     if as_json:
         typer.echo(output.to_json(found))
         return
-    _show_distribution(distribution, advice)
+    _show_distribution(distribution, meaning, advice)
     _show_next(options, advice, ["strategies", "compare"])
 
 
@@ -80,7 +82,19 @@ def _draw(y, missing, path):
         display.figure_.savefig(building, bbox_inches="tight")
 
 
-def _show_distribution(distribution, advice):
+def _groups_of(data):
+    """Return groups, also where nobody asked for them, and a sentence on what they are."""
+    from imbemotion.leaks import persons_in_names
+
+    if data.groups is not None:
+        return data.groups, "Groups are those of --group-by."
+    if data.named_groups is not None:
+        return data.named_groups, "Groups are those of the source."
+    names = persons_in_names(data.filenames, data.y)
+    return names, None if names is None else "Groups are read from names such as Ann_Lee_0001.jpg."
+
+
+def _show_distribution(distribution, meaning, advice):
     from rich.text import Text
 
     console = output.make_console()
@@ -90,6 +104,8 @@ def _show_distribution(distribution, advice):
     else:
         text = Text(str(distribution))
     console.print(text, soft_wrap=True)
+    if meaning is not None:
+        console.print(f"\n{meaning}", soft_wrap=True)
     output.print_list(console, "\nAdvice", advice)
 
 

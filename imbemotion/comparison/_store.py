@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from imbemotion._base.files import publish_folder, remove_unfinished, write_atomically
 from imbemotion._base.validation import cut_label, shorten
+from imbemotion.analysis import count_groups
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
@@ -28,7 +29,7 @@ _COMPARED = (
     "random_state", "precision", "versions",
 )  # fmt: skip
 # on results, in any estimator
-_WITHOUT_EFFECT = {"cache_dir", "checkpoint", "memory", "n_jobs", "verbose"}
+_WITHOUT_EFFECT = {"cache_dir", "class_groups", "checkpoint", "memory", "n_jobs", "verbose"}
 _LISTS = ("f1", "precision", "recall", "share", "true_share")
 _PAUSE = 0.5  # seconds between looks at what other processes have done
 
@@ -264,11 +265,13 @@ def describe_comparison(estimator, strategies, models, data, *, cv, folds, **oth
 
 def _describe_data(data):
     X, y, external, _, groups = data
+    of_classes = {} if groups is None else count_groups(y, groups)
     return {
         "n_samples": len(y), "shape": list(getattr(X, "shape", ())[1:]),
         "dtype": str(getattr(X, "dtype", type(X).__name__)),
         "counts": {str(label): n for label, n in Counter(y.tolist()).items()},
         "n_groups": None if groups is None else len(set(groups.tolist())),
+        "class_groups": {str(label): found for label, found in of_classes.items()},
         "images": fingerprint(X), "labels": fingerprint(y, files=False),
         "groups": fingerprint(groups, files=False),
         "external_test": external and [

@@ -15,6 +15,7 @@ from imbemotion.leaks.groups import (
     groups_from_filenames,
     join_groups,
     parent_groups as parent_groups,
+    persons_in_names as persons_in_names,
 )
 
 __all__ = ["LeakReport", "duplicate_groups", "groups_from_filenames", "join_groups", "leak_report"]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from imbemotion._base.validation import DataWarning
 from imbemotion.images import ImageArray, share_originals
 from imbemotion.leaks.duplicates import check_images, file_keys, first_rows, near_pairs, pixel_keys
-from imbemotion.leaks.groups import check_groups, groups_from_filenames
+from imbemotion.leaks.groups import check_groups, persons_in_names
 
 
 def has_files(filenames):
@@ -21,11 +21,8 @@ def has_files(filenames):
 
 def find_leaks(y, filenames, groups, split, group_by, X=None):
     """Warn of what validation and test share with training, and return the warnings' texts."""
-    names, copies, how = None, None, "are the same files, byte by byte, as some"
-    if filenames is not None:
-        names = groups_from_filenames(filenames)
-        # img_001, img_002 or happy_001: what precedes the number is not a person
-        names = names if len(set(names)) > len(set(y.tolist())) else None
+    copies, how = None, "are the same files, byte by byte, as some"
+    names = persons_in_names(filenames, y)
     if has_files(filenames):
         copies = first_rows(file_keys(filenames))
     elif X is not None:

@@ -55,6 +55,15 @@ def groups_from_filenames(
     return np.array([(m and m[1]) or str(path) for m, path in zip(found, paths, strict=True)])
 
 
+def persons_in_names(filenames, y):
+    """Return the persons that file names suggest, or None."""
+    if filenames is None:
+        return None
+    names = groups_from_filenames(filenames)
+    # img_001, img_002 or happy_001: what precedes the number is not a person
+    return names if len(set(y.tolist())) < len(set(names)) < len(names) else None
+
+
 def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
     """Group images that have a parent in common, directly or through others."""
     rows, places = np.nonzero(parents >= 0)

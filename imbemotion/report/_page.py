@@ -9,7 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from imbemotion import __version__
 from imbemotion._base.files import write_atomically
-from imbemotion.analysis import analyze_confidence
+from imbemotion.analysis import analyze_confidence, describe_few_groups
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
 from imbemotion.report import _figures, _wording
@@ -76,6 +76,7 @@ class _RunFolder:
         self.settings = self.comparison.settings
         self.n_folds = self.settings["n_folds"] * self.settings["n_repeats"]  # of all repeats
         self.counts = self.settings["data"]["counts"]
+        self.groups = self.settings["data"].get("class_groups") or {}
         self.classes = order_classes(map(str, self.comparison.classes), self.counts)
         self.damaged = []
 
@@ -165,7 +166,8 @@ def _collect(run):
 def _notes(run):
     """Return warnings about the data, and the strategies that gave them."""
     tiny = _wording.describe_tiny_classes(run.counts, run.settings["n_folds"])
-    notes = [(None, text) for text in [*(run.settings.get("notes") or []), tiny] if text]
+    few = describe_few_groups(run.counts, run.groups)
+    notes = [(None, text) for text in [*(run.settings.get("notes") or []), tiny, few] if text]
     of_fits = run.comparison.notes().items()
     return notes + [(name, text) for name, texts in of_fits for text in texts]
 
@@ -175,7 +177,7 @@ def _classes(run):
     first = {name: found[0] for name, found in resampled.items()}
     return {
         "distribution": _figures.draw_distribution({k: run.counts[k] for k in run.classes}),
-        "classes": _wording.class_tables(run.comparison, run.classes, run.counts),
+        "classes": _wording.class_tables(run.comparison, run.classes, run.counts, run.groups),
         "resampled": _wording.resampling_table(first, run.classes),
     }
 

@@ -183,16 +183,19 @@ def _lay_out(caption, names, columns, n_text=1):
     return Table(caption, ["strategy", *filled], rows, n_text)
 
 
-def class_tables(comparison, order, counts):
+def class_tables(comparison, order, counts, groups):
     """Return tables of one row per class: F1 of every strategy, and shares of predictions."""
     per_class, shares = comparison.per_class(), comparison.shares()
     per_class.columns, shares.columns = per_class.columns.map(str), shares.columns.map(str)
     total, names = sum(counts.values()), [str(name) for name in per_class.index]
     sizes = {k: [f"{n:,}", _percent(n / total)] for k, n in counts.items()}
+    for k, (n, size) in groups.items():  # none where no groups were given
+        sizes[k] += [f"{n:,}", f"{size:,.1f}"]
+    head = ["class", "images", "share", *(["groups", "effective groups"] if groups else [])]
     rows = [[k, *sizes[k], *_write(f1, "{:.3f}".format)] for k, f1 in per_class[order].items()]
     predicted = [[label, *_write(values, _percent)] for label, values in shares[order].items()]
     return [
-        Table("F1 of every class", ["class", "images", "share", *names], rows),
+        Table("F1 of every class", [*head, *names], rows),
         Table("Share of every class among the predictions", ["class", "true", *names], predicted),
     ]
 
