@@ -9,13 +9,14 @@ from pathlib import PurePath
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.metrics import ConfusionMatrixDisplay
+from sklearn.metrics import confusion_matrix
 
 from imbemotion._base.validation import DataWarning, safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._description import describe, versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
-from imbemotion.plots.style import write_plainly
+from imbemotion.plots.predictions import confusion_size, draw_confusion, list_confused
+from imbemotion.plots.style import MOST_NUMBERED, new_axes
 from imbemotion.samplers.base import BaseImageSampler
 
 
@@ -239,15 +240,15 @@ def _predictions(fitted, probabilities, classes, data):
 
 
 def _confusion_matrix(fitted, classes):
-    display = ConfusionMatrixDisplay.from_predictions(
-        fitted.y_test, fitted.predicted, labels=classes, cmap="Blues", colorbar=False,
-        xticks_rotation="vertical",
-    )  # fmt: skip
-    size = max(4, 0.55 * len(classes) + 2)
-    display.figure_.set_size_inches(size, size)
-    display.figure_.set_layout_engine("constrained")
-    write_plainly(display.ax_)
-    return display.figure_
+    matrix = confusion_matrix(fitted.y_test, fitted.predicted, labels=classes)
+    width, height = confusion_size(len(classes))
+    is_listed = len(classes) > MOST_NUMBERED
+    ax = new_axes((width + 3.5 * is_listed, height))[0]
+    draw_confusion(ax, matrix, classes.tolist())
+    ax.set_title("Predictions for the images of every class", loc="left")
+    if is_listed:
+        list_confused(ax, matrix, classes.tolist())
+    return ax.figure
 
 
 def _weights(classifier):

@@ -153,8 +153,8 @@ class ClassDistributionDisplay:
         n = len(self.counts)
         if kind == "bar":
             per_class = (0.5 if self.after else 0.34) * (1 if n <= 20 else 0.75)
-            return 7.5, max(2.2, 1.2 + per_class * n)
-        width = (7.2 if self.after else 3.9) + 2.8 * ceil(n / _ROWS)
+            return 7.5, max(2.2, 1.2 + per_class * min(n, style.MOST_NUMBERED))
+        width = (7.2 if self.after else 3.9) + 2.8 * ceil(min(n, style.MOST_NUMBERED) / _ROWS)
         return width, max(3.6, 0.8 + 0.19 * min(n, _ROWS))
 
 
@@ -172,13 +172,16 @@ def _count(y, labels):
 
 def _draw_bars(ax, counts, after, log):
     """Draw one bar per class, or two, and the size of classes if all were equal."""
-    row = ax.get_window_extent().height / ax.figure.dpi * 72 / len(counts)  # points
-    font = min(_FONT, row / (2.6 if after else 1.4))
+    n_names = len(style.named_places(len(counts)))
+    row = ax.get_window_extent().height / ax.figure.dpi * 72 / n_names  # points
+    is_numbered = len(counts) <= style.MOST_NUMBERED
+    font = min(_FONT, row / (2.6 if after and is_numbered else 1.4))
     low = _start(ax, counts, after) if log else 0
     handles, texts = [], []
     for sizes, words, shift, look in _sets(counts, after):
         places = np.arange(len(counts)) + shift
         widths = np.maximum(np.array(list(sizes.values())) - low, 0)
+        look["height"] /= 1 if is_numbered else 0.72  # thin bars touch, gaps would be a pattern
         handles.append(ax.barh(places, widths, left=low, **look))
         texts += [
             ax.annotate(
@@ -187,6 +190,7 @@ def _draw_bars(ax, counts, after, log):
                 **style.PLAIN_TEXT,
             )
             for place, width, word in zip(places, widths, words, strict=True)
+            if is_numbered
         ]  # fmt: skip
     if after is None:
         equal = sum(counts.values()) / len(counts)
@@ -231,8 +235,8 @@ def _label_axes(ax, counts, size, log):
 
     style.simplify(ax, grid="x")
     ax.spines[["bottom"]].set_visible(False)
-    names = [cut_label(label) for label in counts]
-    ax.set_yticks(np.arange(len(counts)), names, fontsize=size, **style.PLAIN_TEXT)
+    places, names = style.named_places(len(counts)), [cut_label(label) for label in counts]
+    ax.set_yticks(places, [names[k] for k in places], fontsize=size, **style.PLAIN_TEXT)
     ax.set_ylim(len(counts) - 0.4, -0.6)
     if not log:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -246,6 +250,9 @@ def _label_axes(ax, counts, size, log):
 
 def _make_room(ax, texts, low):
     """End the axis where the numbers next to the bars end."""
+    if not texts:
+        ax.set_xlim(left=low)
+        return
     ax.get_figure(root=True).draw_without_rendering()  # lays the axes out
     width = ax.get_window_extent().width
     taken = np.array([text.get_window_extent().width for text in texts]) / width + 0.015
@@ -259,6 +266,7 @@ def _make_room(ax, texts, low):
 
 def _draw_pies(ax, counts, after):
     """Draw a pie of the classes, clockwise from the top, or one before and one after."""
+    counts, after = _join_last(counts), after and _join_last(after)
     _draw_pie(ax, counts, 0, "before: " if after else "")
     if after is not None:
         _draw_pie(ax, after, _APART, "after: ")
@@ -266,6 +274,16 @@ def _draw_pies(ax, counts, after):
     ax.set_anchor("W")
     ax.set_axis_off()
     _list_classes(ax, counts, after)
+
+
+def _join_last(counts):
+    """Count the last of very many classes as one."""
+    labels, n_kept = list(counts), style.MOST_NUMBERED - 1
+    if len(labels) <= style.MOST_NUMBERED:
+        return counts
+    rest = labels[n_kept:]
+    kept = {label: counts[label] for label in labels[:n_kept]}
+    return kept | {f"{len(rest)} other classes": sum(counts[label] for label in rest)}
 
 
 def _look(number):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from imbemotion._base.validation import cut_label
 from imbemotion.plots import style
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _LEAST_RANGE = 0.05  # smaller gains than this never get a full color
 _DARK = 0.62  # share of the range from which numbers are written in white
 _BAR_HEIGHT = 2.5  # inches
 _NOTES = {"baseline": "\n(F1)", "failed": "\n(failed)", "not run": "\n(not run)"}
+_WIDE_COLUMNS = 16  # strategies up to which the columns of gains are wide
 _WIDE = 8  # from this ratio of times on their axis is logarithmic
 _EQUAL = 1.1  # up to this ratio sizes would carry no information
 _SMALLEST, _USUAL, _LARGEST = 5, 8, 17  # points across
@@ -170,7 +172,11 @@ class ComparisonDisplay:
         if kind == "score":
             return 7.2, 1.3 + 0.34 * n_strategies
         if kind == "gain":
-            return 3.2 + 0.56 * n_strategies, max(2.7, 1.5 + 0.3 * n_classes)
+            width = 0.56 if n_strategies <= _WIDE_COLUMNS else 0.36
+            return (
+                3.2 + width * min(n_strategies, style.MOST_NUMBERED),
+                max(2.7, 1.5 + 0.3 * min(n_classes, style.MOST_NUMBERED)),
+            )
         return 7.2, 4.2 + 0.06 * n_strategies
 
     def _draw_scores(self, ax):
@@ -199,26 +205,28 @@ class ComparisonDisplay:
         style.legend_above(ax, handles + ax.plot([], [], label="single folds", **_FOLDS))
 
     def _draw_gains(self, ax):
-        """Draw classes as rows and strategies as columns; the baseline's F1 comes first."""
+        """Draw classes as rows and strategies as columns; the baseline's F1 is written first."""
         baseline = self.per_class.iloc[0]
         classes = order_classes(baseline.index, self.counts)  # may be booleans: no mask of rows
         gains = self.per_class_gain.reindex(columns=classes).T.to_numpy(dtype=float, copy=True)
-        gains[:, 0] = np.nan  # (n_classes, n_strategies)
+        is_numbered = max(gains.shape) <= style.MOST_NUMBERED  # (n_classes, n_strategies)
+        gains[:, 0] = np.nan if is_numbered else 0  # F1 of the baseline needs numbers
         limit = max(_LEAST_RANGE, np.abs(gains[np.isfinite(gains)]).max(initial=0))
         image = ax.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
-        _write_cells(ax, baseline.reindex(classes).to_numpy(), gains, limit)
+        if is_numbered:
+            _write_cells(ax, baseline.reindex(classes).to_numpy(), gains, limit)
+            _separate(ax, gains.shape)
         n = {label: f" (n = {count:,})" for label, count in (self.counts or {}).items()}
-        labels = [style.wrap(label) + n.get(str(label), "") for label in classes]
-        ax.set_yticks(range(len(classes)), labels, fontsize=9, **style.PLAIN_TEXT)
-        verdicts = self.summary["verdict"]
-        names = [
-            style.wrap(s, 22) + _NOTES.get(verdicts[s], "") for s in self.per_class_gain.index
-        ]
-        ax.set_xticks(range(len(names)), names, fontsize=9, **style.PLAIN_TEXT)
+        labels = [_name(label, len(classes)) + n.get(str(label), "") for label in classes]
+        _write_names(ax.set_yticks, labels)
+        verdicts, strategies = self.summary["verdict"], self.per_class_gain.index
+        notes = _NOTES if is_numbered else {}
+        names = [_name(s, len(strategies), 22) + notes.get(verdicts[s], "") for s in strategies]
+        _write_names(ax.set_xticks, names)
         ax.tick_params(length=0, labeltop=True, labelbottom=False)
         for label in ax.get_xticklabels():
             label.set(rotation=50, rotation_mode="anchor", ha="left", va="center")
-        _separate(ax, gains.shape)
+        ax.spines[:].set_visible(False)
         _add_color_bar(ax, image)
 
     def _draw_costs(self, ax):
@@ -300,6 +308,17 @@ def _describe(line):
     return text + (f", {line['n_failed']:.0f} failed" if some else "")
 
 
+def _name(label, n, width=26):
+    """Write a label in two lines at most, in one where there are many."""
+    return style.wrap(label, width) if n <= style.MOST_NUMBERED else cut_label(label, width)
+
+
+def _write_names(set_ticks, names):
+    places = style.named_places(len(names))
+    size = 9 if len(names) <= style.MOST_NUMBERED else 8
+    set_ticks(places, [names[place] for place in places], fontsize=size, **style.PLAIN_TEXT)
+
+
 def _write_cells(ax, baseline, gains, limit):
     look = {"ha": "center", "va": "center", "fontsize": 8 if gains.shape[1] < 13 else 7}
     for (row, column), gain in np.ndenumerate(gains):
@@ -310,7 +329,6 @@ def _write_cells(ax, baseline, gains, limit):
 
 def _separate(ax, shape):
     """Separate cells by white lines, and the baseline from the gains by a broad one."""
-    ax.spines[:].set_visible(False)
     ax.set_yticks(np.arange(shape[0] - 1) + 0.5, minor=True)
     ax.set_xticks(np.arange(shape[1] - 1) + 0.5, minor=True)
     ax.grid(which="minor", color="white", linewidth=1)

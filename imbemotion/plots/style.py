@@ -1,5 +1,6 @@
 """The look of all displays: colors, axes, legends and texts, readable in gray too."""
 
+from math import ceil
 from textwrap import fill
 
 import numpy as np
@@ -13,6 +14,8 @@ COLORS = (  # blue, orange, bluish green, yellow; vermillion, sky blue, dark gra
     "#D55E00", "#56B4E9", "#555555", "#CC79A7",
 )  # fmt: skip
 HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of the colors
+MOST_NUMBERED = 30  # classes up to which a chart writes a number into every cell, or at every bar
+MOST_NAMED = 60  # classes up to which it names them all
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
 _DIRECTIONS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
 _DISTANCES = (0, 8, 18, 30, 44, 60, 80, 105)  # points, beyond the edge of the mark
@@ -50,10 +53,9 @@ def legend_above(ax, handles=None, **how):
         text.set(**PLAIN_TEXT)
 
 
-def write_plainly(ax):
-    """Write tick labels that others set literally: a "$" in them is a "$"."""
-    for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
-        label.set(**PLAIN_TEXT)
+def named_places(n):
+    """Return the places of n classes, or every second, third ... where names would overlap."""
+    return np.arange(0, n, ceil(n / MOST_NAMED))
 
 
 def wrap(name, width=26):

@@ -6,7 +6,6 @@ from base64 import b64encode
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
 from imbemotion._base.validation import shorten
 from imbemotion.plots import (
@@ -15,11 +14,11 @@ from imbemotion.plots import (
     ConfidenceDisplay,
     TrainingCurveDisplay,
 )
-from imbemotion.plots.style import wrap, write_plainly
+from imbemotion.plots.predictions import confusion_size, draw_confusion
+from imbemotion.plots.style import MOST_NUMBERED
 
 _STYLE = {"svg.hashsalt": "imbemotion", "svg.fonttype": "path", "font.size": 10}
 _STEEP = 50  # ratio of class sizes from which their axis is logarithmic
-_MOST_NUMBERED = 16  # classes up to which the cells of a confusion matrix show numbers
 
 
 class InlineImage(NamedTuple):
@@ -87,33 +86,22 @@ def draw_distribution(counts):
     named = [f"{label} {n:,}" for label, n in counts.items()]
     return _draw(
         lambda figure: display.plot(ax=figure.add_subplot(), log=log),
-        (7.2, 1 + 0.32 * len(counts)),
+        (7.2, 1 + 0.32 * min(len(counts), MOST_NUMBERED)),
         f"Images of every class: {shorten(named, 20)}.",
         "The axis is logarithmic: lengths cannot be compared." if log else "",
     )
 
 
-def draw_confusion(name, predictions, classes):
-    """Draw the confusion matrix over all test folds, as shares of the true classes."""
-    matrix = confusion_matrix(predictions["true"], predictions["predicted"], labels=classes)
-    n = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(matrix, n, where=n > 0, out=np.zeros(matrix.shape))
-    display = ConfusionMatrixDisplay(shares, display_labels=[wrap(k, 18) for k in classes])
-
-    def plot(figure):
-        ax = figure.add_subplot()
-        display.plot(
-            ax=ax, cmap="Blues", colorbar=False, include_values=len(classes) <= _MOST_NUMBERED,
-            values_format=".0%", xticks_rotation="vertical", im_kw={"vmin": 0, "vmax": 1},
-            text_kw={"fontsize": 8},
-        )  # fmt: skip
-        ax.set(xlabel="predicted", ylabel="true")
-        write_plainly(ax)
-
-    recalls = zip(classes, shares.diagonal(), strict=True)
+def draw_mistakes(name, matrix, classes):
+    """Draw the confusion matrix over all test folds."""
+    recalls = zip(classes, matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1), strict=True)
     recalls = shorten([f"{label} {share:.0%}" for label, share in recalls], 20)
-    alt = f"Confusion matrix of {name}. Recall of every class: {recalls}."
-    return _draw(plot, 2 * [2.4 + 0.36 * len(classes)], alt, name)
+    return _draw(
+        lambda figure: draw_confusion(figure.add_subplot(), matrix, classes),
+        confusion_size(len(classes)),
+        f"Confusion matrix of {name}. Recall of every class: {recalls}.",
+        name,
+    )
 
 
 def draw_confidence(name, analysis):

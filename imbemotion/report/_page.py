@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from sklearn.metrics import confusion_matrix
 
 from imbemotion import __version__
 from imbemotion._base.files import write_atomically
@@ -187,10 +188,16 @@ def _predictions(run, shown):
     tables = run.read_all("predictions.csv", _read_predictions).items()
     found = {name: pd.concat(parts, ignore_index=True) for name, parts in tables}
     analyses = run.analyze_confidence(found)
+    confusions = {
+        name: confusion_matrix(found[name]["true"], found[name]["predicted"], labels=run.classes)
+        for name in shown
+        if name in found
+    }
     return {
         "confusions": [
-            _figures.draw_confusion(k, found[k], run.classes) for k in shown if k in found
+            _figures.draw_mistakes(k, matrix, run.classes) for k, matrix in confusions.items()
         ],
+        "mistakes": _wording.mistake_tables(confusions, run.classes),
         "confidence_table": _wording.confidence_table(analyses) if analyses else None,
         "confidences": [
             _figures.draw_confidence(k, analyses[k]) for k in shown if k in analyses

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from imbemotion._base.validation import shorten
-from imbemotion.plots.style import signed
+from imbemotion.plots.predictions import confused_pairs
+from imbemotion.plots.style import MOST_NUMBERED, signed
 
 _TINY = 10  # images of a class in a test fold
 _COMPARED = ["better", "worse", "not distinguishable"]
@@ -211,6 +212,17 @@ def resampling_table(resampled, order):
         [label, *(f"{counts.get(label, 0):,}" for counts in columns.values())] for label in order
     ]
     return Table("Training images of the first fold", ["class", *map(str, columns)], rows)
+
+
+def mistake_tables(confusions, classes):
+    """Return tables of the most frequent mistakes, where the matrices have no numbers."""
+    tables = []
+    for name, matrix in confusions.items() if len(classes) > MOST_NUMBERED else ():
+        pairs = confused_pairs(matrix, classes)
+        rows = [[*pair, f"{n:,}", _percent(share)] for *pair, n, share in pairs]
+        columns = ["true class", "predicted as", "images", "share of the class"]
+        tables.append(Table(f"Most frequent mistakes of {name}", columns, rows, n_text=2))
+    return tables
 
 
 def confidence_table(analyses):

@@ -1,4 +1,4 @@
-"""Confidence of correct and wrong predictions, and its calibration."""
+"""What is predicted for every class, and with how much confidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from imbemotion._base.validation import cut_label
 from imbemotion.analysis import ConfidenceAnalysis, analyze_confidence
+from imbemotion.plots import style
 from imbemotion.plots.style import COLORS, GAIN, INK, LOSS, legend_above, new_axes, simplify
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ _LOOKS = {
     "correct": {"facecolor": _CORRECT, "edgecolor": GAIN, "alpha": 0.75},
     "wrong": {"facecolor": "none", "edgecolor": LOSS, "hatch": "////"},
 }
+_MARGINS, _LARGEST = 2.4, 10.5  # inches: around a confusion matrix, and all of one without numbers
+_DARK = 0.6  # share from which numbers are written in white
+_PER_CHARACTER = 0.62  # width of a digit, in font sizes
 
 
 class ConfidenceDisplay:
@@ -199,3 +204,68 @@ def _finish(ax, title):
     ax.set_xlim(0, 1)
     ax.tick_params(labelsize=_FONT - 1)
     legend_above(ax)
+
+
+def confusion_size(n_classes):
+    """Return width and height in inches at which a confusion matrix is easy to read."""
+    return 2 * [min(_MARGINS + _cell(n_classes) * n_classes, _LARGEST)]
+
+
+def _cell(n_classes):  # inches
+    return max(0.27, 0.45 - 0.006 * n_classes)
+
+
+def draw_confusion(ax, matrix, classes):
+    """Draw a confusion matrix (n_true, n_predicted) of counts, as shares of the true classes."""
+    n, shares = len(classes), _shares(matrix)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    is_numbered, places = n <= style.MOST_NUMBERED, style.named_places(n)
+    names = [style.wrap(k, 18) if is_numbered else cut_label(k, 20) for k in classes]
+    names, font = [names[place] for place in places], 8 if is_numbered else 7
+    ax.set_xticks(places, names, fontsize=font, rotation="vertical", **style.PLAIN_TEXT)
+    ax.set_yticks(places, names, fontsize=font, **style.PLAIN_TEXT)
+    ax.set(xlabel="predicted", ylabel="true")
+    ax.tick_params(length=0 if is_numbered else 2)
+    if is_numbered:
+        _number_cells(ax, matrix, shares, 72 * _cell(n))
+
+
+def _shares(matrix):
+    n = matrix.sum(axis=1, keepdims=True)
+    return np.divide(matrix, n, where=n > 0, out=np.zeros(matrix.shape))
+
+
+def _number_cells(ax, matrix, shares, width):
+    """Write share and count into cells of this width (points), except into those of 0."""
+    found = np.unique(matrix).tolist()
+    counts = {n: f"{n:,}" if n < 10_000 else f"{n / 1000:.0f}k" for n in found}
+    longest = max(map(len, counts.values()))
+    sizes = [min(8.5, 0.9 * width / (_PER_CHARACTER * k)) for k in (len("100%"), longest)]
+    look = {"ha": "center", "in_layout": False}
+    for row, column in np.argwhere(matrix > 0).tolist():
+        share, color = shares[row, column], "white" if shares[row, column] > _DARK else "black"
+        ax.text(column, row, f"{share:.0%}", va="bottom", fontsize=sizes[0], color=color, **look)
+        text, size = counts[matrix[row, column].item()], min(sizes[1], 0.8 * sizes[0])
+        ax.text(column, row + 0.06, text, va="top", fontsize=size, color=color, **look)
+
+
+def confused_pairs(matrix, classes, limit=15):
+    """Return the most frequent mistakes as (true class, predicted class, count, share)."""
+    wrong, shares = matrix - np.diag(np.diag(matrix)), _shares(matrix)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    pairs = [divmod(place, len(classes)) for place in order.tolist()]
+    return [
+        (classes[i], classes[k], matrix[i, k].item(), shares[i, k].item())
+        for i, k in pairs
+        if wrong[i, k]
+    ]
+
+
+def list_confused(ax, matrix, classes):
+    """Write the most frequent mistakes to the right of a matrix that has no numbers."""
+    lines = [
+        f"{cut_label(true, 20)} as {cut_label(predicted, 20)}: {n:,} ({share:.0%})"
+        for true, predicted, n, share in confused_pairs(matrix, classes)
+    ]
+    text = "\n".join(["Most frequent mistakes:", *lines])
+    ax.text(1.03, 1, text, transform=ax.transAxes, va="top", fontsize=8, **style.PLAIN_TEXT)
