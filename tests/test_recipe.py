@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from imbemotion import AugmentationSampler, CNNClassifier, ImageArray, RandomResampler, make_faces
-from imbemotion.classifier._recipe import is_mirrored
+from imbemotion.classifier.recipe import is_mirrored
 
 ONCE = {"module": "small_cnn", "n_threads": 1, "random_state": 0}
 

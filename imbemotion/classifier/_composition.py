@@ -21,7 +21,7 @@ from imbemotion.callbacks import (
     TrainingScores,
     WeightAveraging,
 )
-from imbemotion.classifier._recipe import Recipe, choose_recipe
+from imbemotion.classifier.recipe import Recipe, choose_recipe
 from imbemotion.images import ImageArray
 from imbemotion.losses import class_weights
 from imbemotion.networks import FeatureNetwork, PretrainedCNN, find_network

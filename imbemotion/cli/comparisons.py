@@ -17,7 +17,7 @@ from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_setting
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
 _DEMO = {"training.max_steps": 200, "comparison.folds": 3}
 _PICTURE = "imbemotion_demo.png"
-_COMPARING = ("strategies", "folds", "repeats", "jobs")
+_COMPARING = ("strategies", "folds", "budget", "repeats", "jobs")
 
 
 @command(*LOADING, "group_column", *NETWORK, *_COMPARING, "scheduler", "external_test", "out")
@@ -120,7 +120,8 @@ def _progress(n_fits, records):
 def _show(comparison, y, n_folds, seconds, conclude):
     summary = comparison.summary()
     scores = output.summary_table(summary, n_folds, comparison.scoring)
-    output.make_console().print(scores, output.class_table(comparison.per_class(), y))
+    costs, classes = output.cost_table(summary), output.class_table(comparison.per_class(), y)
+    output.make_console().print(scores, classes, costs)
     if conclude:
         output.say(output.conclusion(summary))
     output.say(f"{len(comparison.fits)} fits in {seconds:.0f} s.")

@@ -207,6 +207,11 @@ OPTIONS = {
         help="Strategies and sets of them, with commas; the first is the baseline.",
     ),
     "folds": _option(int, "comparison.folds", min=2),
+    "budget": _option(
+        Literal["steps", "epochs", "time", "converged"], "comparison.budget",
+        help="What every training of a fold has in common with the baseline's: steps, epochs, or "
+        "seconds; or train until converged, at most four times the steps.",
+    ),
     "repeats": _option(int, "comparison.repeats", min=1),
     "jobs": _option(int, "comparison.jobs"),
     "scheduler": _option(str, "comparison.scheduler"),

@@ -317,13 +317,13 @@ def prediction_table(found, classes):
 
 
 def summary_table(summary, n_folds, scoring):
-    """Lay out a row per strategy: score, gain, verdict and cost."""
+    """Lay out a row per strategy: score, gain and verdict."""
     name = "Macro-F1" if scoring == "macro-F1" else scoring
-    has_external, has_memory = summary[["external", "peak_memory"]].notna().any()
+    has_external = int(summary["external"].notna().any())
     table = _make_table(
         f"{name} over {n_folds} test folds; gains and verdicts hold all together",
         "strategy", scoring, "gain", "verdict", "p>1%", "train", *["external"] * has_external,
-        "rows", "s/fit", *["MiB"] * has_memory, left=("verdict",),
+        left=("verdict",),
     )  # fmt: skip
     for name, row in summary.iterrows():
         is_judged = row.verdict in _JUDGED
@@ -336,11 +336,29 @@ def summary_table(summary, n_folds, scoring):
             _number(row.p_better, ".2f") if is_judged else "",
             _number(row["mean"] + row.gap, ".3f"),
             *[_number(row.external, ".3f")] * has_external,
-            _number(row.n_resampled, ",.0f"),
-            _number(row.fit_time, ".1f"),
-            *[_number(row.peak_memory, ",.0f")] * has_memory,
         ]
         table.add_row(*cells)
+    return table
+
+
+def cost_table(summary):
+    """Lay out a row per strategy: what a fit took on average."""
+    from imbemotion.comparison.budget import write_steps
+
+    has_memory = int(summary["peak_memory"].notna().any())
+    table = _make_table(
+        "Cost of a fit", "strategy", "rows", "steps", "images seen", "seconds",
+        *["MiB"] * has_memory,
+    )  # fmt: skip
+    for name, row in summary.iterrows():
+        table.add_row(
+            _escape(name),
+            _number(row.n_resampled, ",.0f"),
+            write_steps(row.n_steps, row.budget),
+            _number(row.n_images_seen, ",.0f"),
+            _number(row.fit_time, ".1f"),
+            *[_number(row.peak_memory, ",.0f")] * has_memory,
+        )
     return table
 
 

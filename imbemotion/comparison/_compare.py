@@ -28,6 +28,7 @@ from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
 from imbemotion.comparison._strategies import check_strategies
 from imbemotion.comparison._workers import run_jobs, threads_per_fit
+from imbemotion.comparison.budget import check_budget
 from imbemotion.comparison.fold_fit import Data, Job, Settings, make_folds, root_seed
 from imbemotion.leaks import warn_of_known
 from imbemotion.leaks.groups import check_groups
@@ -37,7 +38,7 @@ from imbemotion.tracking import check_tracking
 def compare_strategies(
     estimator: Any, X: ArrayLike, y: ArrayLike, strategies: dict | str | list[str], *,
     cv: Any = 5, groups: ArrayLike | None = None, scoring: str | Callable | None = None,
-    n_repeats: int = 1, n_jobs: int | None = None, random_state: Any = None,
+    budget: str = "steps", n_repeats: int = 1, n_jobs: int | None = None, random_state: Any = None,
     folder: str | Path | None = None, external_test: tuple | None = None,
     scheduler: str | None = None, track: str | None = None, on_fit: Callable | None = None,
     about: dict | None = None,
@@ -65,6 +66,13 @@ def compare_strategies(
         Group labels, for example subjects; a group is never split.
     scoring : str or callable, default=None
         A scikit-learn scorer. ``None`` means macro-F1 over all classes of y.
+    budget : {"steps", "epochs", "time", "converged"}, default="steps"
+        What the networks of all strategies have in common with that of the baseline, fold by
+        fold: optimizer steps; passes over their own data; about the seconds of a fit, by short
+        trial fits, whose results cannot be reproduced exactly; or ``"converged"``, early
+        stopping on 15 % of the training images (or ``validation_fraction``) after at most four
+        times the steps. A strategy that sets ``max_steps`` or ``max_epochs`` itself keeps them,
+        and other estimators than ``CNNClassifier`` are fitted as they are.
     n_repeats : int, default=1
         Number of repeats with other seeds.
     n_jobs : int, default=None
@@ -123,6 +131,7 @@ def compare_strategies(
     strategies, models = check_strategies(estimator, strategies)
     data = _check_data(X, y, groups, external_test)
     scorer, scoring_name = _check_scorer(estimator, scoring)
+    check_budget(budget)
     if track is not None:
         check_tracking(track, folder)
     store = None if folder is None else Store(folder)
@@ -136,13 +145,17 @@ def compare_strategies(
     for w in caught:
         warnings.warn(w.message, w.category, stacklevel=2)
     settings = {**(about or {}), "scoring": scoring_name, "redrawn": isinstance(cv, Integral)}
+    settings["budget"] = budget
     if store is not None:
         settings |= describe_comparison(
             estimator, strategies, models, data, cv=cv, folds=folds, random_state=root,
             threads=n_threads, notes=[str(w.message) for w in caught], scorer=describe(scoring),
         )  # fmt: skip
         settings, folds = store.start(settings, folds)
-    fits = Settings(estimator, np.unique(data.y), scorer, folder, track, get_config())
+    fits = Settings(
+        estimator, np.unique(data.y), scorer, folder, track, get_config(), budget=budget,
+        baseline=next(iter(strategies.items())),
+    )  # fmt: skip
     run = partial(
         run_jobs, fits, data, n_jobs=n_jobs, n_threads=settings.get("threads", n_threads),
         scheduler=scheduler,

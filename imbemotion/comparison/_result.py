@@ -14,10 +14,13 @@ from imbemotion.comparison._store import Store
 _COLUMNS = (
     "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",
     "weighted_f1", "fit_time", "predict_time", "peak_memory", "n_train", "n_test",
-    "n_resampled", "n_epochs", "best_epoch",
+    "n_resampled", "n_epochs", "best_epoch", "n_steps", "n_images_seen", "budget",
 )  # fmt: skip
 _PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
-_MEANS = ("fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch")
+_MEANS = (
+    "fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch", "n_steps",
+    "n_images_seen",
+)  # fmt: skip
 _WITHOUT_SCORE = ("not run", "failed")
 _SHOWN = ["mean", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
 
@@ -103,7 +106,9 @@ class Comparison:
         ``strategy, repeat, fold, score, train_score, external_score, accuracy,
         weighted_f1``, ``fit_time, predict_time`` (seconds), ``peak_memory`` (MiB that the fit
         added), ``n_train, n_test, n_resampled`` (rows), ``n_epochs``, ``best_epoch`` (whose
-        weights were restored, from 1), ``error`` (None where the fit succeeded), and for every
+        weights were restored, from 1), ``n_steps`` and ``n_images_seen`` (training steps of the
+        network that predicts, and images in their batches), ``budget`` (that of the comparison,
+        or "own steps" or "no steps"), ``error`` (None where the fit succeeded), and for every
         class ``f1_LABEL, precision_LABEL, recall_LABEL``, ``share_LABEL`` of the predictions
         and ``true_share_LABEL`` of the test fold. NaN where unknown.
 
@@ -189,13 +194,14 @@ class Comparison:
 
         Returns
         -------
-        table : DataFrame of shape (n_strategies, 17)
+        table : DataFrame of shape (n_strategies, 20)
             ``mean, std`` (of the score over the fits), ``gain, gain_low, gain_high``,
             ``verdict`` ("better", "worse", "not distinguishable", "baseline", "failed", "not
             run" or "no baseline"), ``p_value`` (adjusted), ``p_better`` (probability of a gain
             above the margin), ``gap`` (score on the training fold minus score), means of
-            ``fit_time, predict_time, peak_memory, n_resampled, n_epochs, best_epoch``, as in
-            ``fits``, ``external`` (score on the external test set) and ``n_failed`` (fits).
+            ``fit_time, predict_time, peak_memory, n_resampled, n_epochs, best_epoch, n_steps,
+            n_images_seen``, as in ``fits``, ``external`` (score on the external test set),
+            ``n_failed`` (fits) and ``budget``, as in ``fits``.
 
         Raises
         ------
@@ -221,6 +227,7 @@ class Comparison:
         means = means.astype(float).astype({"n_failed": int})
         gains = _compare_with_first(of_strategy, redrawn, confidence, margin)
         gains.insert(3, "verdict", _verdicts(gains, of_strategy))
+        means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
         return pd.concat([means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)
 
     def per_class(self) -> pd.DataFrame:

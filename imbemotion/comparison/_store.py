@@ -25,7 +25,7 @@ from imbemotion.loading import ImageLoader
 
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
-    "data", "estimator", "classes", "scoring", "scorer", "cv", "splitter", "n_repeats",
+    "data", "estimator", "classes", "budget", "scoring", "scorer", "cv", "splitter", "n_repeats",
     "random_state", "precision", "versions",
 )  # fmt: skip
 # on results, in any estimator
@@ -136,6 +136,7 @@ def _keep_folders(before, now):
 def _check_same(folder, before, now):
     """Refuse settings that differ from those of the first start, by name."""
     known, given = before["strategies"], now["strategies"]
+    before = {"budget": "none: it is older than budgets", **before}
     pairs = [(before.get(key), now.get(key), key) for key in _COMPARED]
     pairs += [(known[k], given[k], f"strategy {k!r}") for k in given if k in known]
     found = [text for pair in pairs for text in _differences(*pair)]

@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 from collections import Counter
+from itertools import chain
 from pathlib import PurePath
 
 import numpy as np
@@ -70,14 +71,24 @@ def class_counts_after(model, y_train, classes):
 
 
 def training_facts(model):
-    """Return the number of epochs, and the epoch whose weights were restored."""
+    """Return epochs, steps and images of the last network, and the epoch that was restored."""
     final = last_step(model)
     n_epochs, history = getattr(final, "n_iter_", np.nan), getattr(final, "history_", None)
     is_known = history is not None and "best" in history
     return {
         "n_epochs": n_epochs if np.isscalar(n_epochs) else np.nan,  # some count per class
         "best_epoch": int(history["best"].argmax()) + 1 if is_known else np.nan,
+        **_count_batches(final),
     }
+
+
+def _count_batches(final):
+    """Return the training steps, and the images in them, repeated and synthetic ones included."""
+    if not hasattr(final, "net_"):
+        return {"n_steps": np.nan, "n_images_seen": np.nan}
+    batches = chain.from_iterable(epoch["batches"] for epoch in final.net_.history)
+    sizes = [batch["train_batch_size"] for batch in batches if "train_batch_size" in batch]
+    return {"n_steps": len(sizes), "n_images_seen": sum(sizes)}
 
 
 def make_files(fitted, record, settings, data, job):

@@ -24,6 +24,7 @@ from imbemotion._base.validation import (
     shorten,
 )
 from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
+from imbemotion.comparison.budget import set_budget
 from imbemotion.leaks import warn_of_copies
 from imbemotion.splitting.holdout import draw_folds
 from imbemotion.tracking import tracked
@@ -73,6 +74,8 @@ class Settings(NamedTuple):
     config: dict = {}  # scikit-learn's, of the calling process
     same_classes: bool = False  # score other rows over all classes, even if they lack some
     fit_params: dict = {}
+    budget: str | None = None  # of the networks, that of the baseline; None: their own
+    baseline: tuple = ("", {})  # name and parameters of the first strategy
     in_fresh_process: bool = False  # or else peak memory includes that of earlier fits
 
 
@@ -188,7 +191,7 @@ def fit_fold(settings, data, job):
         warnings.simplefilter("always", DataWarning)
         warnings.simplefilter("always", ConvergenceWarning)
         try:
-            model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
+            model = _make_model(settings, data, job, record)
             fitted, found = fit_tracked(model, settings, data, job)
             record |= found
         except Exception as error:
@@ -203,6 +206,22 @@ def fit_fold(settings, data, job):
         if not issubclass(w.category, tuple(_KEPT.values())):
             warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
     return record, files
+
+
+def _make_model(settings, data, job, record):
+    """Return the unfitted model of a job, with the budget of the baseline on its fold."""
+    model = seeded(apply_strategy(settings.estimator, job.parameters), job.fold.seed)
+    if settings.budget is None:
+        return model
+    (name, parameters), baseline = settings.baseline, model
+    if job.strategy != name:
+        baseline = seeded(apply_strategy(settings.estimator, parameters), job.fold.seed)
+    rows = job.fold.train
+    record["budget"] = set_budget(
+        settings.budget, model, baseline, settings.estimator, safe_indexing(data.X, rows),
+        data.y[rows],
+    )  # fmt: skip
+    return model
 
 
 def fit_tracked(model, settings, data, job):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imbemotion._base.validation import shorten
+from imbemotion.comparison.budget import write_steps
 from imbemotion.plots.predictions import confused_pairs
 from imbemotion.plots.style import MOST_NUMBERED, signed
 
@@ -171,6 +172,8 @@ def cost_table(summary):
         "predict, s": _write(summary["predict_time"], _round),
         "peak memory, MiB": _write(summary["peak_memory"], "{:,.0f}".format),
         "training rows": _write(summary["n_resampled"], "{:,.0f}".format),
+        "steps": list(map(write_steps, summary["n_steps"], summary["budget"])),
+        "images seen": _write(summary["n_images_seen"], "{:,.0f}".format),
         "epochs": _write(summary["n_epochs"], "{:.1f}".format),
         "best epoch": _write(summary["best_epoch"], "{:.1f}".format),
     }

@@ -180,6 +180,11 @@ SCHEMA = {
     "comparison": {
         "strategies": Key(["basic"], (list,), "Names and sets; the first is the baseline."),
         "folds": Key(5, (Interval(Integral, 2, None, closed="left"),), "Test folds."),
+        "budget": Key(
+            "steps",
+            (_one_of("steps", "epochs", "time", "converged"),),
+            "What the trainings of a fold have in common.",
+        ),
         "repeats": Key(1, (_COUNT,), "Repeats with other folds and seeds."),
         "jobs": Key(-1, _JOBS, "Fits at a time; -1 uses every core."),
         "scheduler": Key(None, _TEXT, "Address of a Dask scheduler whose workers run the fits."),

@@ -32,14 +32,10 @@ class Recipe:
 
 def choose_recipe(classifier, kind, X, y, train, mirrored=None):
     """Decide what the parameters of a classifier leave open, for a class of networks."""
-    # what a sampler repeats or synthesizes is not more data
-    parents, originals = np.unique(X.parents[train][:, 0], return_index=True)
+    originals = np.unique(X.parents[train][:, 0], return_index=True)[1]
     originals = originals[~X.is_synthetic[train[originals]]]
-    n_images = len(parents) + max(0, np.sum(X.parents[train][:, 0] < 0) - 1)  # -1: each by itself
-    batch_size = classifier.batch_size
-    if batch_size == "auto":
-        batch_size = next(size for limit, size in _BATCH_SIZES.items() if n_images <= limit)
-    n_steps = _count_steps(classifier, n_images, per_pass=ceil(len(train) / batch_size))
+    n_images = count_originals(X.parents[train][:, 0])
+    batch_size, n_steps = plan_steps(classifier, n_images, len(train))
     lr, backbone_lr = classifier.lr, classifier._own("optimizer", "backbone_lr")
     if backbone_lr == "auto":  # a rate that is set holds for the whole network
         backbone_lr = getattr(kind, "default_backbone_lr", None) if lr == "auto" else None
@@ -58,7 +54,17 @@ def choose_recipe(classifier, kind, X, y, train, mirrored=None):
     )
 
 
-def _count_steps(classifier, n_images, per_pass):
+def count_originals(parents):
+    """Count the images that rows derive from: what a sampler repeats is not more data."""
+    n_unknown = np.sum(parents < 0)  # each counts by itself
+    return len(np.unique(parents)) + max(0, n_unknown - 1)
+
+
+def plan_steps(classifier, n_images, n_rows):
+    """Return the batch size and the number of steps by the numbers of originals and of rows."""
+    batch_size = classifier.batch_size
+    if batch_size == "auto":
+        batch_size = next(size for limit, size in _BATCH_SIZES.items() if n_images <= limit)
     max_steps, max_epochs = classifier.max_steps, classifier.max_epochs
     if max_steps is None and max_epochs is None:
         raise ValueError(
@@ -68,7 +74,7 @@ def _count_steps(classifier, n_images, per_pass):
     if max_steps == "auto":  # max_epochs alone switches it off
         steps = max(_FEWEST_STEPS, round(_STEPS_PER_ROOT * n_images**0.5))
         max_steps = steps if max_epochs is None else None
-    return min(max_steps or inf, per_pass * (max_epochs or inf))
+    return batch_size, min(max_steps or inf, ceil(n_rows / batch_size) * (max_epochs or inf))
 
 
 def _is_open(classifier, X):

@@ -1,0 +1,142 @@
+"""Equal budgets: how long each strategy's network trains, measured on the baseline's fold."""
+
+import warnings
+from math import ceil
+from time import perf_counter
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from imbemotion._base.validation import holds_paths
+from imbemotion.classifier import CNNClassifier
+from imbemotion.classifier.recipe import count_originals, plan_steps
+from imbemotion.images import ImageArray
+
+BUDGETS = ("steps", "epochs", "time", "converged")
+OWN, NO_STEPS = "own steps", "no steps"
+_LIMITS = "max_steps", "max_epochs"
+_FRACTION, _PATIENCE, _FACTOR = 0.15, 0.25, 4  # of "converged"
+_TRIALS = 10, 40  # steps of trial fits; the first warms up
+
+
+def check_budget(budget):
+    """Refuse unknown budgets."""
+    if budget not in BUDGETS:
+        raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}.")
+
+
+def write_steps(n_steps, budget):
+    """Return steps as tables show them: "400", "400 (own)", or "none"."""
+    if budget == NO_STEPS:
+        return "none"
+    own = " (own)" if budget == OWN else ""
+    return "" if n_steps != n_steps else f"{n_steps:,.0f}{own}"  # NaN: unknown
+
+
+def networks(model):
+    """Return the classifiers with steps inside an unfitted estimator, except frozen ones."""
+    parts = {"": model, **model.get_params(deep=True)}
+    frozen = tuple(name for name, part in parts.items() if isinstance(part, FrozenEstimator))
+    return [part for name, part in parts.items()
+            if isinstance(part, CNNClassifier) and not name.startswith(frozen)]  # fmt: skip
+
+
+def set_budget(budget, model, baseline, plain, X, y):
+    """Give the networks of a model the baseline's budget; return the budget that they have."""
+    trained, reference = networks(model), networks(baseline)
+    if not trained or not reference:
+        return NO_STEPS if not trained else OWN
+    limits = {_limits(network) for network in networks(plain) or reference}
+    batch_size, n_steps, n_epochs = _plan(reference[0], *_enter(baseline, X, y))
+    free = [network for network in trained if _limits(network) in {*limits, ("auto", None)}]
+    for network in trained:
+        if network.batch_size == "auto":
+            network.set_params(batch_size=batch_size)
+    if budget == "time" and free and model is not baseline:
+        n_steps = _afford(n_steps, model, baseline, X, y)
+    for network in free:
+        _limit(network, budget, n_steps, n_epochs)
+    return budget if free else OWN
+
+
+def _limits(network):
+    return tuple(getattr(network, name) for name in _LIMITS)
+
+
+def _limit(network, budget, n_steps, n_epochs):
+    if budget == "epochs":
+        network.set_params(max_steps=None, max_epochs=n_epochs)
+        return
+    n_steps = _FACTOR * n_steps if budget == "converged" else n_steps
+    network.set_params(max_steps=n_steps, max_epochs=None)
+    if budget == "converged":
+        given = {"validation_fraction": _FRACTION, "patience": _PATIENCE}
+        missing = {name: value for name, value in given.items() if getattr(network, name) is None}
+        network.set_params(**missing)
+
+
+def _plan(network, X, y):
+    """Return the batch size, steps and epochs of the baseline's network on its training rows."""
+    n_images = len(y)
+    if isinstance(X, ImageArray):
+        n_images = count_originals(X.parents[:, 0])
+    elif holds_paths(X):
+        n_images = len(set(map(str, X)))  # the loader decodes equal paths once
+    # The share that is held out is not exact, but the same for every strategy.
+    share = 1 - (network.validation_fraction or 0)
+    n_images, n_rows = (max(1, round(share * n)) for n in (n_images, len(y)))
+    batch_size, n_steps = plan_steps(network, n_images, n_rows)
+    return batch_size, n_steps, ceil(n_steps / ceil(n_rows / batch_size))
+
+
+def _enter(model, X, y):
+    """Return the rows that reach the classifier at the end of an unfitted model."""
+    while hasattr(model, "steps") or hasattr(model, "estimator"):
+        if hasattr(model, "steps"):
+            steps = [step for _, step in model.steps]
+            while len(steps) > 1 and not hasattr(steps[-2], "fit_resample"):
+                del steps[-2]  # what only transforms keeps the rows
+            X, y = _run(steps[:-1], X, y)
+            model = steps[-1]
+        else:
+            model = model.estimator
+    return X, y
+
+
+def _run(steps, X, y):
+    for step in steps:
+        if hasattr(step, "fit_resample"):
+            X, y = clone(step).fit_resample(X, y)
+        elif hasattr(step, "fit_transform"):
+            X = clone(step).fit_transform(X, y)
+    return X, y
+
+
+def _afford(n_steps, model, baseline, X, y):
+    """Return the steps that a model takes in the time of the baseline's steps."""
+    # The time of a fit is a line: what happens once, such as sampling, and so much per step.
+    _time(baseline, _TRIALS[0], X, y)
+    once, each = _measure(baseline, X, y)
+    own_once, own_each = _measure(model, X, y)
+    return max(1, round((once + each * n_steps - own_once) / own_each))
+
+
+def _measure(model, X, y):
+    """Return the seconds that a fit takes once, and per step."""
+    times = [_time(model, n_steps, X, y) for n_steps in _TRIALS]
+    each = (times[1] - times[0]) / (_TRIALS[1] - _TRIALS[0])
+    if each <= 0:  # a busy machine
+        return 0.0, times[1] / _TRIALS[1]
+    return max(0.0, times[1] - each * _TRIALS[1]), each
+
+
+def _time(model, n_steps, X, y):
+    """Return the seconds of a short fit."""
+    trial = clone(model)
+    for network in networks(trial):
+        network.set_params(max_steps=n_steps, max_epochs=None, patience=None, checkpoint=None)
+    start = perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that so few steps teach little
+        trial.fit(X, y)
+    return perf_counter() - start
