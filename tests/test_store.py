@@ -23,6 +23,7 @@ from imbemotion import (
     CNNClassifier,
     ImageFlattener,
     ImageLoader,
+    PriorCorrectedClassifier,
     RandomResampler,
     compare_strategies,
     make_faces,
@@ -39,6 +40,7 @@ X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
 X[Y == "anger"] += 20
 X[Y == "fear"] += 30
 STRATEGIES = {"none": {}, "hybrid": {"balance": RandomResampler(sampling_strategy="hybrid")}}
+SHARING = STRATEGIES | {"equal_prior": PriorCorrectedClassifier}  # the training of "none"
 FILES = {
     "config.json", "dataset_statistics.json", "class_mapping.json", "test_metrics.csv",
     "predictions.csv", "confusion_matrix.png", "confidence_analysis.csv",
@@ -334,14 +336,15 @@ def test_two_at_once_share_the_work(tmp_path):
     told = [[], []]
 
     def start(number):
-        compare(tmp_path, n_repeats=2, on_fit=told[number].append, n_jobs=1)
+        settings = {"strategies": SHARING, "n_repeats": 2, "n_jobs": 1}
+        compare(tmp_path, on_fit=told[number].append, **settings)
 
     threads = [threading.Thread(target=start, args=[number]) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [len(records) for records in told] == [12, 12]
+    assert [len(records) for records in told] == [18, 18]
     times = [sorted(record["fit_time"] for record in records) for records in told]
     assert times[0] == times[1]  # the same fits: none was done by both
 
@@ -467,8 +470,8 @@ def test_splitters_and_scorers_are_known_again(tmp_path):
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_store import compare
-compare({folder!r}, n_repeats=3)
+from test_store import SHARING, compare
+compare({folder!r}, strategies=SHARING, n_repeats=3)
 """
 
 
@@ -483,8 +486,8 @@ def test_killed_at_any_moment_it_ends_the_same(tmp_path):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    killed = compare(tmp_path / "runs", n_repeats=3)
-    straight = compare(tmp_path / "straight", n_repeats=3)
+    killed = compare(tmp_path / "runs", strategies=SHARING, n_repeats=3)
+    straight = compare(tmp_path / "straight", strategies=SHARING, n_repeats=3)
     pd.testing.assert_frame_equal(without_times(killed.fits), without_times(straight.fits))
     for path in (tmp_path / "straight").glob("*/fold_*/predictions.csv"):
         other = tmp_path / "runs" / path.relative_to(tmp_path / "straight")

@@ -26,7 +26,7 @@ from imbemotion._base.validation import (
 from imbemotion.comparison._description import custom_code, describe, without_address
 from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
-from imbemotion.comparison._strategies import check_strategies
+from imbemotion.comparison._strategies import check_strategies, group_strategies
 from imbemotion.comparison._workers import run_jobs, threads_per_fit
 from imbemotion.comparison.budget import check_budget
 from imbemotion.comparison.fold_fit import Data, Job, Settings, make_folds, root_seed
@@ -46,7 +46,8 @@ def compare_strategies(
     """Compare balancing strategies on paired folds.
 
     Every strategy is fitted on the same folds with the same seeds; one that fails is reported
-    with the results of the others.
+    with the results of the others. Strategies that differ only after training, such as prior
+    corrections and new heads, share one training per fold, whose time counts for each of them.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ def compare_strategies(
     scheduler : str, default=None
         Address of a Dask scheduler whose workers run the fits, one thread each.
     track : {"mlflow", "wandb", "tensorboard"}, default=None
-        Tracker of the epochs and scores of every fit; needs a folder.
+        Tracker of the epochs and scores of every fit; needs a folder. Tracked strategies
+        share no training.
     on_fit : callable, default=None
         Called with the record (dict) of every fit as soon as it is known, in any order.
     about : dict, default=None
@@ -161,7 +163,12 @@ def compare_strategies(
         scheduler=scheduler,
     )  # fmt: skip
     sources = {k: custom_code(estimator, v) if store else {} for k, v in strategies.items()}
-    jobs = [Job(k, strategies[k], fold, sources[k]) for fold in folds for k in sources]
+    # Every tracked fit logs its own epochs, so it has to be made.
+    groups = [[k] for k in models] if track else group_strategies(models)
+    jobs = [
+        [Job(k, strategies[k], fold, sources[k]) for k in group]
+        for fold in folds for group in groups
+    ]  # fmt: skip
     done = run_fits(run, store, jobs, settings) if store else run(jobs)
     records = list(_report(done, on_fit))
     comparison = Comparison(records, strategies, fits.classes, settings, folder)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import platform
 import re
 import sys
@@ -13,9 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from numbers import Number
 from pathlib import Path, PurePath
 from textwrap import dedent
+from uuid import uuid4
 
 import joblib
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
 from imbemotion import __version__
 from imbemotion.images import ImageArray, blocks_of
@@ -67,6 +70,14 @@ def describe(value):
     if _has_parameters(value):
         return _code(type(value)) | describe(value.get_params(deep=False))
     return _code(type(value)) | _content(value)
+
+
+def describe_fit(estimator):
+    """Return a text that is equal for estimators whose fits on the same rows are equal."""
+    parts = estimator.get_params(deep=True).values()
+    frozen = [id(part) for part in (estimator, *parts) if isinstance(part, FrozenEstimator)]
+    text = json.dumps([describe(estimator), frozen])
+    return f"{text} {uuid4()}" if '"digest": null' in text else text  # its content is unknown
 
 
 def _has_parameters(value):

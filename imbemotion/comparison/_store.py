@@ -164,22 +164,25 @@ def _differences(before, now, name):
         yield f"{name} ({there} there, {here} here)"
 
 
-def run_fits(run, store, jobs, settings):
+def run_fits(run, store, groups, settings):
     """Run the fits that are not in the folder yet; yield records, with files of new fits."""
     # Fits that another process has claimed are left to it; if it dies, they are done here. Fits
     # that failed before are tried again.
     folders = {name: described["folder"] for name, described in settings["strategies"].items()}
-    waiting = {f"{folders[job.strategy]}/{job.fold.name}": job for job in jobs}
-    while waiting:
-        for name in list(waiting):
-            record = store.load(name)
-            if record is not None and record["error"] is None:
-                store.clear(name)
-                del waiting[name]
-                yield record, {}
-        before = len(waiting)
+    waiting = [
+        {f"{folders[job.strategy]}/{job.fold.name}": job for job in jobs} for jobs in groups
+    ]
+    while any(waiting):
+        for jobs in waiting:
+            for name in list(jobs):
+                record = store.load(name)
+                if record is not None and record["error"] is None:
+                    store.clear(name)
+                    del jobs[name]
+                    yield record, {}
+        before = sum(map(len, waiting))
         yield from _run_free(run, store, waiting)
-        if waiting and len(waiting) == before:
+        if 0 < sum(map(len, waiting)) == before:
             sleep(_PAUSE)
 
 
@@ -187,28 +190,30 @@ def _run_free(run, store, waiting):
     """Run what no other process has claimed; what is done leaves ``waiting``."""
     locks = {}
 
-    def claim():
-        for name, job in list(waiting.items()):
+    def claim(jobs):
+        for name, job in list(jobs.items()):
             lock = store.claim(name)
-            if lock is None:
-                continue
+            if lock is None:  # the process that has it will go on with the rest of the group
+                return
             found = store.load(name)
             if found is None or found["error"] is not None:
-                locks[job.strategy, job.fold.repeat, job.fold.number] = name, lock
+                locks[job.strategy, job.fold.repeat, job.fold.number] = jobs, name, lock
                 yield job
             else:  # done by another process since we looked
                 lock.release()
 
     try:
-        with closing(run(claim())) as done:
+        free = filter(None, (list(claim(jobs)) for jobs in waiting))
+        with closing(run(free)) as done:
             for record, files in done:
-                name, lock = locks.pop((record["strategy"], record["repeat"], record["fold"]))
+                number = record["repeat"], record["fold"]
+                jobs, name, lock = locks.pop((record["strategy"], *number))
                 store.save(name, record, files)
                 lock.release()
-                del waiting[name]
+                del jobs[name]
                 yield record, files
     finally:
-        for _, lock in locks.values():
+        for *_, lock in locks.values():
             lock.release()
 
 

@@ -1,6 +1,6 @@
 """Named strategies, and the strategies of a comparison checked before anything is fitted."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import partial
@@ -8,12 +8,14 @@ from itertools import chain
 from typing import Any
 
 from imblearn.pipeline import Pipeline as ImblearnPipeline
+from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
 from imbemotion._base.validation import shorten
-from imbemotion.comparison.fold_fit import apply_strategy
+from imbemotion.comparison._description import describe_fit
+from imbemotion.comparison.fold_fit import apply_strategy, seeded
 from imbemotion.loading import ImageFlattener
 from imbemotion.postprocessing import (
     DecoupledClassifier,
@@ -27,6 +29,8 @@ from imbemotion.samplers import (
     RandomResampler,
     at_least,
 )
+
+_POST_HOC = DecoupledClassifier, PriorCorrectedClassifier, TunedOffsetClassifierCV
 
 
 def named_strategies(
@@ -151,6 +155,18 @@ def check_strategies(estimator, strategies):
             f"'balancing_study', got {strategies!r}."
         )
     return strategies, {name: _apply(estimator, name, given) for name, given in strategies.items()}
+
+
+def group_strategies(models):
+    """Return lists of the strategies that train the same estimator and differ only afterwards."""
+    if not any(isinstance(model, _POST_HOC) for model in models.values()):
+        return [[name] for name in models]
+    groups = defaultdict(list)
+    for name, model in models.items():
+        while isinstance(model, _POST_HOC):
+            model = model.estimator
+        groups[describe_fit(seeded(clone(model), 0))].append(name)
+    return list(groups.values())
 
 
 def _check_steps(estimator, names, strategies):

@@ -13,6 +13,7 @@ import warnings
 from collections import OrderedDict
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
+from itertools import chain
 from multiprocessing.connection import Client, Connection
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
@@ -24,7 +25,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from imbemotion.comparison.fold_fit import fit_fold, new_record
+from imbemotion.comparison.fold_fit import fit_together, new_record
 
 _PRELOADED = {  # if the caller has imported the one, a fit will soon import the other
     "imblearn.pipeline": "imblearn.pipeline",
@@ -160,12 +161,13 @@ if _CAN_FORK:
             sys.stderr.flush()
 
 
-def run_jobs(settings, data, jobs, *, n_jobs, n_threads, scheduler=None):
-    """Run fits and yield the record and files of each as soon as it is done."""
+def run_jobs(settings, data, groups, *, n_jobs, n_threads, scheduler=None):
+    """Run groups of jobs; yield the record and files of each fit as soon as its group is done."""
     is_here = n_jobs is None and scheduler is None and settings.folder is None
     settings = settings._replace(in_fresh_process=not is_here)
     if is_here:
-        yield from (fit_fold(settings, data, job) for job in jobs)
+        for jobs in groups:
+            yield from fit_together(settings, data, jobs)
         return
     shared = _Shared(data, n_threads)
     with _cluster(scheduler), shared:
@@ -173,9 +175,9 @@ def run_jobs(settings, data, jobs, *, n_jobs, n_threads, scheduler=None):
         found = Parallel(
             n_jobs=-1 if scheduler is not None and n_jobs is None else n_jobs, prefer="threads",
             return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1,
-        )(delayed(_fit)(settings, shared, job) for job in jobs)  # fmt: skip
+        )(delayed(_fit)(settings, shared, jobs) for jobs in groups)  # fmt: skip
         try:
-            yield from map(tuple, found)  # a map is not closed, and joblib would warn
+            yield from chain.from_iterable(found)  # not closed by it: joblib would warn
         finally:
             with warnings.catch_warnings():  # of the fits that are stopped
                 warnings.filterwarnings("ignore", ".* tasks ", UserWarning)
@@ -225,7 +227,7 @@ class _Shared(AbstractContextManager):
         """Report a large size, so that Dask sends the data once instead of with every fit."""
         return 2**30
 
-    def fit(self, settings, job):
+    def fit(self, settings, jobs):
         """Fit in a fresh process on this machine."""
         with _LOCK:
             if self.key not in _WORKSHOPS:
@@ -233,7 +235,7 @@ class _Shared(AbstractContextManager):
                 while len(_WORKSHOPS) > _MOST_WORKSHOPS:
                     _WORKSHOPS.popitem(last=False)[1].close()
             processes = _WORKSHOPS[self.key]
-        return processes.call(_fit_mapped, f"{processes.folder}/data", settings, job)
+        return processes.call(_fit_mapped, f"{processes.folder}/data", settings, jobs)
 
     def _open(self):
         processes = FreshProcesses(self.n_threads)
@@ -251,18 +253,16 @@ def _close_all():
         processes.close()
 
 
-def _fit(settings, shared, job):
-    """Fit by means of the shared data; a crash is recorded as an error of that fit."""
+def _fit(settings, shared, jobs):
+    """Fit by means of the shared data; a crash is recorded as an error of its fit."""
     try:
-        return shared.fit(settings, job)
+        return shared.fit(settings, jobs)
     except CrashedError as error:
-        return {
-            **new_record(job),
-            "error": f"CrashedError: {error}",
-            "notes": [],
-            "alarms": [],
-        }, {}
+        if len(jobs) > 1:  # one of them is to blame, so each gets a process of its own
+            return [found for job in jobs for found in _fit(settings, shared, [job])]
+        failed = {"error": f"CrashedError: {error}", "notes": [], "alarms": []}
+        return [(new_record(jobs[0]) | failed, {})]
 
 
-def _fit_mapped(path, settings, job):
-    return fit_fold(settings, joblib.load(path, mmap_mode="r"), job)
+def _fit_mapped(path, settings, jobs):
+    return list(fit_together(settings, joblib.load(path, mmap_mode="r"), jobs))

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import precision_recall_fscore_support
 
+from imbemotion._base.fits import SharedFits
 from imbemotion._base.validation import (
     DataWarning,
     check_consistent_length,
@@ -23,6 +24,7 @@ from imbemotion._base.validation import (
     safe_indexing,
     shorten,
 )
+from imbemotion.comparison._description import describe_fit
 from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
 from imbemotion.comparison.budget import set_budget
 from imbemotion.leaks import warn_of_copies
@@ -77,6 +79,7 @@ class Settings(NamedTuple):
     budget: str | None = None  # of the networks, that of the baseline; None: their own
     baseline: tuple = ("", {})  # name and parameters of the first strategy
     in_fresh_process: bool = False  # or else peak memory includes that of earlier fits
+    shared: SharedFits | None = None  # fits of strategies that train the same network
 
 
 class Job(NamedTuple):
@@ -184,6 +187,21 @@ def new_record(job):
     return {**names, "seed": job.fold.seed, "error": None}
 
 
+def fit_together(settings, data, jobs):
+    """Fit strategies on a fold and yield records and files; equal trainings are made once."""
+    if len(jobs) == 1:
+        yield fit_fold(settings, data, jobs[0])
+        return
+    shared, peak = SharedFits(describe_fit), 0.0
+    for job in jobs:
+        with shared:
+            record, files = fit_fold(settings._replace(shared=shared), data, job)
+        if record["error"] is None:  # what it would have cost alone
+            record["fit_time"] += shared.seconds
+            record["peak_memory"] = peak = peak + record["peak_memory"]
+        yield record, files
+
+
 def fit_fold(settings, data, job):
     """Fit a strategy on a fold; return its record, of an error too, and its files."""
     record, files = new_record(job), {}
@@ -251,10 +269,15 @@ def _figures(found, classes):
 
 
 def _fit_and_score(model, settings, data, fold):
-    X_train, y_train = safe_indexing(data.X, fold.train), data.y[fold.train]
-    X_test, y_test = safe_indexing(data.X, fold.test), data.y[fold.test]
+    shared = settings.shared
+    take = safe_indexing if shared is None else shared.take
+    X_train, y_train = take(data.X, fold.train), data.y[fold.train]
+    X_test, y_test = take(data.X, fold.test), data.y[fold.test]
     memory, start = peak_memory(), perf_counter()
-    model.fit(X_train, y_train, **settings.fit_params)
+    if shared is None:
+        model.fit(X_train, y_train, **settings.fit_params)
+    else:
+        model, _ = shared.fit(model, X_train, y_train, settings.fit_params)
     fitted = perf_counter()
     predicted = _predict(model, X_test, settings.classes)
     ended = perf_counter()

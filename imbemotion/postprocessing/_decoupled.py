@@ -13,6 +13,7 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from imbemotion._base.fits import fit_copy
 from imbemotion._base.registry import HEADS
 from imbemotion._base.validation import HasMethods, Interval, RegisteredName
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
@@ -108,7 +109,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
     def _fit(self, X, y, params):
         check_classes(y)
         routed = self._route(params)
-        self.estimator_ = clone(self.estimator).fit(X, y, **routed.estimator.fit)
+        self.estimator_, _ = fit_copy(self.estimator, X, y, routed.estimator.fit)
         self.sampler_ = None
         self.head_ = self._fit_head(self.transform(X), y, routed.head.fit)
 

@@ -2,19 +2,18 @@
 
 import warnings
 from collections.abc import Mapping
-from contextlib import contextmanager
-from functools import update_wrapper
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 
+from imbemotion._base.fits import fit_copy
 from imbemotion._base.validation import DataWarning, HasMethods, Interval, StrOptions, shorten
 from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
 
@@ -135,9 +134,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         X, y = indexable(X, y)
         routing = get_config()["enable_metadata_routing"]
         routed = process_routing(self, "fit", **params).estimator.fit if routing else params
-        estimator = clone(self.estimator)
-        with _recording_labels(estimator) as seen:
-            self.estimator_ = estimator.fit(X, y, **routed)
+        self.estimator_, seen = fit_copy(self.estimator, X, y, routed)
         if isinstance(self.trained_prior, str):
             self.trained_prior_ = _infer_prior(self.estimator_, self.classes_, seen)
         else:
@@ -190,36 +187,6 @@ def _check_shares(given, classes, name):
             f"{name} must hold one positive number per class ({shorten(labels)}), got {given!r}."
         )
     return shares / shares.sum()
-
-
-@contextmanager
-def _recording_labels(estimator):
-    """Record the labels, (n_samples,), and arguments that reach the last step of a pipeline."""
-    # Samplers report their numbers of rows in many ways, and some not at all.
-    last, seen = estimator, []
-    while hasattr(last, "steps") and not isinstance(last, FrozenEstimator):
-        last = last.steps[-1][1]
-    if not isinstance(last, FrozenEstimator):
-        last.fit = _RecordingFit(last, seen)
-    try:
-        yield seen
-    finally:
-        vars(last).pop("fit", None)
-
-
-class _RecordingFit:
-    """The ``fit`` of one classifier, which records its arguments."""
-
-    def __init__(self, classifier, seen):
-        update_wrapper(self, classifier.fit)
-        self._classifier, self._seen = classifier, seen
-
-    def __call__(self, X, y, **params):
-        self._seen.append((np.asarray(y), params))
-        return self.__wrapped__(X, y, **params)
-
-    def __reduce__(self):  # copies that the classifier makes of itself get its own fit
-        return getattr, (self._classifier, "fit")
 
 
 def _infer_prior(fitted, classes, seen):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import StratifiedGroupKFold
@@ -15,6 +15,7 @@ from sklearn.utils import Bunch, indexable
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
+from imbemotion._base.fits import fit_copy
 from imbemotion._base.validation import (
     HasMethods,
     Interval,
@@ -156,7 +157,7 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
         held_out = held.pool(self._hold_out(X, y, routed), y)
         path, order = self._search(X, y, held_out, routed)
         if not hasattr(self, "estimator_"):
-            self.estimator_ = clone(self.estimator).fit(X, y, **routed.estimator.fit)
+            self.estimator_, _ = fit_copy(self.estimator, X, y, routed.estimator.fit)
         # columns of the search, in the order of classes_, which may be some of its classes
         columns = np.argsort(order)[np.searchsorted(held_out.classes, self.classes_)]
         self._tie_order = np.argsort(columns)  # rare classes first
