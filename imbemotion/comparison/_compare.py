@@ -162,13 +162,7 @@ def compare_strategies(
         run_jobs, fits, data, n_jobs=n_jobs, n_threads=settings.get("threads", n_threads),
         scheduler=scheduler,
     )  # fmt: skip
-    sources = {k: custom_code(estimator, v) if store else {} for k, v in strategies.items()}
-    # Every tracked fit logs its own epochs, so it has to be made.
-    groups = [[k] for k in models] if track else group_strategies(models)
-    jobs = [
-        [Job(k, strategies[k], fold, sources[k]) for k in group]
-        for fold in folds for group in groups
-    ]  # fmt: skip
+    jobs = _make_jobs(fits, strategies, models, folds)
     done = run_fits(run, store, jobs, settings) if store else run(jobs)
     records = list(_report(done, on_fit))
     comparison = Comparison(records, strategies, fits.classes, settings, folder)
@@ -176,6 +170,21 @@ def compare_strategies(
         Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
     _warn_of_failures(comparison)
     return comparison
+
+
+def _make_jobs(fits, strategies, models, folds):
+    """Return lists of jobs, fold by fold; those in a list share a training."""
+    custom = {
+        name: custom_code(fits.estimator, given) if fits.folder is not None else {}
+        for name, given in strategies.items()
+    }
+    # Every tracked fit logs its own epochs, so it has to be made.
+    groups = [[name] for name in models] if fits.track else group_strategies(models)
+    return [
+        [Job(name, strategies[name], fold, custom[name]) for name in group]
+        for fold in folds
+        for group in groups
+    ]
 
 
 def _report(fits, on_fit):
