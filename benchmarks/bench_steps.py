@@ -1,57 +1,64 @@
-"""Over-sampling against plain training, with equal epochs and with equal steps.
+"""Balancing against plain training, at equal steps and at equal epochs.
 
-Run: python benchmarks/bench_steps.py [--seeds 3]
+Run: python benchmarks/bench_steps.py [DATA.npz] [--folds 3] [--repeats 1] [--epochs 12]
 
-Skewed drawn faces (400 to 10 of six emotions) train DeepCNN; new faces, 100 of each emotion,
-test it. Over-sampling makes an epoch longer, so plain training is given the same number of
-epochs, and then as many as make the same number of steps.
+DATA.npz holds ``images``, ``labels`` and ``files``; the names of the files name the persons, who
+stay in one fold each. Without it, skewed faces (400 to 10 of six emotions) are drawn, each of
+another person. Over-sampling makes an epoch longer: at equal epochs it takes more steps, so plain
+training is compared with it twice, by the steps and by the epochs that plain training takes. With
+``--epochs`` these are so many passes, else the steps of the default recipe.
 """
 
 import argparse
+import warnings
 
 import numpy as np
-from measuring import PLAIN
-from sklearn.metrics import f1_score
+from imblearn.pipeline import Pipeline
 
-from imbemotion import CNNClassifier, RandomResampler, make_faces
+from imbemotion import (
+    CNNClassifier,
+    ImageLoader,
+    compare_strategies,
+    groups_from_filenames,
+    make_faces,
+)
 
 COUNTS = {"happy": 400, "neutral": 300, "sad": 60, "angry": 40, "surprise": 30, "fear": 10}
-EPOCHS = 12
+STRATEGIES = ["none", "oversample", "undersample", "augmentation"]
+COLUMNS = ["mean", "std", "gain", "gain_low", "gain_high", "verdict", "n_steps", "n_images_seen",
+           "fit_time"]  # fmt: skip
 
 
-def score(X, y, epochs, seed):
-    """Train on X and y; give macro-F1 on new, balanced faces."""
-    X_test, y_test = make_faces(dict.fromkeys(COUNTS, 100), random_state=1000 + seed)
-    model = CNNClassifier(
-        **PLAIN, module="deep_cnn", max_epochs=epochs, n_threads=1, random_state=seed
-    ).fit(X, y)
-    return f1_score(y_test, model.predict(X_test), average="macro")
+def load(path, n_images):
+    """Return images, labels and persons; the first images of a shuffled order on request."""
+    if path is None:
+        return *make_faces(COUNTS, random_state=0), None
+    data = np.load(path)
+    rows = np.random.default_rng(0).permutation(len(data["labels"]))[:n_images]
+    images = ImageLoader(size=48).fit_transform(data["images"][rows])
+    return images, data["labels"][rows], groups_from_filenames(data["files"][rows])
 
 
 def main():
-    """Print mean macro-F1 and its range over the seeds."""
+    """Print the summary of a comparison for either budget."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("data", nargs="?")
+    parser.add_argument("--images", type=int, help="use so many images of DATA.npz")
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--module", default="plain_cnn")
     args = parser.parse_args()
-    scores = []
-    for seed in range(args.seeds):
-        X, y = make_faces(COUNTS, random_state=seed)
-        X_res, y_res = RandomResampler(random_state=seed).fit_resample(X, y)
-        longer = round(EPOCHS * len(X_res) / len(X))
-        scores.append(
-            [
-                score(X, y, EPOCHS, seed),
-                score(X, y, longer, seed),
-                score(X_res, y_res, EPOCHS, seed),
-            ]
-        )
-    names = (
-        f"plain, {EPOCHS} epochs",
-        f"plain, {longer} epochs",
-        f"over-sampled, {EPOCHS} epochs",
-    )
-    for name, column in zip(names, np.array(scores).T, strict=True):
-        print(f"{name:25} {column.mean():.2f} ({column.min():.2f} to {column.max():.2f})")
+    X, y, groups = load(args.data, args.images)
+    network = CNNClassifier(module=args.module, max_epochs=args.epochs, n_threads=1)
+    pipe = Pipeline([("balance", "passthrough"), ("cnn", network)])
+    warnings.simplefilter("ignore")  # of networks that had too few steps
+    for budget in ("steps", "epochs"):
+        comparison = compare_strategies(
+            pipe, X, y, STRATEGIES, groups=groups, cv=args.folds, n_repeats=args.repeats,
+            budget=budget, random_state=0,
+        )  # fmt: skip
+        print(f"\nEqual {budget}:\n{comparison.summary()[COLUMNS].round(3).to_string()}")
 
 
 if __name__ == "__main__":

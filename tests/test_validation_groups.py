@@ -1,5 +1,7 @@
 """The validation split of a fit: whole groups, by rows that entered, and frames of one video."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings, strategies as st
@@ -14,12 +16,16 @@ from sklearn.preprocessing import FunctionTransformer
 from imbemotion import (
     AugmentationSampler,
     CNNClassifier,
+    DecoupledClassifier,
     FlattenSampler,
     ImageADASYN,
     ImageArray,
     ImageLoader,
     ImageSMOTE,
+    PriorCorrectedClassifier,
     RandomResampler,
+    TunedOffsetClassifierCV,
+    compare_strategies,
     duplicate_groups,
     make_faces,
 )
@@ -305,3 +311,78 @@ def test_one_video_per_class_cannot_validate():
     with pytest.raises(ValueError, match="do not look nearly the same, got none among 3 classes"):
         quick().fit(X[rows], y[rows])
     quick().fit(X[rows], y[rows], groups=np.arange(15))  # whoever knows better
+
+
+SEEN = []
+
+
+class Witness(Recorder):
+    """A classifier that tells which groups trained and validated."""
+
+    def fit(self, X, y, sample_weight=None, groups=None):
+        super().fit(X, y, sample_weight, groups)
+        valid = self.validation_indices_
+        if groups is None:
+            SEEN.append(None)
+        else:
+            SEEN.append((set(groups[valid]), set(np.delete(groups, valid)), set(groups)))
+        return self
+
+
+def compared(images, strategies, network=None, groups=GROUPS, **settings):
+    """Return what a comparison let its classifiers see, apart from what they scored."""
+    SEEN.clear()
+    pipe = Pipeline([("cnn", network or Witness(**quick().get_params(deep=False)))])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one epoch teaches nothing
+        comparison = compare_strategies(
+            pipe, images, Y, strategies, groups=groups, cv=2, random_state=0, **settings
+        )
+    assert not comparison.errors()
+    return SEEN
+
+
+@pytest.mark.parametrize(
+    ("wrap", "n_fits"),
+    [
+        (PriorCorrectedClassifier, 0),  # which share the training of the first
+        (lambda model: TunedOffsetClassifierCV(model, cv=2), 2),
+        (DecoupledClassifier, 0),
+        (lambda model: Pipeline([("inner", PriorCorrectedClassifier(model["cnn"]))]), 1),
+        (lambda model: GridSearchCV(model, {"cnn__loss": ["focal"]}, cv=2), 3),
+    ],
+    ids=["prior", "offsets", "head", "pipeline", "search"],
+)
+def test_comparisons_split_groups_inside_other_estimators(images, wrap, n_fits):
+    found = compared(images, {"none": {}, "wrapped": wrap})
+    assert len(found) == 2 * (1 + n_fits)
+    for held, trained, _ in found:
+        assert held
+        assert not held & trained
+
+
+def test_offsets_of_a_comparison_are_tuned_on_other_groups(images):
+    tuned = {"tuned": lambda model: TunedOffsetClassifierCV(model, cv=2)}
+    *inner, (_, _, last) = compared(images, tuned)[:3]
+    assert inner[0][2] | inner[1][2] == last
+    assert not inner[0][2] & inner[1][2]
+
+
+def test_comparisons_pass_groups_only_where_something_is_held_out(images):
+    network = Witness(**quick(validation_fraction=None).get_params(deep=False))
+    assert compared(images, {"none": {}}, network) == [None, None]
+    assert None not in compared(images, {"none": {}}, network, budget="converged")
+
+
+def test_comparisons_join_groups_that_share_an_image(images):
+    X = images.copy()
+    X[7] = X[0]
+    found = compared(X, {"none": {}})
+    assert all(not held & trained for held, trained, _ in found)
+
+
+def test_comparisons_route_groups_where_they_are_requested(images):
+    network = Witness(**quick().get_params(deep=False))
+    with config_context(enable_metadata_routing=True):
+        assert compared(images, {"none": {}}, network) == [None, None]
+        assert None not in compared(images, {"none": {}}, network.set_fit_request(groups=True))

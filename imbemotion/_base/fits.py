@@ -73,8 +73,13 @@ class SharedFits:
 def _is_same(fit, key, X, y, params):
     if fit.key != key or fit.X is not X or fit.params.keys() != params.keys():
         return False
-    same_params = all(fit.params[name] is value for name, value in params.items())
-    return same_params and fit.y.dtype == y.dtype and np.array_equal(fit.y, y)
+    pairs = [(fit.y, y), *((fit.params[name], value) for name, value in params.items())]
+    return all(a is b or _are_equal(a, b) for a, b in pairs)
+
+
+def _are_equal(a, b):
+    is_array = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    return is_array and a.dtype == b.dtype and np.array_equal(a, b)
 
 
 def _warn_again(caught):

@@ -64,7 +64,8 @@ def compare_strategies(
     cv : int, splitter or iterable, default=5
         Folds. An int means stratified folds that never split a group, redrawn per repeat.
     groups : array-like of shape (n_samples,), default=None
-        Group labels, for example subjects; a group is never split.
+        Group labels, for example subjects; a group is never split, nor by the
+        ``validation_fraction`` of a ``CNNClassifier`` inside.
     scoring : str or callable, default=None
         A scikit-learn scorer. ``None`` means macro-F1 over all classes of y.
     budget : {"steps", "epochs", "time", "converged"}, default="steps"

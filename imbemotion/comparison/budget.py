@@ -1,22 +1,36 @@
-"""Equal budgets: how long each strategy's network trains, measured on the baseline's fold."""
+"""What the trainings of a fold share: the budget of the baseline, and the groups of its rows."""
 
 import warnings
 from math import ceil
+from numbers import Real
 from time import perf_counter
 
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from imbemotion._base.validation import holds_paths
 from imbemotion.classifier import CNNClassifier
 from imbemotion.classifier.recipe import count_originals, plan_steps
 from imbemotion.images import ImageArray
+from imbemotion.leaks import duplicate_groups, join_groups
+from imbemotion.postprocessing import (
+    DecoupledClassifier,
+    PriorCorrectedClassifier,
+    TunedOffsetClassifierCV,
+)
 
 BUDGETS = ("steps", "epochs", "time", "converged")
 OWN, NO_STEPS = "own steps", "no steps"
 _LIMITS = "max_steps", "max_epochs"
 _FRACTION, _PATIENCE, _FACTOR = 0.15, 0.25, 4  # of "converged"
 _TRIALS = 10, 40  # steps of trial fits; the first warms up
+_PASSING_ON = (  # parameters of fit, to their estimator
+    DecoupledClassifier, GridSearchCV, PriorCorrectedClassifier, RandomizedSearchCV,
+    TunedOffsetClassifierCV,
+)  # fmt: skip
 
 
 def check_budget(budget):
@@ -140,3 +154,30 @@ def _time(model, n_steps, X, y):
         warnings.simplefilter("ignore")  # that so few steps teach little
         trial.fit(X, y)
     return perf_counter() - start
+
+
+def group_params(model, X, groups):
+    """Return the parameters of fit that keep groups on one side of the splits inside a model."""
+    if get_config()["enable_metadata_routing"]:
+        asked = get_routing_for_object(model).consumes("fit", ["groups"])
+        return {"groups": groups} if asked else {}
+    params, prefix = {}, ""
+    while not isinstance(model, CNNClassifier):
+        if isinstance(model, TunedOffsetClassifierCV) and isinstance(model.cv, Real | None):
+            params[f"{prefix}groups"] = groups
+        if hasattr(model, "steps"):
+            prefix, model = f"{prefix}{model.steps[-1][0]}__", model.steps[-1][1]
+        elif isinstance(model, _PASSING_ON):
+            model = model.estimator
+        else:
+            return params
+    if model.validation_fraction is not None:
+        params.setdefault(f"{prefix}groups", _join_copies(X, groups))
+    return params
+
+
+def _join_copies(X, groups):
+    """Join groups that share an image, which a validation split refuses."""
+    if not isinstance(X, ImageArray) and getattr(X, "ndim", 1) < 3:
+        return groups  # paths are not read for it
+    return join_groups(groups, duplicate_groups(X, near=False))

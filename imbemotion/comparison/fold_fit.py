@@ -26,7 +26,7 @@ from imbemotion._base.validation import (
 )
 from imbemotion.comparison._description import describe_fit
 from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
-from imbemotion.comparison.budget import set_budget
+from imbemotion.comparison.budget import group_params, set_budget
 from imbemotion.leaks import warn_of_copies
 from imbemotion.splitting.holdout import draw_folds
 from imbemotion.tracking import tracked
@@ -273,11 +273,14 @@ def _fit_and_score(model, settings, data, fold):
     take = safe_indexing if shared is None else shared.take
     X_train, y_train = take(data.X, fold.train), data.y[fold.train]
     X_test, y_test = take(data.X, fold.test), data.y[fold.test]
+    params = dict(settings.fit_params)
+    if data.groups is not None:
+        params |= group_params(model, X_train, data.groups[fold.train])
     memory, start = peak_memory(), perf_counter()
     if shared is None:
-        model.fit(X_train, y_train, **settings.fit_params)
+        model.fit(X_train, y_train, **params)
     else:
-        model, _ = shared.fit(model, X_train, y_train, settings.fit_params)
+        model, _ = shared.fit(model, X_train, y_train, params)
     fitted = perf_counter()
     predicted = _predict(model, X_test, settings.classes)
     ended = perf_counter()
