@@ -78,7 +78,7 @@ def test_fits_with_two_samplers_leave_all_files():
 
 def test_labels_are_drawn_as_they_are_written():
     record, files = fit_once(
-        ("model", DummyClassifier()), y=np.repeat(["$x_{$", "a$b$"], [30, 10])
+        ("model", DummyClassifier()), y=np.repeat(["$x_{$ 怒", "a$b$"], [30, 10])
     )
     assert record["notes"] == []
     assert files["confusion_matrix.png"].startswith(b"\x89PNG")

@@ -229,6 +229,36 @@ def test_the_answer_and_the_table_are_those_of_the_comparison(page):
     assert f"+{summary.loc['good & <i>', 'gain']:.3f}" in cells
 
 
+def test_the_scores_of_the_baseline_and_the_best_stand_below_the_answer(page):
+    summary, reader = Comparison.load(page.parent).summary(), read(page)
+    best = summary.loc["good & <i>"]
+    assert reader.text_of("strong")[:2] == [
+        f"{summary['mean'].iloc[0]:.3f}",
+        f"{best['mean']:.3f}",
+    ]
+    assert f"+{best['gain']:.3f}, better" in reader.text_of("dd")
+
+
+def test_every_chart_has_a_title(page):
+    assert len(read(page).text_of("figcaption")) == len(read(page).all("img")) - 1  # but a summary
+
+
+def test_many_notes_are_folded(tmp_path, without_images):
+    few, many = (write_run(tmp_path / str(n), notes=["a", "b", "c"][:n]) for n in (1, 3))
+    assert "open" in read(write_report(few)).all("details")[0]
+    assert "open" not in read(write_report(many)).all("details")[0]
+
+
+@pytest.mark.parametrize("n", [30, 31])
+def test_long_tables_scroll_and_mistakes_are_listed_above_thirty_classes(
+    tmp_path, without_images, n
+):
+    run = write_run(tmp_path / "runs", counts={f"class {k}": 60 for k in range(n)})
+    reader = read(write_report(run))
+    assert any(attrs.get("class") == "scroll long" for attrs in reader.all("div")) == (n > 30)
+    assert ("Most frequent mistakes of none" in reader.text_of("caption")) == (n > 30)
+
+
 def test_names_are_text_whatever_they_hold(page):
     reader = read(page)
     assert {"<b>$x$", "NA", "good & <i>"} <= set(reader.text_of("th"))

@@ -17,7 +17,7 @@ from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._description import describe, versions
 from imbemotion.plots import ConfidenceDisplay, ImageGridDisplay
 from imbemotion.plots.predictions import confusion_size, draw_confusion, list_confused
-from imbemotion.plots.style import MOST_NUMBERED, new_axes
+from imbemotion.plots.style import MOST_NUMBERED, any_script, new_axes
 from imbemotion.samplers.base import BaseImageSampler
 
 
@@ -122,7 +122,8 @@ def make_files(fitted, record, settings, data, job):
     if hasattr(final, "net_"):
         makers["best_model.pth"] = lambda: _weights(final)
         makers["history.csv"] = lambda: final.history_
-    files = {name: _attempt(name, make) for name, make in makers.items()}
+    with any_script():
+        files = {name: _attempt(name, make) for name, make in makers.items()}
     return {name: content for name, content in files.items() if content is not None}
 
 

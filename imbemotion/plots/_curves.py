@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion.plots.style import GAIN, LOSS, new_axes, simplify
+from imbemotion.plots.style import GAIN, LOSS, legend_above, new_axes, simplify
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,7 +154,7 @@ class TrainingCurveDisplay:
         """
         panels = self.panels
         if ax is None:
-            ax = new_axes((1 + 3.4 * len(panels), 3), len(panels))
+            ax = new_axes((0.5 + 4 * len(panels), 3.4), len(panels))
         self.axes_ = np.atleast_1d(np.asarray(ax, dtype=object))
         if len(self.axes_) > len(panels):
             raise ValueError(
@@ -168,7 +168,7 @@ class TrainingCurveDisplay:
             axes.set_ylabel(panel)
             axes.xaxis.get_major_locator().set_params(integer=True)
             simplify(axes, grid="both")
-            axes.legend(frameon=False, fontsize=8)
+            legend_above(axes)
         return self
 
     def _draw_curves(self, ax, column, style):

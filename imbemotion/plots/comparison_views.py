@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from imbemotion._base.text import text_width
 from imbemotion._base.validation import cut_label
 from imbemotion.plots import style
 
@@ -174,10 +175,18 @@ class ComparisonDisplay:
         if kind == "gain":
             width = 0.56 if n_strategies <= _WIDE_COLUMNS else 0.36
             return (
-                3.2 + width * min(n_strategies, style.MOST_NUMBERED),
+                self._names_width() + 1 + width * min(n_strategies, style.MOST_NUMBERED),
                 max(2.7, 1.5 + 0.3 * min(n_classes, style.MOST_NUMBERED)),
             )
         return 7.2, 4.2 + 0.06 * n_strategies
+
+    def _label_classes(self, classes):
+        n = {label: f" (n = {count:,})" for label, count in (self.counts or {}).items()}
+        return [_name(label, len(classes)) + n.get(str(label), "") for label in classes]
+
+    def _names_width(self):  # inches
+        lines = "\n".join(self._label_classes(self.per_class.columns)).split("\n")
+        return max(2.2, 0.078 * max(map(text_width, lines)))
 
     def _draw_scores(self, ax):
         """Draw a line per strategy: single folds, the score, and the interval of its gain."""
@@ -216,9 +225,7 @@ class ComparisonDisplay:
         if is_numbered:
             _write_cells(ax, baseline.reindex(classes).to_numpy(), gains, limit)
             _separate(ax, gains.shape)
-        n = {label: f" (n = {count:,})" for label, count in (self.counts or {}).items()}
-        labels = [_name(label, len(classes)) + n.get(str(label), "") for label in classes]
-        _write_names(ax.set_yticks, labels)
+        _write_names(ax.set_yticks, self._label_classes(classes))
         verdicts, strategies = self.summary["verdict"], self.per_class_gain.index
         notes = _NOTES if is_numbered else {}
         names = [_name(s, len(strategies), 22) + notes.get(verdicts[s], "") for s in strategies]

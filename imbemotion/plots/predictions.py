@@ -217,9 +217,20 @@ def _cell(n_classes):  # inches
 
 def draw_confusion(ax, matrix, classes):
     """Draw a confusion matrix (n_true, n_predicted) of counts, as shares of the true classes."""
+    from matplotlib.colors import PowerNorm
+
     n, shares = len(classes), _shares(matrix)
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     is_numbered, places = n <= style.MOST_NUMBERED, style.named_places(n)
+    # Without numbers, colors alone must show mistakes that are rare.
+    norm = None if is_numbered else PowerNorm(0.5, 0, max(shares.max(), 0.01))
+    image = ax.imshow(shares, cmap="Blues", norm=norm)
+    if is_numbered:
+        image.set_clim(0, 1)
+    else:
+        look = {"location": "bottom", "shrink": 0.4, "aspect": 40, "format": "{x:.0%}"}
+        bar = ax.figure.colorbar(image, ax=ax, **look)
+        bar.set_label("share of the true class", fontsize=8)
+        bar.ax.tick_params(labelsize=8)
     names = [style.wrap(k, 18) if is_numbered else cut_label(k, 20) for k in classes]
     names, font = [names[place] for place in places], 8 if is_numbered else 7
     ax.set_xticks(places, names, fontsize=font, rotation="vertical", **style.PLAIN_TEXT)
@@ -268,4 +279,4 @@ def list_confused(ax, matrix, classes):
         for true, predicted, n, share in confused_pairs(matrix, classes)
     ]
     text = "\n".join(["Most frequent mistakes:", *lines])
-    ax.text(1.03, 1, text, transform=ax.transAxes, va="top", fontsize=8, **style.PLAIN_TEXT)
+    ax.text(1.02, 1, text, transform=ax.transAxes, va="top", fontsize=8, **style.PLAIN_TEXT)

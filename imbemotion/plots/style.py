@@ -1,9 +1,13 @@
 """The look of all displays: colors, axes, legends and texts, readable in gray too."""
 
+import warnings
+from contextlib import contextmanager
 from math import ceil
 from textwrap import fill
 
 import numpy as np
+
+from imbemotion._base.text import text_width
 
 BASELINE = "#A6A6A6"  # gray: what things are compared with, the state before
 GAIN = "#0072B2"  # blue, dark: gains, correct predictions
@@ -16,11 +20,28 @@ COLORS = (  # blue, orange, bluish green, yellow; vermillion, sky blue, dark gra
 HATCHES = ("", "///", "...", "xxx", "---", "\\\\\\", "ooo")  # one per round of the colors
 MOST_NUMBERED = 30  # classes up to which a chart writes a number into every cell, or at every bar
 MOST_NAMED = 60  # classes up to which it names them all
+_FONTS = (  # for Chinese, Japanese, Korean, Hindi and Thai
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Microsoft YaHei", "Yu Gothic",
+    "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Noto Sans Devanagari",
+    "Nirmala UI", "Noto Sans Thai", "Leelawadee UI", "Arial Unicode MS",
+)  # fmt: skip
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
 _DIRECTIONS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
 _DISTANCES = (0, 8, 18, 30, 44, 60, 80, 105)  # points, beyond the edge of the mark
 _NEAR = 8  # points; names further away than this get a line to their mark
 _GAP = 3  # points between a mark and its name
+
+
+@contextmanager
+def any_script(**settings):
+    """Draw names of any script for which a font is installed."""
+    from matplotlib import font_manager, rc_context
+
+    installed = set(font_manager.get_font_names())
+    fonts = ["DejaVu Sans", *(font for font in _FONTS if font in installed)]
+    with rc_context({"font.family": fonts, **settings}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # of a script without any font
+        yield
 
 
 def new_axes(size, n=1):
@@ -59,8 +80,10 @@ def named_places(n):
 
 
 def wrap(name, width=26):
-    """Break a long name into two lines at most."""
-    return fill(str(name), width, max_lines=2, placeholder="...")
+    """Break a long name into two lines at most; Chinese characters count twice."""
+    name = str(name)
+    width = width * len(name) // max(text_width(name), 1)
+    return fill(name, max(width, 4), max_lines=2, placeholder="...")
 
 
 def signed(gain, digits=3):

@@ -1,7 +1,6 @@
 """The plots of the page, as images inside the page itself."""
 
 import io
-import warnings
 from base64 import b64encode
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from imbemotion.plots import (
     TrainingCurveDisplay,
 )
 from imbemotion.plots.predictions import confusion_size, draw_confusion
-from imbemotion.plots.style import MOST_NUMBERED
+from imbemotion.plots.style import MOST_NUMBERED, any_script
 
 _STYLE = {"svg.hashsalt": "imbemotion", "svg.fonttype": "path", "font.size": 10}
 _STEEP = 50  # ratio of class sizes from which their axis is logarithmic
@@ -46,8 +45,7 @@ def _draw(plot, size, alt, caption=""):
     from matplotlib.figure import Figure
 
     content = io.BytesIO()
-    with style.context(["default", _STYLE]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # fonts lack some scripts
+    with style.context("default"), any_script(**_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         plot(figure)
         figure.savefig(content, format="svg", metadata={"Date": None})
@@ -69,12 +67,17 @@ def draw_comparison(comparison, summary):
         "classes below lists the scores.",
         "cost": f"{comparison.scoring} against seconds to fit: {shorten(costs, 20)}.",
     }
+    captions = {
+        "score": f"Score of every strategy ({comparison.scoring})",
+        "gain": "Gain of every strategy in the F1 of every class",
+        "cost": f"Score against the time of a fit ({comparison.scoring})",
+    }
     if summary["gain"].iloc[1:].isna().all():
         del alts["gain"]
     return {
         kind: _draw(
             lambda figure, kind=kind: display.plot(kind=kind, ax=figure.add_subplot()),
-            display.figure_size(kind), alt,
+            display.figure_size(kind), alt, captions[kind],
         )
         for kind, alt in alts.items()
     }  # fmt: skip
@@ -88,7 +91,7 @@ def draw_distribution(counts):
         lambda figure: display.plot(ax=figure.add_subplot(), log=log),
         (7.2, 1 + 0.32 * min(len(counts), MOST_NUMBERED)),
         f"Images of every class: {shorten(named, 20)}.",
-        "The axis is logarithmic: lengths cannot be compared." if log else "",
+        "Images of every class" + (", on a logarithmic axis: compare no lengths" if log else ""),
     )
 
 
@@ -100,7 +103,7 @@ def draw_mistakes(name, matrix, classes):
         lambda figure: draw_confusion(figure.add_subplot(), matrix, classes),
         confusion_size(len(classes)),
         f"Confusion matrix of {name}. Recall of every class: {recalls}.",
-        name,
+        f"Predictions of {name}",
     )
 
 
@@ -111,7 +114,10 @@ def draw_confidence(name, analysis):
         f"{analysis.accuracy:.0%} of the predictions are right."
     )
     return _draw(
-        lambda figure: display.plot(ax=figure.subplots(1, 2), kind="both"), (8.4, 3.4), alt, name
+        lambda figure: display.plot(ax=figure.subplots(1, 2), kind="both"),
+        (8.2, 3.6),
+        alt,
+        f"Confidence of {name}",
     )
 
 
@@ -125,5 +131,5 @@ def draw_curves(name, histories):
     )
     return _draw(
         lambda figure: display.plot(ax=np.atleast_1d(figure.subplots(1, n_panels))),
-        (0.6 + 3.2 * n_panels, 2.6), alt, name,
+        (4.1 * n_panels, 3.4), alt, f"Training of {name}",
     )  # fmt: skip

@@ -148,6 +148,7 @@ def _collect(run):
         "answer": _wording.find_answer(
             summary, comparison.scoring, run.n_folds, confidence=_CONFIDENCE, complete=is_complete
         ),
+        "figures": _wording.key_figures(summary, shown),
         "facts": _wording.describe_comparison(settings, len(summary)),
         "balance": _wording.describe_balance(run.counts),
         "progress": _wording.describe_progress(summary, comparison.fits, run.n_folds),

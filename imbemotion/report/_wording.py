@@ -85,6 +85,16 @@ def _interval(line, write, confidence):
     return f" ({confidence:.0%} interval {ends})".replace("%", " %")
 
 
+def key_figures(summary, names):
+    """Return name, score and a remark for those strategies that have a score."""
+    found = []
+    for name, line in summary.loc[names].dropna(subset=["mean"]).iterrows():
+        is_compared = line["verdict"] in _COMPARED and np.isfinite(line["gain"])
+        gain = f"{signed(line['gain'])}, " if is_compared else ""
+        found.append((str(name), f"{line['mean']:.3f}", gain + line["verdict"]))
+    return found
+
+
 def describe_progress(summary, fits, n_folds):
     sentences, wanted = [], n_folds * len(summary)
     if len(fits) < wanted:
