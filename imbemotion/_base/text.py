@@ -1,8 +1,6 @@
 """Tables of classes as plain text, for any terminal and file."""
 
-from unicodedata import combining, east_asian_width
-
-from imbemotion._base.validation import cut_label, shorten
+from imbemotion._base.validation import cut_label, shorten, text_width
 
 
 def signed(number):
@@ -31,8 +29,3 @@ def write_table(head, rows):
         cells = [space + cell for space, cell in zip(spaces, line, strict=True)]
         aligned.append("  ".join([line[0] + spaces[0], *cells[1:-1], line[-1]]).rstrip())
     return "\n".join(aligned)
-
-
-def text_width(text):
-    """Count the terminal columns of a text: Chinese characters take two."""
-    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)

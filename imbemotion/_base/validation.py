@@ -2,6 +2,7 @@
 
 from numbers import Real
 from os import PathLike
+from unicodedata import combining, east_asian_width
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ __all__ = [
     "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
     "check_random_state", "check_sample_weight", "column_or_1d", "cut_label", "fit_context",
     "forget_fit", "holds_paths", "keep_kinds", "looks_like_images", "safe_indexing",
-    "scorer_parts", "shorten", "validate_data", "validate_parameter_constraints",
+    "scorer_parts", "shorten", "text_width", "validate_data", "validate_parameter_constraints",
 ]  # fmt: skip
 
 _MAX_CHANNELS = 4
@@ -61,6 +62,11 @@ def cut_label(label, length=28):
     """Return a label as one line of limited length."""
     text = " ".join(str(label).split())
     return text if len(text) <= length else text[: length - 3].rstrip() + "..."
+
+
+def text_width(text):
+    """Count the terminal columns of a text: Chinese characters take two."""
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def forget_fit(estimator):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from imbemotion._base.text import text_width
-from imbemotion._base.validation import cut_label
+from imbemotion._base.validation import cut_label, text_width
 from imbemotion.plots import style
 
 if TYPE_CHECKING:

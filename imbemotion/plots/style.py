@@ -7,7 +7,7 @@ from textwrap import fill
 
 import numpy as np
 
-from imbemotion._base.text import text_width
+from imbemotion._base.validation import text_width
 
 BASELINE = "#A6A6A6"  # gray: what things are compared with, the state before
 GAIN = "#0072B2"  # blue, dark: gains, correct predictions
