@@ -5,11 +5,13 @@ from itertools import pairwise
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from test_comparison_plots import compare
 
 from imbemotion import AugmentationSampler, make_faces
+from imbemotion.cli import output
 from imbemotion.plots import (
     ClassDistributionDisplay,
     ComparisonDisplay,
@@ -132,3 +134,20 @@ def test_the_most_frequent_mistakes_are_listed():
     ax = Figure().add_subplot()
     list_confused(ax, matrix, ["a", "$b$", "c"])
     assert ax.texts[0].get_text() == "Most frequent mistakes:\n$b$ as a: 9 (90%)\na as $b$: 2 (4%)"
+
+
+@pytest.mark.parametrize("n", [2, 30, 31, 200])
+def test_printed_tables_have_thirty_classes_at_most(n):
+    names = name_classes(n)
+    f1 = pd.DataFrame([np.zeros(n), np.arange(n)], index=["none", "good"], columns=names)
+    table = output.class_table(f1, np.repeat(names, 2))
+    assert table.row_count == min(n, 30)
+    assert output._escape(names[-1]) in list(table.columns[0].cells)  # it changes most
+    scores = np.arange(n) / n
+    record = {"n_test": n, "true_share": np.full(n, 1 / n)}
+    record |= dict.fromkeys(["precision", "recall", "f1"], scores)
+    metrics = output.metrics_table(record, names)
+    assert metrics.row_count == min(n, 30)
+    assert output._escape(names[0]) in list(metrics.columns[0].cells)  # its F1 is lowest
+    captions = [table.caption, metrics.caption]
+    assert captions == [None, None] if n <= 30 else all(f"{n - 30} other" in c for c in captions)

@@ -11,6 +11,7 @@ import typer
 
 _JUDGED = ("better", "worse", "not distinguishable")
 _ENDING = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
+_CLASSES = 30  # rows of a table of classes
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.
 _ERRORS = (
@@ -193,9 +194,6 @@ def watched_epochs():
                 signal.signal(getattr(signal, name), handler)
 
 
-# Tables
-
-
 def _make_table(title, *columns, left=()):
     """Return a table without lines, narrow enough for 80 columns; its numbers are on the right."""
     from rich.table import Table
@@ -208,6 +206,10 @@ def _make_table(title, *columns, left=()):
         is_text = place == 0 or name in left
         table.add_column(_escape(name), justify="left" if is_text else "right")
     return table
+
+
+def _left_out(n, which):
+    return f"{n - _CLASSES:,} other classes, {which}, are left out." if n > _CLASSES else None
 
 
 def _arrow():
@@ -301,9 +303,11 @@ def metrics_table(record, classes):
         "Scores on the test images", "class", "images", "precision", "recall", "F1"
     )
     support = [round(share * record["n_test"]) for share in record["true_share"]]
-    for place in sorted(range(len(support)), key=lambda place: -support[place]):
+    lowest = sorted(range(len(support)), key=record["f1"].__getitem__)[:_CLASSES]
+    for place in sorted(lowest, key=lambda place: -support[place]):
         scores = [_number(record[name][place], ".3f") for name in ("precision", "recall", "f1")]
         table.add_row(_escape(classes[place]), f"{support[place]:,}", *scores)
+    table.caption = _left_out(len(support), "with a higher F1")
     return table
 
 
@@ -368,11 +372,15 @@ def _gain(row):
 
 
 def class_table(per_class, y):
-    """Lay out F1 of every class by strategy, the largest class first."""
+    """Lay out F1 by strategy of the classes that change most, the largest class first."""
     table = _make_table("F1 by class", "class", "images", *per_class.index)
+    change = (per_class - per_class.iloc[0]).abs().max().fillna(0)
+    shown = set(change.nlargest(_CLASSES).index)
     for label, n in Counter(y.tolist()).most_common():
-        scores = [_number(score, ".3f") for score in per_class[label]]
-        table.add_row(_escape(label), f"{n:,}", *scores)
+        if label in shown:
+            scores = [_number(score, ".3f") for score in per_class[label]]
+            table.add_row(_escape(label), f"{n:,}", *scores)
+    table.caption = _left_out(len(change), "that change less")
     return table
 
 
