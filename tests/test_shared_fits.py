@@ -129,6 +129,18 @@ def test_equal_estimators_are_fitted_once_per_fold(strategies, n_fits):
     assert Counted.n_fits == 2 * n_fits
 
 
+def test_predictions_of_a_shared_fit_are_computed_once(monkeypatch):
+    rows = []
+
+    def predict_proba(self, X):
+        rows.append(len(X))
+        return LinearDiscriminantAnalysis.predict_proba(self, X)
+
+    monkeypatch.setattr(Counted, "predict_proba", predict_proba)
+    compare(pipeline(), {name: POST_HOC[name] for name in ("equal_prior", "half_prior")})
+    assert rows == [36] * 4  # test and training rows of two folds
+
+
 def test_the_time_of_a_shared_fit_counts_for_every_strategy():
     fits = compare(pipeline(), POST_HOC).fits
     assert (fits["fit_time"] >= 0.02).all()

@@ -1,11 +1,11 @@
-"""Fits of equal estimators on the same rows, made once for all strategies that need them."""
+"""Fits of equal estimators on the same rows, and their predictions, made once for all."""
 
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from functools import update_wrapper
 from time import perf_counter
-from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -16,70 +16,65 @@ from imbemotion._base.validation import safe_indexing
 _SHARED = ContextVar("shared", default=None)
 
 
-class _Fit(NamedTuple):
-    key: str  # equal for equal estimators
-    X: Any
-    y: np.ndarray
-    params: dict
-    result: tuple  # the fitted estimator, and what its last step was given
-    caught: list  # warnings, which belong to everyone who shares the fit
-    seconds: float
-
-
 class SharedFits:
-    """Fits that are shared while the block lasts; ``seconds`` is the time saved in it."""
+    """Fits and predictions that are shared while the block lasts."""
 
     def __init__(self, describe):
-        self._describe, self._fits, self._taken, self.seconds = describe, [], {}, 0.0
+        self._describe, self._made, self._fitted, self._saved = describe, {}, set(), 0.0
 
     def __enter__(self):
-        self.seconds = 0.0
         self._token = _SHARED.set(self)
         return self
 
     def __exit__(self, *error):
         _SHARED.reset(self._token)
 
+    def clock(self):
+        """Return the seconds that would have passed if nothing had been shared."""
+        return perf_counter() + self._saved
+
     def take(self, X, rows):
         """Return rows of X, the same object for the same arguments."""
-        key = id(X), id(rows)
-        if key not in self._taken:  # kept with the arguments, whose ids could be given away
-            self._taken[key] = safe_indexing(X, rows), X, rows
-        return self._taken[key][0]
+        return self._once(("rows", id(X), id(rows)), lambda: safe_indexing(X, rows), X, rows)
 
     def fit(self, estimator, X, y, params):
         """Fit a copy of an estimator, unless an equal one was fitted on the same rows."""
-        key = self._describe(estimator)
-        found = next((fit for fit in self._fits if _is_same(fit, key, X, y, params)), None)
-        if found is None:
-            return self._fit(key, estimator, X, y, params)
-        self.seconds += found.seconds
-        _warn_again(found.caught)
-        return found.result
+        given = [(name, _identify(params[name])) for name in sorted(params)]
+        key = self._describe(estimator), id(X), _identify(y), *given
+        result = self._once(key, lambda: _fit_clone(estimator, X, y, params), X, y, params)
+        self._fitted.add(id(result[0]))
+        return result
 
-    def _fit(self, key, estimator, X, y, params):
-        saved, start, caught = self.seconds, perf_counter(), []
+    def compute(self, estimator, method, X):
+        """Call a method of an estimator that was fitted here, once for the same X."""
+        call = getattr(estimator, method)
+        if id(estimator) not in self._fitted:
+            return call(X)
+        return deepcopy(self._once((method, id(estimator), id(X)), lambda: call(X), X))
+
+    def _once(self, key, make, *held):
+        """Return what was made first, and repeat its warnings and the seconds that it took."""
+        if key in self._made:
+            result, caught, seconds, _ = self._made[key]
+            self._saved += seconds
+            _warn_again(caught)
+            return result
+        start, caught = self.clock(), []
         try:
             with warnings.catch_warnings(record=True) as caught:
-                result = _fit_clone(estimator, X, y, params)
+                result = make()
         finally:
             _warn_again(caught)
-        # what it would have taken alone, as it may contain fits that were shared
-        seconds = perf_counter() - start + self.seconds - saved
-        self._fits.append(_Fit(key, X, y, params, result, caught, seconds))
+        # what the key identifies is held, since the id of an object that is gone is given away
+        self._made[key] = result, caught, self.clock() - start, held
         return result
 
 
-def _is_same(fit, key, X, y, params):
-    if fit.key != key or fit.X is not X or fit.params.keys() != params.keys():
-        return False
-    pairs = [(fit.y, y), *((fit.params[name], value) for name, value in params.items())]
-    return all(a is b or _are_equal(a, b) for a, b in pairs)
-
-
-def _are_equal(a, b):
-    is_array = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
-    return is_array and a.dtype == b.dtype and np.array_equal(a, b)
+def _identify(value):
+    """Return a key of an object, equal for arrays of equal content."""
+    if not isinstance(value, np.ndarray):
+        return id(value)
+    return value.dtype.str, value.shape, value.tobytes()
 
 
 def _warn_again(caught):
@@ -91,6 +86,14 @@ def fit_copy(estimator, X, y, params):
     """Fit a copy; return it with the labels and arguments that reached its last step."""
     shared = _SHARED.get()
     return (_fit_clone if shared is None else shared.fit)(estimator, X, y, params)
+
+
+def compute(estimator, method, X):
+    """Return what a method of a fitted estimator, such as ``predict_proba``, returns for X."""
+    shared = _SHARED.get()
+    if shared is None:
+        return getattr(estimator, method)(X)
+    return shared.compute(estimator, method, X)
 
 
 def _fit_clone(estimator, X, y, params):

@@ -95,7 +95,8 @@ def make_files(fitted, record, settings, data, job):
     """Return the contents of a fit's files; one that fails is left out with a warning."""
     model, classes, y_test = fitted.model, settings.classes, fitted.y_test
     y_train = data.y[job.fold.train]
-    p = _attempt("probabilities", lambda: _probabilities(model, data, job, classes))
+    X_test = settings.take(data.X, job.fold.test)
+    p = _attempt("probabilities", lambda: _probabilities(model, X_test, classes))
     makers = {
         "config.json": lambda: _config(model, classes, job),
         "class_mapping.json": lambda: dict(enumerate(classes)),
@@ -139,11 +140,11 @@ def _attempt(name, make):
         return None
 
 
-def _probabilities(model, data, job, classes):
+def _probabilities(model, X, classes):
     """Return probabilities in the order of the classes, 0 for those that the model lacks."""
     if not hasattr(model, "predict_proba"):
         return None
-    found = model.predict_proba(safe_indexing(data.X, job.fold.test))
+    found = model.predict_proba(X)
     probabilities = np.zeros((len(found), len(classes)), dtype=found.dtype)
     probabilities[:, np.searchsorted(classes, model.classes_)] = found
     return probabilities

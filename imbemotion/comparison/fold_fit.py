@@ -81,6 +81,10 @@ class Settings(NamedTuple):
     in_fresh_process: bool = False  # or else peak memory includes that of earlier fits
     shared: SharedFits | None = None  # fits of strategies that train the same network
 
+    def take(self, X, rows):
+        """Return rows of X."""
+        return safe_indexing(X, rows) if self.shared is None else self.shared.take(X, rows)
+
 
 class Job(NamedTuple):
     """One fit: a strategy on a fold."""
@@ -196,8 +200,7 @@ def fit_together(settings, data, jobs):
     for job in jobs:
         with shared:
             record, files = fit_fold(settings._replace(shared=shared), data, job)
-        if record["error"] is None:  # what it would have cost alone
-            record["fit_time"] += shared.seconds
+        if record["error"] is None:  # what it would have taken alone
             record["peak_memory"] = peak = peak + record["peak_memory"]
         yield record, files
 
@@ -236,7 +239,7 @@ def _make_model(settings, data, job, record):
         baseline = seeded(apply_strategy(settings.estimator, parameters), job.fold.seed)
     rows = job.fold.train
     record["budget"] = set_budget(
-        settings.budget, model, baseline, settings.estimator, safe_indexing(data.X, rows),
+        settings.budget, model, baseline, settings.estimator, settings.take(data.X, rows),
         data.y[rows],
     )  # fmt: skip
     return model
@@ -269,21 +272,21 @@ def _figures(found, classes):
 
 
 def _fit_and_score(model, settings, data, fold):
+    X_train, y_train = settings.take(data.X, fold.train), data.y[fold.train]
+    X_test, y_test = settings.take(data.X, fold.test), data.y[fold.test]
     shared = settings.shared
-    take = safe_indexing if shared is None else shared.take
-    X_train, y_train = take(data.X, fold.train), data.y[fold.train]
-    X_test, y_test = take(data.X, fold.test), data.y[fold.test]
+    clock = perf_counter if shared is None else shared.clock
     params = dict(settings.fit_params)
     if data.groups is not None:
         params |= group_params(model, X_train, data.groups[fold.train])
-    memory, start = peak_memory(), perf_counter()
+    memory, start = peak_memory(), clock()
     if shared is None:
         model.fit(X_train, y_train, **params)
     else:
         model, _ = shared.fit(model, X_train, y_train, params)
-    fitted = perf_counter()
+    fitted = clock()
     predicted = _predict(model, X_test, settings.classes)
-    ended = perf_counter()
+    ended = clock()
     found = {
         "fit_time": fitted - start,
         "predict_time": ended - fitted,

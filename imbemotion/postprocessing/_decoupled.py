@@ -13,7 +13,7 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion._base.fits import fit_copy
+from imbemotion._base.fits import compute, fit_copy
 from imbemotion._base.registry import HEADS
 from imbemotion._base.validation import HasMethods, Interval, RegisteredName
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
@@ -174,7 +174,7 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
             If the features are not two-dimensional.
         """
         check_is_fitted(self, "estimator_")
-        features = self.estimator_.transform(X)
+        features = compute(self.estimator_, "transform", X)
         shape = np.shape(features)
         if len(shape) != 2:
             raise ValueError(

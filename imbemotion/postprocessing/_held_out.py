@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from imbemotion._base.fits import compute
 from imbemotion._base.validation import (
     DataWarning,
     check_labels,
@@ -203,7 +204,7 @@ def class_shares(y, weight, classes):
 
 def log_probabilities(estimator, X):
     """Return logarithms of a classifier's probabilities, (n_samples, n_classes)."""
-    proba = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    proba = np.asarray(compute(estimator, "predict_proba", X), dtype=np.float64)
     name = type(estimator).__name__
     if proba.ndim != 2 or proba.shape[1] != len(estimator.classes_):
         raise ValueError(
