@@ -1,6 +1,7 @@
 """Macro-F1 over a fixed set of classes, and statistics of scores over paired splits."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,64 +39,59 @@ def make_macro_f1_scorer(labels: ArrayLike) -> Callable:
     )
 
 
-def corrected_interval(
-    differences: ArrayLike, test_share: float, confidence: float = 0.95, resolution: float = 0.0
-) -> tuple[float, float]:
-    """Compute an interval for a mean difference of scores over resampled splits."""
+@dataclass(frozen=True, eq=False)
+class Gain:
+    """A gain over a baseline and its standard error; the two follow Student's t."""
+
+    gain: float
+    standard_error: float  # 0 or NaN: nothing can be concluded
+    df: float
+    influence: NDArray | None = None  # of every group, (n_groups,)
+    of_fits: float = 0.0  # part of the variance, of one repeat
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the gain has a standard error."""
+        return self.standard_error > 0
+
+    def p_value(self) -> float:
+        """Test whether the gain is 0; 1 where nothing can be concluded."""
+        if not self.is_known:
+            return 1.0
+        return float(2 * stats.t.sf(abs(self.gain) / self.standard_error, df=self.df))
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Compute a confidence interval; NaN without a standard error."""
+        half = stats.t.ppf((1 + confidence) / 2, df=self.df) * self.standard_error
+        return float(self.gain - half), float(self.gain + half)
+
+    def probability(self, margin: float = 0.0) -> float:
+        """Compute the posterior probability of a gain above the margin, with a flat prior."""
+        if not self.is_known:
+            return np.nan if np.isnan(self.standard_error) else float(self.gain > margin)
+        return float(stats.t.sf((margin - self.gain) / self.standard_error, df=self.df))
+
+
+def corrected_gain(
+    differences: ArrayLike, test_share: float, resolution: float = 0.0
+) -> Gain:
+    """Compute the mean difference of scores over resampled splits, as for a corrected t-test."""
     # Training sets of different folds overlap, which makes the usual variance of the mean too
     # small. Nadeau and Bengio correct it to s**2 * (1 / n + n_test / n_train). ``resolution`` is
     # the step of the score, whose variance of rounding is added: few coarse scores may be equal.
+    # With a flat prior, the posterior of the mean is the same Student's t (Corani and Benavoli).
     # C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
-    n, mean, spread = _summarize(differences, test_share, resolution)
-    half = stats.t.ppf((1 + confidence) / 2, df=n - 1) * spread
-    return mean - half, mean + half
-
-
-def corrected_t_test(
-    differences: ArrayLike, test_share: float, alternative: str = "two-sided",
-    resolution: float = 0.0,
-) -> float:  # fmt: skip
-    """Test whether a mean difference of scores over resampled splits is 0."""
-    # The corrected resampled t-test of Nadeau and Bengio: the mean, divided by the standard error
-    # of corrected_interval, is compared with Student's t with n - 1 degrees of freedom. The
-    # p-value is below 1 - confidence exactly if that interval excludes 0.
-    if alternative not in ("two-sided", "greater", "less"):
-        raise ValueError(f'Expected "two-sided", "greater" or "less", got {alternative!r}.')
-    n, mean, spread = _summarize(differences, test_share, resolution)
-    evidence = {"two-sided": abs(mean), "greater": mean, "less": -mean}[alternative]
-    if spread == 0:  # t would be 0 / 0 or infinite
-        return float(evidence <= 0)
-    n_sides = 2 if alternative == "two-sided" else 1
-    return n_sides * stats.t.sf(evidence / spread, df=n - 1)
-
-
-def probability_of_gain(
-    differences: ArrayLike, test_share: float, margin: float = 0.0, resolution: float = 0.0
-) -> float:
-    """Compute the probability that a method gains, from scores over resampled splits."""
-    # The Bayesian correlated t-test: with a flat prior, the mean difference has a Student t
-    # posterior with n - 1 degrees of freedom. Its squared scale, s**2 * (1 / n + rho / (1 - rho))
-    # with the correlation rho = n_test / (n_test + n_train) of scores whose training sets overlap,
-    # is Nadeau and Bengio's.
     # G. Corani, A. Benavoli, "A Bayesian Approach for Comparing Cross-Validated Algorithms on
     # Multiple Data Sets", Machine Learning 100, 2015.
-    n, mean, spread = _summarize(differences, test_share, resolution)
-    if spread == 0:
-        return float(mean > margin)
-    return stats.t.sf((margin - mean) / spread, df=n - 1)
-
-
-def _summarize(differences, test_share, resolution):
-    """Return the number of differences, their mean and its corrected standard error."""
     differences = np.asarray(differences, dtype=float)
     n = len(differences)
     if n < 2:
-        return n, np.nan, np.nan
+        return Gain(differences.mean() if n else np.nan, np.nan, 1.0)
     mean, variance = differences.mean(), differences.var(ddof=1)
     if (differences == differences[0]).all():  # rounding would leave a spread
         mean, variance = differences[0], 0.0
     variance += resolution**2 / 12  # of a uniform rounding error
-    return n, mean, np.sqrt(variance * (1 / n + test_share))
+    return Gain(float(mean), float((variance * (1 / n + test_share)) ** 0.5), n - 1.0)
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -105,30 +101,12 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     # any dependence. NaN stays NaN and is not counted as a hypothesis.
     # S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
     # Statistics 6, 1979.
-    return _step_down(p_values, lambda p, ranks: np.minimum(np.maximum.accumulate(p * ranks), 1))
-
-
-def holm_levels(p_values: ArrayLike, alpha: float = 0.05) -> NDArray[np.float64]:
-    """Return the level at which Holm's procedure tests each hypothesis."""
-    # The k-th smallest of m p-values is tested at alpha / (m - k + 1) while all before it are
-    # rejected; those after the first that is not share its level. A hypothesis is rejected exactly
-    # if its p-value is at most its level, and an interval with confidence 1 - level excludes 0
-    # exactly if Holm's procedure rejects.
-
-    def levels(p, ranks):
-        n_rejected = np.logical_and.accumulate(p * ranks <= alpha).sum()
-        return alpha / np.maximum(ranks, len(p) - n_rejected)
-
-    return _step_down(p_values, levels)
-
-
-def _step_down(p_values, step):
-    """Apply a step to the p-values in ascending order, with their ranks m, m - 1, ..., 1."""
     p_values = np.array(p_values, dtype=float, ndmin=1)
     outside = p_values[(p_values < 0) | (p_values > 1)]
     if outside.size:
         raise ValueError(f"p-values must lie in [0, 1], got {outside[0]}.")
     known = np.flatnonzero(~np.isnan(p_values))  # NaN is not a hypothesis, so it has no rank
     known = known[np.argsort(p_values[known], kind="stable")]
-    p_values[known] = step(p_values[known], np.arange(len(known), 0, -1))
+    ranks = np.arange(len(known), 0, -1)
+    p_values[known] = np.minimum(np.maximum.accumulate(p_values[known] * ranks), 1)
     return p_values
