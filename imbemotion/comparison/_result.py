@@ -8,21 +8,21 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from imbemotion._base.files import write_atomically
-from imbemotion.analysis import statistics
 from imbemotion.comparison._store import Store
+from imbemotion.comparison.verdicts import Judgement, gain_table, judge_strategies
 
 _COLUMNS = (
     "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",
     "weighted_f1", "fit_time", "predict_time", "peak_memory", "n_train", "n_test",
-    "n_resampled", "n_epochs", "best_epoch", "n_steps", "n_images_seen", "budget",
+    "n_resampled", "n_epochs", "best_epoch", "n_steps", "n_images_seen", "budget", "learned",
 )  # fmt: skip
 _PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
 _MEANS = (
     "fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch", "n_steps",
     "n_images_seen",
 )  # fmt: skip
-_WITHOUT_SCORE = ("not run", "failed")
-_SHOWN = ["mean", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
+_WITHOUT_SCORE = ("not run", "failed", "did not learn")
+_SHOWN = ["score", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
 
 
 def _average(fits):
@@ -36,48 +36,17 @@ def _average(fits):
     }
 
 
-def _compare_with_first(of_strategy, redrawn, confidence, margin):
-    """Compare every strategy with the first, fold by fold."""
-    paired = [fits.set_index(["repeat", "fold"]) for fits in of_strategy.values()]
-    evidence = [_evidence(fits, paired[0], redrawn) for fits in paired]
-    p_values = np.array([statistics.corrected_t_test(**found) for found in evidence])
-    p_values[0] = np.nan  # the baseline is not tested
-    levels = statistics.holm_levels(p_values, alpha=1 - confidence)
-    ends = [
-        (np.nan, np.nan)
-        if np.isnan(level)
-        else statistics.corrected_interval(**found, confidence=1 - level)
-        for found, level in zip(evidence, levels, strict=True)
-    ]
-    table = pd.DataFrame(ends, index=list(of_strategy), columns=["gain_low", "gain_high"])
-    differences = (found["differences"] for found in evidence)
-    table.insert(0, "gain", [d.mean() if len(d) else np.nan for d in differences])
-    table["p_value"] = statistics.holm(p_values)
-    table["p_better"] = [
-        statistics.probability_of_gain(**found, margin=margin) for found in evidence
-    ]
-    return table
-
-
-def _evidence(fits, baseline, redrawn):
-    """Return paired differences, test rows per training row, and the resolution of a score."""
-    differences = (fits["score"] - baseline["score"]).dropna()
-    if not redrawn:  # repeats on the same folds add no evidence about the data
-        differences = differences.groupby("fold").mean()
-    return {
-        "differences": differences.to_numpy(),
-        "test_share": (fits["n_test"] / fits["n_train"]).mean(),
-        "resolution": 0.0 if fits is baseline else (1 / fits["n_test"]).mean(),
-    }
-
-
-def _verdicts(table, of_strategy):
+def _verdicts(gains, of_strategy, alpha):
+    is_clear = gains["p_value"] <= alpha
     found = np.select(
-        [table["gain_low"] > 0, table["gain_high"] < 0], ["better", "worse"], "not distinguishable"
-    ).tolist()
+        [is_clear & (gains["gain"] > 0), is_clear & (gains["gain"] < 0)], ["better", "worse"],
+        "not distinguishable",
+    ).tolist()  # fmt: skip
     for k, fits in enumerate(of_strategy.values()):
         if fits["error"].notna().all():
             found[k] = "failed" if len(fits) else "not run"
+        elif fits["learned"].mean() < 0.5:  # NaN for other classifiers than networks
+            found[k] = "did not learn"
     if found[0] in _WITHOUT_SCORE:
         return [v if v in _WITHOUT_SCORE else "no baseline" for v in found]
     return ["baseline", *found[1:]]
@@ -128,6 +97,7 @@ class Comparison:
         self.classes = np.asarray(classes)
         self.settings = {"scoring": "macro-F1", "redrawn": True, **(settings or {})}
         self.folder = None if folder is None else Path(folder)
+        self._judgements: dict[str, Judgement] = {}
         self._records = sorted(
             records, key=lambda r: (self.strategies.index(r["strategy"]), r["repeat"], r["fold"])
         )
@@ -177,13 +147,19 @@ class Comparison:
         """Name of the score."""
         return self.settings["scoring"]
 
-    def summary(self, confidence: float = 0.95, margin: float = 0.01) -> pd.DataFrame:
+    def summary(
+        self, confidence: float = 0.95, margin: float = 0.01, test: str = "auto"
+    ) -> pd.DataFrame:
         """Return one row per strategy: score, gain over the baseline and cost.
 
-        The gain is the mean difference to the baseline on the same folds, judged by the
-        corrected resampled t-test [1]_ with scores no finer than one test row. p-values and
-        intervals follow Holm's procedure [2]_: an interval excludes 0 exactly where the verdict
-        is "better" or "worse". ``p_better`` is from a Bayesian correlated t-test [3]_.
+        The out-of-fold predictions of a repeat are pooled before the score is computed [1]_, and
+        the gain is the difference to the baseline's. Its variance has two parts: a jackknife over
+        groups (rows where there are none) [2]_, and the variance between fits, estimated from
+        what folds and repeats vary beyond their groups, and taken as equal for all strategies.
+        p-values and intervals hold for all strategies together: by Holm's procedure [3]_, or,
+        where the rarest class has ten effective groups, by the largest of as many correlated
+        normal deviates. An interval excludes 0 exactly where the verdict is "better" or "worse";
+        one that ends at 0 shows a gain of unknown size.
 
         Parameters
         ----------
@@ -191,44 +167,77 @@ class Comparison:
             One minus the probability of any false verdict among all strategies.
         margin : float, default=0.01
             Gain that counts for ``p_better``.
+        test : {"auto", "jackknife", "corrected_t"}, default="auto"
+            ``"jackknife"`` is for macro-F1, (balanced) accuracy and the geometric mean of
+            recalls. ``"corrected_t"``, the corrected resampled t-test on the scores of folds
+            [4]_, is for any score. ``"auto"`` chooses the first if it can.
 
         Returns
         -------
-        table : DataFrame of shape (n_strategies, 20)
-            ``mean, std`` (of the score over the fits), ``gain, gain_low, gain_high``,
-            ``verdict`` ("better", "worse", "not distinguishable", "baseline", "failed", "not
-            run" or "no baseline"), ``p_value`` (adjusted), ``p_better`` (probability of a gain
-            above the margin), ``gap`` (score on the training fold minus score), means of
-            ``fit_time, predict_time, peak_memory, n_resampled, n_epochs, best_epoch, n_steps,
-            n_images_seen``, as in ``fits``, ``external`` (score on the external test set),
-            ``n_failed`` (fits) and ``budget``, as in ``fits``.
+        table : DataFrame of shape (n_strategies, 21)
+            ``score`` (of pooled predictions, the mean of the repeats; or of the fits, for
+            ``"corrected_t"``), ``mean, std`` (of the score over the fits), ``gain, gain_low,
+            gain_high``, ``verdict`` ("better", "worse", "not distinguishable", "baseline", "did
+            not learn", "failed", "not run" or "no baseline"), ``p_value`` (adjusted),
+            ``p_better`` (probability of a gain above the margin [5]_), ``gap`` (score on the
+            training fold minus score), means of ``fit_time, predict_time, peak_memory,
+            n_resampled, n_epochs, best_epoch, n_steps, n_images_seen``, as in ``fits``,
+            ``external`` (score on the external test set), ``n_failed`` (fits) and ``budget``, as
+            in ``fits``.
 
         Raises
         ------
         ValueError
-            If the confidence is not between 0 and 1.
+            If the confidence is not between 0 and 1, or the test is unknown or unsuited.
 
         References
         ----------
-        .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning
-           52, 2003.
-        .. [2] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
+        .. [1] G. Forman, M. Scholz, "Apples-to-Apples in Cross-Validation Studies", SIGKDD
+           Explorations 12, 2010.
+        .. [2] K. Takahashi, K. Yamamoto, A. Kuchiba, T. Koyama, "Confidence interval for
+           micro-averaged F1 and macro-averaged F1 scores", Applied Intelligence 52, 2022. On why
+           normal intervals for the risk of folds are too short: P. Bayle, A. Bayle, L. Janson,
+           L. Mackey, "Cross-validation Confidence Intervals for Test Error", NeurIPS 2020.
+        .. [3] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
            Journal of Statistics 6, 1979.
-        .. [3] G. Corani, A. Benavoli, "A Bayesian approach for comparing cross-validated
+        .. [4] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning
+           52, 2003.
+        .. [5] G. Corani, A. Benavoli, "A Bayesian approach for comparing cross-validated
            algorithms on multiple data sets", Machine Learning 100, 2015.
         """
         if not 0 < confidence < 1:
             raise ValueError(
                 f"confidence must lie between 0 and 1, for example 0.95, got {confidence!r}."
             )
-        redrawn, fits = self.settings["redrawn"], self.fits
+        fits = self.fits
         of_strategy = {name: fits[fits["strategy"] == name] for name in self.strategies}
         means = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T
         means = means.astype(float).astype({"n_failed": int})
-        gains = _compare_with_first(of_strategy, redrawn, confidence, margin)
-        gains.insert(3, "verdict", _verdicts(gains, of_strategy))
+        gains = gain_table(self.judge(test), self.strategies, confidence, margin)
+        gains.insert(4, "verdict", _verdicts(gains, of_strategy, 1 - confidence))
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
-        return pd.concat([means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)
+        score = gains.pop("score")
+        return pd.concat([score, means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)
+
+    def judge(self, test: str = "auto") -> Judgement:
+        """Return scores and gains before any adjustment for the number of strategies."""
+        if test not in self._judgements:
+            done: dict[str, list[dict]] = {name: [] for name in self.strategies}
+            for record in self._records:
+                if record.get("error") is None:
+                    done[record["strategy"]].append(record)
+            redrawn = self.settings["redrawn"]
+            self._judgements[test] = judge_strategies(
+                done, self.classes, self.scoring, redrawn, self._predictions, test
+            )
+        return self._judgements[test]
+
+    def _predictions(self, record):
+        """Return the predictions of a fit by column, None if there are none."""
+        if record.get("predictions") is None and self.folder is not None:
+            given = self.settings["strategies"][record["strategy"]]
+            record["predictions"] = Store(self.folder).load_predictions(given["folder"], record)
+        return record.get("predictions")
 
     def per_class(self) -> pd.DataFrame:
         """Return the mean F1 of every class under every strategy.

@@ -13,6 +13,7 @@ from time import sleep
 
 import joblib
 import numpy as np
+import pandas as pd
 from filelock import FileLock, Timeout
 
 from imbemotion._base.files import publish_folder, remove_unfinished, write_atomically
@@ -83,7 +84,8 @@ class Store:
     def save(self, name, record, files):
         """Publish the folder of a fit; one that failed before is replaced."""
         with publish_folder(self.folder / name, replace=True) as building:
-            for path, content in {**files, _SUMMARY: to_json(record)}.items():
+            summary = {key: value for key, value in record.items() if key != "predictions"}
+            for path, content in {**files, _SUMMARY: to_json(summary)}.items():
                 (building / path).parent.mkdir(parents=True, exist_ok=True)
                 (building / path).write_bytes(content)
 
@@ -99,6 +101,18 @@ class Store:
             elif value is None and key != "error":
                 record[key] = np.nan
         return record
+
+    def load_predictions(self, folder, record):
+        """Return the columns of predictions.csv that verdicts need, None if it is damaged."""
+        name = f"fold_{record['fold']}_seed_{record['repeat']}"
+        wanted = {"row": int, "group": str, "true": str, "predicted": str}
+        path, columns = self.folder / folder / name / "predictions.csv", wanted.__contains__
+        try:
+            found = pd.read_csv(path, dtype=wanted, usecols=columns, keep_default_na=False)
+        except (OSError, ValueError):
+            return None
+        is_whole = len(found) == record["n_test"] and wanted.keys() - {"group"} <= {*found}
+        return {name: found[name].to_numpy() for name in found} if is_whole else None
 
     def load_all(self, settings):
         folders = [self.folder / given["folder"] for given in settings["strategies"].values()]

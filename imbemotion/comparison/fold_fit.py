@@ -25,7 +25,7 @@ from imbemotion._base.validation import (
     shorten,
 )
 from imbemotion.comparison._description import describe_fit
-from imbemotion.comparison.artifacts import make_files, n_resampled, training_facts
+from imbemotion.comparison.artifacts import last_step, make_files, n_resampled, training_facts
 from imbemotion.comparison.budget import group_params, set_budget
 from imbemotion.leaks import warn_of_copies
 from imbemotion.splitting.holdout import draw_folds
@@ -37,6 +37,7 @@ except ImportError:  # not on Windows
     resource = None
 
 _KEPT = {"notes": DataWarning, "alarms": ConvergenceWarning}  # warnings that a record lists
+_CHANCE = 1.1  # macro-F1 relative to that of guessing, 1 / n_classes
 _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss, per MiB
 
 
@@ -103,6 +104,11 @@ class Fitted(NamedTuple):
     y_test: np.ndarray
     predicted: np.ndarray
     external: dict | None  # scores on the external test set
+
+    def columns(self, groups):
+        """Return rows, groups where known, labels and predictions, as in predictions.csv."""
+        known = {} if groups is None else {"group": groups[self.rows].astype(str)}
+        return {"row": self.rows, **known, "true": self.y_test, "predicted": self.predicted}
 
 
 def make_folds(cv, X, y, groups, n_repeats, root):
@@ -215,6 +221,7 @@ def fit_fold(settings, data, job):
             model = _make_model(settings, data, job, record)
             fitted, found = fit_tracked(model, settings, data, job)
             record |= found
+            record["predictions"] = fitted.columns(data.groups)
         except Exception as error:
             record["error"] = f"{type(error).__name__}: {error}"
         else:
@@ -299,10 +306,17 @@ def _fit_and_score(model, settings, data, fold):
     }
     if settings.scorer is not None:
         found["score"] = _call_scorer(settings.scorer, model, X_test, y_test)
-    found["train_score"] = _score(model, X_train, y_train, settings)["score"]
+    trained = _score(model, X_train, y_train, settings)
+    found["train_score"], found["learned"] = trained["score"], _has_learned(model, trained)
     external = data.external and _score(model, *data.external, settings)
     found["external_score"] = external["score"] if external else np.nan
     return Fitted(model, fold.test, y_test, predicted, external), found
+
+
+def _has_learned(model, scores):
+    """Whether a network classifies its training images better than by guessing; else NaN."""
+    f1 = scores["f1"]
+    return bool(f1.mean() > _CHANCE / len(f1)) if hasattr(last_step(model), "net_") else np.nan
 
 
 def peak_memory():

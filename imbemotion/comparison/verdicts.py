@@ -1,0 +1,157 @@
+"""Gains of strategies over the baseline: from pooled predictions, or from the scores of folds."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from imbemotion.analysis import effective_size, pooled, statistics
+
+TESTS = ("auto", "jackknife", "corrected_t")
+WITHOUT_SCORE = ("not run", "failed")
+_COLUMNS = ["score", "gain", "gain_low", "gain_high", "p_value", "p_better"]
+_FEWEST_EFFECTIVE = 10  # effective groups of the rarest class from which max |z| is normal enough
+
+
+class Judgement(NamedTuple):
+    """Scores and gains of all strategies by one test."""
+
+    test: str
+    scores: dict[str, float]
+    gains: dict[str, statistics.Gain]  # of all but the baseline that have a fit in common with it
+    rarest: float = np.nan  # effective groups of the rarest class
+
+
+def judge_strategies(
+    fits: dict[str, list[dict]], classes: np.ndarray, scoring: str, redrawn: bool,
+    read: Callable[[dict], Any], test: str = "auto",
+) -> Judgement:  # fmt: skip
+    """Judge successful fits by strategy, the baseline first; ``read`` returns predictions."""
+    if test not in TESTS:
+        raise ValueError(f"test must be one of {', '.join(TESTS)}, got {test!r}.")
+    if test != "corrected_t":
+        found = {name: [read(fit) for fit in own] for name, own in fits.items()}
+        is_complete = all(part is not None for own in found.values() for part in own)
+        if scoring in pooled.SCORES and is_complete:
+            return _judge_predictions(fits, found, classes, pooled.SCORES[scoring], redrawn)
+        if test == "jackknife":
+            raise ValueError(
+                'test="jackknife" needs the predictions of all fits and a score that is known as '
+                f"a function of the confusion matrix ({', '.join(pooled.SCORES)}), got "
+                f'{scoring!r}{"" if is_complete else " and fits without predictions"}. Use '
+                'test="corrected_t".'
+            )
+    return _judge_scores(fits, redrawn)
+
+
+def _judge_scores(fits, redrawn):
+    """Judge fold scores by the corrected resampled t-test."""
+    tables = {name: pd.DataFrame(own) for name, own in fits.items() if own}
+    tables = {name: table.set_index(["repeat", "fold"]) for name, table in tables.items()}
+    scores = {name: table["score"].mean() for name, table in tables.items()}
+    names, gains = list(fits), {}
+    for name in names[1:]:
+        if name in tables and names[0] in tables:
+            table = tables[name]
+            differences = (table["score"] - tables[names[0]]["score"]).dropna()
+            if not redrawn:  # repeats on the same folds add no evidence about the data
+                differences = differences.groupby("fold").mean()
+            share = (table["n_test"] / table["n_train"]).mean() if "n_train" in table else 0.25
+            resolution = (1 / table["n_test"]).mean() if "n_test" in table else 0.0
+            gains[name] = statistics.corrected_gain(differences, share, resolution)
+    return Judgement("corrected_t", scores, gains)
+
+
+def _judge_predictions(fits, found, classes, score, redrawn):
+    """Judge pooled predictions by a jackknife over groups."""
+    first = next(iter(fits))
+    keys = {name: [(fit["repeat"], fit["fold"]) for fit in own] for name, own in fits.items()}
+    parts = {k: part for name in fits for k, part in zip(keys[name], found[name], strict=True)}
+    if not parts:
+        return Judgement("jackknife", {}, {})
+    rows = _TestRows(parts, classes, score)
+    predicted = {
+        name: dict(zip(keys[name], (encode(part["predicted"], classes) for part in found[name])))
+        for name in fits
+    }
+    pooled_of = {name: rows.pool(predicted[name], keys[name]) for name in fits if keys[name]}
+    scores = {
+        name: float(np.mean([part.score for part in repeats]))
+        for name, repeats in pooled_of.items()
+    }
+    pairs = {}
+    for name in [name for name in pooled_of if name != first]:
+        common = _complete(set(keys[name]) & set(keys[first]))
+        if common:
+            pairs[name] = [rows.pool(predicted[k], common) for k in (name, first)]
+    gains = pooled.judge(*zip(*pairs.values(), strict=True), redrawn) if pairs else []
+    return Judgement("jackknife", scores, dict(zip(pairs, gains, strict=True)), rows.rarest)
+
+
+def encode(labels, classes):
+    """Return labels, which may have been read from a file as text, as numbers of classes."""
+    known = pd.Index(np.asarray(classes).astype(str))
+    return known.get_indexer(np.asarray(labels).astype(str))
+
+
+def _complete(keys):
+    """Return the keys (repeat, fold) of the repeats with the most folds, in order."""
+    sizes = Counter(repeat for repeat, _ in keys)
+    return sorted(key for key in keys if sizes[key[0]] == max(sizes.values()))
+
+
+class _TestRows:
+    """Labels and groups of the test rows of every fold, by (repeat, fold)."""
+
+    def __init__(self, parts, classes, score):
+        self.n_classes, self.score = len(classes), score
+        self.true = {key: encode(part["true"], classes) for key, part in parts.items()}
+        unit = "group" if all("group" in part for part in parts.values()) else "row"
+        values = np.concatenate([np.asarray(part[unit]) for part in parts.values()])
+        codes = np.unique(values, return_inverse=True)[1]
+        ends = np.cumsum([len(true) for true in self.true.values()])
+        self.groups = dict(zip(parts, np.split(codes, ends[:-1]), strict=True))
+        self.n_groups = int(codes.max()) + 1
+        true = np.concatenate(list(self.true.values()))
+        self.rarest = min(effective_size(codes[true == k]) for k in np.unique(true))
+
+    def pool(self, predicted, keys):
+        """Pool the predictions of every repeat."""
+        repeats = []
+        for repeat in sorted({repeat for repeat, _ in keys}):
+            own = sorted(key for key in keys if key[0] == repeat)
+            sizes = [len(self.true[key]) for key in own]
+            sources = self.true, predicted, self.groups
+            columns = [np.concatenate([held[key] for key in own]) for held in sources]
+            found = pooled.Predictions(*columns, folds=np.repeat(np.arange(len(own)), sizes))
+            repeats.append(pooled.pool(found, self.n_groups, self.n_classes, self.score))
+        return repeats
+
+
+def gain_table(found: Judgement, names, confidence, margin):
+    """Lay out score, gain, interval, p-values and probability of a gain, a row per strategy."""
+    table = pd.DataFrame(index=list(names), dtype=float, columns=_COLUMNS)
+    table["score"] = pd.Series(found.scores)
+    if len(names) and names[0] in found.scores:
+        table.loc[names[0], "gain"] = 0.0
+    gains = list(found.gains.values())
+    if not gains:
+        return table
+    p_values = [gain.p_value() for gain in gains]
+    uses_max_z = found.test == "jackknife" and found.rarest >= _FEWEST_EFFECTIVE
+    if uses_max_z:
+        adjusted = pooled.adjust_by_max_z(p_values, gains)
+        level = pooled.max_z_level(gains, 1 - confidence)
+    else:
+        adjusted, level = statistics.holm(p_values), (1 - confidence) / len(gains)
+    base = found.scores.get(names[0], np.nan)
+    limits = (-base, 1 - base) if found.test == "jackknife" else (-np.inf, np.inf)
+    for (name, gain), p_value in zip(found.gains.items(), adjusted, strict=True):
+        ends = np.clip(gain.interval(1 - level), *limits)
+        if p_value <= 1 - confidence:  # Holm's later steps are at higher levels: at least 0 is out
+            ends = np.maximum(ends, 0) if gain.gain > 0 else np.minimum(ends, 0)
+        p_better = gain.probability(margin)
+        table.loc[name, _COLUMNS[1:]] = [gain.gain, *ends, p_value, p_better]
+    return table
