@@ -80,8 +80,11 @@ def pool(found: Predictions, n_groups: int, n_classes: int, score: Callable) -> 
     influence = np.zeros(n_groups)
     influence[present] = without[present].mean() - without[present]
     influence *= 1 - 1 / present.sum()
+    whole = float(score(*total))
+    if score is geometric_mean and whole == 0:  # where it is not smooth, no jackknife holds
+        influence[:] = np.nan
     of_rows = influence[found.groups] / sizes[found.groups]
-    return Pooled(float(score(*total)), influence, np.bincount(found.folds, weights=of_rows))
+    return Pooled(whole, influence, np.bincount(found.folds, weights=of_rows))
 
 
 def _count(found, n_groups, n_classes):
@@ -157,8 +160,8 @@ def _split_variance(strategy, baseline, redrawn):
 def _total(part, of_fits, df_fits):
     """Add up the variances, with Satterthwaite's degrees of freedom."""
     squares = part.influence**2
-    if not part.of_groups or np.isnan(of_fits):  # identical predictions, or one fit only
-        spread = 0.0 if not part.of_groups else np.nan
+    if not part.of_groups > 0 or np.isnan(of_fits):  # identical predictions, or one fit only
+        spread = 0.0 if part.of_groups == 0 else np.nan
         return Gain(float(part.gain), spread, 1.0, part.influence, of_fits)
     df_groups = squares.sum() ** 2 / (squares**2).sum()
     of_fit = of_fits / part.n_repeats
@@ -188,7 +191,7 @@ def adjust_by_max_z(p_values: ArrayLike, gains: Sequence[Gain]) -> NDArray:
 
 def _largest(gains):
     """Draw the largest |z| under the correlation of the influences, (_DRAWS,)."""
-    influences = np.array([gain.influence for gain in gains])
+    influences = np.nan_to_num([gain.influence for gain in gains])
     scales = np.sqrt((influences**2).sum(axis=1, keepdims=True))
     unit = np.divide(influences, scales, out=np.zeros(influences.shape), where=scales > 0)
     values, vectors = np.linalg.eigh(unit @ unit.T)
