@@ -51,10 +51,12 @@ def _write_fit(inner, name, gain, fold, counts, rng):
     if gain is not None:
         y = np.repeat(list(counts), [n // 3 for n in counts.values()])
         p = rng.dirichlet(np.ones(len(counts)), len(y))
-        p[np.arange(len(y)), np.repeat(range(len(counts)), [n // 3 for n in counts.values()])] += 1
+        codes = np.repeat(range(len(counts)), [n // 3 for n in counts.values()])
+        is_right = rng.random(len(y)) < 0.4 + 5 * gain
+        p[np.arange(len(y)), np.where(is_right, codes, (codes + 1) % len(counts))] += 1
         p /= p.sum(axis=1, keepdims=True)
         predicted = np.array(list(counts))[p.argmax(axis=1)]
-        table = pd.DataFrame({"row": range(len(y)), "true": y, "predicted": predicted})
+        table = pd.DataFrame({"row": np.arange(len(y)) + fold * len(y), "true": y, "predicted": predicted})
         table["confidence"] = p.max(axis=1)
         table = table.join(pd.DataFrame(p, columns=[f"p_{label}" for label in counts]))
         table.to_csv(inner / "predictions.csv", index=False)
@@ -71,7 +73,7 @@ def _write_fit(inner, name, gain, fold, counts, rng):
         even = [1 / len(counts)] * len(counts)
         record |= {
             "score": f1.mean(), "train_score": 0.9, "f1": f1.tolist(), "n_train": 128,
-            "n_test": 64, "n_resampled": 128, "fit_time": 1.5, "predict_time": 0.01,
+            "n_test": len(y), "n_resampled": 128, "fit_time": 1.5, "predict_time": 0.01,
             "share": even, "true_share": even, "error": None,
         }  # fmt: skip
     (inner / "experiment_summary.json").write_text(json.dumps(record))
@@ -129,7 +131,7 @@ def run(tmp_path, without_images):
 
 
 def summary_of(**lines):
-    columns = ["mean", "gain", "gain_low", "gain_high", "verdict"]
+    columns = ["score", "gain", "gain_low", "gain_high", "verdict"]
     return pd.DataFrame.from_dict(lines, orient="index", columns=columns)
 
 
@@ -138,56 +140,83 @@ SAME = [0.51, 0.01, -0.02, 0.04, "not distinguishable"]
 NEVER = [np.nan] * 4 + ["failed"]
 
 
+BETTER = [0.6, 0.1, 0.05, 0.15, "better"]
+
+
 @pytest.mark.parametrize(
     ("lines", "answer"),
     [
         (
-            {"none": BASE, "a": [0.6, 0.1, 0.05, 0.15, "better"], "b": SAME},
-            "On 3 folds, “a” is better than “none” by 0.100 macro-F1 (95 % interval 0.050 to "
-            "0.150); nothing else can be distinguished from chance.",
+            {"none": BASE, "a": BETTER, "b": SAME},
+            "“a” is better than doing nothing: +0.10 macro-F1, at least +0.05. Of the rest, “b” "
+            "looks best (+0.01 macro-F1), but that may be chance: the true gain lies between "
+            "\N{MINUS SIGN}0.02 and +0.04.",
         ),
         (
-            {"none": BASE, "a": [0.4, -0.1, -0.15, -0.05, "worse"], "b": SAME},
-            "On 3 folds, no strategy is better than “none”; “a” is worse; nothing else can be "
-            "distinguished from chance.",
+            {"none": BASE, "a": [0.4, -0.1, -0.15, -0.05, "worse"]},
+            "No strategy was shown to be better than doing nothing. “a” is worse.",
         ),
         (
-            {"none": BASE, "a": [0.6, 0.1, 0.05, 0.15, "better"]}
+            {"small": BASE, "a": [0.6, 0.1, 0.0, 0.15, "better"]}
             | {"b": [0.7, 0.2, 0.1, 0.3, "better"], "c": [0.4, -0.1, -0.2, -0.01, "worse"]},
-            "On 3 folds, “b” is better than “none” by 0.200 macro-F1 (95 % interval 0.100 to "
-            "0.300); “a” is better too; “c” is worse.",
+            "“b” is better than “small”: +0.20 macro-F1, at least +0.10. “a” is better, too. “c” "
+            "is worse.",
+        ),
+        (
+            {"none": BASE, "a": [0.51, 0.01, 0.0, 0.02, "better"]},
+            "“a” is better than doing nothing: +0.01 macro-F1, but how much is open.",
         ),
         (
             {"none": BASE, "a": SAME},
-            "On 3 folds, no strategy can be distinguished from “none”: the largest gain is "
-            "+0.010 macro-F1, of “a” (95 % interval \N{MINUS SIGN}0.020 to +0.040).",
+            "No strategy was shown to be better than doing nothing. “a” looks best (+0.01 "
+            "macro-F1), but that may be chance: the true gain lies between \N{MINUS SIGN}0.02 and "
+            "+0.04.",
+        ),
+        (
+            {"none": BASE, "a": [0.49, -0.01, -0.04, 0.02, "not distinguishable"]},
+            "No strategy was shown to be better than doing nothing. None looks better.",
         ),
         (
             {"none": BASE, "a": NEVER},
-            "On 3 folds, the baseline “none” reaches macro-F1 0.500; no other strategy has a "
-            "result to compare with it.",
+            "The baseline “none” reaches macro-F1 0.500; no other strategy has a result to "
+            "compare with it.",
         ),
         (
             {"none": NEVER, "a": [0.6, np.nan, np.nan, np.nan, "no baseline"]},
             "Nothing can be concluded, as the baseline “none” has no result; the highest "
             "macro-F1 is 0.600, by “a”.",
         ),
+        (
+            {"none": [0.1, 0, np.nan, np.nan, "did not learn"], "a": BETTER[:4] + ["no baseline"]},
+            "Nothing can be concluded, as the baseline “none” did not learn; the highest "
+            "macro-F1 is 0.600, by “a”.",
+        ),
+        (
+            {"none": [0.1, 0, np.nan, np.nan, "did not learn"]},
+            "“none” did not learn, so nothing can be compared. Train longer.",
+        ),
         ({"none": NEVER}, "No strategy has a result yet, so nothing can be concluded."),
     ],
 )
-def test_the_answer_is_one_sentence(lines, answer):
+def test_the_answer_needs_no_statistics(lines, answer):
     assert find_answer(summary_of(**lines), "macro-F1", 3) == answer
+
+
+def test_the_class_that_gains_most_is_named():
+    per_class = pd.DataFrame([[0.0, 0.0], [0.02, 0.17]], ["none", "a"], ["joy", "sadness"])
+    answer = find_answer(summary_of(none=BASE, a=BETTER), "macro-F1", 3, per_class=per_class)
+    assert answer.endswith("at least +0.05. “sadness” gains most (+0.17 F1).")
 
 
 def test_a_single_fold_answers_nothing():
     answer = find_answer(summary_of(none=BASE, a=SAME), "macro-F1", 1)
-    assert answer == "On a single fold, nothing can be distinguished from chance; use several."
+    assert answer == "A single fold cannot show what is due to chance; use several folds."
 
 
 def test_long_lists_of_names_are_cut():
     lines = {f"s{k}": [0.6, 0.1 - k / 1000, 0.05, 0.15, "better"] for k in range(9)}
     answer = find_answer(summary_of(none=BASE, **lines), "macro-F1", 3)
-    assert "“s1”, “s2”, “s3”, “s4” and 4 more are better too" in answer
+    assert "“s1”, “s2”, “s3”, “s4” and 4 more are better, too." in answer
 
 
 def test_what_is_not_done_or_failed_is_said():
@@ -223,9 +252,10 @@ def test_everyone_can_read_it(page):
 def test_the_answer_and_the_table_are_those_of_the_comparison(page):
     comparison = Comparison.load(page.parent)
     summary, reader = comparison.summary(), read(page)
-    assert find_answer(summary, "macro-F1", 3) in reader.text_of("p")
+    gains = comparison.per_class_gain()
+    assert find_answer(summary, "macro-F1", 3, per_class=gains) in reader.text_of("p")
     cells = reader.text_of("td")
-    assert f"{summary.loc['same', 'mean']:.3f}" in cells
+    assert f"{summary.loc['same', 'score']:.3f}" in cells
     assert f"+{summary.loc['good & <i>', 'gain']:.3f}" in cells
 
 
@@ -303,7 +333,7 @@ def test_a_comparison_that_was_stopped_says_what_is_missing(run):
     shutil.rmtree(run / "cnn_1" / "fold_2_seed_0")
     reader = read(write_report(run))
     assert any(text.startswith("8 of 12 fits are done") for text in reader.text_of("p"))
-    assert any(text.startswith("So far, “good & <i>” is better") for text in reader.text_of("p"))
+    assert any(text.startswith("So far: “good & <i>” is better") for text in reader.text_of("p"))
     assert "Not run yet: “same”." in reader.text_of("li")
 
 

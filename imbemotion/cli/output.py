@@ -334,7 +334,7 @@ def summary_table(summary, n_folds, scoring):
         spread = _number(row["std"], ".2f")  # unknown after one fit
         cells = [
             _escape(name),
-            _number(row["mean"], ".3f") + (f" ± {spread}" if spread else ""),
+            _number(row["score"], ".3f") + (f" ± {spread}" if spread else ""),
             _escape(_gain(row)) if is_judged else "",
             row.verdict + (f" ({row.n_failed} failed)" if row.n_failed else ""),
             _number(row.p_better, ".2f") if is_judged else "",

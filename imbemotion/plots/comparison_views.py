@@ -22,6 +22,7 @@ _MARKS = {  # in the order of legends; shapes separate verdicts where colors can
     "not distinguishable": {"marker": "o", "color": style.INK, "markerfacecolor": "white"},
     "worse": {"marker": "v", "color": style.LOSS},
     "no baseline": {"marker": "D", "color": style.INK},
+    "did not learn": {"marker": "x", "color": style.INK},
     "failed": {"marker": "x", "color": style.INK},
     "not run": {"marker": "x", "color": style.INK},
 }
@@ -32,7 +33,7 @@ _BELOW = 0.25  # single folds are drawn below the mark, so that none is covered
 _LEAST_RANGE = 0.05  # smaller gains than this never get a full color
 _DARK = 0.62  # share of the range from which numbers are written in white
 _BAR_HEIGHT = 2.5  # inches
-_NOTES = {"baseline": "\n(F1)", "failed": "\n(failed)", "not run": "\n(not run)"}
+_NOTES = {"baseline": "\n(F1)", "failed": "\n(failed)", "did not learn": "\n(did not learn)", "not run": "\n(not run)"}
 _WIDE_COLUMNS = 16  # strategies up to which the columns of gains are wide
 _WIDE = 8  # from this ratio of times on their axis is logarithmic
 _EQUAL = 1.1  # up to this ratio sizes would carry no information
@@ -189,8 +190,8 @@ class ComparisonDisplay:
 
     def _draw_scores(self, ax):
         """Draw a line per strategy: single folds, the score, and the interval of its gain."""
-        summary = self.summary.sort_values("mean", ascending=False, kind="stable")
-        baseline = summary.loc[summary["verdict"] == "baseline", "mean"]
+        summary = self.summary.sort_values("score", ascending=False, kind="stable")
+        baseline = summary.loc[summary["verdict"] == "baseline", "score"]
         start = baseline.iloc[0] if len(baseline) else np.nan
         ax.axvline(start, color=style.INK, linewidth=0.8, linestyle="--", zorder=0)
         side = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
@@ -242,7 +243,7 @@ class ComparisonDisplay:
         diameters = _diameters(done[column]) if column else np.full(len(done), _USUAL)
         for (_, line), diameter in zip(done.iterrows(), diameters, strict=True):
             mark = _mark(line["verdict"]) | {"markersize": diameter}
-            ax.plot(line["fit_time"], line["mean"], alpha=0.85, **mark)
+            ax.plot(line["fit_time"], line["score"], alpha=0.85, **mark)
         if len(times) and times.min() > 0 and times.max() > _WIDE * times.min():
             ax.set_xscale("log")
             ax.xaxis.set_major_formatter("{x:g}")
@@ -255,7 +256,7 @@ class ComparisonDisplay:
             handles += _size_handles(ax, done[column], diameters, _SIZES[column])
         style.legend_above(ax, handles, labelspacing=0.8)
         names = [style.wrap(name) for name in done.index]
-        style.label_points(ax, times.to_numpy(), done["mean"].to_numpy(), names, diameters)
+        style.label_points(ax, times.to_numpy(), done["score"].to_numpy(), names, diameters)
 
 
 def order_classes(labels: Sequence, counts: dict[str, int] | None) -> list:
@@ -287,7 +288,7 @@ def _draw_strategy(ax, place, line, scores, start):
         ax.plot(0.01, place, transform=ax.get_yaxis_transform(), **mark)
         return
     ax.plot(scores, np.full(len(scores), place + _BELOW), **_FOLDS)
-    score = line["mean"]
+    score = line["score"]
     if line["verdict"] in _COMPARED:
         # Where fits failed, the gain over the folds in common counts, as for the verdict.
         score = start + line["gain"]

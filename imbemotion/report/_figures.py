@@ -58,7 +58,7 @@ def draw_comparison(comparison, summary):
     from matplotlib.figure import Figure
 
     display = ComparisonDisplay.from_comparison(comparison, ax=Figure().add_subplot())
-    means = summary["mean"].map(lambda mean: f"{mean:.3f} " if np.isfinite(mean) else "")
+    means = summary["score"].map(lambda mean: f"{mean:.3f} " if np.isfinite(mean) else "")
     scores = summary.index.astype(str) + " " + means + "(" + summary["verdict"] + ")"
     costs = [f"{name} {seconds:.3g} s" for name, seconds in summary["fit_time"].dropna().items()]
     alts = {

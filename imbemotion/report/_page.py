@@ -146,7 +146,8 @@ def _collect(run):
         "margin": _MARGIN,
         "scoring": comparison.scoring,
         "answer": _wording.find_answer(
-            summary, comparison.scoring, run.n_folds, confidence=_CONFIDENCE, complete=is_complete
+            summary, comparison.scoring, run.n_folds, per_class=comparison.per_class_gain(),
+            complete=is_complete,
         ),
         "figures": _wording.key_figures(summary, shown),
         "facts": _wording.describe_comparison(settings, len(summary)),

@@ -23,66 +23,84 @@ def strongest(summary):
     """Return the strategy with the highest score apart from the baseline, or None."""
     others = summary.iloc[1:]
     others = others[others["verdict"].isin(_DONE)]
-    return None if others.empty else others["mean"].idxmax()
+    return None if others.empty else others["score"].idxmax()
 
 
-def find_answer(summary, scoring, n_folds, *, confidence=0.95, complete=True):
-    """Return one sentence on what a comparison shows, and what it does not."""
+def find_answer(summary, scoring, n_folds, *, per_class=None, complete=True):
+    """Return the result of a comparison in words that need no statistics, without numbers first.
+
+    ``per_class`` has the gain of each class (n_strategies, n_classes).
+    """
     baseline, best = summary.iloc[0], strongest(summary)
     base = quote(summary.index[:1])
     if not summary["verdict"].isin(_DONE).any():
+        silent = summary.index[summary["verdict"] == "did not learn"]
+        if len(silent):
+            return f"{quote(silent)} did not learn, so nothing can be compared. Train longer."
         return "No strategy has a result yet, so nothing can be concluded."
     if baseline["verdict"] not in _DONE:
+        reason = "did not learn" if baseline["verdict"] == "did not learn" else "has no result"
         return (
-            f"Nothing can be concluded, as the baseline {base} has no result; the highest "
-            f"{scoring} is {summary.loc[best, 'mean']:.3f}, by {quote([best])}."
+            f"Nothing can be concluded, as the baseline {base} {reason}; the highest "
+            f"{scoring} is {summary.loc[best, 'score']:.3f}, by {quote([best])}."
         )
-    folds = f"On {n_folds} folds" if n_folds != 1 else "On a single fold"
-    folds = folds if complete else "So far"
     if best is None:
         return (
-            f"{folds}, the baseline {base} reaches {scoring} {baseline['mean']:.3f}; no other "
-            "strategy has a result to compare with it."
+            f"The baseline {base} reaches {scoring} {baseline['score']:.3f}; no other strategy has "
+            "a result to compare with it."
         )
     if n_folds == 1:
-        return f"{folds}, nothing can be distinguished from chance; use several."
-    return f"{folds}, {'; '.join(_findings(summary, base, scoring, confidence))}."
+        return "A single fold cannot show what is due to chance; use several folds."
+    start = "" if complete else "So far: "
+    return start + " ".join(_findings(summary, scoring, per_class))
 
 
-def _findings(summary, base, scoring, confidence):
-    """Yield the parts of the sentence, the most important one first."""
+def _findings(summary, scoring, per_class):
+    """Yield sentences, the most important one first."""
+    name = summary.index[0]
+    base = "doing nothing" if name == "none" else quote([name])
     better, worse, same = (
         summary[summary["verdict"] == verdict].sort_values("gain", ascending=False)
         for verdict in _COMPARED
     )
-    if better.empty and worse.empty:
-        line = same.iloc[0]
-        kind = "largest gain" if line["gain"] > 0 else "smallest loss"
-        yield (
-            f"no strategy can be distinguished from {base}: the {kind} is {signed(line['gain'])} "
-            f"{scoring}, of {quote([line.name])}{_interval(line, signed, confidence)}"
-        )
-        return
-    if better.empty:
-        yield f"no strategy is better than {base}"
-    else:
+    if len(better):
         line = better.iloc[0]
-        gain = f"{line['gain']:.3f} {scoring}{_interval(line, '{:.3f}'.format, confidence)}"
-        yield f"{quote([line.name])} is better than {base} by {gain}"
+        least = "but how much is open"
+        if line["gain_low"] > 0.0005:
+            least = f"at least {signed(line['gain_low'], 2 if line['gain_low'] > 0.005 else 3)}"
+        gain = f"{signed(line['gain'], 2)} {scoring}, {least}"
+        yield f"{quote([line.name])} is better than {base}: {gain}."
+        yield from _most_gained(line.name, per_class)
+    else:
+        yield f"No strategy was shown to be better than {base}."
     if len(better) > 1:
         verb = "are" if len(better) > 2 else "is"
-        yield f"{quote(better.index[1:])} {verb} better too"
+        yield f"{quote(better.index[1:])} {verb} better, too."
     if len(worse):
-        yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse"
+        yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse."
     if len(same):
-        yield "nothing else can be distinguished from chance"
+        yield _leaning(same.iloc[0], scoring, others=len(better) + len(worse) > 0)
 
 
-def _interval(line, write, confidence):
-    if not np.isfinite(line["gain_low"]):
-        return ""
-    ends = f"{write(line['gain_low'])} to {write(line['gain_high'])}"
-    return f" ({confidence:.0%} interval {ends})".replace("%", " %")
+def _most_gained(name, per_class):
+    """Yield the class that a strategy improves most."""
+    if per_class is None or name not in per_class.index:
+        return
+    gains = per_class.loc[name].dropna()
+    if len(gains) and gains.max() > 0:
+        yield f"{quote([gains.idxmax()])} gains most ({signed(gains.max(), 2)} F1)."
+
+
+def _leaning(line, scoring, others):
+    """Describe the most promising strategy that could not be distinguished."""
+    which = "Of the rest, " if others else ""
+    lean = f"{quote([line.name])} looks best" if line["gain"] > 0 else "none looks better"
+    text = f"{which}{lean}".replace("none looks", "None looks" if not which else "none looks")
+    if line["gain"] <= 0 or not np.isfinite(line["gain_low"]):
+        return f"{text}."
+    ends = f"{signed(line['gain_low'], 2)} and {signed(line['gain_high'], 2)}"
+    gain = f"{signed(line['gain'], 2)} {scoring}"
+    return f"{text} ({gain}), but that may be chance: the true gain lies between {ends}."
 
 
 def key_figures(summary, names):
@@ -162,7 +180,7 @@ def score_table(summary, scoring, margin):
     s.loc[s.index[0], ["gain", "gain_low", "gain_high", "p_value", "p_better"]] = np.nan
     columns = {
         "verdict": [f"{_SIGNS.get(verdict, '')} {verdict}".strip() for verdict in s["verdict"]],
-        scoring: _write(s["mean"], "{:.3f}".format),
+        scoring: _write(s["score"], "{:.3f}".format),
         "\N{PLUS-MINUS SIGN}": _write(s["std"], "{:.3f}".format),
         "gain": _write(s["gain"], signed),
         "from": _write(s["gain_low"], signed),
