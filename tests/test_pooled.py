@@ -102,9 +102,7 @@ def test_repeats_narrow_what_fits_add_but_not_what_groups_add():
     shift = [np.repeat(rng.normal(size=4), 10) / 20 for _ in range(16)]
     repeats = [as_pooled(0.7 + part.mean(), of_groups + part) for part in shift]
     zero = as_pooled(0.5, 0 * of_groups)
-    widths = [
-        judge([repeats[:n]], [[zero] * n])[0].standard_error for n in (1, 4, 16)
-    ]
+    widths = [judge([repeats[:n]], [[zero] * n])[0].standard_error for n in (1, 4, 16)]
     assert widths[0] > widths[1] > widths[2]
     steady = [judge([[as_pooled(0.7, of_groups)] * n], [[zero] * n])[0] for n in (1, 4)]
     assert steady[0].standard_error == pytest.approx(steady[1].standard_error)

@@ -56,7 +56,9 @@ def _write_fit(inner, name, gain, fold, counts, rng):
         p[np.arange(len(y)), np.where(is_right, codes, (codes + 1) % len(counts))] += 1
         p /= p.sum(axis=1, keepdims=True)
         predicted = np.array(list(counts))[p.argmax(axis=1)]
-        table = pd.DataFrame({"row": np.arange(len(y)) + fold * len(y), "true": y, "predicted": predicted})
+        table = pd.DataFrame(
+            {"row": np.arange(len(y)) + fold * len(y), "true": y, "predicted": predicted}
+        )
         table["confidence"] = p.max(axis=1)
         table = table.join(pd.DataFrame(p, columns=[f"p_{label}" for label in counts]))
         table.to_csv(inner / "predictions.csv", index=False)
@@ -187,7 +189,7 @@ BETTER = [0.6, 0.1, 0.05, 0.15, "better"]
             "macro-F1 is 0.600, by “a”.",
         ),
         (
-            {"none": [0.1, 0, np.nan, np.nan, "did not learn"], "a": BETTER[:4] + ["no baseline"]},
+            {"none": [0.1, 0, np.nan, np.nan, "did not learn"], "a": [*BETTER[:4], "no baseline"]},
             "Nothing can be concluded, as the baseline “none” did not learn; the highest "
             "macro-F1 is 0.600, by “a”.",
         ),

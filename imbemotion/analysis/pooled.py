@@ -74,7 +74,8 @@ def pool(found: Predictions, n_groups: int, n_classes: int, score: Callable) -> 
     without = np.empty(n_groups)
     for start in range(0, n_groups, _CHUNK):
         rows = slice(start, start + _CHUNK)
-        without[rows] = score(*(t - part[rows].toarray() for t, part in zip(total, tables)))
+        parts = (table[rows].toarray() for table in tables)
+        without[rows] = score(*(t - part for t, part in zip(total, parts, strict=True)))
     sizes = np.bincount(found.groups, minlength=n_groups)
     present = sizes > 0
     influence = np.zeros(n_groups)
@@ -112,10 +113,8 @@ def judge(
     strategies: Sequence[Sequence[Pooled]], baselines: Sequence[Sequence[Pooled]],
     redrawn: bool = True,
 ) -> list[Gain]:  # fmt: skip
-    """Compute the gain of each strategy over its baseline, from repeats on the same rows.
-
-    ``redrawn`` is whether repeats have different folds; if not, these are averaged first.
-    """
+    """Compute the gain of each strategy over its baseline, from repeats on the same rows."""
+    # ``redrawn`` is whether repeats have different folds; if not, these are averaged first.
     # Groups are a sample: the jackknife gives the variance that this causes. Fits vary as well,
     # by their seeds and training rows, which moves all rows of a fold together. A few folds say
     # little about that, so its variance is taken as equal for all strategies.
@@ -167,7 +166,9 @@ def _total(part, of_fits, df_fits):
     of_fit = of_fits / part.n_repeats
     variance = part.of_groups + of_fit
     df = variance**2 / (part.of_groups**2 / df_groups + of_fit**2 / df_fits)
-    return Gain(float(part.gain), float(variance**0.5), max(1.0, float(df)), part.influence, of_fits)
+    return Gain(
+        float(part.gain), float(variance**0.5), max(1.0, float(df)), part.influence, of_fits
+    )
 
 
 def _variance(influence):

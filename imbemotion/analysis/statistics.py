@@ -72,9 +72,7 @@ class Gain:
         return float(stats.t.sf((margin - self.gain) / self.standard_error, df=self.df))
 
 
-def corrected_gain(
-    differences: ArrayLike, test_share: float, resolution: float = 0.0
-) -> Gain:
+def corrected_gain(differences: ArrayLike, test_share: float, resolution: float = 0.0) -> Gain:
     """Compute the mean difference of scores over resampled splits, as for a corrected t-test."""
     # Training sets of different folds overlap, which makes the usual variance of the mean too
     # small. Nadeau and Bengio correct it to s**2 * (1 / n + n_test / n_train). ``resolution`` is

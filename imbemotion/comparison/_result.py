@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from imbemotion._base.files import write_atomically
+from imbemotion.analysis.verdicts import Judgement, gain_table, judge_strategies
 from imbemotion.comparison._store import Store
-from imbemotion.comparison.verdicts import Judgement, gain_table, judge_strategies
 
 _COLUMNS = (
     "strategy", "repeat", "fold", "score", "train_score", "external_score", "accuracy",

@@ -33,7 +33,12 @@ _BELOW = 0.25  # single folds are drawn below the mark, so that none is covered
 _LEAST_RANGE = 0.05  # smaller gains than this never get a full color
 _DARK = 0.62  # share of the range from which numbers are written in white
 _BAR_HEIGHT = 2.5  # inches
-_NOTES = {"baseline": "\n(F1)", "failed": "\n(failed)", "did not learn": "\n(did not learn)", "not run": "\n(not run)"}
+_NOTES = {
+    "baseline": "\n(F1)",
+    "failed": "\n(failed)",
+    "did not learn": "\n(did not learn)",
+    "not run": "\n(not run)",
+}
 _WIDE_COLUMNS = 16  # strategies up to which the columns of gains are wide
 _WIDE = 8  # from this ratio of times on their axis is logarithmic
 _EQUAL = 1.1  # up to this ratio sizes would carry no information

@@ -27,10 +27,7 @@ def strongest(summary):
 
 
 def find_answer(summary, scoring, n_folds, *, per_class=None, complete=True):
-    """Return the result of a comparison in words that need no statistics, without numbers first.
-
-    ``per_class`` has the gain of each class (n_strategies, n_classes).
-    """
+    """Return the result of a comparison in words that need no statistics."""
     baseline, best = summary.iloc[0], strongest(summary)
     base = quote(summary.index[:1])
     if not summary["verdict"].isin(_DONE).any():
@@ -46,8 +43,8 @@ def find_answer(summary, scoring, n_folds, *, per_class=None, complete=True):
         )
     if best is None:
         return (
-            f"The baseline {base} reaches {scoring} {baseline['score']:.3f}; no other strategy has "
-            "a result to compare with it."
+            f"The baseline {base} reaches {scoring} {baseline['score']:.3f}; no other strategy "
+            "has a result to compare with it."
         )
     if n_folds == 1:
         return "A single fold cannot show what is due to chance; use several folds."

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from imbemotion.analysis import effective_size, pooled, statistics
+from imbemotion.analysis import pooled, statistics
+from imbemotion.analysis._distribution import effective_size
 
 TESTS = ("auto", "jackknife", "corrected_t")
 WITHOUT_SCORE = ("not run", "failed")
@@ -40,7 +41,7 @@ def judge_strategies(
             raise ValueError(
                 'test="jackknife" needs the predictions of all fits and a score that is known as '
                 f"a function of the confusion matrix ({', '.join(pooled.SCORES)}), got "
-                f'{scoring!r}{"" if is_complete else " and fits without predictions"}. Use '
+                f"{scoring!r}{'' if is_complete else ' and fits without predictions'}. Use "
                 'test="corrected_t".'
             )
     return _judge_scores(fits, redrawn)
@@ -73,7 +74,10 @@ def _judge_predictions(fits, found, classes, score, redrawn):
         return Judgement("jackknife", {}, {})
     rows = _TestRows(parts, classes, score)
     predicted = {
-        name: dict(zip(keys[name], (encode(part["predicted"], classes) for part in found[name])))
+        name: {
+            key: encode(part["predicted"], classes)
+            for key, part in zip(keys[name], found[name], strict=True)
+        }
         for name in fits
     }
     pooled_of = {name: rows.pool(predicted[name], keys[name]) for name in fits if keys[name]}
