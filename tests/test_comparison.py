@@ -1,7 +1,6 @@
 """Comparisons: paired folds, equal seeds, and failures that cost nothing else."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from sklearn.naive_bayes import GaussianNB
 from imbemotion import DataWarning, ImageFlattener, RandomResampler, compare_strategies
 from imbemotion.comparison import Comparison, named_strategies
 from imbemotion.comparison.fold_fit import make_folds
-from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
 
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
@@ -116,33 +114,12 @@ def test_a_generator_of_splits_serves_every_repeat():
 
 def test_copies_on_both_sides_of_a_split_are_said():
     X_res, y_res = RandomResampler(random_state=0).fit_resample(X, Y)
-    with pytest.warns(
-        DataWarning, match=r"training and the test rows of a fold.*parent_groups\(X.parents"
-    ):
-        make_folds(3, X_res, y_res, None, 1, 0)
+    with pytest.warns(DataWarning, match=r"copies of training images.*parent_groups\(X.parents"):
+        compare_strategies(pipeline(), X_res, y_res, {"none": {}}, cv=3, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make_folds(3, X_res, y_res, parent_groups(X_res.parents), 1, 0)
-
-
-@pytest.mark.filterwarnings("ignore:Some test folds lack a class")
-def test_copies_are_found_among_paths_and_lists_of_images(tmp_path):
-    paths = ImageArray(X).save(tmp_path / "images", labels=Y)
-    again = tmp_path / "again.png"
-    again.write_bytes(Path(paths[0]).read_bytes())
-    cv = [(np.arange(1, 72), [0])]
-    for data, how in [
-        ([paths[1], *paths[1:]], "file by file"),
-        (np.array([str(again), paths[0], *paths[2:]]), "file by file"),
-        ([Path(paths[1]), *map(Path, paths[1:])], "file by file"),
-        ([X[1], *X[1:]], "pixel by pixel"),
-    ]:
-        with pytest.warns(DataWarning, match=f"1 of 1 images of a test fold .*{how}"):
-            make_folds(cv, data, Y, None, 1, 0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".* are also in its training fold")
-        for data in (paths, list(X), [X[0, 1:], *X[1:]]):
-            make_folds(cv, data, Y, None, 1, 0)
+        groups = parent_groups(X_res.parents)
+        compare_strategies(pipeline(), X_res, y_res, {"none": {}}, cv=3, groups=groups)
 
 
 def test_sizes_after_resampling_are_recorded():

@@ -303,8 +303,8 @@ def test_names_are_text_whatever_they_hold(page):
 def test_every_part_is_there(page):
     sections = [attrs["id"] for attrs in read(page).all("section")]
     assert sections == [
-        "scores", "classes", "cost", "mistakes", "confidence", "training", "images", "missing",
-        "again", "terms",
+        "scores", "classes", "leaks", "cost", "mistakes", "confidence", "training", "images",
+        "missing", "again", "terms",
     ]  # fmt: skip
 
 
@@ -375,6 +375,23 @@ def test_classes_of_few_persons_are_noted_and_listed(tmp_path, without_images):
     assert any("<b>$x$ on about 1 (12 images of 4 groups)" in t for t in page.text_of("li"))
     assert {"groups", "effective groups"} <= set(page.text_of("th"))
     assert {"1.2", "33.3", "8.0"} <= set(page.text_of("td"))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "sentence"),
+    [
+        (None, "It is not known whether"),
+        (0, "Nothing that was searched for is"),
+        (3, "Scores may be too high"),
+    ],
+)
+def test_leaks_have_a_section_also_where_all_is_well(n_rows, sentence, tmp_path, without_images):
+    leak = {"kind": "names", "n_rows": n_rows, "n_tested": 9, "text": "What of <b>persons</b>?"}
+    page = read(write_report(write_run(tmp_path / "runs", leaks=[leak])))
+    assert any(text.startswith(sentence) for text in page.text_of("p"))
+    assert leak["text"] in page.text_of("strong" if n_rows else "li")
+    page = read(write_report(write_run(tmp_path / "earlier")))  # which did not look for leaks
+    assert any(text.startswith("It is not known") for text in page.text_of("p"))
 
 
 def test_notes_on_the_data_stand_above_everything(tmp_path, without_images):

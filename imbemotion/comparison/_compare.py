@@ -30,8 +30,8 @@ from imbemotion.comparison._strategies import check_strategies, group_strategies
 from imbemotion.comparison._workers import run_jobs, threads_per_fit
 from imbemotion.comparison.budget import check_budget
 from imbemotion.comparison.fold_fit import Data, Job, Settings, make_folds, root_seed
-from imbemotion.leaks import warn_of_known
 from imbemotion.leaks.groups import check_groups
+from imbemotion.splitting.folds import find_fold_leaks, warn_of_known, warn_of_leaks
 from imbemotion.tracking import check_tracking
 
 
@@ -41,7 +41,7 @@ def compare_strategies(
     budget: str = "steps", n_repeats: int = 1, n_jobs: int | None = None, random_state: Any = None,
     folder: str | Path | None = None, external_test: tuple | None = None,
     scheduler: str | None = None, track: str | None = None, on_fit: Callable | None = None,
-    about: dict | None = None,
+    about: dict | None = None, filenames: ArrayLike | None = None,
 ) -> Comparison:  # fmt: skip
     """Compare balancing strategies on paired folds.
 
@@ -96,6 +96,9 @@ def compare_strategies(
         Called with the record (dict) of every fit as soon as it is known, in any order.
     about : dict, default=None
         Further entries of ``comparison.json``, for example ``{"source": "faces.npz"}``.
+    filenames : array-like of str of shape (n_samples,), default=None
+        File names of the images, written beside predictions and searched for persons that are
+        in training and test. None means ``X`` where it holds paths.
 
     Returns
     -------
@@ -114,8 +117,8 @@ def compare_strategies(
     Warns
     -----
     DataWarning
-        If test folds lack a class or contain training images, a strategy failed, or a fit
-        warned of its data.
+        If test folds lack a class or share images, groups or persons in file names with
+        training, a strategy failed, or a fit warned of its data.
 
     Examples
     --------
@@ -132,7 +135,7 @@ def compare_strategies(
     oversample  0.429         30.0
     """
     strategies, models = check_strategies(estimator, strategies)
-    data = _check_data(X, y, groups, external_test)
+    data = _check_data(X, y, groups, external_test, filenames)
     scorer, scoring_name = _check_scorer(estimator, scoring)
     check_budget(budget)
     if track is not None:
@@ -141,18 +144,13 @@ def compare_strategies(
     first = (store and store.read_settings()) or {}  # of the first start
     root = first["random_state"] if first and random_state is None else root_seed(random_state)
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
-        folds = make_folds(cv, X, data.y, data.groups, n_repeats, root)
-        warn_of_known(X, data.external)
-    for w in caught:
-        warnings.warn(w.message, w.category, stacklevel=2)
+    folds, leaks, notes = _make_folds(cv, data, n_repeats, root)
     settings = {**(about or {}), "scoring": scoring_name, "redrawn": isinstance(cv, Integral)}
-    settings["budget"] = budget
+    settings |= {"budget": budget, "leaks": leaks}
     if store is not None:
         settings |= describe_comparison(
             estimator, strategies, models, data, cv=cv, folds=folds, random_state=root,
-            threads=n_threads, notes=[str(w.message) for w in caught], scorer=describe(scoring),
+            threads=n_threads, notes=notes, scorer=describe(scoring),
         )  # fmt: skip
         settings, folds = store.start(settings, folds)
     fits = Settings(
@@ -188,6 +186,20 @@ def _make_jobs(fits, strategies, models, folds):
     ]
 
 
+def _make_folds(cv, data, n_repeats, root):
+    """Return folds, what they leak, and the texts of all warnings about them."""
+    X, y, _, names, groups = data
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        folds = make_folds(cv, X, y, groups, n_repeats, root)
+        leaks = find_fold_leaks(X, y, folds, groups, names)
+        warn_of_leaks(leaks)
+        warn_of_known(X, data.external)
+    for w in caught:
+        warnings.warn(w.message, w.category, stacklevel=3)
+    return folds, [leak._asdict() for leak in leaks], [str(w.message) for w in caught]
+
+
 def _report(fits, on_fit):
     with closing(fits):  # or else they would go on after an error of on_fit
         for record, _ in fits:
@@ -213,9 +225,12 @@ def _warn_of_failures(comparison):
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
-def _check_data(X, y, groups, external_test):
+def _check_data(X, y, groups, external_test, filenames):
     y = check_labels(y)
     check_consistent_length(X, y)
+    if filenames is not None:
+        filenames = column_or_1d(keep_kinds(filenames))
+        check_consistent_length(filenames, y)
     if groups is not None:
         groups = check_groups(column_or_1d(keep_kinds(groups)), len(y))
     classes = np.unique(y)
@@ -224,7 +239,7 @@ def _check_data(X, y, groups, external_test):
         raise ValueError(f"y must hold two classes or more, got {found}.")
     if external_test is not None:
         external_test = _check_external(external_test, classes)
-    return Data(X, y, external_test, groups=groups)
+    return Data(X, y, external_test, filenames, groups)
 
 
 def _check_external(external_test, classes):

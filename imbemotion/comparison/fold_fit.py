@@ -27,8 +27,7 @@ from imbemotion._base.validation import (
 from imbemotion.comparison._description import describe_fit
 from imbemotion.comparison.artifacts import last_step, make_files, n_resampled, training_facts
 from imbemotion.comparison.budget import group_params, set_budget
-from imbemotion.leaks import warn_of_copies
-from imbemotion.splitting.holdout import draw_folds
+from imbemotion.splitting.folds import draw_folds
 from imbemotion.tracking import tracked
 
 try:
@@ -128,7 +127,6 @@ def make_folds(cv, X, y, groups, n_repeats, root):
         raise ValueError(f"cv must yield at least one fold, got none from {cv!r}.")
     for text in _faults(y, folds):
         warnings.warn(text, DataWarning, stacklevel=3)
-    warn_of_copies(X, folds)
     return folds
 
 

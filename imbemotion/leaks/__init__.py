@@ -6,11 +6,7 @@ from imbemotion.leaks._leak_report import (
     has_files as has_files,
     leak_report,
 )
-from imbemotion.leaks.duplicates import (
-    duplicate_groups,
-    warn_of_copies as warn_of_copies,
-    warn_of_known as warn_of_known,
-)
+from imbemotion.leaks.duplicates import duplicate_groups
 from imbemotion.leaks.groups import (
     groups_from_filenames,
     join_groups,

@@ -1,7 +1,6 @@
 """When two images are the same: equal bytes or pixels, or nearly the same look."""
 
 import os
-import warnings
 from collections import Counter
 from hashlib import blake2b
 from itertools import product
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from imbemotion._base.validation import DataWarning, check_pixels, holds_paths, looks_like_images
+from imbemotion._base.validation import check_pixels, holds_paths, looks_like_images
 from imbemotion.images import ImageArray, blocks_of
 
 # Pairs are proposed by a product of short vectors and confirmed by the correlation of outlines.
@@ -296,60 +295,3 @@ def duplicate_groups(X: ArrayLike | ImageArray, *, near: bool = True) -> NDArray
         labels = connected_components(graph, directed=False)[1][labels]
     _, first, codes = np.unique(labels[firsts], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[codes]  # 0, 1, ... in the order of their first rows
-
-
-# Warnings about folds
-
-
-def warn_of_copies(X, folds):
-    """Warn if a test row and a training row of a fold derive from one image, or are the same."""
-    if isinstance(X, ImageArray):
-        parents = X.parents
-        pairs = ((parents[fold.train], parents[fold.test]) for fold in folds)
-        n_shared = max((len(np.intersect1d(a[a >= 0], b)) for a, b in pairs), default=0)
-        if n_shared:
-            _warn(
-                f"{n_shared} images are in the training and the test rows of a fold, as copies or "
-                "as parents of synthetic images. Put the sampler into the pipeline, or pass "
-                "groups=imbemotion.leaks.parent_groups(X.parents)."
-            )
-            return  # one remedy at a time
-    keys = image_keys(X)  # None for other data than images
-    if keys is None:
-        return
-    firsts = first_rows(keys)
-    n_copies = [np.isin(firsts[fold.test], firsts[fold.train]).sum() for fold in folds]
-    if any(n_copies):
-        n_test = len(folds[np.argmax(n_copies)].test)
-        images = "images) of the images that ImageLoader returns for X" if holds_paths(X) else "X)"
-        _warn(
-            f"{max(n_copies)} of {n_test} images of a test fold are also in its training fold, "
-            f"compared {_unit(X)}. Use groups=duplicate_groups({images}, or --group-by duplicates."
-        )
-
-
-def warn_of_known(X, external):
-    """Warn if images of the external test set are also in the data for training."""
-    if external is None:
-        return
-    other, _ = external
-    if holds_paths(X) and holds_paths(other):
-        keys = file_keys([*X, *other])  # together: only files of equal size are read
-        known, keys = keys[: len(X)], keys[len(X) :]
-    else:
-        known, keys = image_keys(X), image_keys(other)
-    known = set(known or ())
-    n_known = sum(key in known for key in keys or ())
-    if n_known:
-        _warn(
-            f"{n_known} of {len(keys)} images of external_test are also in X, compared "
-            f"{_unit(X)}, so scores on it are too good. Leave them out of one of the two."
-        )
-
-
-def _unit(X):
-    return "file by file" if holds_paths(X) else "pixel by pixel"
-
-
-def _warn(text):
-    warnings.warn(text, DataWarning, stacklevel=5)

@@ -28,7 +28,7 @@ from imbemotion._base.validation import (
 )
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
-from imbemotion.splitting.holdout import draw_folds
+from imbemotion.splitting.folds import draw_folds
 
 _DEFAULT_FOLDS = 5
 

@@ -158,6 +158,7 @@ def _collect(run):
         "plots": _figures.draw_comparison(comparison, summary),
         "failures": list(comparison.errors().items()),
         "notes": _notes(run),
+        "leaks": settings.get("leaks") or [],
         **_classes(run),
         **_predictions(run, shown),
         **_training(run, shown),

@@ -1,41 +1,11 @@
-"""Rows held out of training: folds, and validation rows that share no original with others."""
-
-import warnings
-from collections import Counter
-from numbers import Integral
+"""Validation rows that share no original with the rows that are left for training."""
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
 
 from imbemotion._base.validation import shorten
 from imbemotion.leaks.duplicates import SMALLEST, duplicate_groups
 from imbemotion.leaks.groups import check_groups
 from imbemotion.splitting.drawing import distribute
-
-
-def draw_folds(cv, X, y, random_state=None, **params):
-    """Return (train, test) rows by a splitter or a number of stratified, grouped folds."""
-    if isinstance(cv, Integral):
-        cv = _stratified(cv, y, params.get("groups"), random_state)
-    splitter = check_cv(cv, y, classifier=True)
-    with warnings.catch_warnings():  # of classes with fewer rows than folds, which callers check
-        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
-        return list(splitter.split(X, y, **params))
-
-
-def _stratified(n_folds, y, groups, random_state):
-    largest = max(Counter(y.tolist()).values())
-    if not 2 <= n_folds <= largest:
-        raise ValueError(
-            f"cv must be at least 2 folds and at most the size of the largest class ({largest}), "
-            f"got {n_folds} with n_samples = {len(y)}."
-        )
-    if groups is None:
-        return StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
-    n_groups = len(set(groups))
-    if n_groups < n_folds:
-        raise ValueError(f"{n_folds} folds need at least {n_folds} groups, got {n_groups}.")
-    return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
 
 
 def check_entered(groups, X):

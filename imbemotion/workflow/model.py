@@ -239,6 +239,7 @@ def run_comparison(config, data, external=None, on_fit=None, command=""):
             budget=comparison["budget"], n_jobs=comparison["jobs"],
             scheduler=comparison["scheduler"], folder=out, track=config["tracking"]["tool"],
             about={"source": source, "command": command}, on_fit=on_fit,
+            filenames=data.filenames,
         )  # fmt: skip
 
 

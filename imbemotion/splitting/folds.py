@@ -1,0 +1,211 @@
+"""Folds: how they are drawn, and what their test rows share with training."""
+
+import warnings
+from collections import Counter
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+
+from imbemotion._base.validation import DataWarning, holds_paths
+from imbemotion.images import ImageArray
+from imbemotion.leaks import persons_in_names
+from imbemotion.leaks.duplicates import file_keys, first_rows, image_keys, near_pairs
+
+_COMPARED = 2_000  # distinct images whose near duplicates are searched for among all others
+_SHORTEST = 32  # pixels a side; of 680 drawn faces, 0 to 65 had a near duplicate, of 24 up to 166
+_RARE = 0.01  # share of near duplicates below which scores hardly change
+_PERSONS = "groups=groups_from_filenames(files), or --group-by name"
+
+
+class Leak(NamedTuple):
+    """What test rows share with the training rows of their fold, in one respect."""
+
+    kind: str  # "parents", "copies", "near", "groups" or "names"
+    n_rows: int | None  # rows of test that share it, None if this was not examined
+    n_tested: int
+    text: str
+
+
+def draw_folds(cv, X, y, random_state=None, **params):
+    """Return (train, test) rows by a splitter or a number of stratified, grouped folds."""
+    if isinstance(cv, Integral):
+        cv = _stratified(cv, y, params.get("groups"), random_state)
+    splitter = check_cv(cv, y, classifier=True)
+    with warnings.catch_warnings():  # of classes with fewer rows than folds, which callers check
+        warnings.filterwarnings("ignore", message="The least populated class", module="sklearn")
+        return list(splitter.split(X, y, **params))
+
+
+def _stratified(n_folds, y, groups, random_state):
+    largest = max(Counter(y.tolist()).values())
+    if not 2 <= n_folds <= largest:
+        raise ValueError(
+            f"cv must be at least 2 folds and at most the size of the largest class ({largest}), "
+            f"got {n_folds} with n_samples = {len(y)}."
+        )
+    if groups is None:
+        return StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+    n_groups = len(set(groups))
+    if n_groups < n_folds:
+        raise ValueError(f"{n_folds} folds need at least {n_folds} groups, got {n_groups}.")
+    return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
+
+
+def find_fold_leaks(X, y, folds, groups=None, filenames=None):
+    """Return what the test rows of folds share with training, also where nobody asked."""
+    folds = [fold for fold in folds if fold.repeat == 0]  # others are drawn by the same rule
+    filenames = X if filenames is None and holds_paths(X) else filenames
+    found = [_shared_parents(X, folds), *_shared_images(X, folds)]
+    found += [_shared_groups(folds, groups), _shared_names(y, folds, groups, filenames)]
+    return [leak for leak in found if leak is not None]
+
+
+def warn_of_leaks(leaks):
+    """Warn of every leak that may raise scores and that nothing more certain tells of."""
+    found = {leak.kind: leak for leak in leaks if leak.n_rows}
+    needless = {"copies"} if "parents" in found else set()
+    near = found.get("near")
+    if near is not None and ("copies" in found or near.n_rows < _RARE * near.n_tested):
+        needless.add("near")
+    if any(leak.kind == "groups" for leak in leaks):  # of other groups nobody needs to hear
+        needless.add("names")
+    for kind, leak in found.items():
+        if kind not in needless:
+            warnings.warn(leak.text, DataWarning, stacklevel=3)
+
+
+def _count(folds, codes, pairs=None, examined=None):
+    """Return how many test rows have the code of a training row, or one paired with it."""
+    n_rows, n_tested = 0, 0
+    for fold in folds:
+        known = np.zeros(codes.max() + 1, dtype=bool)
+        known[codes[fold.train]] = True
+        if pairs is not None:
+            known[pairs[0][known[pairs[1]]]] = True
+        test = codes[fold.test]
+        test = test if examined is None else test[np.isin(test, examined)]
+        n_rows, n_tested = n_rows + int(known[test].sum()), n_tested + len(test)
+    return n_rows, n_tested
+
+
+def _shared_parents(X, folds):
+    """Return the leak of copies and synthetic images, None if there are none."""
+    if not isinstance(X, ImageArray):
+        return None
+    parents, n_tested = X.parents, sum(len(fold.test) for fold in folds)
+    both = ((parents[fold.train], parents[fold.test]) for fold in folds)
+    n_rows = int(sum(np.isin(test, train[train >= 0]).any(axis=1).sum() for train, test in both))
+    text = (
+        f"{n_rows:,} of {n_tested:,} test images are copies of training images of their fold, or "
+        "derive from one original with them. Put the sampler into the pipeline, or pass "
+        "groups=imbemotion.leaks.parent_groups(X.parents)."
+    )
+    return Leak("parents", n_rows, n_tested, text) if n_rows else None
+
+
+def _shared_images(X, folds):
+    """Yield the leaks of identical images and of near duplicates."""
+    keys = image_keys(X)
+    if keys is None:
+        yield Leak("copies", None, 0, "X holds no images, so none were compared.")
+        return
+    codes = first_rows(keys)
+    n_rows, n_tested = _count(folds, codes)
+    what = f"of {n_tested:,} test images {{}} also in the training rows of their fold, compared "
+    what += _compared(X)
+    images = "images of the files" if holds_paths(X) else "X"
+    remedy = f"Use groups=duplicate_groups({images}), or --group-by duplicates."
+    text = f"{n_rows:,} {what.format('are')}. {remedy}" if n_rows else f"None {what.format('is')}."
+    yield Leak("copies", n_rows, n_tested, text)
+    is_batch = isinstance(X, np.ndarray | ImageArray) and X.ndim > 2
+    if is_batch and min(X.shape[1:3]) >= _SHORTEST:
+        yield _near_duplicates(X, folds, codes, remedy)
+    else:
+        where = "in files" if holds_paths(X) else f"in images below {_SHORTEST} pixels a side"
+        yield Leak("near", None, 0, f"Near duplicates are not searched for {where}.")
+
+
+def _near_duplicates(X, folds, codes, remedy):
+    examined = distinct = np.unique(codes)
+    if len(distinct) > _COMPARED:  # the time grows with the product of both numbers
+        examined = np.random.default_rng(0).choice(distinct, _COMPARED, replace=False)
+        found = list(near_pairs(X, examined, X, distinct, is_known=np.equal))
+    else:
+        found = list(near_pairs(X, distinct))
+    one, two = np.concatenate(found, axis=1) if found else np.zeros((2, 0), dtype=int)
+    pairs = np.append(one, two), np.append(two, one)
+    n_rows, n_tested = _count(folds, codes, pairs, examined)
+    drawn = ", drawn at random," if len(examined) < len(distinct) else ""
+    if not n_rows:
+        text = f"None of {n_tested:,} test images{drawn} is nearly the same as a training image."
+        return Leak("near", 0, n_tested, text)
+    text = (
+        f"{n_rows:,} of {n_tested:,} test images{drawn} ({n_rows / n_tested:.1%}) are the same as "
+        "an image in training, or nearly: encoded again, brightened, or shifted by a pixel. "
+    ).replace("%", " %")
+    return Leak("near", n_rows, n_tested, text + remedy)
+
+
+def _shared_groups(folds, groups):
+    if groups is None:
+        return None
+    names, codes = np.unique(groups, return_inverse=True)
+    n_rows, n_tested = _count(folds, codes)
+    if not n_rows:
+        text = f"None of the {len(names):,} groups is in training and test of one fold."
+        return Leak("groups", 0, n_tested, text)
+    text = (
+        f"{n_rows:,} of {n_tested:,} test images are of groups that are also in training, as cv "
+        "splits groups. Pass a number of folds, or a splitter such as StratifiedGroupKFold."
+    )
+    return Leak("groups", n_rows, n_tested, text)
+
+
+def _shared_names(y, folds, groups, filenames):
+    """Return the leak of persons in file names, None if only groups are known."""
+    persons = None if filenames is None else persons_in_names(filenames, y)
+    if persons is None:
+        names = (
+            "no file names are known" if filenames is None else "the file names show no persons"
+        )
+        text = (
+            f"No groups were given, and {names}: images of one person may be in training and "
+            f"test. If persons repeat, pass {_PERSONS} where files are called Ann_Lee_0001.jpg."
+        )
+        return Leak("names", None, 0, text) if groups is None else None
+    n_rows, n_tested = _count(folds, np.unique(persons, return_inverse=True)[1])
+    if not n_rows:
+        text = "By the file names, no person (or song) is in training and test of one fold."
+        return Leak("names", 0, n_tested, text)
+    text = (
+        f"{n_rows:,} of {n_tested:,} test images are, by their file names, of persons (or songs) "
+        f"that are also in training, so scores are not those of new persons. Use {_PERSONS}."
+    )
+    return Leak("names", n_rows, n_tested, text)
+
+
+def warn_of_known(X, external):
+    """Warn if images of the external test set are also in the data for training."""
+    if external is None:
+        return
+    other, _ = external
+    if holds_paths(X) and holds_paths(other):
+        keys = file_keys([*X, *other])  # together: only files of equal size are read
+        known, keys = keys[: len(X)], keys[len(X) :]
+    else:
+        known, keys = image_keys(X), image_keys(other)
+    known = set(known or ())
+    n_known = sum(key in known for key in keys or ())
+    if n_known:
+        warnings.warn(
+            f"{n_known} of {len(keys)} images of external_test are also in X, compared "
+            f"{_compared(X)}, so scores on it are too good. Leave them out of one of the two.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def _compared(X):
+    return "file by file" if holds_paths(X) else "pixel by pixel"
