@@ -6,8 +6,6 @@ from imbemotion.losses._losses import (
     LDAMLoss,
     LogitAdjustedLoss,
     SoftF1Loss,
-)
-from imbemotion.losses._objective import (
     Target,
     batch_loss as batch_loss,
     class_weights as class_weights,
