@@ -38,7 +38,7 @@ def test_a_folder_becomes_a_table(folder):
     assert result.exit_code == 0, result.output
     assert "18 images of 16 x 16, 2 classes, imbalance ratio 2:1" in result.output
     assert "[4/4]" in result.output
-    for word in ("none", "oversample", "baseline", "macro-F1", "happy", "sad", "4 fits in"):
+    for word in ("none", "oversample", "verdict", "macro-F1", "happy", "sad", "4 fits in"):
         assert word in result.stdout
 
 
@@ -162,10 +162,10 @@ def test_names_of_classes_are_shown_as_they_are(faces, tmp_path):
 def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
     fit = comparison._workers._fit
 
-    def interrupted(settings, shared, job):
-        if job.fold.number == 1:
+    def interrupted(settings, shared, jobs):
+        if jobs[0].fold.number == 1:
             raise KeyboardInterrupt
-        return fit(settings, shared, job)
+        return fit(settings, shared, jobs)
 
     monkeypatch.setattr(comparison._workers, "_fit", interrupted)
     result = run("compare", folder, *QUICK)

@@ -237,7 +237,7 @@ def test_the_expression_study_runs_on_the_command_line(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.* are also in its training fold")
+@pytest.mark.filterwarnings("ignore:.* are also in the training rows")
 def test_the_weights_of_the_study_come_out_of_its_data(data_folder, tmp_path):
     data = load_npz(data_folder / "facial_expressions_64.npz", size=16)
     train = np.concatenate([np.flatnonzero(data.target == k)[:n] for k, n in STUDIED.items()])
