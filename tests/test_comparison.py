@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
 from imbemotion import DataWarning, ImageFlattener, RandomResampler, compare_strategies
+from imbemotion.analysis.verdicts import describe_plan
 from imbemotion.comparison import Comparison, named_strategies
 from imbemotion.comparison.fold_fit import make_folds
 from imbemotion.leaks import parent_groups
@@ -282,3 +283,27 @@ def test_a_comparison_is_a_table_with_verdicts_in_notebooks():
     for text in ("&lt;none&gt;", "macro-F1", "baseline", "better"):
         assert text in html
     assert Comparison([], ["none"], ["a", "b"])._repr_html_().count("not run") == 1
+
+
+def test_a_plan_tells_what_a_comparison_can_find(tmp_path):
+    comparison = compare_strategies(
+        pipeline(), X, Y, {"none": {}, "smoother": {"cnn__var_smoothing": 0.5}}, cv=3,
+        n_repeats=2, random_state=0, folder=tmp_path / "runs",
+    )  # fmt: skip
+    small, large = (comparison.plan(gain).loc["smoother"] for gain in (0.02, 0.5))
+    assert small.detectable == large.detectable > 0.02
+    assert small.power < large.power
+    assert np.isnan(small.growth) or small.growth > 1
+    assert large.growth == 1
+    at_limit = comparison.plan(small.detectable).loc["smoother"]
+    assert at_limit.power == pytest.approx(0.8)
+    assert at_limit.repeats == 2
+    lines = list(describe_plan(comparison.plan(0.02), 0.02, 0.8))
+    assert "one of 0.02 with probability" in lines[0]
+    assert "repeats in all" in lines[0]
+
+
+@pytest.mark.parametrize("given", [{"gain": 0}, {"power": 1}, {"confidence": 0}])
+def test_an_impossible_plan_is_refused(given):
+    with pytest.raises(ValueError, match="gain must be positive"):
+        Comparison([], ["none"], ["joy", "fear"]).plan(**given)

@@ -146,3 +146,18 @@ def test_max_z_is_that_of_independent_deviates():
     assert adjust_by_max_z([p_value] * 4, gains) == pytest.approx(
         np.full(4, 1 - (1 - p_value) ** 4), rel=0.1
     )
+
+
+@given(st.integers(0, 1000), st.integers(1, 4))
+@settings(max_examples=25)
+def test_a_plan_agrees_with_the_present_and_promises_less_error_later(seed, n_repeats):
+    rng = np.random.default_rng(seed)
+    of_groups = rng.normal(size=40)
+    repeats = [
+        as_pooled(0.6 + rng.normal() / 50, (of_groups + rng.normal(size=40)) / 100)
+        for _ in range(n_repeats)
+    ]
+    gain = judge([repeats], [[as_pooled(0.5, 0 * of_groups)] * n_repeats])[0]
+    assert gain.standard_error_after(n_repeats) == pytest.approx(gain.standard_error)
+    later = [gain.standard_error_after(n_repeats + k) for k in range(5)]
+    assert (np.diff(later) <= 1e-12).all()

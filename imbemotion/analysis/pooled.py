@@ -104,6 +104,7 @@ class _Parts(NamedTuple):
     gain: float
     influence: NDArray  # mean of the repeats, (n_groups,)
     of_groups: float  # variance
+    of_groups_once: float  # of one repeat
     of_fits: float  # of one repeat; this unbiased estimate may be negative
     df_fits: float
     n_repeats: int  # with different folds
@@ -141,10 +142,10 @@ def _split_variance(strategy, baseline, redrawn):
         )
     (n_repeats, n_folds), influence = by_fold.shape, influences.mean(axis=0)
     within, df_within, weight_within = 0.0, n_repeats * (n_folds - 1), 0.0
+    once = float(_variance(influences).mean())
     if n_folds > 1:  # fold sums vary more than their groups explain
-        explained = _variance(influences).mean()
-        within = (by_fold**2).sum(axis=1).mean() * n_folds / (n_folds - 1) - explained
-        weight_within = df_within / max(explained, _TINY) ** 2
+        within = (by_fold**2).sum(axis=1).mean() * n_folds / (n_folds - 1) - once
+        weight_within = df_within / max(once, _TINY) ** 2
     between, df_between, weight_between = 0.0, n_repeats - 1, 0.0
     if n_repeats > 1:  # and so do repeats
         explained = _variance(influences - influence).sum() / df_between
@@ -153,7 +154,8 @@ def _split_variance(strategy, baseline, redrawn):
     weights = weight_within + weight_between
     of_fits = (weight_within * within + weight_between * between) / weights if weights else np.nan
     of_groups = float(_variance(influence))
-    return _Parts(gains.mean(), influence, of_groups, of_fits, df_within + df_between, n_repeats)
+    df_fits = df_within + df_between
+    return _Parts(gains.mean(), influence, of_groups, once, of_fits, df_fits, n_repeats)
 
 
 def _total(part, of_fits, df_fits):
@@ -167,8 +169,9 @@ def _total(part, of_fits, df_fits):
     variance = part.of_groups + of_fit
     df = variance**2 / (part.of_groups**2 / df_groups + of_fit**2 / df_fits)
     return Gain(
-        float(part.gain), float(variance**0.5), max(1.0, float(df)), part.influence, of_fits
-    )
+        float(part.gain), float(variance**0.5), max(1.0, float(df)), part.influence, of_fits,
+        part.of_groups, part.of_groups_once, part.n_repeats,
+    )  # fmt: skip
 
 
 def _variance(influence):

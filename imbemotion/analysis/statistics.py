@@ -47,7 +47,10 @@ class Gain:
     standard_error: float  # 0 or NaN: nothing can be concluded
     df: float
     influence: NDArray | None = None  # of every group, (n_groups,)
-    of_fits: float = 0.0  # part of the variance, of one repeat
+    of_fits: float = 0.0  # part of the variance: between fits, of one repeat
+    of_groups: float = 0.0  # between groups, of all repeats together
+    of_groups_once: float = 0.0  # of one repeat
+    n_repeats: int = 1
 
     @property
     def is_known(self) -> bool:
@@ -64,6 +67,17 @@ class Gain:
         """Compute a confidence interval; NaN without a standard error."""
         half = stats.t.ppf((1 + confidence) / 2, df=self.df) * self.standard_error
         return float(self.gain - half), float(self.gain + half)
+
+    def standard_error_after(self, n_repeats: int) -> float:
+        """Predict the standard error after so many repeats in all."""
+        # The variance between groups has a part that repeats draw anew, and one that lasts. After
+        # one repeat they cannot be separated, and all of it is taken to last.
+        lasting = self.of_groups
+        if self.n_repeats > 1:
+            excess = self.of_groups_once - self.of_groups
+            lasting = min(max(0.0, lasting - excess / (self.n_repeats - 1)), lasting)
+        fleeting = (self.of_groups - lasting) * self.n_repeats
+        return float((lasting + (fleeting + self.of_fits) / n_repeats) ** 0.5)
 
     def probability(self, margin: float = 0.0) -> float:
         """Compute the posterior probability of a gain above the margin, with a flat prior."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from imbemotion.analysis import pooled, statistics
 from imbemotion.analysis._distribution import effective_size
@@ -13,6 +14,8 @@ from imbemotion.analysis._distribution import effective_size
 TESTS = ("auto", "jackknife", "corrected_t")
 WITHOUT_SCORE = ("not run", "failed")
 _COLUMNS = ["score", "gain", "gain_low", "gain_high", "p_value", "p_better"]
+_PLANNED = ["detectable", "power", "repeats", "growth", "detectable_later"]
+_MORE, _MOST_REPEATS = 2, 100  # repeats
 _FEWEST_EFFECTIVE = 10  # effective groups of the rarest class from which max |z| is normal enough
 
 
@@ -143,13 +146,7 @@ def gain_table(found: Judgement, names, confidence, margin):
     gains = list(found.gains.values())
     if not gains:
         return table
-    p_values = [gain.p_value() for gain in gains]
-    uses_max_z = found.test == "jackknife" and found.rarest >= _FEWEST_EFFECTIVE
-    if uses_max_z:
-        adjusted = pooled.adjust_by_max_z(p_values, gains)
-        level = pooled.max_z_level(gains, 1 - confidence)
-    else:
-        adjusted, level = statistics.holm(p_values), (1 - confidence) / len(gains)
+    adjusted, level = _adjust(found, 1 - confidence)
     base = found.scores.get(names[0], np.nan)
     limits = (-base, 1 - base) if found.test == "jackknife" else (-np.inf, np.inf)
     for (name, gain), p_value in zip(found.gains.items(), adjusted, strict=True):
@@ -159,3 +156,64 @@ def gain_table(found: Judgement, names, confidence, margin):
         p_better = gain.probability(margin)
         table.loc[name, _COLUMNS[1:]] = [gain.gain, *ends, p_value, p_better]
     return table
+
+
+def _adjust(found, alpha):
+    """Return p-values adjusted for the number of strategies, and the level of single intervals."""
+    gains = list(found.gains.values())
+    p_values = [gain.p_value() for gain in gains]
+    if found.test == "jackknife" and found.rarest >= _FEWEST_EFFECTIVE:
+        return pooled.adjust_by_max_z(p_values, gains), pooled.max_z_level(gains, alpha)
+    return statistics.holm(p_values), alpha / len(gains)
+
+
+def plan_table(found: Judgement, names, gain, power, confidence):
+    """Lay out what the comparison can show, and what it would take to show a gain."""
+    table = pd.DataFrame(index=list(names)[1:], columns=_PLANNED, dtype=float)
+    level = _adjust(found, 1 - confidence)[1] if found.gains else np.nan
+    for name, of in found.gains.items():
+        if of.is_known and found.test == "jackknife":
+            table.loc[name] = _plan(of, gain, power, level)
+    return table
+
+
+def _plan(of, gain, power, level):
+    """Return smallest gain shown now, power for a gain, and repeats and growth that it needs."""
+    limit = stats.t.isf(level / 2, of.df)
+    distance = limit + stats.t.isf(1 - power, of.df)  # of the gain from 0, in standard errors
+    needed = gain / distance
+    numbers = np.arange(of.n_repeats, _MOST_REPEATS + 1)
+    enough = [n for n in numbers if of.standard_error_after(n) <= needed]
+    of_fits = of.of_fits / of.n_repeats
+    left = needed**2 - of_fits  # for the groups; with more of them only their part shrinks
+    growth = max(1.0, of.of_groups / left) if left > 0 else np.nan
+    return [
+        distance * of.standard_error,
+        stats.t.sf(limit - gain / of.standard_error, of.df),
+        min(enough, default=np.nan),
+        growth,
+        distance * of.standard_error_after(of.n_repeats + _MORE),
+    ]
+
+
+def describe_plan(table, gain, power):
+    """Yield a sentence for each strategy on what it takes to find a gain, and one on repeats."""
+    for name, line in table.iterrows():
+        if np.isnan(line["detectable"]):
+            yield f"{name}: unknown, as there are too few fits or no stored predictions."
+            continue
+        text = (
+            f"{name}: true gains of {line['detectable']:.3f} or more are found with probability "
+            f"{power:g}; one of {gain:g} with probability {line['power']:.2f}"
+        )
+        if line["detectable"] <= gain:
+            yield f"{text}."
+            continue
+        ways = []
+        if np.isfinite(line["repeats"]):
+            ways.append(f"{line['repeats']:.0f} repeats in all")
+        if np.isfinite(line["growth"]):
+            ways.append(f"{line['growth']:.1f} times as many images, of as many more groups")
+        yield f"{text}. It takes {' or '.join(ways) or 'more images and more repeats'}."
+    if len(table) and np.isfinite(minutes := table["minutes"].iloc[0]):
+        yield f"A repeat of all strategies takes about {max(minutes, 0.1):.1f} minutes of fitting."

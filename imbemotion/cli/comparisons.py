@@ -65,6 +65,21 @@ def report(
     output.say(f"Written: {write_report(folder, out)}")
 
 
+@command()
+def plan(
+    folder: Annotated[Path, typer.Argument(help="A folder that compare --out wrote.")],
+    gain: Annotated[float, typer.Option(help="True gain that should be found.")] = 0.05,
+    power: Annotated[float, typer.Option(help="Probability of finding it.")] = 0.8,
+):
+    """Show which gains a comparison can find, and what it would take to find smaller ones."""
+    from imbemotion.analysis.verdicts import describe_plan
+    from imbemotion.comparison import Comparison
+
+    table = Comparison.load(folder).plan(gain, power=power)
+    for line in describe_plan(table, gain, power):
+        output.say(line)
+
+
 def compare_and_show(config, data=None):
     """Compare strategies as the settings say, and print the results."""
     if config["out"] is None and config["tracking"]["tool"] is not None:

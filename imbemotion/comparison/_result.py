@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from imbemotion._base.files import write_atomically
-from imbemotion.analysis.verdicts import Judgement, gain_table, judge_strategies
+from imbemotion.analysis.verdicts import Judgement, gain_table, judge_strategies, plan_table
 from imbemotion.comparison._store import Store
 
 _COLUMNS = (
@@ -218,6 +218,48 @@ class Comparison:
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
         score = gains.pop("score")
         return pd.concat([score, means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)
+
+    def plan(
+        self, gain: float = 0.05, *, power: float = 0.8, confidence: float = 0.95
+    ) -> pd.DataFrame:
+        """Return what this comparison can show, and what it would take to show a gain.
+
+        More repeats reduce the variance between fits, and what groups contribute by chance of
+        the folds, but not the variance between groups (rows where there are none): that takes
+        more of them.
+
+        Parameters
+        ----------
+        gain : float, default=0.05
+            True gain that should be found.
+        power : float, default=0.8
+            Probability of finding it.
+        confidence : float, default=0.95
+            As in :meth:`summary`.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_strategies - 1, 6)
+            ``detectable`` (smallest true gain that a comparison like this finds with that
+            power), ``power`` (probability that it finds ``gain``), ``repeats`` (in all, for
+            ``gain``; NaN if 100 are too few), ``growth`` (times as many groups or images, for
+            ``gain`` at the present repeats; NaN if no number is enough), ``detectable_later``
+            (after two more repeats), ``minutes`` (CPU minutes of a repeat of all strategies). NaN
+            where nothing is known.
+
+        Raises
+        ------
+        ValueError
+            If the gain is not positive, or power or confidence are not between 0 and 1.
+        """
+        if gain <= 0 or not 0 < power < 1 or not 0 < confidence < 1:
+            raise ValueError(
+                "gain must be positive, and power and confidence between 0 and 1, got "
+                f"gain={gain!r}, power={power!r}, confidence={confidence!r}."
+            )
+        table = plan_table(self.judge(), self.strategies, gain, power, confidence)
+        n_repeats = max(1, self.fits["repeat"].nunique())
+        return table.assign(minutes=self.fits["fit_time"].sum() / n_repeats / 60)
 
     def judge(self, test: str = "auto") -> Judgement:
         """Return scores and gains before any adjustment for the number of strategies."""
