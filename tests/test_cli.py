@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from imbemotion import ImageArray, comparison, make_faces
 from imbemotion.cli import app
-from imbemotion.cli.output import conclusion, summary_table
+from imbemotion.cli.output import summary_table
 from imbemotion.comparison import Comparison
 
 QUICK = ["--epochs", "1", "--folds", "2", "--size", "16", "--jobs", "1", "--model", "small_cnn",
@@ -217,15 +217,6 @@ def test_the_command_is_installed():
     assert shutil.which("imbemotion") or __import__("importlib.metadata").metadata.entry_points(
         group="console_scripts", name="imbemotion"
     )
-
-
-@pytest.mark.parametrize("others", [[], ["focal"]])
-def test_where_nothing_was_judged_nothing_is_concluded(others):
-    records = [{"strategy": "none", "repeat": 0, "fold": n, "score": 0.5} for n in range(3)]
-    for name in others:
-        records.append({"strategy": name, "repeat": 0, "fold": 0, "error": "no score"})
-    summary = Comparison(records, ["none", *others], ["joy", "fear"]).summary()
-    assert conclusion(summary) == ""
 
 
 def test_what_one_fit_cannot_tell_is_left_out():

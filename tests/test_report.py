@@ -15,7 +15,7 @@ from imbemotion import write_report
 from imbemotion._base import files
 from imbemotion.comparison import Comparison
 from imbemotion.report import _figures
-from imbemotion.report._wording import describe_progress, find_answer
+from imbemotion.report.findings import describe_influence, describe_progress, find_answer
 
 COUNTS = {"<b>$x$": 12, "NA": 120, "joy": 60}
 GAINS = {"none": 0.0, "good & <i>": 0.1, "same": 0.0, "broken": None}
@@ -190,8 +190,8 @@ BETTER = [0.6, 0.1, 0.05, 0.15, "better"]
         ),
         (
             {"none": [0.1, 0, np.nan, np.nan, "did not learn"], "a": [*BETTER[:4], "no baseline"]},
-            "Nothing can be concluded, as the baseline “none” did not learn; the highest "
-            "macro-F1 is 0.600, by “a”.",
+            "Nothing can be concluded, as the baseline “none” did not learn; train longer. The "
+            "highest macro-F1 is 0.600, by “a”.",
         ),
         (
             {"none": [0.1, 0, np.nan, np.nan, "did not learn"]},
@@ -210,6 +210,30 @@ def test_the_class_that_gains_most_is_named():
     assert answer.endswith("at least +0.05. “sadness” gains most (+0.17 F1).")
 
 
+def test_a_strategy_that_did_not_learn_is_named():
+    silent = [0.1, np.nan, np.nan, np.nan, "did not learn"]
+    answer = find_answer(summary_of(none=BASE, a=SAME, b=silent), "macro-F1", 3)
+    assert answer.endswith("“b” did not learn; train longer.")
+
+
+@pytest.mark.parametrize(
+    ("unit", "who", "remedy"),
+    [
+        ("group", "group, “17” (40 images)", "collect images of more groups (such as persons)"),
+        ("row", "image, in row 17", "the two sets of predictions hardly differ"),
+    ],
+)
+def test_what_carries_much_of_the_evidence_is_named(unit, who, remedy):
+    index = [("a", 17), ("a", 3), ("b", 17), ("b", 3), ("silent", 3)]
+    index = pd.MultiIndex.from_tuples(index, names=["strategy", unit])
+    shares = pd.DataFrame({"share": [2 / 3, 0.3, 0.4, 0.3, 0.9], "n_images": 40}, index)
+    silent = [0.1, np.nan, np.nan, np.nan, "did not learn"]
+    summary = summary_of(none=BASE, a=BETTER, b=SAME, silent=silent)
+    share = "{}\xa0% of the evidence about “{}”".format
+    text = f"One {who}, carries {share(67, 'a')}, {share(40, 'b')}: {remedy}."
+    assert describe_influence(shares, summary) == [text]
+
+
 def test_a_single_fold_answers_nothing():
     answer = find_answer(summary_of(none=BASE, a=SAME), "macro-F1", 1)
     assert answer == "A single fold cannot show what is due to chance; use several folds."
@@ -219,6 +243,15 @@ def test_long_lists_of_names_are_cut():
     lines = {f"s{k}": [0.6, 0.1 - k / 1000, 0.05, 0.15, "better"] for k in range(9)}
     answer = find_answer(summary_of(none=BASE, **lines), "macro-F1", 3)
     assert "“s1”, “s2”, “s3”, “s4” and 4 more are better, too." in answer
+
+
+@pytest.mark.parametrize(("scoring", "is_corrected"), [("macro-F1", False), ("cohen_kappa", True)])
+def test_the_terms_are_those_of_the_test_that_was_used(
+    tmp_path, without_images, scoring, is_corrected
+):
+    text = write_report(write_run(tmp_path / "runs", scoring=scoring)).read_text("utf-8")
+    assert ("corrected t-test" in text) == is_corrected
+    assert ("are pooled" in text) != is_corrected
 
 
 def test_what_is_not_done_or_failed_is_said():
@@ -265,8 +298,8 @@ def test_the_scores_of_the_baseline_and_the_best_stand_below_the_answer(page):
     summary, reader = Comparison.load(page.parent).summary(), read(page)
     best = summary.loc["good & <i>"]
     assert reader.text_of("strong")[:2] == [
-        f"{summary['mean'].iloc[0]:.3f}",
-        f"{best['mean']:.3f}",
+        f"{summary['score'].iloc[0]:.3f}",
+        f"{best['score']:.3f}",
     ]
     assert f"+{best['gain']:.3f}, better" in reader.text_of("dd")
 

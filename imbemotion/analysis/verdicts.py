@@ -12,10 +12,11 @@ from imbemotion.analysis import pooled, statistics
 from imbemotion.analysis._distribution import effective_size
 
 TESTS = ("auto", "jackknife", "corrected_t")
-WITHOUT_SCORE = ("not run", "failed")
+_WITHOUT_SCORE = ("not run", "failed", "did not learn")
 _COLUMNS = ["score", "gain", "gain_low", "gain_high", "p_value", "p_better"]
 _PLANNED = ["detectable", "power", "repeats", "growth", "detectable_later"]
 _MORE, _MOST_REPEATS = 2, 100  # repeats
+LARGE_SHARE = 1 / 3  # of the evidence, from which a group is named
 _FEWEST_EFFECTIVE = 10  # effective groups of the rarest class from which max |z| is normal enough
 
 
@@ -26,6 +27,7 @@ class Judgement(NamedTuple):
     scores: dict[str, float]
     gains: dict[str, statistics.Gain]  # of all but the baseline that have a fit in common with it
     rarest: float = np.nan  # effective groups of the rarest class
+    sizes: pd.Series | None = None  # images by "group" or "row", the name of the index
 
 
 def judge_strategies(
@@ -90,11 +92,12 @@ def _judge_predictions(fits, found, classes, score, redrawn):
     }
     pairs = {}
     for name in [name for name in pooled_of if name != first]:
-        common = _complete(set(keys[name]) & set(keys[first]))
+        common = complete_repeats(set(keys[name]) & set(keys[first]))
         if common:
             pairs[name] = [rows.pool(predicted[k], common) for k in (name, first)]
     gains = pooled.judge(*zip(*pairs.values(), strict=True), redrawn) if pairs else []
-    return Judgement("jackknife", scores, dict(zip(pairs, gains, strict=True)), rows.rarest)
+    gains = dict(zip(pairs, gains, strict=True))
+    return Judgement("jackknife", scores, gains, rows.rarest, rows.sizes)
 
 
 def encode(labels, classes):
@@ -103,7 +106,7 @@ def encode(labels, classes):
     return known.get_indexer(np.asarray(labels).astype(str))
 
 
-def _complete(keys):
+def complete_repeats(keys):
     """Return the keys (repeat, fold) of the repeats with the most folds, in order."""
     sizes = Counter(repeat for repeat, _ in keys)
     return sorted(key for key in keys if sizes[key[0]] == max(sizes.values()))
@@ -117,10 +120,14 @@ class _TestRows:
         self.true = {key: encode(part["true"], classes) for key, part in parts.items()}
         unit = "group" if all("group" in part for part in parts.values()) else "row"
         values = np.concatenate([np.asarray(part[unit]) for part in parts.values()])
-        codes = np.unique(values, return_inverse=True)[1]
+        labels, codes = np.unique(values, return_inverse=True)
         ends = np.cumsum([len(true) for true in self.true.values()])
         self.groups = dict(zip(parts, np.split(codes, ends[:-1]), strict=True))
-        self.n_groups = int(codes.max()) + 1
+        self.n_groups = len(labels)
+        numbers = np.concatenate([np.asarray(part["row"]) for part in parts.values()])
+        once = np.unique(numbers, return_index=True)[1]  # repeats test a row again
+        sizes = np.bincount(codes[once], minlength=self.n_groups)
+        self.sizes = pd.Series(sizes, pd.Index(labels, name=unit), name="n_images")
         true = np.concatenate(list(self.true.values()))
         self.rarest = min(effective_size(codes[true == k]) for k in np.unique(true))
 
@@ -156,6 +163,23 @@ def gain_table(found: Judgement, names, confidence, margin):
         p_better = gain.probability(margin)
         table.loc[name, _COLUMNS[1:]] = [gain.gain, *ends, p_value, p_better]
     return table
+
+
+def name_verdicts(gains, of_strategy, alpha):
+    """Return the verdict on every strategy, the baseline first."""
+    is_clear = gains["p_value"] <= alpha
+    found = np.select(
+        [is_clear & (gains["gain"] > 0), is_clear & (gains["gain"] < 0)], ["better", "worse"],
+        "not distinguishable",
+    ).tolist()  # fmt: skip
+    for k, fits in enumerate(of_strategy.values()):
+        if fits["error"].notna().all():
+            found[k] = "failed" if len(fits) else "not run"
+        elif fits["learned"].mean() < 0.5:  # NaN for other classifiers than networks
+            found[k] = "did not learn"
+    if found[0] in _WITHOUT_SCORE:
+        return [v if v in _WITHOUT_SCORE else "no baseline" for v in found]
+    return ["baseline", *found[1:]]
 
 
 def _adjust(found, alpha):
@@ -217,3 +241,37 @@ def describe_plan(table, gain, power):
         yield f"{text}. It takes {' or '.join(ways) or 'more images and more repeats'}."
     if len(table) and np.isfinite(minutes := table["minutes"].iloc[0]):
         yield f"A repeat of all strategies takes about {max(minutes, 0.1):.1f} minutes of fitting."
+
+
+def influence_table(found: Judgement):
+    """Lay out the share of every group in the variance of every gain, the largest first."""
+    sizes, tables = found.sizes, {}
+    for name, gain in found.gains.items() if sizes is not None else ():
+        squares = gain.influence**2
+        table = pd.DataFrame({"share": squares, "n_images": sizes})
+        if squares.sum() > 0:  # else all predictions are the same, or no jackknife holds
+            table["share"] /= squares.sum()
+            if sizes.index.name == "row":
+                table = table[table["share"] > LARGE_SHARE]
+            tables[name] = table.sort_values("share", ascending=False, kind="stable")
+    if tables:
+        return pd.concat(tables, names=["strategy"])
+    index = pd.MultiIndex.from_arrays([[], []], names=["strategy", "group"])
+    return pd.DataFrame({"share": [], "n_images": []}, index)
+
+
+def class_f1(fits: pd.DataFrame, classes: np.ndarray):
+    """Return F1 of every class from pooled predictions, the mean of the repeats, (n_classes,)."""
+    kinds = "recall", "true_share", "share", "f1"
+    columns = ([f"{kind}_{label}" for label in classes] for kind in kinds)
+    recall, true, marked, f1 = (fits[names].to_numpy(float) for names in columns)
+    n_test = fits[["n_test"]].to_numpy(float)
+    parts = np.array([2 * recall * true * n_test, (true + marked) * n_test])  # 2 TP, N + P
+    if np.isnan(parts).any():
+        return f1.mean(axis=0)
+    repeats = fits.index.get_level_values("repeat")
+    sums = np.array([parts[:, repeats == repeat].sum(axis=1) for repeat in repeats.unique()])
+    if not len(sums):
+        return np.full(len(classes), np.nan)
+    right, total = sums[:, 0], sums[:, 1]
+    return np.divide(right, total, out=np.zeros(right.shape), where=total > 0).mean(axis=0)

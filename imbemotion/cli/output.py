@@ -12,6 +12,10 @@ import typer
 _JUDGED = ("better", "worse", "not distinguishable")
 _ENDING = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 _CLASSES = 30  # rows of a table of classes
+_LEGEND = (
+    "±: spread over the folds. \\[from, to]: where the true gains lie, all together, at 95 %\n"
+    "confidence. p>1%: probability of a gain above 0.01. train: score on training images."
+)
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.
 _ERRORS = (
@@ -322,10 +326,13 @@ def prediction_table(found, classes):
 
 def summary_table(summary, n_folds, scoring):
     """Lay out a row per strategy: score, gain and verdict."""
+    from imbemotion.report.findings import describe_budget
+
     name = "Macro-F1" if scoring == "macro-F1" else scoring
     has_external = int(summary["external"].notna().any())
+    what = f"{n_folds} test fold{'s' if n_folds > 1 else ''} {describe_budget(summary)}".strip()
     table = _make_table(
-        f"{name} over {n_folds} test folds; gains and verdicts hold all together",
+        f"{name} over {what}, and the gain over {summary.index[0]}",
         "strategy", scoring, "gain", "verdict", "p>1%", "train", *["external"] * has_external,
         left=("verdict",),
     )  # fmt: skip
@@ -342,6 +349,7 @@ def summary_table(summary, n_folds, scoring):
             *[_number(row.external, ".3f")] * has_external,
         ]
         table.add_row(*cells)
+    table.caption_justify, table.caption = "left", _LEGEND
     return table
 
 
@@ -382,19 +390,3 @@ def class_table(per_class, y):
             table.add_row(_escape(label), f"{n:,}", *scores)
     table.caption = _left_out(len(change), "that change less")
     return table
-
-
-def conclusion(summary):
-    """Return up to three sentences on what is distinguishable; "" where nothing was judged."""
-    from imbemotion._base.validation import shorten
-
-    if not summary["verdict"].isin(_JUDGED).any():
-        return ""
-    baseline = summary.index[0]
-    better, worse, same = (
-        shorten(summary.index[summary["verdict"] == verdict]) for verdict in _JUDGED
-    )
-    text = f"\nBetter than {baseline} on these folds: {better or 'no strategy'}."
-    text += f"\nWorse: {worse}." if worse else ""
-    hint = "; more folds or repeats narrow the intervals."
-    return text + (f"\nNot distinguishable: {same}{hint}" if same else "")

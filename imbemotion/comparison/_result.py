@@ -1,5 +1,6 @@
 """Results of a comparison: tables of strategies, of classes, and of single fits."""
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from imbemotion._base.files import write_atomically
-from imbemotion.analysis.verdicts import Judgement, gain_table, judge_strategies, plan_table
+from imbemotion.analysis import verdicts
 from imbemotion.comparison._store import Store
 
 _COLUMNS = (
@@ -21,7 +22,6 @@ _MEANS = (
     "fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch", "n_steps",
     "n_images_seen",
 )  # fmt: skip
-_WITHOUT_SCORE = ("not run", "failed", "did not learn")
 _SHOWN = ["score", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
 
 
@@ -36,20 +36,10 @@ def _average(fits):
     }
 
 
-def _verdicts(gains, of_strategy, alpha):
-    is_clear = gains["p_value"] <= alpha
-    found = np.select(
-        [is_clear & (gains["gain"] > 0), is_clear & (gains["gain"] < 0)], ["better", "worse"],
-        "not distinguishable",
-    ).tolist()  # fmt: skip
-    for k, fits in enumerate(of_strategy.values()):
-        if fits["error"].notna().all():
-            found[k] = "failed" if len(fits) else "not run"
-        elif fits["learned"].mean() < 0.5:  # NaN for other classifiers than networks
-            found[k] = "did not learn"
-    if found[0] in _WITHOUT_SCORE:
-        return [v if v in _WITHOUT_SCORE else "no baseline" for v in found]
-    return ["baseline", *found[1:]]
+def _count_fits(texts, n_fits):
+    """Return the first of texts that say the same, and how many fits said it if not all did."""
+    is_of_all = len(set(texts)) == 1 and len(texts) == n_fits
+    return texts[0] if is_of_all else f"{texts[0]} (in {len(texts)} of {n_fits} fits)"
 
 
 class Comparison:
@@ -97,7 +87,7 @@ class Comparison:
         self.classes = np.asarray(classes)
         self.settings = {"scoring": "macro-F1", "redrawn": True, **(settings or {})}
         self.folder = None if folder is None else Path(folder)
-        self._judgements: dict[str, Judgement] = {}
+        self._judgements: dict[str, verdicts.Judgement] = {}
         self._records = sorted(
             records, key=lambda r: (self.strategies.index(r["strategy"]), r["repeat"], r["fold"])
         )
@@ -213,8 +203,8 @@ class Comparison:
         of_strategy = {name: fits[fits["strategy"] == name] for name in self.strategies}
         means = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T
         means = means.astype(float).astype({"n_failed": int})
-        gains = gain_table(self.judge(test), self.strategies, confidence, margin)
-        gains.insert(4, "verdict", _verdicts(gains, of_strategy, 1 - confidence))
+        gains = verdicts.gain_table(self.judge(test), self.strategies, confidence, margin)
+        gains.insert(4, "verdict", verdicts.name_verdicts(gains, of_strategy, 1 - confidence))
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
         score = gains.pop("score")
         return pd.concat([score, means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)
@@ -257,11 +247,11 @@ class Comparison:
                 "gain must be positive, and power and confidence between 0 and 1, got "
                 f"gain={gain!r}, power={power!r}, confidence={confidence!r}."
             )
-        table = plan_table(self.judge(), self.strategies, gain, power, confidence)
+        table = verdicts.plan_table(self.judge(), self.strategies, gain, power, confidence)
         n_repeats = max(1, self.fits["repeat"].nunique())
         return table.assign(minutes=self.fits["fit_time"].sum() / n_repeats / 60)
 
-    def judge(self, test: str = "auto") -> Judgement:
+    def judge(self, test: str = "auto") -> verdicts.Judgement:
         """Return scores and gains before any adjustment for the number of strategies."""
         if test not in self._judgements:
             done: dict[str, list[dict]] = {name: [] for name in self.strategies}
@@ -269,7 +259,7 @@ class Comparison:
                 if record.get("error") is None:
                     done[record["strategy"]].append(record)
             redrawn = self.settings["redrawn"]
-            self._judgements[test] = judge_strategies(
+            self._judgements[test] = verdicts.judge_strategies(
                 done, self.classes, self.scoring, redrawn, self._predictions, test
             )
         return self._judgements[test]
@@ -281,31 +271,65 @@ class Comparison:
             record["predictions"] = Store(self.folder).load_predictions(given["folder"], record)
         return record.get("predictions")
 
+    def influence(self, test: str = "auto") -> pd.DataFrame:
+        """Return how much of the evidence about every strategy each group carries.
+
+        It is a group's part of the variance of the gain that groups cause. With one above a
+        third the gain says little about other groups.
+
+        Parameters
+        ----------
+        test : str, default="auto"
+            As for :meth:`summary`; without a jackknife the table is empty.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_strategies_and_groups, 2)
+            ``share`` and ``n_images`` by strategy and group, the largest share first. Where no
+            groups are known, only rows above a third.
+        """
+        return verdicts.influence_table(self.judge(test))
+
     def per_class(self) -> pd.DataFrame:
-        """Return the mean F1 of every class under every strategy.
+        """Return F1 of every class under every strategy.
+
+        The out-of-fold predictions of a repeat are pooled, as for ``score`` in :meth:`summary`,
+        so that macro-F1 is the mean over the classes.
 
         Returns
         -------
         table : DataFrame of shape (n_strategies, n_classes)
-            Means over the fits that succeeded.
+            Means of the repeats, or of the fits whose recalls and shares are unknown.
         """
-        return self._mean_per_class("f1")
+        done = self._done().items()
+        return self._class_table(
+            {name: verdicts.class_f1(fits, self.classes) for name, fits in done}
+        )
 
     def per_class_gain(self) -> pd.DataFrame:
-        """Return the gain of every strategy in mean F1 of every class over the baseline.
+        """Return the gain of every strategy in F1 of every class over the baseline.
 
         Returns
         -------
         table : DataFrame of shape (n_strategies, n_classes)
-            Means over the folds on which both succeeded; 0 for the baseline.
+            Differences of F1 as in :meth:`per_class`, over the folds on which both succeeded; 0
+            for the baseline.
         """
-        fits = self.fits.set_index(["strategy", "repeat", "fold"])[self._named("f1")]
-        names = [name for name in self.strategies if name in fits.index]
-        if self.strategies[0] not in names:
-            return self.per_class() * np.nan
-        baseline = fits.loc[self.strategies[0]]
-        table = pd.DataFrame({name: (fits.loc[name] - baseline).mean() for name in names}).T
-        return table.reindex(self.strategies).set_axis(self.classes.tolist(), axis=1)
+        done, found = self._done(), {}
+        for name in self.strategies:
+            pair = done[name], done[self.strategies[0]]
+            common = verdicts.complete_repeats(set(pair[0].index) & set(pair[1].index))
+            gain, base = (verdicts.class_f1(fits.loc[common], self.classes) for fits in pair)
+            found[name] = gain - base
+        return self._class_table(found)
+
+    def _done(self):
+        """Return the fits of every strategy that succeeded, by repeat and fold."""
+        done = self.fits[self.fits["error"].isna()].set_index(["repeat", "fold"])
+        return {name: done[done["strategy"] == name] for name in self.strategies}
+
+    def _class_table(self, found):
+        return pd.DataFrame(found, index=self.classes.tolist()).T.reindex(self.strategies)
 
     def shares(self) -> pd.DataFrame:
         """Return the share of every class among predictions, and its true share.
@@ -339,18 +363,25 @@ class Comparison:
         Returns
         -------
         notes : dict of str to list of str
-            Different texts by name of the strategy.
+            Different texts by name of the strategy; of those that differ only in numbers, the
+            first, and how many fits gave one.
         """
         return self._warnings("notes", "alarms")
 
     def _warnings(self, *keys):
-        """Return the different texts of the fits of each strategy."""
-        found: dict[str, list[str]] = {}
+        """Return the texts of the fits of each strategy, without those that differ in numbers."""
+        found: dict[str, dict[str, list[str]]] = {}
         for record in self._records:
-            texts = found.setdefault(record["strategy"], [])
-            for key in keys:
-                texts += [text for text in record.get(key) or [] if text not in texts]
-        return {name: texts for name, texts in found.items() if texts}
+            texts = found.setdefault(record["strategy"], {})
+            own = [text for key in keys for text in record.get(key) or []]
+            for pattern, text in {re.sub(r"\d[\d.,]*", "0", text): text for text in own}.items():
+                texts.setdefault(pattern, []).append(text)
+        n_fits = self.fits["strategy"].value_counts()
+        return {
+            name: [_count_fits(same, n_fits[name]) for same in texts.values()]
+            for name, texts in found.items()
+            if texts
+        }
 
     def write_tables(self) -> None:
         """Write ``fits.csv, summary.csv, per_class.csv`` into the folder."""

@@ -51,8 +51,9 @@ class ComparisonDisplay:
     """Results of a comparison of strategies, in three views.
 
     - ``kind="score"``: a row per strategy, the best first. Faint dots are folds, a mark is the
-      mean score, and its bar the interval of the gain over the baseline (dashed line). A bar
-      that crosses the line is inconclusive.
+      score (of pooled predictions where they are known), and its bar the interval of the gain
+      over the baseline (dashed line). A bar that crosses the line is inconclusive; a cross is a
+      strategy that did not learn, failed or was not run.
     - ``kind="gain"``: F1 per class under the baseline and the gain of each strategy, with the
       largest class first.
     - ``kind="cost"``: score against fit time; larger marks mean more memory (or, where that is
@@ -82,7 +83,7 @@ class ComparisonDisplay:
 
     Notes
     -----
-    The interval of a gain belongs to the difference on paired folds. It is much narrower than
+    The interval of a gain belongs to the difference on the same images. It is much narrower than
     the spread of the folds where these vary in the same way under all strategies.
 
     Examples

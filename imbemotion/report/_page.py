@@ -13,7 +13,7 @@ from imbemotion._base.files import write_atomically
 from imbemotion.analysis import analyze_confidence, describe_few_groups
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
-from imbemotion.report import _figures, _wording
+from imbemotion.report import _figures, findings
 
 _CONFIDENCE, _MARGIN = 0.95, 0.01
 _ORIGIN = {
@@ -136,7 +136,7 @@ def _read_png(path):
 def _collect(run):
     comparison, settings = run.comparison, run.settings
     summary = comparison.summary(confidence=_CONFIDENCE, margin=_MARGIN)
-    best = _wording.strongest(summary)
+    best, sizes = findings.strongest(summary), comparison.judge().sizes
     shown = [comparison.strategies[0]] + ([] if best is None else [best])
     is_complete = len(comparison.fits) >= run.n_folds * len(summary)
     content = {
@@ -145,19 +145,21 @@ def _collect(run):
         "confidence": _CONFIDENCE,
         "margin": _MARGIN,
         "scoring": comparison.scoring,
-        "answer": _wording.find_answer(
+        "pooled_by": None if sizes is None else sizes.index.name,
+        "n_repeats": settings["n_repeats"],
+        "answer": findings.find_answer(
             summary, comparison.scoring, run.n_folds, per_class=comparison.per_class_gain(),
             complete=is_complete,
         ),
-        "figures": _wording.key_figures(summary, shown),
-        "facts": _wording.describe_comparison(settings, len(summary)),
-        "balance": _wording.describe_balance(run.counts),
-        "progress": _wording.describe_progress(summary, comparison.fits, run.n_folds),
-        "scores": _wording.score_table(summary, comparison.scoring, _MARGIN),
-        "costs": _wording.cost_table(summary),
+        "figures": findings.key_figures(summary, shown),
+        "facts": findings.describe_comparison(settings, len(summary)),
+        "balance": findings.describe_balance(run.counts),
+        "progress": findings.describe_progress(summary, comparison.fits, run.n_folds),
+        "scores": findings.score_table(summary, comparison.scoring, _MARGIN),
+        "costs": findings.cost_table(summary),
         "plots": _figures.draw_comparison(comparison, summary),
         "failures": list(comparison.errors().items()),
-        "notes": _notes(run),
+        "notes": _notes(run, summary),
         "leaks": settings.get("leaks") or [],
         **_classes(run),
         **_predictions(run, shown),
@@ -167,11 +169,13 @@ def _collect(run):
     return {**content, "missing": _missing(run, summary, content)}
 
 
-def _notes(run):
+def _notes(run, summary):
     """Return warnings about the data, and the strategies that gave them."""
-    tiny = _wording.describe_tiny_classes(run.counts, run.settings["n_folds"])
+    tiny = findings.describe_tiny_classes(run.counts, run.settings["n_folds"])
     few = describe_few_groups(run.counts, run.groups)
     notes = [(None, text) for text in [*(run.settings.get("notes") or []), tiny, few] if text]
+    influence = findings.describe_influence(run.comparison.influence(), summary)
+    notes += [(None, text) for text in influence]
     of_fits = run.comparison.notes().items()
     return notes + [(name, text) for name, texts in of_fits for text in texts]
 
@@ -181,8 +185,8 @@ def _classes(run):
     first = {name: found[0] for name, found in resampled.items()}
     return {
         "distribution": _figures.draw_distribution({k: run.counts[k] for k in run.classes}),
-        "classes": _wording.class_tables(run.comparison, run.classes, run.counts, run.groups),
-        "resampled": _wording.resampling_table(first, run.classes),
+        "classes": findings.class_tables(run.comparison, run.classes, run.counts, run.groups),
+        "resampled": findings.resampling_table(first, run.classes),
     }
 
 
@@ -200,8 +204,8 @@ def _predictions(run, shown):
         "confusions": [
             _figures.draw_mistakes(k, matrix, run.classes) for k, matrix in confusions.items()
         ],
-        "mistakes": _wording.mistake_tables(confusions, run.classes),
-        "confidence_table": _wording.confidence_table(analyses) if analyses else None,
+        "mistakes": findings.mistake_tables(confusions, run.classes),
+        "confidence_table": findings.confidence_table(analyses) if analyses else None,
         "confidences": [
             _figures.draw_confidence(k, analyses[k]) for k in shown if k in analyses
         ],
@@ -252,7 +256,7 @@ def _missing(run, summary, content):
     missing = [text for part, text in reasons.items() if not content[part]]
     waiting = summary.index[summary["verdict"] == "not run"]
     if len(waiting):
-        missing.append(f"Not run yet: {_wording.quote(waiting)}.")
+        missing.append(f"Not run yet: {findings.quote(waiting)}.")
     if summary["external"].isna().all():
         missing.append("No external test set: scores hold for data like these only.")
     if run.damaged:

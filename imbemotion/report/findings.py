@@ -5,12 +5,17 @@ from typing import NamedTuple
 import numpy as np
 
 from imbemotion._base.validation import shorten
+from imbemotion.analysis.verdicts import LARGE_SHARE
 from imbemotion.comparison.budget import write_steps
 from imbemotion.plots.predictions import confused_pairs
 from imbemotion.plots.style import MOST_NUMBERED, signed
 
 _TINY = 10  # images of a class in a test fold
 _COMPARED = ["better", "worse", "not distinguishable"]
+_BUDGETS = {
+    "steps": "at equal steps", "epochs": "at equal epochs", "time": "in equal time",
+    "converged": "trained until they stopped improving",
+}  # fmt: skip
 _DONE = ["baseline", *_COMPARED, "no baseline"]
 
 
@@ -36,9 +41,10 @@ def find_answer(summary, scoring, n_folds, *, per_class=None, complete=True):
             return f"{quote(silent)} did not learn, so nothing can be compared. Train longer."
         return "No strategy has a result yet, so nothing can be concluded."
     if baseline["verdict"] not in _DONE:
-        reason = "did not learn" if baseline["verdict"] == "did not learn" else "has no result"
+        is_silent = baseline["verdict"] == "did not learn"
+        reason = "did not learn; train longer. The" if is_silent else "has no result; the"
         return (
-            f"Nothing can be concluded, as the baseline {base} {reason}; the highest "
+            f"Nothing can be concluded, as the baseline {base} {reason} highest "
             f"{scoring} is {summary.loc[best, 'score']:.3f}, by {quote([best])}."
         )
     if best is None:
@@ -77,6 +83,9 @@ def _findings(summary, scoring, per_class):
         yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse."
     if len(same):
         yield _leaning(same.iloc[0], scoring, others=len(better) + len(worse) > 0)
+    silent = summary.index[summary["verdict"] == "did not learn"]
+    if len(silent):
+        yield f"{quote(silent)} did not learn; train longer."
 
 
 def _most_gained(name, per_class):
@@ -100,17 +109,42 @@ def _leaning(line, scoring, others):
     return f"{text} ({gain}), but that may be chance: the true gain lies between {ends}."
 
 
+def describe_influence(influence, summary):
+    """Return a sentence on each group that carries much of the evidence about a strategy."""
+    judged = summary.index[summary["verdict"].isin(_COMPARED)]
+    strategies, labels = (influence.index.get_level_values(k) for k in (0, 1))
+    large = influence[(influence["share"] > LARGE_SHARE) & strategies.isin(judged)]
+    is_group, sentences = labels.name == "group", []
+    for label, own in large.groupby(level=1, sort=False):
+        who, remedy = f"One image, in row {label}", "the two sets of predictions hardly differ"
+        if is_group:
+            who = f"One group, {quote([label])} ({own['n_images'].iloc[0]:,.0f} images)"
+            remedy = "collect images of more groups (such as persons)"
+        shares = [
+            f"{100 * share:.0f}\N{NO-BREAK SPACE}% of the evidence about {quote([name])}"
+            for name, share in own["share"].droplevel(1).items()
+        ]
+        sentences.append(f"{who}, carries {shorten(shares, 3)}: {remedy}.")
+    return sentences
+
+
+def describe_budget(summary):
+    """Return in words what all trainings had in common; "" where nothing was trained in steps."""
+    return _BUDGETS.get(summary["budget"].iloc[0], "")
+
+
 def key_figures(summary, names):
     """Return name, score and a remark for those strategies that have a score."""
     found = []
-    for name, line in summary.loc[names].dropna(subset=["mean"]).iterrows():
+    for name, line in summary.loc[names].dropna(subset=["score"]).iterrows():
         is_compared = line["verdict"] in _COMPARED and np.isfinite(line["gain"])
         gain = f"{signed(line['gain'])}, " if is_compared else ""
-        found.append((str(name), f"{line['mean']:.3f}", gain + line["verdict"]))
+        found.append((str(name), f"{line['score']:.3f}", gain + line["verdict"]))
     return found
 
 
 def describe_progress(summary, fits, n_folds):
+    """Return sentences on what is not done and what failed."""
     sentences, wanted = [], n_folds * len(summary)
     if len(fits) < wanted:
         sentences.append(f"{len(fits)} of {wanted} fits are done; all results may still change.")
@@ -122,6 +156,7 @@ def describe_progress(summary, fits, n_folds):
 
 
 def describe_comparison(settings, n_strategies):
+    """Return what was compared, on how many images and folds."""
     data = settings["data"]
     size = " x ".join(map(str, data["shape"]))
     groups = data.get("n_groups")
@@ -135,6 +170,7 @@ def describe_comparison(settings, n_strategies):
 
 
 def describe_balance(counts):
+    """Return the sizes of the largest and the smallest class."""
     largest, smallest = max(counts, key=counts.get), min(counts, key=counts.get)
     ratio = counts[largest] / counts[smallest]
     return (
@@ -173,6 +209,7 @@ class Table(NamedTuple):
 
 
 def score_table(summary, scoring, margin):
+    """Return a row per strategy: verdict, score, gain and its interval."""
     s = summary.copy()
     s.loc[s.index[0], ["gain", "gain_low", "gain_high", "p_value", "p_better"]] = np.nan
     columns = {
@@ -192,6 +229,7 @@ def score_table(summary, scoring, margin):
 
 
 def cost_table(summary):
+    """Return a row per strategy: what a fit took."""
     columns = {
         "fit, s": _write(summary["fit_time"], _round),
         "predict, s": _write(summary["predict_time"], _round),
@@ -254,6 +292,7 @@ def mistake_tables(confusions, classes):
 
 
 def confidence_table(analyses):
+    """Return a row per strategy: confidence where it was right, and where wrong."""
     rows = []
     for name, found in analyses.items():
         means = found.by_correctness["mean"]
