@@ -172,7 +172,7 @@ def test_ctrl_c_shows_what_was_done(folder, monkeypatch):
     assert result.exit_code == 130, result.output
     assert "Stopped after 2 fits." in result.stderr
     assert "oversample" in result.stdout
-    assert "Better than" not in result.stdout
+    assert "better than" not in result.stdout
 
 
 def test_misuse_ends_with_status_two(folder):
