@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from imbemotion import (
     compare_strategies,
     make_faces,
 )
-from imbemotion.comparison import Comparison, _workers
+from imbemotion.comparison import Comparison, _workers, repeat_until_decided
 from imbemotion.comparison._description import describe, fingerprint
 from imbemotion.comparison._store import Store, _precision, strategy_folders
 from imbemotion.comparison.fold_fit import Data, Fold, Job, Settings, fit_fold
@@ -552,3 +553,47 @@ def test_the_stored_precision_is_that_of_the_fits(steps, shape, expected, monkey
     monkeypatch.setattr(machine, "_cpu_has_amx", lambda: True)
     model = Pipeline([(f"step{number}", step) for number, step in enumerate(steps)])
     assert _precision([model], np.zeros(shape, dtype=np.uint8)) == expected
+
+
+def test_repeats_are_added_until_all_is_decided(tmp_path):
+    rng = np.random.default_rng(2)
+    y = np.repeat([0, 1], [90, 30])
+    X = rng.normal(size=(120, 6)) + 0.5 * y[:, None]
+    strategies = {"none": {}, "smooth": {"var_smoothing": 0.3}, "blind": {"var_smoothing": 1e9}}
+    seen = []
+
+    def compare(n_repeats):
+        seen.append(n_repeats)
+        return compare_strategies(
+            GaussianNB(), X, y, strategies, cv=3, n_repeats=n_repeats, random_state=0,
+            folder=tmp_path / "runs",
+        )  # fmt: skip
+
+    comparison = repeat_until_decided(compare, 1, tmp_path / "runs")
+    assert comparison.summary().loc["blind", "verdict"] == "worse"
+    looks = comparison.settings["looks"]
+    assert [look["repeats"] for look in looks] == seen
+    assert len(looks) == 2  # after which the small difference is known to take more rows
+    assert sum(look["alpha"] for look in looks) <= 0.05
+    for first, second in pairwise(looks):
+        assert first["decided"].items() <= second["decided"].items()
+    again = Comparison.load(tmp_path / "runs")
+    pd.testing.assert_frame_equal(again.summary(), comparison.summary(), check_exact=True)
+    seen.clear()  # the same call resumes where it ended, and spends nothing
+    assert repeat_until_decided(compare, 1, tmp_path / "runs").settings["looks"] == looks
+    assert seen == [looks[-1]["repeats"]]
+
+
+def test_added_repeats_keep_the_folds_of_the_first(tmp_path):
+    def compare(n_repeats, folder=tmp_path / "runs"):
+        X, y = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 1], 20)
+        return compare_strategies(
+            GaussianNB(), X, y, {"none": {}}, cv=2, n_repeats=n_repeats, random_state=0,
+            folder=folder,
+        )  # fmt: skip
+
+    compare(1)
+    grown, whole = compare(2).fits, compare(2, folder=None).fits
+    pd.testing.assert_series_equal(grown["score"], whole["score"], check_exact=True)
+    with pytest.raises(ValueError, match=r"n_repeats \(2 there, 1 here\)"):
+        compare(1)

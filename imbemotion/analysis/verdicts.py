@@ -13,6 +13,7 @@ from imbemotion.analysis._distribution import effective_size
 
 TESTS = ("auto", "jackknife", "corrected_t")
 _WITHOUT_SCORE = ("not run", "failed", "did not learn")
+MOST_LOOKS = 10
 _COLUMNS = ["score", "gain", "gain_low", "gain_high", "p_value", "p_better"]
 _PLANNED = ["detectable", "power", "repeats", "growth", "detectable_later"]
 _MORE, _MOST_REPEATS = 2, 100  # repeats
@@ -165,14 +166,15 @@ def gain_table(found: Judgement, names, confidence, margin):
     return table
 
 
-def name_verdicts(gains, of_strategy, alpha):
+def name_verdicts(gains, of_strategy, alpha, decided):
     """Return the verdict on every strategy, the baseline first."""
     is_clear = gains["p_value"] <= alpha
     found = np.select(
         [is_clear & (gains["gain"] > 0), is_clear & (gains["gain"] < 0)], ["better", "worse"],
         "not distinguishable",
     ).tolist()  # fmt: skip
-    for k, fits in enumerate(of_strategy.values()):
+    for k, (name, fits) in enumerate(of_strategy.items()):
+        found[k] = decided.get(name, found[k])  # by an earlier look
         if fits["error"].notna().all():
             found[k] = "failed" if len(fits) else "not run"
         elif fits["learned"].mean() < 0.5:  # NaN for other classifiers than networks
@@ -180,6 +182,22 @@ def name_verdicts(gains, of_strategy, alpha):
     if found[0] in _WITHOUT_SCORE:
         return [v if v in _WITHOUT_SCORE else "no baseline" for v in found]
     return ["baseline", *found[1:]]
+
+
+def spend_alpha(look, alpha):
+    """Return the level of a look at growing results, counted from 0; all add up to alpha."""
+    # Half is for the first look, and equal parts are for the others: by Bonferroni's inequality
+    # the level holds however the looks depend on each other.
+    return alpha / 2 if look == 0 else alpha / 2 / (MOST_LOOKS - 1)
+
+
+def can_be_decided(found: Judgement, name, alpha):
+    """Whether a gain as large as the present one would be shown by any number of repeats."""
+    gain, level = found.gains.get(name), _adjust(found, alpha)[1] if found.gains else np.nan
+    if gain is None or not gain.is_known:
+        return False
+    least = gain.standard_error_after(_MOST_REPEATS)
+    return gain.n_repeats == 1 or abs(gain.gain) > stats.norm.isf(level / 2) * least
 
 
 def _adjust(found, alpha):

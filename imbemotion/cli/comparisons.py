@@ -20,7 +20,10 @@ _PICTURE = "imbemotion_demo.png"
 _COMPARING = ("strategies", "folds", "budget", "repeats", "jobs")
 
 
-@command(*LOADING, "group_column", *NETWORK, *_COMPARING, "scheduler", "external_test", "out")
+@command(
+    *LOADING, "group_column", *NETWORK, *_COMPARING, "until", "max_minutes", "scheduler",
+    "external_test", "out",
+)  # fmt: skip
 def compare(options):
     """Compare balancing strategies by training on your images.
 
@@ -122,12 +125,18 @@ def _run(config, data, external):
 @contextmanager
 def _progress(n_fits, records):
     """Show every fit as it is done, and collect the records."""
+    seen = set()
     with output.progress_bar(n_fits, "fitting") as advance:
 
         def on_fit(record):
+            key = record["strategy"], record["repeat"], record["fold"]
+            if key in seen:  # of an earlier look
+                return
+            seen.add(key)
             records.append(record)
             score = "failed" if record["error"] else f"macro-F1 {record['score']:.3f}"
-            advance(len(records), f"{record['strategy']}, fold {record['fold'] + 1}: {score}")
+            text = f"{record['strategy']}, fold {record['fold'] + 1}: {score}"
+            advance(len(records), text, max(n_fits, len(records)))
 
         yield on_fit
 

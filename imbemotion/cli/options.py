@@ -213,6 +213,11 @@ OPTIONS = {
         "seconds; or train until converged, at most four times the steps.",
     ),
     "repeats": _option(int, "comparison.repeats", min=1),
+    "until": _option(
+        Literal["decided"], "comparison.until",
+        help="Add repeats until every strategy is decided or cannot be, ten looks in all.",
+    ),
+    "max_minutes": _option(float, "comparison.max_minutes"),
     "jobs": _option(int, "comparison.jobs"),
     "scheduler": _option(str, "comparison.scheduler"),
     "external_test": _option(str, "comparison.test", "--test", metavar="SOURCE"),

@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from numbers import Integral
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from imbemotion._base.validation import (
     keep_kinds,
     shorten,
 )
+from imbemotion.analysis import verdicts
 from imbemotion.comparison._description import custom_code, describe, without_address
 from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
@@ -33,6 +35,8 @@ from imbemotion.comparison.fold_fit import Data, Job, Settings, make_folds, root
 from imbemotion.leaks.groups import check_groups
 from imbemotion.splitting.folds import find_fold_leaks, warn_of_known, warn_of_leaks
 from imbemotion.tracking import check_tracking
+
+_ALPHA = 0.05  # of any false verdict in all looks
 
 
 def compare_strategies(
@@ -198,6 +202,40 @@ def _make_folds(cv, data, n_repeats, root):
     for w in caught:
         warnings.warn(w.message, w.category, stacklevel=3)
     return folds, [leak._asdict() for leak in leaks], [str(w.message) for w in caught]
+
+
+def repeat_until_decided(
+    compare: Callable[[int], Comparison], n_repeats: int, folder: str | Path,
+    max_minutes: float | None = None,
+) -> Comparison:  # fmt: skip
+    """Add repeats until all is decided, more cannot decide it, or the time would be exceeded."""
+    n_repeats = max(n_repeats, (Store(folder).read_settings() or {}).get("n_repeats", 0))
+    limit = np.inf if max_minutes is None else 60 * max_minutes
+    start = monotonic()
+    while True:
+        before = monotonic()
+        comparison = compare(n_repeats)
+        now = monotonic()
+        if not _look(comparison) or now - start + (now - before) > limit:
+            return comparison
+        n_repeats += 1
+
+
+def _look(comparison):
+    """Note the verdicts of this number of repeats; return what more repeats may decide."""
+    looks, n_repeats = comparison.settings.get("looks") or [], comparison.settings["n_repeats"]
+    if not looks or looks[-1]["repeats"] < n_repeats:
+        decided = looks[-1]["decided"] if looks else {}
+        look = {"repeats": n_repeats, "alpha": verdicts.spend_alpha(len(looks), _ALPHA)}
+        comparison.settings["looks"] = [*looks, {**look, "decided": decided}]
+        found = comparison.summary()["verdict"]
+        look["decided"] = found[found.isin(["better", "worse"])].to_dict()
+        looks = comparison.settings["looks"] = Store(comparison.folder).add_look(look)
+    if len(looks) >= verdicts.MOST_LOOKS:
+        return []
+    found, alpha = comparison.summary()["verdict"], looks[-1]["alpha"]
+    waiting, judged = found.index[found == "not distinguishable"], comparison.judge()
+    return [name for name in waiting if verdicts.can_be_decided(judged, name, alpha)]
 
 
 def _report(fits, on_fit):

@@ -154,7 +154,9 @@ class Comparison:
         Parameters
         ----------
         confidence : float, default=0.95
-            One minus the probability of any false verdict among all strategies.
+            One minus the probability of any false verdict among all strategies. Where repeats
+            were added until all was decided, each look takes a part of that probability, and
+            verdicts of earlier looks stay.
         margin : float, default=0.01
             Gain that counts for ``p_better``.
         test : {"auto", "jackknife", "corrected_t"}, default="auto"
@@ -203,8 +205,12 @@ class Comparison:
         of_strategy = {name: fits[fits["strategy"] == name] for name in self.strategies}
         means = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T
         means = means.astype(float).astype({"n_failed": int})
-        gains = verdicts.gain_table(self.judge(test), self.strategies, confidence, margin)
-        gains.insert(4, "verdict", verdicts.name_verdicts(gains, of_strategy, 1 - confidence))
+        looks = self.settings.get("looks") or []
+        alpha, decided = 1 - confidence, {}
+        if looks:
+            alpha, decided = verdicts.spend_alpha(len(looks) - 1, alpha), looks[-1]["decided"]
+        gains = verdicts.gain_table(self.judge(test), self.strategies, 1 - alpha, margin)
+        gains.insert(4, "verdict", verdicts.name_verdicts(gains, of_strategy, alpha, decided))
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
         score = gains.pop("score")
         return pd.concat([score, means[["mean", "std"]], gains, means.iloc[:, 2:]], axis=1)

@@ -52,10 +52,32 @@ class Store:
             else:
                 now = json.loads(to_json(settings))
                 _keep_folders(before["strategies"], now["strategies"])
+                before = self._add_repeats(before, now, folds)
                 _check_same(self.folder, before, now)
                 settings = {**before, "strategies": before["strategies"] | now["strategies"]}
             write_atomically(self.folder / _SETTINGS, to_json(settings))
             return self.read_settings(), _unpack(self.folder / _FOLDS)
+
+    def _add_repeats(self, before, now, folds):
+        """Add the folds of further repeats, which are drawn from the same seed."""
+        n_before = before["n_repeats"]
+        if not (before["redrawn"] and now["redrawn"]) or now["n_repeats"] <= n_before:
+            return before
+        _check_same(self.folder, {**before, "n_repeats": now["n_repeats"]}, now)
+        kept = _unpack(self.folder / _FOLDS)
+        added = [fold for fold in folds if fold.repeat >= n_before]
+        write_atomically(self.folder / _FOLDS, _pack([*kept, *added]))
+        return {**before, "n_repeats": now["n_repeats"]}
+
+    def add_look(self, look):
+        """Note a look at the verdicts, unless there was one at as many repeats."""
+        with FileLock(self._locks / "settings.lock"):
+            settings = self.read_settings()
+            looks = settings.setdefault("looks", [])
+            if not looks or looks[-1]["repeats"] < look["repeats"]:
+                looks.append(look)
+                write_atomically(self.folder / _SETTINGS, to_json(settings))
+            return looks
 
     def read_settings(self):
         """Return the settings of the first start, None before it."""

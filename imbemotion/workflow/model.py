@@ -12,7 +12,12 @@ from imblearn.pipeline import Pipeline
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.validation import shorten
-from imbemotion.comparison import compare_strategies, fold_fit, named_strategies
+from imbemotion.comparison import (
+    compare_strategies,
+    fold_fit,
+    named_strategies,
+    repeat_until_decided,
+)
 from imbemotion.comparison.artifacts import make_files, to_json, to_png
 from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes
 from imbemotion.datasets.source import check_different
@@ -202,6 +207,10 @@ def check_comparison(config):
         )
     _strategies(config)
     build_pipeline(config)
+    if config["comparison"]["until"] is not None and config["out"] is None:
+        raise ValueError(
+            "comparison.until adds to a stored comparison, got no folder. Name one: --out FOLDER."
+        )
     if config["out"] is None:
         return
     out = Path(config["out"])
@@ -231,16 +240,23 @@ def run_comparison(config, data, external=None, on_fit=None, command=""):
     comparison, section = config["comparison"], config["data"]
     out = None if config["out"] is None else Path(config["out"])
     source = ", ".join([section["source"], *section["additional"]])
-    with _settings_in(out, config):
+
+    def compare(n_repeats):
         return compare_strategies(
             build_pipeline(config), data.X, data.y, _strategies(config),
             groups=data.groups, external_test=None if external is None else external[:2],
-            cv=comparison["folds"], n_repeats=comparison["repeats"], random_state=config["seed"],
+            cv=comparison["folds"], n_repeats=n_repeats, random_state=config["seed"],
             budget=comparison["budget"], n_jobs=comparison["jobs"],
             scheduler=comparison["scheduler"], folder=out, track=config["tracking"]["tool"],
             about={"source": source, "command": command}, on_fit=on_fit,
             filenames=data.filenames,
         )  # fmt: skip
+
+    with _settings_in(out, config):
+        if comparison["until"] is None:
+            return compare(comparison["repeats"])
+        limit = comparison["max_minutes"]
+        return repeat_until_decided(compare, comparison["repeats"], out, limit)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class Key(NamedTuple):
         return f"{self.help.rstrip('.')}: {names}."
 
 
+_POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 _FRACTION = Interval(Real, 0, 1, closed="both")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -186,6 +187,8 @@ SCHEMA = {
             "What the trainings of a fold have in common.",
         ),
         "repeats": Key(1, (_COUNT,), "Repeats with other folds and seeds."),
+        "until": Key(None, (_one_of("decided"), None), "decided: add repeats as needed."),
+        "max_minutes": Key(None, (_POSITIVE, None), "Time limit of added repeats."),
         "jobs": Key(-1, _JOBS, "Fits at a time; -1 uses every core."),
         "scheduler": Key(None, _TEXT, "Address of a Dask scheduler whose workers run the fits."),
         "test": Key(None, _TEXT, "An external source that every model is tested on as well."),
