@@ -191,6 +191,11 @@ def spend_alpha(look, alpha):
     return alpha / 2 if look == 0 else alpha / 2 / (MOST_LOOKS - 1)
 
 
+def after_looks(looks, alpha):
+    """Return the level after looks at growing results, and the verdicts that they gave."""
+    return (spend_alpha(len(looks) - 1, alpha), looks[-1]["decided"]) if looks else (alpha, {})
+
+
 def can_be_decided(found: Judgement, name, alpha):
     """Whether a gain as large as the present one would be shown by any number of repeats."""
     gain, level = found.gains.get(name), _adjust(found, alpha)[1] if found.gains else np.nan

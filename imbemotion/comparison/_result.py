@@ -18,10 +18,7 @@ _COLUMNS = (
     "n_resampled", "n_epochs", "best_epoch", "n_steps", "n_images_seen", "budget", "learned",
 )  # fmt: skip
 _PER_CLASS = ("f1", "precision", "recall", "share", "true_share")
-_MEANS = (
-    "fit_time", "predict_time", "peak_memory", "n_resampled", "n_epochs", "best_epoch", "n_steps",
-    "n_images_seen",
-)  # fmt: skip
+_MEANS = (*_COLUMNS[8:11], *_COLUMNS[13:18])
 _SHOWN = ["score", "std", "gain", "gain_low", "gain_high", "verdict", "fit_time", "n_failed"]
 
 
@@ -154,9 +151,8 @@ class Comparison:
         Parameters
         ----------
         confidence : float, default=0.95
-            One minus the probability of any false verdict among all strategies. Where repeats
-            were added until all was decided, each look takes a part of that probability, and
-            verdicts of earlier looks stay.
+            One minus the probability of any false verdict among all strategies (and all looks,
+            where repeats were added until all was decided).
         margin : float, default=0.01
             Gain that counts for ``p_better``.
         test : {"auto", "jackknife", "corrected_t"}, default="auto"
@@ -205,10 +201,7 @@ class Comparison:
         of_strategy = {name: fits[fits["strategy"] == name] for name in self.strategies}
         means = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T
         means = means.astype(float).astype({"n_failed": int})
-        looks = self.settings.get("looks") or []
-        alpha, decided = 1 - confidence, {}
-        if looks:
-            alpha, decided = verdicts.spend_alpha(len(looks) - 1, alpha), looks[-1]["decided"]
+        alpha, decided = verdicts.after_looks(self.settings.get("looks"), 1 - confidence)
         gains = verdicts.gain_table(self.judge(test), self.strategies, 1 - alpha, margin)
         gains.insert(4, "verdict", verdicts.name_verdicts(gains, of_strategy, alpha, decided))
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
