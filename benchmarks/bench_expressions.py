@@ -22,7 +22,6 @@ import argparse
 from time import perf_counter
 
 import numpy as np
-from bench_fer2013 import AUGMENTATION
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report, f1_score
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
@@ -35,7 +34,7 @@ NETWORK = {
     "module": "residual_cnn",
     "loss": "logit_adjusted",
     "loss_params": {"tau": 0.5},
-    "augmentation": AUGMENTATION,
+    "augmentation": "moderate",
     "optimizer": "adamw",
     "lr": 1e-3,
     "optimizer_params": {"weight_decay": 0.05, "weight_averaging": 0.5},

@@ -92,6 +92,7 @@ AUGMENTATIONS = Registry("augmentations", {
     "none": (f"{_AUGMENTATION}:NONE", "No change."),
     "light": (f"{_AUGMENTATION}:LIGHT", "Small changes that suit most images; none is mirrored."),
     "emotion": (f"{_AUGMENTATION}:EMOTION", "Faces: mirrored, slightly turned, moved and lit."),
+    "moderate": (f"{_AUGMENTATION}:MODERATE", "Faces, for long trainings: patches are erased."),
     "strong": (f"{_AUGMENTATION}:STRONG", "Large changes of geometry and color."),
     "leaf": (f"{_AUGMENTATION}:LEAF", "Objects without an upright position."),
     "roll": (f"{_AUGMENTATION}:ROLL", "Piano rolls: moved in time and pitch."),

@@ -102,12 +102,13 @@ class Augmentation(BaseEstimator):
 
         Parameters
         ----------
-        name : {"none", "light", "emotion", "strong", "leaf", "roll"}
-            ``"none"`` changes nothing; ``"light"`` mirrors, turns and brightens a little;
-            ``"emotion"`` is the default, for faces; ``"strong"`` adds perspective, erasing,
-            shear and color; ``"leaf"`` turns objects without an upright position any way;
-            ``"roll"`` transposes piano rolls by up to 4 semitones of 88 keys, shifts them by
-            a tenth of their width, and changes tempo by 15 % and velocity by 25 %.
+        name : {"none", "light", "emotion", "moderate", "strong", "leaf", "roll"}
+            ``"none"`` changes nothing; ``"light"`` turns, moves and brightens a little;
+            ``"emotion"`` is the default, for faces; ``"moderate"`` moves them further and
+            erases patches; ``"strong"`` adds perspective, shear and color; ``"leaf"`` turns
+            objects without an upright position any way; ``"roll"`` transposes piano rolls by
+            up to 4 semitones of 88 keys, shifts them by a tenth of their width, and changes
+            tempo by 15 % and velocity by 25 %.
 
         Returns
         -------
@@ -251,6 +252,9 @@ LIGHT = Augmentation(
     flip=0.0, rotation=8, translation=0.06, scale=0.08, brightness=0.12, contrast=0.12
 )
 EMOTION = Augmentation()
+MODERATE = Augmentation(
+    rotation=12, translation=0.08, scale=0.12, brightness=0.2, contrast=0.2, erasing=0.1
+)
 STRONG = Augmentation(
     rotation=25, translation=0.1, scale=0.2, shear=10, perspective=0.3, brightness=0.4,
     contrast=0.4, saturation=0.4, hue=0.05, erasing=0.3,
