@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
+from sklearn.naive_bayes import GaussianNB
 from typer.testing import CliRunner
 
-from imbemotion import ImageArray, comparison, make_faces
+from imbemotion import ImageArray, compare_strategies, comparison, make_faces
 from imbemotion.cli import app
 from imbemotion.cli.output import summary_table
 from imbemotion.comparison import Comparison
@@ -228,3 +229,22 @@ def test_what_one_fit_cannot_tell_is_left_out():
     with console.capture() as shown:
         console.print(summary_table(summary, 1, "macro-F1"))
     assert "nan" not in shown.get()
+
+
+def test_a_plan_is_printed_in_sentences(faces, tmp_path):
+    compare_strategies(
+        GaussianNB(), np.asarray(faces[0]).reshape(18, -1), faces[1],
+        {"none": {}, "smooth": {"var_smoothing": 0.5}}, cv=2, random_state=0,
+        folder=tmp_path / "runs",
+    )  # fmt: skip
+    result = run("plan", tmp_path / "runs", "--gain", "0.2")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("smooth: ")
+    assert "A repeat of all strategies takes about" in result.stdout
+    assert "gain must be positive" in run("plan", tmp_path / "runs", "--gain", "0").stderr
+
+
+def test_repeats_are_added_to_a_folder_only(folder):
+    result = run("compare", folder, *QUICK, "--until", "decided")
+    assert result.exit_code == 1
+    assert "--out FOLDER" in result.stderr

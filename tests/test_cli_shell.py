@@ -13,7 +13,7 @@ from imbemotion.cli import app
 
 COMMANDS = [
     "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
-    "run", "demo",
+    "plan", "run", "demo",
 ]  # fmt: skip
 PROGRAM = "import sys; sys.argv[0] = 'imbemotion'; from imbemotion.cli import main; main()"
 

@@ -184,7 +184,6 @@ def test_folds_of_the_first_start_are_kept(tmp_path):
         ({"groups": np.arange(72)}, r"data\.groups"),
         ({"external_test": (255 - X, Y)}, r"data\.external_test"),
         ({"cv": 4}, r"cv \(3 there, 4 here\)"),
-        ({"n_repeats": 2}, r"n_repeats \(1 there, 2 here\)"),
         ({"random_state": 1}, r"random_state \(0 there, 1 here\)"),
         ({"scoring": "accuracy"}, r"scoring \(macro-F1 there, accuracy here\)"),
         ({"model": pipeline(var_smoothing=1e-3)}, r"var_smoothing \(1e-09 there, 0.001 here\)"),

@@ -12,7 +12,7 @@ from imbemotion.cli.output import errors_in_one_sentence
 
 _ORDER = (
     "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
-    "run", "demo",
+    "plan", "run", "demo",
 )  # fmt: skip
 
 

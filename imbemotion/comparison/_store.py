@@ -60,8 +60,9 @@ class Store:
 
     def _add_repeats(self, before, now, folds):
         """Add the folds of further repeats, which are drawn from the same seed."""
-        n_before = before["n_repeats"]
-        if not (before["redrawn"] and now["redrawn"]) or now["n_repeats"] <= n_before:
+        n_before = before.get("n_repeats", 1)
+        redraws = before.get("redrawn") and now.get("redrawn")
+        if not redraws or now["n_repeats"] <= n_before:
             return before
         _check_same(self.folder, {**before, "n_repeats": now["n_repeats"]}, now)
         kept = _unpack(self.folder / _FOLDS)
