@@ -74,7 +74,7 @@ def plan(
     gain: Annotated[float, typer.Option(help="True gain that should be found.")] = 0.05,
     power: Annotated[float, typer.Option(help="Probability of finding it.")] = 0.8,
 ):
-    """Show which gains a comparison can find, and how to find smaller ones."""
+    """Show which gains a comparison can find, and at what cost."""
     from imbemotion.analysis.verdicts import describe_plan
     from imbemotion.comparison import Comparison
 
