@@ -15,7 +15,12 @@ from imbemotion import write_report
 from imbemotion._base import files
 from imbemotion.comparison import Comparison
 from imbemotion.report import _figures
-from imbemotion.report.findings import describe_influence, describe_progress, find_answer
+from imbemotion.report.findings import (
+    describe_influence,
+    describe_outlook,
+    describe_progress,
+    find_answer,
+)
 
 COUNTS = {"<b>$x$": 12, "NA": 120, "joy": 60}
 GAINS = {"none": 0.0, "good & <i>": 0.1, "same": 0.0, "broken": None}
@@ -461,3 +466,16 @@ def test_a_page_is_replaced_whole_or_not_at_all(run, monkeypatch):
 def test_a_folder_without_a_comparison_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"contains no comparison\.json"):
         write_report(tmp_path)
+
+
+def test_the_outlook_is_that_of_the_most_promising_open_strategy():
+    known = [0.08, 0.4, 3, 2.0, 0.06, 2.0]
+    columns = ["detectable", "power", "repeats", "growth", "detectable_later", "minutes"]
+    plan = pd.DataFrame([known, known, [np.nan] * 5 + [2.0]], ["a", "b", "c"], columns)
+    least, most = [0.51, -0.01, -0.04, 0.02, SAME[-1]], [0.52, 0.02, -0.02, 0.04, SAME[-1]]
+    (said,) = describe_outlook(plan, summary_of(none=BASE, a=least, b=SAME, c=most))
+    assert said == (
+        "For “b”, a comparison like this finds true gains of 0.08 or more four times out of five; "
+        "two more repeats (about 4 minutes of fitting) would find 0.06 or more."
+    )
+    assert not list(describe_outlook(plan, summary_of(none=BASE, a=BETTER, c=most)))

@@ -145,6 +145,7 @@ def _show(comparison, y, n_folds, seconds, conclude):
     from imbemotion.report import findings
 
     summary = comparison.summary()
+    n_folds = max(n_folds, comparison.fits.groupby(["repeat", "fold"]).ngroups)  # as were added
     scores = output.summary_table(summary, n_folds, comparison.scoring)
     costs, classes = output.cost_table(summary), output.class_table(comparison.per_class(), y)
     output.make_console().print(scores, classes, costs)
@@ -152,6 +153,8 @@ def _show(comparison, y, n_folds, seconds, conclude):
         gains = comparison.per_class_gain()
         answer = findings.find_answer(summary, comparison.scoring, n_folds, per_class=gains)
         output.say(f"\n{answer}")
+        for sentence in findings.describe_outlook(comparison.plan(), summary):
+            output.say(sentence)
         for sentence in findings.describe_influence(comparison.influence(), summary):
             output.note(f"Note: {sentence}")
     output.say(f"{len(comparison.fits)} fits in {seconds:.0f} s.")

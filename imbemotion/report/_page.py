@@ -152,7 +152,10 @@ def _collect(run):
             complete=is_complete,
         ),
         "figures": findings.key_figures(summary, shown),
-        "facts": findings.describe_comparison(settings, len(summary)),
+        "facts": [
+            findings.describe_comparison(settings, len(summary)),
+            *findings.describe_outlook(comparison.plan(), summary),
+        ],
         "balance": findings.describe_balance(run.counts),
         "progress": findings.describe_progress(summary, comparison.fits, run.n_folds),
         "scores": findings.score_table(summary, comparison.scoring, _MARGIN),

@@ -109,6 +109,22 @@ def _leaning(line, scoring, others):
     return f"{text} ({gain}), but that may be chance: the true gain lies between {ends}."
 
 
+def describe_outlook(plan, summary):
+    """Yield which gains can be shown of the most promising strategy without a verdict."""
+    waiting = summary["gain"][summary["verdict"] == "not distinguishable"]
+    waiting = waiting[waiting.index.isin(plan.index[plan["detectable"].notna()])]
+    if waiting.empty:
+        return
+    name = waiting.idxmax()
+    line = plan.loc[name]
+    yield (
+        f"For {quote([name])}, a comparison like this finds true gains of "
+        f"{line['detectable']:.2f} or more four times out of five; two more repeats (about "
+        f"{max(1, 2 * line['minutes']):.0f} minutes of fitting) would find "
+        f"{line['detectable_later']:.2f} or more."
+    )
+
+
 def describe_influence(influence, summary):
     """Return a sentence on each group that carries much of the evidence about a strategy."""
     judged = summary.index[summary["verdict"].isin(_COMPARED)]
