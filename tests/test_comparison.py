@@ -18,6 +18,7 @@ from imbemotion.analysis.verdicts import describe_plan
 from imbemotion.comparison import Comparison, named_strategies
 from imbemotion.comparison.fold_fit import make_folds
 from imbemotion.leaks import parent_groups
+from imbemotion.report.findings import describe_progress, find_answer
 
 Y = np.repeat(["joy", "anger", "fear"], [40, 20, 12])
 X = np.random.default_rng(0).integers(0, 60, (72, 4, 4), dtype=np.uint8)
@@ -307,3 +308,40 @@ def test_a_plan_tells_what_a_comparison_can_find(tmp_path):
 def test_an_impossible_plan_is_refused(given):
     with pytest.raises(ValueError, match="gain must be positive"):
         Comparison([], ["none"], ["joy", "fear"]).plan(**given)
+
+
+def _always_the_same(estimator):
+    return DummyClassifier(strategy="constant", constant=0)
+
+
+def test_a_race_drops_what_is_clearly_worse_after_two_folds(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [60, 60, 60])
+    flat = rng.normal(size=(180, 4)) + 2.0 * y[:, None]
+    strategies = {"none": {}, "same": {"var_smoothing": 1e-8}, "blind": _always_the_same}
+
+    def compare(**given):
+        return compare_strategies(GaussianNB(), flat, y, strategies, cv=4, random_state=0, **given)
+
+    raced, whole = compare(race=0.05), compare()
+    n_fits = raced.fits["strategy"].value_counts()
+    assert n_fits.to_dict() == {"none": 4, "same": 4, "blind": 2}
+    assert raced.summary()["verdict"].to_dict() == {
+        "none": "baseline", "same": "not distinguishable", "blind": "dropped",
+    }  # fmt: skip
+    kept = whole.fits[whole.fits["strategy"] != "blind"]["score"]
+    np.testing.assert_array_equal(raced.fits[raced.fits["strategy"] != "blind"]["score"], kept)
+    stored = compare(race=0.05, folder=tmp_path / "runs")
+    again = Comparison.load(tmp_path / "runs")
+    assert again.summary()["verdict"].equals(raced.summary()["verdict"])
+    assert describe_progress(stored.summary(), stored.fits, 4) == []
+    assert "“blind” was dropped early" in find_answer(stored.summary(), "macro-F1", 4)
+
+
+def test_a_race_keeps_what_may_be_within_the_margin():
+    comparison = compare_strategies(
+        pipeline(), X, Y, {"none": {}, "smoother": {"cnn__var_smoothing": 0.5}}, cv=3,
+        random_state=0, race=0.1,
+    )  # fmt: skip
+    assert comparison.settings["dropped"] == []
+    assert len(comparison.fits) == 6

@@ -21,7 +21,7 @@ _COMPARING = ("strategies", "folds", "budget", "repeats", "jobs")
 
 
 @command(
-    *LOADING, "group_column", *NETWORK, *_COMPARING, "until", "max_minutes", "scheduler",
+    *LOADING, "group_column", *NETWORK, *_COMPARING, "race", "until", "max_minutes", "scheduler",
     "external_test", "out",
 )  # fmt: skip
 def compare(options):

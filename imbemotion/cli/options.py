@@ -213,6 +213,10 @@ OPTIONS = {
         "seconds; or train until converged, at most four times the steps.",
     ),
     "repeats": _option(int, "comparison.repeats", min=1),
+    "race": _option(
+        float, "comparison.race", min=0.0, metavar="MARGIN",
+        help="Drop, after two folds, strategies shown to be worse by more than this margin.",
+    ),
     "until": _option(
         Literal["decided"], "comparison.until",
         help="Add repeats until every strategy is decided or cannot be, ten looks in all.",

@@ -36,13 +36,15 @@ from imbemotion.leaks.groups import check_groups
 from imbemotion.splitting.folds import find_fold_leaks, warn_of_known, warn_of_leaks
 from imbemotion.tracking import check_tracking
 
-_ALPHA = 0.05  # of any false verdict in all looks
+_ALPHA = 0.05  # of any false verdict in all looks, and of any strategy dropped without reason
+_RACED_FOLDS = 2  # before strategies are dropped
 
 
 def compare_strategies(
     estimator: Any, X: ArrayLike, y: ArrayLike, strategies: dict | str | list[str], *,
     cv: Any = 5, groups: ArrayLike | None = None, scoring: str | Callable | None = None,
-    budget: str = "steps", n_repeats: int = 1, n_jobs: int | None = None, random_state: Any = None,
+    budget: str = "steps", race: float | None = None, n_repeats: int = 1,
+    n_jobs: int | None = None, random_state: Any = None,
     folder: str | Path | None = None, external_test: tuple | None = None,
     scheduler: str | None = None, track: str | None = None, on_fit: Callable | None = None,
     about: dict | None = None, filenames: ArrayLike | None = None,
@@ -72,6 +74,10 @@ def compare_strategies(
         ``validation_fraction`` of a ``CNNClassifier`` inside.
     scoring : str or callable, default=None
         A scikit-learn scorer. ``None`` means macro-F1 over all classes of y.
+    race : float, default=None
+        Strategies that are shown to be worse than the baseline by more than this margin are
+        dropped after two folds. The probability that any is dropped that is not is 5 %. ``None``
+        fits all.
     budget : {"steps", "epochs", "time", "converged"}, default="steps"
         What the networks of all strategies have in common with that of the baseline, fold by
         fold: optimizer steps; passes over their own data; about the seconds of a fit, by short
@@ -165,14 +171,33 @@ def compare_strategies(
         run_jobs, fits, data, n_jobs=n_jobs, n_threads=settings.get("threads", n_threads),
         scheduler=scheduler,
     )  # fmt: skip
+
+    def fit(jobs):
+        done = run_fits(run, store, jobs, settings) if store else run(jobs)
+        return list(_report(done, on_fit))
+
     jobs = _make_jobs(fits, strategies, models, folds)
-    done = run_fits(run, store, jobs, settings) if store else run(jobs)
-    records = list(_report(done, on_fit))
-    comparison = Comparison(records, strategies, fits.classes, settings, folder)
+    compare = partial(Comparison, strategies=strategies, classes=fits.classes, settings=settings)
+    records, dropped = (fit(jobs), []) if race is None else _race(fit, jobs, compare, race)
+    settings["dropped"] = dropped
+    comparison = compare(records, folder=folder)
     if store is not None:
+        store.note("dropped", dropped)
         Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
     _warn_of_failures(comparison)
     return comparison
+
+
+def _race(fit, jobs, compare, margin):
+    """Fit all on two folds, and on the others those not shown to be worse by more than margin."""
+    folds = dict.fromkeys(group[0].fold.name for group in jobs)
+    first = [*folds][:_RACED_FOLDS]
+    records = fit([group for group in jobs if group[0].fold.name in first])
+    table = compare(records).summary(1 - _ALPHA)
+    dropped = table.index[table["gain_high"] < -margin].tolist()
+    left = ([job for job in group if job.strategy not in dropped] for group in jobs)
+    records += fit([group for group in left if group and group[0].fold.name not in first])
+    return records, dropped
 
 
 def _make_jobs(fits, strategies, models, folds):

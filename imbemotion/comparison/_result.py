@@ -165,8 +165,8 @@ class Comparison:
         table : DataFrame of shape (n_strategies, 21)
             ``score`` (of pooled predictions, the mean of the repeats; or of the fits, for
             ``"corrected_t"``), ``mean, std`` (of the score over the fits), ``gain, gain_low,
-            gain_high``, ``verdict`` ("better", "worse", "not distinguishable", "baseline", "did
-            not learn", "failed", "not run" or "no baseline"), ``p_value`` (adjusted),
+            gain_high``, ``verdict`` ("better", "worse", "not distinguishable", "baseline",
+            "dropped", "did not learn", "failed", "not run" or "no baseline"), ``p_value``,
             ``p_better`` (probability of a gain above the margin [5]_), ``gap`` (score on the
             training fold minus score), means of ``fit_time, predict_time, peak_memory,
             n_resampled, n_epochs, best_epoch, n_steps, n_images_seen``, as in ``fits``,
@@ -202,6 +202,7 @@ class Comparison:
         means = pd.DataFrame({name: _average(f) for name, f in of_strategy.items()}).T
         means = means.astype(float).astype({"n_failed": int})
         alpha, decided = verdicts.after_looks(self.settings.get("looks"), 1 - confidence)
+        decided = decided | dict.fromkeys(self.settings.get("dropped", ()), "dropped")
         gains = verdicts.gain_table(self.judge(test), self.strategies, 1 - alpha, margin)
         gains.insert(4, "verdict", verdicts.name_verdicts(gains, of_strategy, alpha, decided))
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]

@@ -70,6 +70,13 @@ class Store:
         write_atomically(self.folder / _FOLDS, _pack([*kept, *added]))
         return {**before, "n_repeats": now["n_repeats"]}
 
+    def note(self, name, value):
+        """Add an entry to the settings."""
+        with FileLock(self._locks / "settings.lock"):
+            settings = self.read_settings()
+            if settings.get(name) != value:
+                write_atomically(self.folder / _SETTINGS, to_json({**settings, name: value}))
+
     def add_look(self, look):
         """Note a look at the verdicts, unless there was one at as many repeats."""
         with FileLock(self._locks / "settings.lock"):

@@ -21,6 +21,7 @@ _MARKS = {  # in the order of legends; shapes separate verdicts where colors can
     "better": {"marker": "^", "color": style.GAIN},
     "not distinguishable": {"marker": "o", "color": style.INK, "markerfacecolor": "white"},
     "worse": {"marker": "v", "color": style.LOSS},
+    "dropped": {"marker": "v", "color": style.INK, "markerfacecolor": "white"},
     "no baseline": {"marker": "D", "color": style.INK},
     "did not learn": {"marker": "x", "color": style.INK},
     "failed": {"marker": "x", "color": style.INK},

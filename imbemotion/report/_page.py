@@ -138,7 +138,8 @@ def _collect(run):
     summary = comparison.summary(confidence=_CONFIDENCE, margin=_MARGIN)
     best, sizes = findings.strongest(summary), comparison.judge().sizes
     shown = [comparison.strategies[0]] + ([] if best is None else [best])
-    is_complete = len(comparison.fits) >= run.n_folds * len(summary)
+    progress = findings.describe_progress(summary, comparison.fits, run.n_folds)
+    is_complete = not any("fits are done" in sentence for sentence in progress)
     content = {
         "title": f"Balancing strategies on {settings.get('source') or 'your images'}",
         "version": __version__,
@@ -157,7 +158,7 @@ def _collect(run):
             *findings.describe_outlook(comparison.plan(), summary),
         ],
         "balance": findings.describe_balance(run.counts),
-        "progress": findings.describe_progress(summary, comparison.fits, run.n_folds),
+        "progress": progress,
         "scores": findings.score_table(summary, comparison.scoring, _MARGIN),
         "costs": findings.cost_table(summary),
         "plots": _figures.draw_comparison(comparison, summary),

@@ -83,7 +83,11 @@ def _findings(summary, scoring, per_class):
         yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse."
     if len(same):
         yield _leaning(same.iloc[0], scoring, others=len(better) + len(worse) > 0)
-    silent = summary.index[summary["verdict"] == "did not learn"]
+    dropped, silent = (
+        summary.index[summary["verdict"] == word] for word in ("dropped", "did not learn")
+    )
+    if len(dropped):
+        yield f"{quote(dropped)} {'were' if len(dropped) > 1 else 'was'} dropped early, as worse."
     if len(silent):
         yield f"{quote(silent)} did not learn; train longer."
 
@@ -161,7 +165,11 @@ def key_figures(summary, names):
 
 def describe_progress(summary, fits, n_folds):
     """Return sentences on what is not done and what failed."""
-    sentences, wanted = [], n_folds * len(summary)
+    # what was dropped has all the fits that it will get
+    is_kept, sentences = summary["verdict"] != "dropped", []
+    if "strategy" in fits:
+        fits = fits[fits["strategy"].isin(summary.index[is_kept])]
+    wanted = n_folds * is_kept.sum()
     if len(fits) < wanted:
         sentences.append(f"{len(fits)} of {wanted} fits are done; all results may still change.")
     failed = summary["n_failed"][summary["n_failed"] > 0]

@@ -246,7 +246,7 @@ def run_comparison(config, data, external=None, on_fit=None, command=""):
             build_pipeline(config), data.X, data.y, _strategies(config),
             groups=data.groups, external_test=None if external is None else external[:2],
             cv=comparison["folds"], n_repeats=n_repeats, random_state=config["seed"],
-            budget=comparison["budget"], n_jobs=comparison["jobs"],
+            budget=comparison["budget"], race=comparison["race"], n_jobs=comparison["jobs"],
             scheduler=comparison["scheduler"], folder=out, track=config["tracking"]["tool"],
             about={"source": source, "command": command}, on_fit=on_fit,
             filenames=data.filenames,

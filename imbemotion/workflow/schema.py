@@ -32,6 +32,7 @@ class Key(NamedTuple):
         return f"{self.help.rstrip('.')}: {names}."
 
 
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 _FRACTION = Interval(Real, 0, 1, closed="both")
@@ -187,6 +188,7 @@ SCHEMA = {
             "What the trainings of a fold have in common.",
         ),
         "repeats": Key(1, (_COUNT,), "Repeats with other folds and seeds."),
+        "race": Key(None, (_NOT_NEGATIVE, None), "Margin to drop worse strategies after 2 folds."),
         "until": Key(None, (_one_of("decided"), None), "decided: add repeats as needed."),
         "max_minutes": Key(None, (_POSITIVE, None), "Time limit of added repeats."),
         "jobs": Key(-1, _JOBS, "Fits at a time; -1 uses every core."),
