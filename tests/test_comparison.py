@@ -5,15 +5,22 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.metrics import geometric_mean_score
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 
-from imbemotion import DataWarning, ImageFlattener, RandomResampler, compare_strategies
+from imbemotion import (
+    DataWarning,
+    ImageFlattener,
+    RandomResampler,
+    compare_strategies,
+    make_macro_f1_scorer,
+)
 from imbemotion.analysis.verdicts import describe_plan
 from imbemotion.comparison import Comparison, named_strategies
 from imbemotion.comparison.fold_fit import make_folds
@@ -345,3 +352,28 @@ def test_a_race_keeps_what_may_be_within_the_margin():
     )  # fmt: skip
     assert comparison.settings["dropped"] == []
     assert len(comparison.fits) == 6
+
+
+@pytest.mark.parametrize("race", [-0.1, np.nan])
+def test_a_margin_below_0_is_refused(race):
+    with pytest.raises(ValueError, match="race must be a margin of 0 or more"):
+        compare_strategies(pipeline(), X, Y, SAMPLED, cv=3, race=race)
+
+
+def accuracy(model, X, y):
+    return 0.25
+
+
+@pytest.mark.parametrize(
+    ("scoring", "test"),
+    [
+        (None, "jackknife"), ("f1_macro", "jackknife"), (make_macro_f1_scorer(Y), "jackknife"),
+        (make_scorer(geometric_mean_score), "jackknife"), ("f1_weighted", "corrected_t"),
+        (accuracy, "corrected_t"), (make_macro_f1_scorer(["joy", "fear"]), "corrected_t"),
+    ],
+)  # fmt: skip
+def test_only_scores_that_are_known_are_computed_from_predictions(scoring, test):
+    comparison = compare_strategies(
+        pipeline(), X, Y, SAMPLED, cv=3, random_state=0, scoring=scoring
+    )
+    assert comparison.judge().test == test

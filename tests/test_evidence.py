@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from imbemotion.analysis.statistics import Gain
+from imbemotion.analysis.verdicts import Judgement, gain_table, judge_strategies
 from imbemotion.comparison import Comparison
 from imbemotion.comparison.fold_fit import score_predictions
 
@@ -93,3 +95,39 @@ def test_notes_that_differ_in_numbers_are_given_once():
     ]  # fmt: skip
     notes = Comparison(records, ["none"], CLASSES).notes()
     assert notes == {"none": ["Copies cross folds.", "It is 0.0. (in 2 of 3 fits)"]}
+
+
+def fits_of(predicted, folds, true, groups=None):
+    """Return records of one repeat with predictions."""
+    return [
+        {"repeat": 0, "fold": k, "predictions": {
+            "row": np.flatnonzero(folds == k), "true": true[folds == k],
+            "predicted": predicted[folds == k],
+            **({} if groups is None else {"group": groups[folds == k]}),
+        }, "score": 0.5, "n_test": 10, "n_train": 40}
+        for k in np.unique(folds)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_groups_that_folds_split_are_judged_by_the_scores_of_folds(is_whole):
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 2, 60)
+    groups = np.arange(60) // 3
+    folds = groups % 5 if is_whole else np.arange(60) % 5
+    guesses = {name: rng.integers(0, 2, 60) for name in ("none", "a")}
+    fits = {name: fits_of(guess, folds, true, groups) for name, guess in guesses.items()}
+    given = (fits, np.array([0, 1]), "macro-F1", True, lambda fit: fit["predictions"])
+    assert judge_strategies(*given).test == ("jackknife" if is_whole else "corrected_t")
+    if not is_whole:
+        with pytest.raises(ValueError, match="tested in one fold of a repeat"):
+            judge_strategies(*given, test="jackknife")
+
+
+def test_verdicts_of_earlier_looks_and_intervals_agree():
+    found = Judgement("jackknife", {"none": 0.5, "a": 0.6}, {"a": Gain(0.1, 0.06, 30.0)})
+    plain, decided = (
+        gain_table(found, ["none", "a"], 0.99, 0.01, names).loc["a"] for names in ((), ("a",))
+    )
+    assert plain.gain_low < 0 == decided.gain_low
+    assert plain.gain_high == decided.gain_high <= 0.5

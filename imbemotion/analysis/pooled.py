@@ -125,7 +125,8 @@ def judge(
     # of Estimates of Variance Components", Biometrics Bulletin 2, 1946.
     pairs = zip(strategies, baselines, strict=True)
     parts = [_split_variance(*pair, redrawn) for pair in pairs]
-    known = [part.of_fits for part in parts if not np.isnan(part.of_fits)]
+    whole = max((part.df_fits for part in parts), default=0)  # of all folds of all repeats
+    known = [p.of_fits for p in parts if p.df_fits == whole and not np.isnan(p.of_fits)]
     of_fits = max(0.0, float(np.mean(known))) if known else np.nan  # NaN after single fits
     df_factor = 1 if len(parts) == 1 else 2  # gains over one baseline are correlated
     return [_total(part, of_fits, part.df_fits * df_factor) for part in parts]
@@ -182,7 +183,8 @@ def _variance(influence):
 
 def max_z_level(gains: Sequence[Gain], alpha: float = 0.05) -> float:
     """Return the level of single intervals that makes all together miss with probability alpha."""
-    return float(2 * stats.norm.sf(np.quantile(_largest(gains), 1 - alpha)))
+    level = 2 * stats.norm.sf(np.quantile(_largest(gains), 1 - alpha))
+    return float(np.clip(level, alpha / len(gains), alpha))
 
 
 def adjust_by_max_z(p_values: ArrayLike, gains: Sequence[Gain]) -> NDArray:

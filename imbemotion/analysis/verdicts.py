@@ -42,13 +42,15 @@ def judge_strategies(
         found = {name: [read(fit) for fit in own] for name, own in fits.items()}
         is_complete = all(part is not None for own in found.values() for part in own)
         if scoring in pooled.SCORES and is_complete:
-            return _judge_predictions(fits, found, classes, pooled.SCORES[scoring], redrawn)
+            judged = _judge_predictions(fits, found, classes, pooled.SCORES[scoring], redrawn)
+            if judged is not None:
+                return judged
         if test == "jackknife":
             raise ValueError(
                 'test="jackknife" needs the predictions of all fits and a score that is known as '
                 f"a function of the confusion matrix ({', '.join(pooled.SCORES)}), got "
-                f"{scoring!r}{'' if is_complete else ' and fits without predictions'}. Use "
-                'test="corrected_t".'
+                f"{scoring!r}{'' if is_complete else ' and fits without predictions'}; and every "
+                'group has to be tested in one fold of a repeat. Use test="corrected_t".'
             )
     return _judge_scores(fits, redrawn)
 
@@ -96,6 +98,8 @@ def _judge_predictions(fits, found, classes, score, redrawn):
         common = complete_repeats(set(keys[name]) & set(keys[first]))
         if common:
             pairs[name] = [rows.pool(predicted[k], common) for k in (name, first)]
+    if not rows.has_whole_groups:
+        return None
     gains = pooled.judge(*zip(*pairs.values(), strict=True), redrawn) if pairs else []
     gains = dict(zip(pairs, gains, strict=True))
     return Judgement("jackknife", scores, gains, rows.rarest, rows.sizes)
@@ -125,6 +129,11 @@ class _TestRows:
         ends = np.cumsum([len(true) for true in self.true.values()])
         self.groups = dict(zip(parts, np.split(codes, ends[:-1]), strict=True))
         self.n_groups = len(labels)
+        folds = np.repeat(np.arange(len(parts)), [len(true) for true in self.true.values()])
+        repeats = np.array([repeat for repeat, _ in parts])[folds]
+        n_pairs = (len(np.unique(of * self.n_groups + codes)) for of in (repeats, folds))
+        # in one fold of a repeat; else the variance between folds means something else
+        self.has_whole_groups = next(n_pairs) == next(n_pairs)
         numbers = np.concatenate([np.asarray(part["row"]) for part in parts.values()])
         once = np.unique(numbers, return_index=True)[1]  # repeats test a row again
         sizes = np.bincount(codes[once], minlength=self.n_groups)
@@ -145,7 +154,7 @@ class _TestRows:
         return repeats
 
 
-def gain_table(found: Judgement, names, confidence, margin):
+def gain_table(found: Judgement, names, confidence, margin, decided=()):
     """Lay out score, gain, interval, p-values and probability of a gain, a row per strategy."""
     table = pd.DataFrame(index=list(names), dtype=float, columns=_COLUMNS)
     table["score"] = pd.Series(found.scores)
@@ -156,10 +165,12 @@ def gain_table(found: Judgement, names, confidence, margin):
         return table
     adjusted, level = _adjust(found, 1 - confidence)
     base = found.scores.get(names[0], np.nan)
-    limits = (-base, 1 - base) if found.test == "jackknife" else (-np.inf, np.inf)
     for (name, gain), p_value in zip(found.gains.items(), adjusted, strict=True):
-        ends = np.clip(gain.interval(1 - level), *limits)
-        if p_value <= 1 - confidence:  # Holm's later steps are at higher levels: at least 0 is out
+        ends = gain.interval(1 - level)
+        if found.test == "jackknife":  # no score is below 0 or above 1
+            ends = np.clip(ends, min(-base, gain.gain), max(1 - base, gain.gain))
+        # Holm's later steps and earlier looks are at other levels: at least 0 is out
+        if p_value <= 1 - confidence or name in decided:
             ends = np.maximum(ends, 0) if gain.gain > 0 else np.minimum(ends, 0)
         p_better = gain.probability(margin)
         table.loc[name, _COLUMNS[1:]] = [gain.gain, *ends, p_value, p_better]
@@ -260,7 +271,7 @@ def describe_plan(table, gain, power):
         if np.isfinite(line["repeats"]):
             ways.append(f"{line['repeats']:.0f} repeats in all")
         if np.isfinite(line["growth"]):
-            ways.append(f"{line['growth']:.1f} times as many images, of as many more groups")
+            ways.append(f"{line['growth']:.1f} times as many images, and groups")
         yield f"{text}. It takes {' or '.join(ways) or 'more images and more repeats'}."
     if len(table) and np.isfinite(minutes := table["minutes"].iloc[0]):
         yield f"A repeat of all strategies takes about {max(minutes, 0.1):.1f} minutes of fitting."

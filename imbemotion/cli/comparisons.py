@@ -111,6 +111,8 @@ def _run(config, data, external):
     except KeyboardInterrupt:
         stopped = True
         comparison = Comparison(records, names, sorted(set(data.y.tolist())))
+        if records and folder is not None:
+            comparison = Comparison.load(folder)
     if records:
         _show(comparison, data.y, n_folds, perf_counter() - start, conclude=not stopped)
     if stopped:

@@ -11,10 +11,11 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+from imblearn.metrics import geometric_mean_score
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, f1_score
 
 from imbemotion._base.validation import (
     DataWarning,
@@ -22,9 +23,11 @@ from imbemotion._base.validation import (
     check_labels,
     column_or_1d,
     keep_kinds,
+    scorer_parts,
     shorten,
 )
 from imbemotion.analysis import verdicts
+from imbemotion.analysis.pooled import SCORES
 from imbemotion.comparison._description import custom_code, describe, without_address
 from imbemotion.comparison._result import Comparison
 from imbemotion.comparison._store import Store, describe_comparison, run_fits
@@ -76,8 +79,8 @@ def compare_strategies(
         A scikit-learn scorer. ``None`` means macro-F1 over all classes of y.
     race : float, default=None
         Strategies that are shown to be worse than the baseline by more than this margin are
-        dropped after two folds. The probability that any is dropped that is not is 5 %. ``None``
-        fits all.
+        dropped after two folds. The probability of dropping any that is not worse by this
+        margin is at most 5 %. ``None`` fits all.
     budget : {"steps", "epochs", "time", "converged"}, default="steps"
         What the networks of all strategies have in common with that of the baseline, fold by
         fold: optimizer steps; passes over their own data; about the seconds of a fit, by short
@@ -86,7 +89,7 @@ def compare_strategies(
         times the steps. A strategy that sets ``max_steps`` or ``max_epochs`` itself keeps them,
         and other estimators than ``CNNClassifier`` are fitted as they are.
     n_repeats : int, default=1
-        Number of repeats with other seeds.
+        Number of repeats, each with new seeds, and with new folds if ``cv`` is an int.
     n_jobs : int, default=None
         Fits at a time, each in a fresh process, or on an active joblib backend such as Dask's;
         -1 uses every core. ``None`` means 1, in this process if nothing is stored.
@@ -146,8 +149,10 @@ def compare_strategies(
     """
     strategies, models = check_strategies(estimator, strategies)
     data = _check_data(X, y, groups, external_test, filenames)
-    scorer, scoring_name = _check_scorer(estimator, scoring)
+    scorer, scoring_name = _check_scorer(estimator, scoring, np.unique(data.y))
     check_budget(budget)
+    if race is not None and not 0 <= race < np.inf:
+        raise ValueError(f"race must be a margin of 0 or more, or None, got {race!r}.")
     if track is not None:
         check_tracking(track, folder)
     store = None if folder is None else Store(folder)
@@ -177,23 +182,25 @@ def compare_strategies(
         return list(_report(done, on_fit))
 
     jobs = _make_jobs(fits, strategies, models, folds)
-    compare = partial(Comparison, strategies=strategies, classes=fits.classes, settings=settings)
-    records, dropped = (fit(jobs), []) if race is None else _race(fit, jobs, compare, race)
-    settings["dropped"] = dropped
-    comparison = compare(records, folder=folder)
+    compare = partial(Comparison, strategies=strategies, classes=fits.classes, folder=folder)
+    records, settings["dropped"] = _race(fit, jobs, compare, settings, race)
+    comparison = compare(records, settings=settings)
     if store is not None:
-        store.note("dropped", dropped)
+        store.note("dropped", settings["dropped"])
         Comparison.load(folder).write_tables()  # of strategies of earlier starts, too
     _warn_of_failures(comparison)
     return comparison
 
 
-def _race(fit, jobs, compare, margin):
+def _race(fit, jobs, compare, settings, margin):
     """Fit all on two folds, and on the others those not shown to be worse by more than margin."""
+    if margin is None:
+        return fit(jobs), []
     folds = dict.fromkeys(group[0].fold.name for group in jobs)
     first = [*folds][:_RACED_FOLDS]
     records = fit([group for group in jobs if group[0].fold.name in first])
-    table = compare(records).summary(1 - _ALPHA)
+    # Judged as at first, whatever looks there have been, so that a resumed race ends as it began.
+    table = compare(records, settings={**settings, "looks": [], "dropped": []}).summary(1 - _ALPHA)
     dropped = table.index[table["gain_high"] < -margin].tolist()
     left = ([job for job in group if job.strategy not in dropped] for group in jobs)
     records += fit([group for group in left if group and group[0].fold.name not in first])
@@ -323,10 +330,23 @@ def _check_external(external_test, classes):
     return X, y
 
 
-def _check_scorer(estimator, scoring):
+def _check_scorer(estimator, scoring, classes):
     if scoring is None:
         return None, "macro-F1"
     if not isinstance(scoring, str) and not callable(scoring):
         raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
-    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", str(scoring))
+    name = scoring if isinstance(scoring, str) else _name_of_scorer(scoring, classes)
     return check_scoring(estimator, scoring=scoring), without_address(name)
+
+
+def _name_of_scorer(scorer, classes):
+    """Return the name of a score that is known, else of the scorer."""
+    function, kwargs, sign, method = scorer_parts(scorer)
+    if sign == 1 and method == "predict":
+        if function is geometric_mean_score and not kwargs:
+            return function.__name__
+        has_all = set(kwargs.get("labels", ())) == set(classes)
+        if function is f1_score and kwargs.get("average") == "macro" and has_all:
+            return "macro-F1"
+    name = getattr(scorer, "__name__", str(scorer))
+    return f"{name} (custom)" if name in SCORES else name  # which may compute something else

@@ -203,7 +203,7 @@ class Comparison:
         means = means.astype(float).astype({"n_failed": int})
         alpha, decided = verdicts.after_looks(self.settings.get("looks"), 1 - confidence)
         decided = decided | dict.fromkeys(self.settings.get("dropped", ()), "dropped")
-        gains = verdicts.gain_table(self.judge(test), self.strategies, 1 - alpha, margin)
+        gains = verdicts.gain_table(self.judge(test), self.strategies, 1 - alpha, margin, decided)
         gains.insert(4, "verdict", verdicts.name_verdicts(gains, of_strategy, alpha, decided))
         means["budget"] = [f["budget"].dropna().max() for f in of_strategy.values()]
         score = gains.pop("score")

@@ -56,7 +56,9 @@ class Store:
                 _check_same(self.folder, before, now)
                 settings = {**before, "strategies": before["strategies"] | now["strategies"]}
             write_atomically(self.folder / _SETTINGS, to_json(settings))
-            return self.read_settings(), _unpack(self.folder / _FOLDS)
+            settings, folds = self.read_settings(), _unpack(self.folder / _FOLDS)
+            n_repeats = settings.get("n_repeats", np.inf)
+            return settings, [fold for fold in folds if fold.repeat < n_repeats]
 
     def _add_repeats(self, before, now, folds):
         """Add the folds of further repeats, which are drawn from the same seed."""
@@ -65,7 +67,8 @@ class Store:
         if not redraws or now["n_repeats"] <= n_before:
             return before
         _check_same(self.folder, {**before, "n_repeats": now["n_repeats"]}, now)
-        kept = _unpack(self.folder / _FOLDS)
+        # a start that was killed here may have added them before
+        kept = [fold for fold in _unpack(self.folder / _FOLDS) if fold.repeat < n_before]
         added = [fold for fold in folds if fold.repeat >= n_before]
         write_atomically(self.folder / _FOLDS, _pack([*kept, *added]))
         return {**before, "n_repeats": now["n_repeats"]}

@@ -50,9 +50,10 @@ def write_steps(n_steps, budget):
 def networks(model):
     """Return the classifiers with steps inside an unfitted estimator, except frozen ones."""
     parts = {"": model, **model.get_params(deep=True)}
-    frozen = tuple(name for name, part in parts.items() if isinstance(part, FrozenEstimator))
+    frozen = [name for name, part in parts.items() if isinstance(part, FrozenEstimator)]
+    inside = tuple(f"{name}__" if name else "" for name in frozen)
     return [part for name, part in parts.items()
-            if isinstance(part, CNNClassifier) and not name.startswith(frozen)]  # fmt: skip
+            if isinstance(part, CNNClassifier) and not name.startswith(inside)]  # fmt: skip
 
 
 def set_budget(budget, model, baseline, plain, X, y):
