@@ -119,10 +119,8 @@ def judge(
     # Groups are a sample: the jackknife gives the variance that this causes. Fits vary as well,
     # by their seeds and training rows, which moves all rows of a fold together. A few folds say
     # little about that, so its variance is taken as equal for all strategies.
-    # G. Forman, M. Scholz, "Apples-to-Apples in Cross-Validation Studies", SIGKDD Explorations
-    # 12, 2010. K. Takahashi et al., "Confidence interval for micro-averaged F1 and macro-averaged
-    # F1 scores", Applied Intelligence 52, 2022. F. E. Satterthwaite, "An Approximate Distribution
-    # of Estimates of Variance Components", Biometrics Bulletin 2, 1946.
+    # Sources: Comparison.summary. F. E. Satterthwaite, "An Approximate Distribution of Estimates
+    # of Variance Components", Biometrics Bulletin 2, 1946.
     pairs = zip(strategies, baselines, strict=True)
     parts = [_split_variance(*pair, redrawn) for pair in pairs]
     whole = max((part.df_fits for part in parts), default=0)  # of all folds of all repeats

@@ -114,13 +114,9 @@ class LogitAdjustedLoss(nn.CrossEntropyLoss):
     """
 
     def __init__(
-        self,
-        class_counts: ArrayLike,
-        weight: Tensor | None = None,
-        *,
-        tau: float = 1.0,
+        self, class_counts: ArrayLike, weight: Tensor | None = None, *, tau: float = 1.0,
         reduction: str = "mean",
-    ):
+    ):  # fmt: skip
         super().__init__(weight, reduction=reduction)
         if not -float("inf") < tau < float("inf"):
             raise ValueError(f"tau must be a finite number, got {tau}.")
@@ -203,14 +199,9 @@ class LDAMLoss(nn.CrossEntropyLoss):
     """
 
     def __init__(
-        self,
-        class_counts: ArrayLike,
-        weight: Tensor | None = None,
-        *,
-        max_margin: float = 0.5,
-        scale: float = 1.0,
-        reduction: str = "mean",
-    ):
+        self, class_counts: ArrayLike, weight: Tensor | None = None, *, max_margin: float = 0.5,
+        scale: float = 1.0, reduction: str = "mean",
+    ):  # fmt: skip
         super().__init__(weight, reduction=reduction)
         if not 0 <= max_margin < float("inf"):
             raise ValueError(f"max_margin must be 0 or more, got {max_margin}.")
@@ -346,13 +337,9 @@ class Target(NamedTuple):
 
 
 def batch_loss(
-    criterion: nn.Module,
-    logits: Tensor,
-    targets: list[Target],
-    *,
-    label_smoothing: float = 0.0,
+    criterion: nn.Module, logits: Tensor, targets: list[Target], *, label_smoothing: float = 0.0,
     class_shares: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Compute the loss of a batch."""
     losses = ((part, criterion(logits, part.labels)) for part in targets)
     loss = sum(part.share * _weighted_mean(criterion, values, part) for part, values in losses)

@@ -196,14 +196,9 @@ class DeepCNN(FeatureNetwork):
     """
 
     def __init__(
-        self,
-        n_classes: int,
-        channels: int = 1,
-        *,
-        widths: tuple[int, ...] = (16, 32, 64),
-        hidden: int = 128,
-        dropout: float = 0.25,
-    ):
+        self, n_classes: int, channels: int = 1, *, widths: tuple[int, ...] = (16, 32, 64),
+        hidden: int = 128, dropout: float = 0.25,
+    ):  # fmt: skip
         super().__init__()
         self.features = _plain_features(channels, widths)
         self.head = nn.Sequential(
@@ -244,15 +239,10 @@ class PlainCNN(FeatureNetwork):
     default_lr = 5e-3
 
     def __init__(
-        self,
-        n_classes: int,
-        channels: int = 1,
-        *,
-        image_size: int = 48,
-        widths: tuple[int, ...] = (32, 64, 96, 128),
-        dropout: float = 0.2,
+        self, n_classes: int, channels: int = 1, *, image_size: int = 48,
+        widths: tuple[int, ...] = (32, 64, 96, 128), dropout: float = 0.2,
         weights: str | PathLike | None = None,
-    ):
+    ):  # fmt: skip
         super().__init__()
         layers = [nn.BatchNorm2d(channels, affine=False)]  # whatever the scale of the pixels
         before, side = channels, image_size
@@ -312,15 +302,10 @@ class ResidualCNN(FeatureNetwork):
     default_lr = 4e-3
 
     def __init__(
-        self,
-        n_classes: int,
-        channels: int = 1,
-        *,
-        widths: tuple[int, ...] = (16, 32, 64, 128, 256),
-        depth: int | tuple[int, ...] = 1,
-        dropout: float = 0.2,
-        weights: str | PathLike | None = None,
-    ):
+        self, n_classes: int, channels: int = 1, *,
+        widths: tuple[int, ...] = (16, 32, 64, 128, 256), depth: int | tuple[int, ...] = 1,
+        dropout: float = 0.2, weights: str | PathLike | None = None,
+    ):  # fmt: skip
         super().__init__()
         stem = nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)
         normalized = nn.BatchNorm2d(channels, affine=False)  # whatever the scale of the pixels

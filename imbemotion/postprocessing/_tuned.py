@@ -131,17 +131,10 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
     }
 
     def __init__(
-        self,
-        estimator: Any,
-        *,
-        scoring: str | Callable = "f1_macro",
-        cv: Any = None,
-        refit: bool = True,
-        l2: float = 0.0,
-        n_bootstraps: int | str = "auto",
-        n_jobs: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ):
+        self, estimator: Any, *, scoring: str | Callable = "f1_macro", cv: Any = None,
+        refit: bool = True, l2: float = 0.0, n_bootstraps: int | str = "auto",
+        n_jobs: int | None = None, random_state: int | np.random.RandomState | None = None,
+    ):  # fmt: skip
         self.estimator = estimator
         self.scoring = scoring
         self.cv = cv
