@@ -81,6 +81,8 @@ def _judge_predictions(fits, found, classes, score, redrawn):
     if not parts:
         return Judgement("jackknife", {}, {})
     rows = _TestRows(parts, classes, score)
+    if not rows.has_whole_groups:
+        return None
     predicted = {
         name: {
             key: encode(part["predicted"], classes)
@@ -98,8 +100,6 @@ def _judge_predictions(fits, found, classes, score, redrawn):
         common = complete_repeats(set(keys[name]) & set(keys[first]))
         if common:
             pairs[name] = [rows.pool(predicted[k], common) for k in (name, first)]
-    if not rows.has_whole_groups:
-        return None
     gains = pooled.judge(*zip(*pairs.values(), strict=True), redrawn) if pairs else []
     gains = dict(zip(pairs, gains, strict=True))
     return Judgement("jackknife", scores, gains, rows.rarest, rows.sizes)
@@ -271,7 +271,7 @@ def describe_plan(table, gain, power):
         if np.isfinite(line["repeats"]):
             ways.append(f"{line['repeats']:.0f} repeats in all")
         if np.isfinite(line["growth"]):
-            ways.append(f"{line['growth']:.1f} times as many images, and groups")
+            ways.append(f"{line['growth']:.1f} times as many images and groups")
         yield f"{text}. It takes {' or '.join(ways) or 'more images and more repeats'}."
     if len(table) and np.isfinite(minutes := table["minutes"].iloc[0]):
         yield f"A repeat of all strategies takes about {max(minutes, 0.1):.1f} minutes of fitting."

@@ -121,10 +121,11 @@ def describe_outlook(plan, summary):
         return
     name = waiting.idxmax()
     line = plan.loc[name]
+    minutes = max(1, round(2 * line["minutes"]))
     yield (
         f"For {quote([name])}, a comparison like this finds true gains of "
         f"{line['detectable']:.2f} or more four times out of five; two more repeats (about "
-        f"{max(1, 2 * line['minutes']):.0f} minutes of fitting) would find "
+        f"{minutes} minute{'s' * (minutes > 1)} of fitting) would find "
         f"{line['detectable_later']:.2f} or more."
     )
 
