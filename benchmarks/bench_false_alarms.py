@@ -1,6 +1,6 @@
 """False verdicts, coverage and power of a comparison, with a classifier that fits in no time.
 
-Run: python benchmarks/bench_false_alarms.py [--simulations 1000] [--planted 1000] [--jobs 2]
+Run: python benchmarks/bench_false_alarms.py [--simulations 1000] [--planted 1000] [--looks 400]
 
 Every simulation draws data anew, predicts the folds by six strategies of nearest class means,
 and judges the predictions as `Comparison.summary()` does. Data: A has 300 rows (70, 20 and
@@ -19,8 +19,11 @@ the three rarest classes belongs to one person. The strategies differ in nothing
 Then the last strategy looks at 6 features more, so that it gains about 0.10; the truth is
 its mean gain. Columns: how often any verdict is false, with its exact 95 % interval, and by the
 corrected t-test; how often all intervals together, and single unadjusted ones, hold the truth;
-the gain, how often it is found, and so on. It ends with status 1 where any verdict is false in
-more than 7 %, or all intervals hold together in less than 93 % ("stress" is shown only).
+the gain, how often it is found, how often `plan` expects that, on average, and so on. Last come
+equal strategies under "quality" with a look after each of ten repeats, as by ``--until decided``,
+and how often ``--race 0`` drops any of them after two folds. It ends with status 1 where any
+verdict or drop is false in more than 7 %, all intervals hold together in less than 93 %, or the
+plan is off by more than 5 points ("stress" is shown only).
 """
 
 import argparse
@@ -33,9 +36,16 @@ from scipy.stats import binomtest
 
 from imbemotion.analysis.pooled import macro_f1
 from imbemotion.analysis.statistics import holm
-from imbemotion.analysis.verdicts import gain_table, judge_strategies
+from imbemotion.analysis.verdicts import (
+    MOST_LOOKS,
+    gain_table,
+    judge_strategies,
+    plan_table,
+    spend_alpha,
+)
 
-MOST_FALSE, LEAST_COVERED, ALPHA = 0.07, 0.93, 0.05
+MOST_FALSE, LEAST_COVERED, MOST_OFF, ALPHA = 0.07, 0.93, 0.05, 0.05
+GAINS = [0.08, 0.1, 0.12]  # between which the plans for the true gain are interpolated
 N_STRATEGIES, N_FEATURES, N_PLANTED, WIDTH = 6, 21, 6, 3  # a feature is WIDTH numbers
 NAMES = [f"strategy {k}" for k in range(N_STRATEGIES)]
 
@@ -165,20 +175,35 @@ class Judged(NamedTuple):
     by_t_test: np.ndarray  # verdict of the corrected t-test
     together: np.ndarray  # intervals that hold together, (2, n_strategies - 1)
     single: np.ndarray  # unadjusted ones
+    planned: np.ndarray  # powers for GAINS of the last strategy
+
+
+def gains_of(fits, n_classes, test="jackknife"):
+    """Judge fits by a test."""
+    return judge_strategies(
+        fits, np.arange(n_classes), "macro-F1", True, itemgetter("predictions"), test
+    )
+
+
+def up_to(fits, **limits):
+    """Return the fits whose repeat (or fold) is below a limit."""
+    (key, limit), *_ = limits.items()
+    return {name: [fit for fit in own if fit[key] < limit] for name, own in fits.items()}
 
 
 def judge(fits, n_repeats, n_classes):
     """Judge the first repeats, by both tests."""
-    fits = {name: [fit for fit in own if fit["repeat"] < n_repeats] for name, own in fits.items()}
-    given = fits, np.arange(n_classes), "macro-F1", True, itemgetter("predictions")
-    found, by_scores = (judge_strategies(*given, test) for test in ("jackknife", "corrected_t"))
+    fits = up_to(fits, repeat=n_repeats)
+    found, by_scores = (gains_of(fits, n_classes, test) for test in ("jackknife", "corrected_t"))
     table = gain_table(found, NAMES, 1 - ALPHA, 0.01).iloc[1:]
     gain, p_value, *ends = table[["gain", "p_value", "gain_low", "gain_high"]].to_numpy().T
     single = np.transpose([found.gains[name].interval(1 - ALPHA) for name in NAMES[1:]])
     verdict = np.sign(gain) * (p_value <= ALPHA)
     t_gains = by_scores.gains.values()
     is_clear = holm([gain.p_value() for gain in t_gains]) <= ALPHA
-    return Judged(gain, verdict, np.sign([g.gain for g in t_gains]) * is_clear, ends, single)
+    by_t_test = np.sign([gain.gain for gain in t_gains]) * is_clear
+    plans = [plan_table(found, NAMES, k, 0.8, 1 - ALPHA)["power"].iloc[-1] for k in GAINS]
+    return Judged(gain, verdict, by_t_test, ends, single, plans)
 
 
 def simulate(name, null, n_folds, repeats, planted, seed):
@@ -192,6 +217,19 @@ def run(setting, planted, n_simulations, n_jobs):
     runs = (delayed(simulate)(*setting, planted, seed) for seed in range(n_simulations))
     by_repeats = zip(*Parallel(n_jobs)(runs), strict=True)
     return [Judged(*map(np.array, zip(*found, strict=True))) for found in by_repeats]
+
+
+def look_and_race(name, seed):
+    """Return whether ten looks at equal strategies give a verdict, and a race drops any."""
+    n_classes = len(SCENARIOS[name].counts)
+    fits = make_fits(SCENARIOS[name], "quality", False, 5, MOST_LOOKS, seed)
+    tables = (
+        gain_table(gains_of(up_to(fits, repeat=look + 1), n_classes), NAMES, 1 - ALPHA, 0.01)
+        for look in range(MOST_LOOKS)
+    )
+    decided = [t["p_value"].min() <= spend_alpha(k, ALPHA) for k, t in enumerate(tables)]
+    raced = gains_of(up_to(up_to(fits, repeat=1), fold=2), n_classes)
+    return any(decided), (gain_table(raced, NAMES, 1 - ALPHA, 0.01)["gain_high"] < 0).any()
 
 
 def covered(found, truth):
@@ -209,14 +247,16 @@ def report(name, equal, unequal):
     low, high = binomtest(int(alarms.sum()), len(alarms)).proportion_ci()
     found, t_found = ((v[:, -1] > 0).mean() for v in (unequal.verdict, unequal.by_t_test))
     gain = unequal.gain[:, -1].mean()
+    planned = np.interp(gain, GAINS, unequal.planned.mean(axis=0))
     together, single = zip(covered(equal, 0.0), covered(unequal, gain), strict=True)
     print(
         f"{name:18}{alarms.mean():6.3f} [{low:.3f}, {high:.3f}]{t_alarms.mean():6.3f}"
         f"{together[0]:9.3f}{single[0]:7.3f} |{gain:6.3f}{found:6.3f}"
-        f"{t_found:6.3f}{together[1]:9.3f}{single[1]:7.3f}",
+        f"{planned:8.3f}{t_found:6.3f}{together[1]:9.3f}{single[1]:7.3f}",
         flush=True,
     )
-    return alarms.mean() <= MOST_FALSE and min(together) >= LEAST_COVERED
+    is_planned = abs(planned - found) <= MOST_OFF
+    return alarms.mean() <= MOST_FALSE and min(together) >= LEAST_COVERED and is_planned
 
 
 def main():
@@ -224,11 +264,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simulations", type=int, default=1000, help="of equal strategies")
     parser.add_argument("--planted", type=int, default=1000, help="simulations with a gain")
-    parser.add_argument("--nulls", nargs="+", default=[*NULLS, "quality", "stress"])
+    parser.add_argument("--nulls", nargs="*", default=[*NULLS, "quality", "stress"])
+    parser.add_argument("--looks", type=int, default=400, help="simulations of ten looks")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     columns = f"{'(t)':>6}{'together':>9}{'single':>7}"
-    print(f"{'data, folds':18}{'false':>6}{'95 % interval':>15}{columns} |  gain found{columns}")
+    head = f"{'data, folds':18}{'false':>6}{'95 % interval':>15}{columns}"
+    print(f"{head} |  gain found planned{columns}")
     missed = []
     for setting in [setting for setting in SETTINGS if setting[1] in args.nulls]:
         equal = run(setting, False, args.simulations, args.jobs)
@@ -237,6 +279,11 @@ def main():
             name = f"{setting[0]} {setting[1]} {setting[2]}x{n_repeats}"
             if not report(name, *found) and setting[1] != "stress":
                 missed.append(name)
+    for name in SCENARIOS if args.looks else ():
+        runs = (delayed(look_and_race)(name, seed) for seed in range(args.looks))
+        decided, dropped = np.mean(Parallel(args.jobs)(runs), axis=0)
+        print(f"{name}: {decided:.3f} in {MOST_LOOKS} looks, {dropped:.3f} dropped", flush=True)
+        missed += [f"{name} looks"] * int(max(decided, dropped) > MOST_FALSE)
     raise SystemExit(f"not as promised: {', '.join(missed)}" if missed else 0)
 
 
