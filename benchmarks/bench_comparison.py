@@ -7,13 +7,14 @@ stratified sample of its training part is used. Without it, noise images take th
 
 The experiments are: nothing, random over-sampling, SMOTE, ADASYN, offline augmentation, focal
 loss, SMOTE with focal loss, and offline augmentation with focal loss. Both sides train the
-same networks (small_cnn and deep_cnn) for the same number of epochs in float32, with Adam and
-batches of 128, score them on training and test folds, do so on the same folds in two processes of
-one thread each, and run in turn (A B A B ...), every time in new processes. The other side is
-``stock_comparison.py``; ``--module ours`` gives it imbemotion's nn.Module instead of the network
-that a tutorial would write, which computes the same from the same weights, but slower.
+same networks (small_cnn and deep_cnn) in float32, with Adam and batches of 128, each experiment
+for the optimizer steps of so many epochs of the original images, score them on training and test
+folds, do so on the same folds in two processes of one thread each, and run in turn
+(A B A B ...), every time in new processes. The other side is ``stock_comparison.py``; ``--module
+ours`` gives it imbemotion's nn.Module instead of the network that a tutorial would write, which
+computes the same from the same weights, but slower.
 
-It ends with status 1 where the experiments with all networks together are less than 3 times
+It ends with status 1 where the experiments with all networks together are less than 4 times
 faster.
 """
 
@@ -34,40 +35,43 @@ from imbemotion import CNNClassifier, compare_strategies
 from imbemotion.comparison import named_strategies
 from imbemotion.networks import find_network
 
-_BATCH, _JOBS, _PROMISED = 128, 2, 3
+_BATCH, _JOBS, _PROMISED = 128, 2, 4
 
 
-def ours(network, X, y, cv, epochs):
+def ours(network, X, y, cv, steps):
     """Run all experiments; give macro-F1 (n_experiments, n_folds) and mean times to fit."""
     settings = PLAIN["net_params"] | {"precision": "float32"}
     cnn = CNNClassifier(
         **PLAIN | {"batch_size": _BATCH, "net_params": settings}, module=network,
-        max_epochs=epochs, n_threads=1,
+        max_epochs=None, max_steps=steps, n_threads=1,
     )  # fmt: skip
     pipe = Pipeline([("balance", "passthrough"), ("cnn", cnn)])
     found = compare_strategies(pipe, X, y, "balancing_study", cv=cv, n_jobs=_JOBS, random_state=0)
+    if (found.fits["n_steps"] != steps).any():
+        raise SystemExit("the steps differ")
     fits = found.fits.groupby("strategy", sort=False)
     return np.array([fit["score"] for _, fit in fits]), fits["fit_time"].mean().to_numpy()
 
 
-def stock(network, X, y, cv, epochs):
+def stock(network, X, y, cv, steps):
     """Run all experiments, as ``ours``."""
-    settings = {"epochs": epochs, "batch_size": _BATCH, "n_jobs": _JOBS}
+    settings = {"steps": steps, "batch_size": _BATCH, "n_jobs": _JOBS}
     return stock_comparison.search(network, X, y, cv, **settings)
 
 
 def compare(name, module, X, y, epochs, rounds):
     """Run both sides in turn, print what each experiment took; give the seconds."""
     cv = StratifiedKFold(3, shuffle=True, random_state=0)
+    steps = epochs * -(-len(X) * 2 // 3 // _BATCH)
     sides = {"stock": (stock, module), "ours": (ours, name)}
     seconds, results = {side: [] for side in sides}, {side: [] for side in sides}
     for _ in range(rounds):
         for side, (run, network) in sides.items():
             get_reusable_executor().shutdown()  # both start their own processes
             seconds[side].append(
-                seconds_of(lambda: results[side].append(run(network, X, y, cv, epochs)))  # noqa: B023
+                seconds_of(lambda: results[side].append(run(network, X, y, cv, steps)))  # noqa: B023
             )
-    print(f"\n{name}, {len(X):,} images, {epochs} epochs, {rounds} rounds")
+    print(f"\n{name}, {len(X):,} images, {steps} steps, {rounds} rounds")
     print(f"{'seconds per fit':24}{'stock':>9}{'ours':>9}{'faster':>9}{'macro-F1':>18}")
     times = {side: np.median([t for _, t in results[side]], axis=0) for side in sides}
     scores = {side: np.mean([s for s, _ in results[side]], axis=(0, 2)) for side in sides}

@@ -13,6 +13,7 @@ from imblearn.pipeline import Pipeline
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional
 from torchvision.transforms import v2
@@ -20,6 +21,21 @@ from torchvision.transforms import v2
 __all__ = ["EXPERIMENTS", "NETWORKS", "search"]
 
 _SIZE = 48
+
+
+class StopAfter(Callback):
+    """End the training after a number of optimizer steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.taken_ = 0
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+        self.taken_ += training
+        if self.taken_ == self.steps:
+            raise KeyboardInterrupt  # skorch ends the training and keeps the network
 
 
 class FocalLoss(nn.Module):
@@ -96,7 +112,7 @@ EXPERIMENTS = {
 }
 
 
-def search(module, X, y, cv, *, epochs, batch_size, n_jobs):
+def search(module, X, y, cv, *, steps, batch_size, n_jobs):
     """Run all experiments.
 
     Parameters
@@ -113,8 +129,8 @@ def search(module, X, y, cv, *, epochs, batch_size, n_jobs):
     cv : splitter
         The folds.
 
-    epochs, batch_size, n_jobs : int
-        Settings of the training and the search.
+    steps, batch_size, n_jobs : int
+        Optimizer steps of every fit, and settings of the training and the search.
 
     Returns
     -------
@@ -123,8 +139,8 @@ def search(module, X, y, cv, *, epochs, batch_size, n_jobs):
     """
     net = NeuralNetClassifier(
         module, module__n_classes=len(np.unique(y)), criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam, lr=1e-3, batch_size=batch_size, max_epochs=epochs,
-        iterator_train__shuffle=True, train_split=None, verbose=0,
+        optimizer=torch.optim.Adam, lr=1e-3, batch_size=batch_size, max_epochs=steps,
+        iterator_train__shuffle=True, train_split=None, verbose=0, callbacks=[StopAfter(steps)],
     )  # fmt: skip
     pipe = Pipeline(
         [("balance", "passthrough"), ("images", FunctionTransformer(to_images)), ("net", net)]
