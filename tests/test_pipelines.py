@@ -174,3 +174,27 @@ def test_rows_made_elsewhere_refuse_a_validation_split(files):
     cnn = CNNClassifier(module="small_cnn", validation_fraction=0.3)
     with pytest.raises(ValueError, match=r"derive from unknown images.*Use a sampler"):
         Pipeline([("balance", SAMPLERS[-1]), ("cnn", cnn)]).fit(X, y)
+
+def test_progress_of_a_search_reaches_callbacks_of_scikit_learn():
+    callback = pytest.importorskip("sklearn.callback")
+
+    class Tasks:
+        seen = []
+
+        def setup(self, estimator, context):
+            assert isinstance(self, callback.FitCallback)
+
+        def on_fit_task_begin(self, estimator, context):
+            self.seen.append((context.task_name, context.max_subtasks))
+
+        def on_fit_task_end(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+    X, y = make_faces({"happy": 6, "sad": 4}, size=8, random_state=0)
+    pipe = Pipeline([("balance", RandomResampler()), ("cnn", CNNClassifier(max_steps=1))])
+    grid = GridSearchCV(pipe, {"cnn__lr": [1e-3, 1e-2]}, cv=2).set_callbacks(Tasks())
+    grid.fit(X, y)
+    assert ("search", 4) in Tasks.seen
