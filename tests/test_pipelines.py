@@ -175,6 +175,7 @@ def test_rows_made_elsewhere_refuse_a_validation_split(files):
     with pytest.raises(ValueError, match=r"derive from unknown images.*Use a sampler"):
         Pipeline([("balance", SAMPLERS[-1]), ("cnn", cnn)]).fit(X, y)
 
+
 def test_progress_of_a_search_reaches_callbacks_of_scikit_learn():
     callback = pytest.importorskip("sklearn.callback")
 
