@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from imbemotion import CNNClassifier, ImageArray, make_faces
 from imbemotion.cli import app
-from imbemotion.cli.output import errors_in_one_sentence
+from imbemotion.cli.endings import errors_in_one_sentence
 from imbemotion.workflow import claim_folder, example_config, resolve_config
 
 

@@ -1,45 +1,177 @@
 """Files and folders that are published atomically: complete, or as they were before."""
 
+import ctypes
+import json
 import os
 import shutil
-from contextlib import contextmanager, nullcontext
+import sys
+from contextlib import contextmanager, nullcontext, suppress
+from errno import EDQUOT, EFBIG, EIO, ENOSPC, ENOTEMPTY, EROFS
 from glob import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # not on Windows, where what killed processes leave stays
+    flock = None
 
 _N_SHOWN = 40  # characters of a path in the name of its temporary folder
+_MARK = ".unfinished"  # at the end of that name; nobody else's folders are ever removed
+_PROBE = bytes(2**16)  # more than a full disk takes
+_REMEDIES = {
+    ENOSPC: "Free some space, or name another disk",
+    EDQUOT: "Free some space, or name another disk",
+    EFBIG: "Name a disk for larger files",
+    EROFS: "Name a folder that can be written",
+    EIO: "Check the disk, or name another one",
+}
+_EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
 @contextmanager
-def folder_beside(path):
+def folder_beside(path, parent=None):
     """Open a hidden temporary folder next to a path, on the same file system."""
+    parent = path.parent if parent is None else parent
+    held = place = None
     try:
-        place = TemporaryDirectory(prefix=f".{path.name[:_N_SHOWN]}-", dir=path.parent)
-    except OSError as error:  # name the path that was asked for, not the temporary one
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    with place as name:
-        yield Path(name)
+        remove_unfinished(path, parent)
+        while place is None or not place.exists():  # another process may take it for a rest
+            place = Path(mkdtemp(_MARK, f".{path.name[:_N_SHOWN]}-", parent))
+            held = _lock(place)
+        yield place
+    except OSError as error:
+        raise _named(error, path) from error
+    finally:
+        if place is not None:
+            _remove(place, parent)
+        if held is not None:
+            os.close(held)
 
 
-def remove_unfinished(path):
-    """Remove what killed processes left of a path that only one at a time publishes."""
-    if len(path.name) <= _N_SHOWN:  # a part of a name may be that of another path
-        for rest in path.parent.glob(f".{escape(path.name)}-*"):
-            shutil.rmtree(rest, ignore_errors=True)
+def _named(error, path):
+    """Return an error that names the path that was asked for, not the temporary one."""
+    is_ours = _MARK in str(error.filename) or (error.filename is None and error.errno in _REMEDIES)
+    if not is_ours or error.errno is None:
+        return error
+    reason = ". ".join(filter(None, [os.strerror(error.errno), _REMEDIES.get(error.errno)]))
+    return OSError(error.errno, reason, str(path))
+
+
+def _lock(place):
+    """Hold a folder until this process ends, however it ends; None if that is impossible."""
+    with suppress(OSError):
+        held = os.open(place, os.O_RDONLY)
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+        except (OSError, TypeError):
+            os.close(held)
+        else:
+            return held
+    return None
+
+
+def _remove(place, parent):
+    """Remove a temporary folder, but first put back the folder that was moved into it."""
+    with suppress(OSError):
+        for old in (place / "old").iterdir():
+            if not (parent / old.name).exists():
+                old.rename(parent / old.name)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def remove_unfinished(path, parent=None):
+    """Remove what processes that were killed have left of a path."""
+    parent = path.parent if parent is None else parent
+    for place in parent.glob(f".{escape(path.name[:_N_SHOWN])}-????????{_MARK}"):
+        held = _lock(place)
+        if held is not None:
+            _remove(place, parent)
+            os.close(held)
+
+
+def check_writable(path):
+    """Refuse a path that cannot be written, before the work that would be lost."""
+    path = Path(os.path.realpath(path))
+    if _is_stream(path):
+        return
+    parent = path if path.is_dir() and _stays_in_place(path) else path.parent
+    while not parent.exists():
+        parent = parent.parent
+    with folder_beside(path, parent) as place:
+        (place / "probe").write_bytes(_PROBE)
+
+
+def _stays_in_place(folder):
+    """Return whether a folder can only be filled: a disk, or one in a folder of others."""
+    return os.path.ismount(folder) or not os.access(folder.parent, os.W_OK)
 
 
 @contextmanager
-def publish_folder(folder, *, replace=False):
+def publish_folder(folder, *, replace=()):
     """Build a folder that appears at its path when the block ends without an error."""
-    folder = Path(folder)
+    # It replaces these names in an earlier folder (True: all); what else is in there stays.
+    folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder_beside(folder) as place:
+    fills = folder.is_dir() and _stays_in_place(folder)
+    with folder_beside(folder, folder if fills else None) as place:
         building = place / "new"
         building.mkdir()  # unlike the temporary folder, with the permissions of new folders
         yield building
-        if replace and folder.exists():
-            folder.rename(place / "old")
-        building.rename(folder)  # an error where the folder exists and is not empty
+        if fills:
+            _fill(folder, building, place, replace)
+        elif replace and folder.exists():
+            _carry_over(folder, building, replace)
+            _exchange(folder, building, place)
+        else:
+            building.rename(folder)  # an error where the folder exists and is not empty
+
+
+def _carry_over(folder, building, replace):
+    """Link what is not replaced into the new folder, or copy it where links are unknown."""
+
+    def link(source, target):
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError:
+            shutil.copy2(source, target, follow_symlinks=False)
+
+    for path in folder.iterdir():
+        if replace is True or path.name in replace:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, building / path.name, symlinks=True, copy_function=link)
+        else:
+            link(path, building / path.name)
+
+
+def _exchange(folder, building, place):
+    """Put a new folder in place of an old one, in a single step where the system has one."""
+    if sys.platform == "linux":
+        rename = getattr(ctypes.CDLL(None), "renameat2", None)
+        paths = os.fsencode(building), os.fsencode(folder)
+        if rename and rename(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) == 0:
+            return
+    (place / "old").mkdir()  # from where it is put back if this process dies now
+    folder.rename(place / "old" / folder.name)
+    building.rename(folder)
+
+
+def _fill(folder, building, place, replace):
+    """Move new files into a folder that has to stay, one by one, and remove stale ones."""
+    before = [path for path in folder.iterdir() if path != place]
+    if before and not replace:
+        raise OSError(ENOTEMPTY, os.strerror(ENOTEMPTY), str(folder))
+    (place / "old").mkdir()
+    new = sorted(building.iterdir())
+    for path in new:
+        target = folder / path.name
+        if target.is_dir() and not target.is_symlink():
+            target.rename(place / "old" / path.name)
+        path.replace(target)
+    for path in before:
+        if (replace is True or path.name in replace) and building / path.name not in new:
+            path.rename(building / path.name)  # removed with it
 
 
 @contextmanager
@@ -67,8 +199,40 @@ def _is_stream(path):
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def _publish(path):
+    """Build a file; a device or pipe is written to directly."""
+    return nullcontext(path) if _is_stream(path) else publish_file(path)
+
+
 def write_atomically(path, content):
-    """Write bytes to a file; a device or pipe is written to directly."""
+    """Write bytes to a file, device or pipe."""
     path = Path(path)
-    with nullcontext(path) if _is_stream(path) else publish_file(path) as building:
+    with _publish(path) as building:
         building.write_bytes(content)
+
+
+def publish_or_rescue(path, write, publish=_publish):
+    """Publish what ``write`` writes; if that fails, keep it in a folder that the error names."""
+    path = Path(path)
+    try:
+        with publish(path) as building:
+            write(building)
+    except (OSError, ValueError) as error:
+        spare = Path(mkdtemp(prefix="imbemotion-"), path.name)
+        with suppress(OSError, ValueError):
+            write(spare)
+        if not spare.exists():
+            spare.parent.rmdir()
+            raise
+        raise OSError(
+            f"{path} could not be written: {getattr(error, 'strerror', None) or error}. The "
+            f"results are in {spare}; move them from there."
+        ) from error
+
+
+def parse_json(content):
+    """Parse JSON; whatever is wrong with it is a ValueError."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

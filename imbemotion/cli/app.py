@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from imbemotion.cli.endings import errors_in_one_sentence
 from imbemotion.cli.options import OPTIONS, Debug, Misuse, describe_setting
-from imbemotion.cli.output import errors_in_one_sentence
 
 _ORDER = (
     "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",

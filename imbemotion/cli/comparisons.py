@@ -12,6 +12,7 @@ import typer
 from imbemotion import workflow
 from imbemotion.cli import output
 from imbemotion.cli.app import command
+from imbemotion.cli.endings import status_of
 from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_settings
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}
@@ -98,27 +99,27 @@ def compare_and_show(config, data=None):
 
 
 def _run(config, data, external):
-    """Run a comparison; Ctrl-C shows the results so far."""
+    """Run a comparison; Ctrl-C or a signal to end shows the results so far."""
     from imbemotion.comparison import Comparison, named_strategies
 
     names, folder = list(named_strategies(config["comparison"]["strategies"])), config["out"]
     n_folds = config["comparison"]["folds"] * config["comparison"]["repeats"]
-    start, records, stopped = perf_counter(), [], False
+    start, records, stopped = perf_counter(), [], None
     command = shlex.join(["imbemotion", *sys.argv[1:]])
     try:
         with _progress(len(names) * n_folds, records) as on_fit:
             comparison = workflow.run_comparison(config, data, external, on_fit, command)
-    except KeyboardInterrupt:
-        stopped = True
+    except KeyboardInterrupt as stop:
+        stopped = status_of(stop)
         comparison = Comparison(records, names, sorted(set(data.y.tolist())))
         if records and folder is not None:
             comparison = Comparison.load(folder)
     if records:
-        _show(comparison, data.y, n_folds, perf_counter() - start, conclude=not stopped)
+        _show(comparison, data.y, n_folds, perf_counter() - start, conclude=stopped is None)
     if stopped:
         again = f" The same command resumes from {folder}." if folder else ""
         output.note(f"Stopped after {len(records)} fits.{again}")
-        raise typer.Exit(130)
+        raise typer.Exit(stopped)
     if folder is not None:
         output.say(f"Written to {folder}. `imbemotion report {folder}` makes a page of it.")
     return comparison

@@ -10,6 +10,7 @@ from imbemotion import workflow
 from imbemotion.cli import output
 from imbemotion.cli.app import command
 from imbemotion.cli.comparisons import compare_and_show
+from imbemotion.cli.endings import watched_epochs
 from imbemotion.cli.options import (
     LOADING,
     NETWORK,
@@ -42,7 +43,7 @@ def _train_and_show(config, force, as_json=False):
     data = workflow.load_data(config)
     console = output.make_console(stderr=as_json)
     output.show_data(config["data"]["source"], data.X, data.y, data.groups, console)
-    watched = output.watched_epochs()
+    watched = watched_epochs()
     with workflow.claim_folder(config) as folder, watched as (on_epoch, stopped):
         trained = workflow.train_model(config, data, folder, on_epoch)
     if as_json:
@@ -95,14 +96,15 @@ def predict(
     as_json: AsJson = False,
 ):
     """Predict the classes of images, with probabilities."""
-    from imbemotion._base.files import write_atomically
+    from imbemotion._base.files import publish_or_rescue
 
     output.check_out(out)
     table, skipped = workflow.predict_images(model, images, errors=options["errors"] or "raise")
     for name, reason in skipped:
         output.note(f"Note: {name} was skipped: {reason}.")
     if out is not None:
-        write_atomically(out, table.to_csv(index=False, lineterminator="\n").encode())
+        content = table.to_csv(index=False, lineterminator="\n").encode()
+        publish_or_rescue(out, lambda file: file.write_bytes(content))
     classes = [name.removeprefix("p_") for name in table.columns[3:]]
     if as_json:
         for file, label, confidence, *shares in table.itertuples(index=False):

@@ -1,26 +1,20 @@
-"""What is printed: tables, conclusions, JSON, progress, notes, and errors in one sentence."""
+"""What is printed: tables, conclusions, JSON, progress and notes."""
 
 import json
-import signal
 import sys
-import warnings
 from collections import Counter
 from contextlib import contextmanager
 
 import typer
 
+from imbemotion._base.files import check_writable
+
 _JUDGED = ("better", "worse", "not distinguishable")
-_ENDING = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 _CLASSES = 30  # rows of a table of classes
 _LEGEND = (
     "±: spread over the folds. \\[from, to]: where the true gains lie, all together, at 95 %\n"
     "confidence. p>1%: probability of a gain above 0.01. train: score on training images."
 )
-_LINES = 6  # of a long list in an error, the first lines are shown
-# Errors of data, settings and machines; any other error is a bug and keeps its traceback.
-_ERRORS = (
-    ValueError, TypeError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError,
-)  # fmt: skip
 
 
 def make_console(stderr=False):
@@ -77,6 +71,7 @@ def check_out(path, option="--out", suffixes=()):
         raise typer.BadParameter(text, param_hint=option)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"{option} {path}: the folder {path.parent} does not exist.")
+    check_writable(path)
 
 
 def check_new(path, force):
@@ -100,54 +95,6 @@ def show_data(name, X, y, groups=None, console=None):
 
 
 @contextmanager
-def errors_in_one_sentence(debug):
-    """Print errors and warnings about the data in a sentence each."""
-    # Failures end with status 1, Ctrl-C with 130; misuse goes on to the program (status 2).
-    from sklearn.exceptions import ConvergenceWarning
-
-    from imbemotion._base.validation import DataWarning
-
-    def show(message, category, *args, **kwargs):
-        if issubclass(category, DataWarning | ConvergenceWarning):
-            note(f"Note: {message}")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", DataWarning)
-        warnings.simplefilter("always", ConvergenceWarning)
-        warnings.showwarning = show
-        try:
-            yield
-        except BrokenPipeError:  # as of `| head`, which Typer ends without a word
-            raise
-        except KeyboardInterrupt:
-            note("Stopped.")
-            raise typer.Exit(130) from None
-        except _ERRORS as error:
-            if debug or isinstance(error, typer.Exit):
-                raise
-            say(f"Error: {_explain(error)}", stderr=True, style="red")
-            raise typer.Exit(1) from error
-
-
-def _explain(error):
-    """Return an error in words; of a long list in it, only the beginning."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}. Name another path, or change its permissions."
-    if isinstance(error, MemoryError):
-        reason = f": {error}" if str(error) else ""
-        return f"Out of memory{reason}. Use fewer or smaller images."
-    if isinstance(error, UnicodeEncodeError):
-        part = error.object[max(0, error.start - 30) : error.end + 10]
-        return f"A name must be text in UTF-8, got {part!r}. Rename the file or folder."
-    lines = str(error).splitlines()
-    last = [line for line in lines[_LINES:] if not line.startswith("  ")]  # after the list
-    n_left_out = len(lines[_LINES:]) - len(last)
-    if n_left_out > 1:
-        lines = [*lines[:_LINES], f"  and {n_left_out:,} more", *last]
-    return "\n".join(lines)
-
-
-@contextmanager
 def progress_bar(total, what, n_lines=None):
     """Show a bar on a terminal, elsewhere a line per step, or so many lines in all."""
     from rich import progress
@@ -168,34 +115,6 @@ def progress_bar(total, what, n_lines=None):
                 console.print(f"[{step}/{total}] {line}", markup=False)
 
         yield advance
-
-
-@contextmanager
-def watched_epochs():
-    """Show every epoch; a signal ends the training after the current one, a second at once."""
-    stopped = []
-
-    def stop(number, frame):
-        if stopped:
-            raise KeyboardInterrupt
-        stopped.append(number)
-        note("Stopping after this epoch; press Ctrl-C again to stop at once.")
-
-    with progress_bar(None, "training", n_lines=20) as advance:
-
-        def on_epoch(figures):
-            text = f"loss {figures['train_loss']:.3f}"
-            if "valid_macro_f1" in figures:
-                text += f", validation macro-F1 {figures['valid_macro_f1']:.3f}"
-            advance(figures["step"], text, figures["n_steps"])
-            return bool(stopped)
-
-        before = {name: signal.signal(getattr(signal, name), stop) for name in _ENDING}
-        try:
-            yield on_epoch, stopped
-        finally:
-            for name, handler in before.items():
-                signal.signal(getattr(signal, name), handler)
 
 
 def _make_table(title, *columns, left=()):

@@ -91,7 +91,7 @@ def _count_batches(final):
     return {"n_steps": len(sizes), "n_images_seen": sum(sizes)}
 
 
-def make_files(fitted, record, settings, data, job):
+def make_files(fitted, record, settings, data, job, more=None):
     """Return the contents of a fit's files; one that fails is left out with a warning."""
     model, classes, y_test = fitted.model, settings.classes, fitted.y_test
     y_train = data.y[job.fold.train]
@@ -111,6 +111,7 @@ def make_files(fitted, record, settings, data, job):
         **{f"code_snapshot/{name}": source.encode for name, source in job.sources.items()},
         "confusion_matrix.png": lambda: _confusion_matrix(fitted, classes),
         "augmented.png": lambda: _draw_synthetic(model, data, job),
+        **(more or {}),
     }
     if fitted.external is not None:
         other = fitted.external

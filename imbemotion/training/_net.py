@@ -18,7 +18,7 @@ from imbemotion.training.batches import (
     softmax_probabilities,
     views,
 )
-from imbemotion.training.machine import record_ctrl_c
+from imbemotion.training.machine import record_interrupts
 
 _PRECISIONS = ("float32", "bfloat16")
 
@@ -340,8 +340,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         KeyboardInterrupt
             If Ctrl-C ended the training.
         """
-        with record_ctrl_c() as pressed:
+        with record_interrupts() as pressed:
             super().partial_fit(X, y, classes=classes, **fit_params)
         if pressed:  # skorch mistakes every KeyboardInterrupt for a callback that stops early
-            raise KeyboardInterrupt
+            raise pressed[-1]
         return self

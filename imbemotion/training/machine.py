@@ -1,4 +1,4 @@
-"""Device, threads, precision, random numbers and Ctrl-C during a training."""
+"""Device, threads, precision, random numbers and interrupts during a training."""
 
 import platform
 import signal
@@ -12,6 +12,7 @@ import torch
 # On CPUs with AMX, PyTorch 2.14 computes wrong gradients, NaN among them, in bfloat16 for strided
 # convolutions of maps narrower than the stride, as most networks have for images under 17 pixels.
 _SMALLEST = 32
+_INTERRUPTING = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 _LOCK = threading.RLock()  # PyTorch's generator and number of threads are global
 
 
@@ -42,25 +43,27 @@ def limited_threads(number):
 
 
 @contextmanager
-def record_ctrl_c():
-    """Yield a list that is filled when Ctrl-C is pressed, which still works as before."""
-    pressed, before = [], signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield pressed  # signals reach the main thread only
-        return
+def record_interrupts():
+    """Yield a list that is filled when a signal interrupts, which still works as before."""
+    found = {s: signal.getsignal(s) for s in _INTERRUPTING}
+    pressed, before = [], {s: handler for s, handler in found.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        before = {}  # signals reach the main thread only
 
     def record(number, frame):
         try:
-            before(number, frame)
-        except KeyboardInterrupt:
-            pressed.append(number)
+            before[number](number, frame)
+        except KeyboardInterrupt as interrupt:
+            pressed.append(interrupt)
             raise
 
-    signal.signal(signal.SIGINT, record)
+    for number in before:
+        signal.signal(number, record)
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def pick_device(name):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
-from imbemotion._base.files import folder_beside, publish_folder
+from imbemotion._base.files import check_writable, parse_json, publish_folder
 from imbemotion._base.registry import SAMPLERS
 from imbemotion.analysis import analyze_distribution
 from imbemotion.augmentation import Augmentation
@@ -217,24 +217,24 @@ def check_lists_folder(folder, force):
             f"{folder} contains {', '.join(foreign)}, which this command did not write. "
             "Name another folder."
         )
+    check_writable(folder)
 
 
 def _owned(folder):
     """Return the names of files that an earlier run wrote, as its statistics list them."""
     try:
-        stats = json.loads((folder / _STATS).read_text("utf-8"))
+        stats = parse_json((folder / _STATS).read_text("utf-8"))
         return set(stats["files"]) & _OURS if stats["format"] == _FORMAT else set()
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 
 def _write_folder(folder, data, split, subsets, about, from_files):
-    """Write lists, statistics and images; all exist before any is put in place."""
+    """Write lists, statistics and images; foreign files in the folder stay."""
     # train.csv, val.csv and test.csv are the lists to work with. A subset that was balanced has a
     # copy of its list (train_balanced.csv), and a list of what it was before (train_natural.csv).
     balanced = ["train"] if about["balanced_splits"] == "train" else list(SUBSETS)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder_beside(folder) as building:
+    with publish_folder(folder, replace=_OURS) as building:
         originals, synthetic = _write_images(building, folder, data, subsets, from_files)
         tables = _tables(data, subsets, originals, synthetic)
         for name, (natural, after) in tables.items():
@@ -245,7 +245,6 @@ def _write_folder(folder, data, split, subsets, about, from_files):
         files = sorted({path.name for path in building.iterdir()} | set(_ALL_STATS))
         for end in _SUFFIXES:
             _write_stats(building / f"stats{end}.json", about, data.y, subsets, end, files)
-        _publish(building, folder, files)
     return files
 
 
@@ -316,19 +315,3 @@ def _statistics(y):
     found = analyze_distribution(y, n_folds=1)
     names = "n_samples n_classes counts percentages imbalance_ratio balance_ratio share_std"
     return {name: found[name] for name in names.split()}
-
-
-def _publish(building, folder, files):
-    """Move complete files: atomically into a new folder, else one by one, statistics last."""
-    if not folder.exists() or not any(folder.iterdir()):
-        with publish_folder(folder) as place:
-            for name in files:
-                (building / name).rename(place / name)
-        return
-    stale = _owned(folder)
-    if _IMAGES in stale and (folder / _IMAGES).is_dir():
-        (folder / _IMAGES).rename(building / "before")
-    for name in stale - set(files) - {_IMAGES}:
-        (folder / name).unlink(missing_ok=True)
-    for name in sorted(files, key=lambda name: name == _STATS):
-        os.replace(building / name, folder / name)

@@ -1,7 +1,7 @@
 """Models by settings: pipelines, trainings, comparisons and predictions."""
 
-import shutil
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,12 @@ import numpy as np
 import pandas as pd
 from imblearn.pipeline import Pipeline
 
-from imbemotion._base.files import write_atomically
+from imbemotion._base.files import (
+    check_writable,
+    publish_folder,
+    publish_or_rescue,
+    write_atomically,
+)
 from imbemotion._base.validation import shorten
 from imbemotion.comparison import (
     compare_strategies,
@@ -18,7 +23,7 @@ from imbemotion.comparison import (
     named_strategies,
     repeat_until_decided,
 )
-from imbemotion.comparison.artifacts import make_files, to_json, to_png
+from imbemotion.comparison.artifacts import make_files
 from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes
 from imbemotion.datasets.source import check_different
 from imbemotion.loading import load_images
@@ -112,6 +117,7 @@ def check_unused(folder, force=False):
             f"{folder} holds the files of another run. Name another folder, or replace them by "
             "--force."
         )
+    check_writable(folder)
 
 
 def _refuse_file(folder):
@@ -156,7 +162,6 @@ def train_model(config, data, folder, on_epoch=None):
         check_tracking(track, folder)
     split, leaks = split_data(config, data)
     valid, test = subset_rows(config, split, data.y)
-    folder.mkdir(parents=True, exist_ok=True)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
     images = fold_fit.Data(data.X, data.y, validation, data.filenames, data.groups)
     shared = {"folder": folder, "track": track, "same_classes": True}
@@ -170,30 +175,24 @@ def train_model(config, data, folder, on_epoch=None):
     fitted, found = fold_fit.fit_tracked(pipeline, settings, images, job)
     record = fold_fit.new_record(job) | found | {"leaks": leaks}
     classifier = fitted.model["cnn"].set_params(net__callbacks=None)
-    files = {
-        **make_files(fitted, record, settings, images, job),
-        _SUMMARY: to_json(record),
-        _CURVES: to_png(TrainingCurveDisplay.from_estimator(classifier).figure_),
+    more = {
+        _SUMMARY: lambda: record,
+        _CURVES: lambda: TrainingCurveDisplay.from_estimator(classifier).figure_,
     }
-    _clear(folder)  # only now, so that a failed training removes nothing
-    write_config(config, folder / _CONFIG)
-    split.save(folder / _SPLIT, X=data.filenames)
-    classifier.save(folder / _MODEL)
-    for name, content in files.items():
-        path = folder / _VALIDATION.get(name, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+    files = make_files(fitted, record, settings, images, job, more)
+
+    def write(building):
+        building.mkdir(exist_ok=True)
+        classifier.save(building / _MODEL)  # first, as the others can be computed from it
+        write_config(config, building / _CONFIG)
+        split.save(building / _SPLIT, X=data.filenames)
+        for name, content in files.items():
+            path = building / _VALIDATION.get(name, name)
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, content)
+
+    publish_or_rescue(folder, write, partial(publish_folder, replace=_FILES))
     return Trained(classifier, record, settings.classes)
-
-
-def _clear(folder):
-    """Remove the files of an earlier training, so that none of them stays beside new ones."""
-    for name in _FILES:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def check_comparison(config):
@@ -219,6 +218,7 @@ def check_comparison(config):
         raise FileExistsError(f"--out {out} holds a training. Name another folder.")
     if not out.absolute().parent.is_dir():
         raise FileNotFoundError(f"--out {out}: the folder {out.parent} does not exist.")
+    check_writable(out / _CONFIG if out.exists() else out)
 
 
 def _strategies(config):
