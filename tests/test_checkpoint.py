@@ -428,7 +428,10 @@ def test_slow_writes_are_rare(path, monkeypatch):
 
 def test_what_a_killed_write_left_is_removed(path):
     crash(quick(checkpoint=path))
-    rest, other = (path.parent / f".{name}-x1y2" for name in (written(path)[0].name, "fit.ckpt"))
+    rest, other = (
+        path.parent / f".{name}-x1y2z3a4.unfinished"
+        for name in (written(path)[0].name, "fit.ckpt")
+    )
     for folder in (rest, other):
         folder.mkdir()
     quick(checkpoint=path).fit(X, y)
