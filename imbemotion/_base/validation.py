@@ -8,10 +8,15 @@ import numpy as np
 import pandas as pd
 from imblearn.utils._validation import ArraysTransformer
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils import _safe_indexing as safe_indexing, check_random_state, column_or_1d
+from sklearn.utils import (
+    _safe_indexing as safe_indexing,
+    check_random_state,
+    check_scalar as check_number,
+    column_or_1d,
+)
 from sklearn.utils._param_validation import (
     HasMethods,
-    Interval,
+    Interval as _Interval,
     StrOptions,
     validate_parameter_constraints,
 )
@@ -26,9 +31,10 @@ from sklearn.utils.validation import (
 __all__ = [
     "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
     "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
-    "check_random_state", "check_sample_weight", "column_or_1d", "cut_label", "fit_context",
-    "forget_fit", "holds_paths", "keep_kinds", "looks_like_images", "safe_indexing",
-    "scorer_parts", "shorten", "text_width", "validate_data", "validate_parameter_constraints",
+    "check_random_state", "check_sample_weight", "check_scalar", "column_or_1d", "cut_label",
+    "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images",
+    "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
+    "validate_parameter_constraints",
 ]  # fmt: skip
 
 _MAX_CHANNELS = 4
@@ -37,6 +43,13 @@ _FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
 
 class DataWarning(UserWarning):
     """Something in the data may surprise: rows left out, tiny classes, merged names."""
+
+
+class Interval(_Interval):
+    """A range of numbers; scikit-learn's takes True for 1."""
+
+    def is_satisfied_by(self, val):
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 class RegisteredName(StrOptions):
@@ -49,6 +62,13 @@ class RegisteredName(StrOptions):
 
     # read at every check; what the base class stores is ignored
     options = property(lambda self: set(self.registry), lambda self, value: None)
+
+
+def check_scalar(value, name, kind, **limits):
+    """Check a number as scikit-learn does, but refuse True and False."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {value!r}.")
+    return check_number(value, name, kind, **limits)
 
 
 def shorten(items, limit=10):

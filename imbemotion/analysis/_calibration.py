@@ -7,9 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_array
 
-from imbemotion._base.validation import DataWarning, check_labels, column_or_1d, shorten
+from imbemotion._base.validation import (
+    DataWarning,
+    check_labels,
+    check_scalar,
+    column_or_1d,
+    shorten,
+)
 from imbemotion.analysis._distribution import as_html
 
 _ROUNDING = 1e-3  # by how much probabilities of low precision may miss a sum of 1

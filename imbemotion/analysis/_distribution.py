@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Bunch, check_scalar
+from sklearn.utils import Bunch
 
 from imbemotion._base.text import draw_bar, name_counts, text_width, write_table
-from imbemotion._base.validation import as_key, check_labels, class_sizes, shorten
+from imbemotion._base.validation import as_key, check_labels, check_scalar, class_sizes, shorten
 from imbemotion.leaks.groups import check_groups
 
 _TINY = 10  # images of a class in a test fold

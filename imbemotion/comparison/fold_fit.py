@@ -113,7 +113,7 @@ class Fitted(NamedTuple):
 def make_folds(cv, X, y, groups, n_repeats, root):
     """Draw all folds of all repeats."""
     # Seeds are derived from the root seed, repeat and fold, never from the order of fits.
-    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+    if not isinstance(n_repeats, Integral) or isinstance(n_repeats, bool) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
     params = {} if groups is None else {"groups": groups}
     folds, splits = [], None

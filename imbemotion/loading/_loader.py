@@ -22,6 +22,7 @@ from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Target
 from imbemotion.loading.reading import FileLoader, ImageReader, Loaded
 
+_PIXELS = Interval(Integral, 1, None, closed="left")
 _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 
 
@@ -70,7 +71,7 @@ class ImageLoader(FileLoader):
 
     _parameter_constraints = {
         **FileLoader._parameter_constraints,
-        "size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "size": [_PIXELS, tuple, list, None],
         "mode": [StrOptions(set(_MODES))],
         "resize": [StrOptions({"stretch", "crop", "pad"})],
     }
@@ -95,7 +96,7 @@ class ImageLoader(FileLoader):
         if self.size is None:
             return None
         pair = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
-        if len(pair) != 2 or not all(isinstance(n, Integral) and n > 0 for n in pair):
+        if len(pair) != 2 or not all(map(_PIXELS.is_satisfied_by, pair)):
             raise ValueError(f"size must be a positive int or (height, width), got {self.size!r}.")
         return int(pair[1]), int(pair[0])  # NumPy integers are not for Pillow
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.utils import check_scalar
 
-from imbemotion._base.validation import check_labels
+from imbemotion._base.validation import check_labels, check_scalar
 from imbemotion.images import ImageArray
 from imbemotion.plots.style import PLAIN_TEXT, wrap
 
