@@ -9,12 +9,13 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from imbemotion._base.validation import class_sizes, shorten
+from imbemotion._base.validation import class_sizes, cut_label, shorten
 
-__all__ = ["STRATEGY_NAMES", "at_least", "expect_totals", "resolve_targets"]
+__all__ = ["STRATEGY_NAMES", "at_least", "check_size", "expect_totals", "resolve_targets"]
 
 # imbalanced-learn's samplers that reach their targets exactly (NearMiss except for version 3)
 _EXACT = {"RandomOverSampler", "SMOTE", "RandomUnderSampler", "NearMiss", "ClusterCentroids"}
+_MOST_ROWS, _MOST_TIMES = 10_000_000, 100  # more are a slip that would fill the memory
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def at_least(n: int) -> Callable:
     {'fear': 3, 'joy': 4}
     """
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-        raise ValueError(f"at_least needs a positive integer, got {n!r}.")
+        raise ValueError(f"at_least needs a positive integer, got {_shown(n)}.")
     return _AtLeast(int(n))
 
 
@@ -66,6 +67,7 @@ def _to_square_root(counts):
 
 _STRATEGIES = {  # from class sizes n to totals
     **dict.fromkeys(("auto", "not majority", "all", "oversample"), _to_largest),
+    "majority": lambda n: {**n, max(n, key=n.get): min(n.values())},
     "minority": lambda n: {**n, min(n, key=n.get): max(n.values())},
     "not minority": lambda n: {**_to_largest(n), min(n, key=n.get): min(n.values())},
     "undersample": lambda n: dict.fromkeys(n, min(n.values())),
@@ -85,9 +87,20 @@ def resolve_targets(strategy, y, max_copies=None):
             f"Got {len(counts)} class instead: {shorten(counts)}."
         )
     targets = _totals(strategy, y, counts)
-    if max_copies is None:
-        return targets
-    return {label: min(n, counts[label] * (1 + max_copies)) for label, n in targets.items()}
+    if max_copies is not None:
+        targets = {label: min(n, counts[label] * (1 + max_copies)) for label, n in targets.items()}
+    check_size(sum(targets.values()), len(y), f"sampling_strategy={_shown(strategy)}")
+    return targets
+
+
+def check_size(n_rows, n_present, asked):
+    """Refuse totals that would fill the memory."""
+    most = max(_MOST_ROWS, _MOST_TIMES * n_present)
+    if n_rows > most:
+        raise ValueError(
+            f"{asked} asks for more than {most:,} rows, the most that {n_present:,} rows can "
+            "become. Ask for fewer."
+        )
 
 
 def expect_totals(sampler, y):
@@ -123,22 +136,31 @@ def _totals(strategy, y, counts):
     raise ValueError(
         f"sampling_strategy must be one of {', '.join(sorted(_STRATEGIES))}, a number of rows "
         "from 1, a share of the largest class in (0, 1], a dict of totals or a callable, got "
-        f"{strategy!r}."
+        f"{_shown(strategy)}."
     )
 
 
 def _check_totals(totals, counts):
     if not isinstance(totals, Mapping):
-        raise TypeError(f"A callable sampling_strategy must return a dict, got {totals!r}.")
+        raise TypeError(f"A callable sampling_strategy must return a dict, got {_shown(totals)}.")
     unknown = [label for label in totals if label not in counts]
     if unknown:
         raise ValueError(
-            f"sampling_strategy names {shorten(map(repr, unknown))}, which y does not contain "
-            f"(it contains {shorten(map(repr, counts))}). at_least(n), a number or a share "
+            f"sampling_strategy names {shorten(map(_shown, unknown))}, which y does not contain "
+            f"(it contains {shorten(map(_shown, counts))}). at_least(n), a number or a share "
             "of the largest class work in folds that lack a class."
         )
     # 0 would remove a class, which then lacks in y and in every score
-    wrong = {k: n for k, n in totals.items() if not isinstance(n, Integral) or n < 1}
+    wrong = [
+        f"{_shown(n)} for {_shown(label)}" for label, n in totals.items()
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 1
+    ]  # fmt: skip
     if wrong:
-        raise ValueError(f"sampling_strategy needs totals of at least 1 row, got {wrong}.")
+        raise ValueError(
+            f"sampling_strategy needs totals of at least 1 row, got {shorten(wrong)}."
+        )
     return {label: int(n) for label, n in totals.items()}
+
+
+def _shown(value):
+    return cut_label(repr(value), 80)

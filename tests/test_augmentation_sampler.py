@@ -91,9 +91,9 @@ def test_limits_can_be_searched_in_a_pipeline():
     assert search.best_params_["balance__augmentation__rotation"] in (5, 15)
 
 
-def test_searching_without_a_policy_explains_how():
-    with pytest.raises(ValueError, match=r"Start from AugmentationSampler\(augmentation=Augm"):
-        AugmentationSampler().set_params(augmentation__rotation=5)
+def test_searching_the_limits_of_a_callable_explains_how():
+    with pytest.raises(ValueError, match=r"Start from augmentation=Augmentation\(\)"):
+        AugmentationSampler(np.flipud).set_params(augmentation__rotation=5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

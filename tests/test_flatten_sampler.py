@@ -16,9 +16,19 @@ from imblearn.under_sampling import (
     TomekLinks,
 )
 from scipy import sparse
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
 
-from imbemotion import CNNClassifier, FlattenSampler, ImageArray
+from imbemotion import (
+    CNNClassifier,
+    FlattenSampler,
+    ImageADASYN,
+    ImageArray,
+    ImageSMOTE,
+    RandomResampler,
+)
 
 Y = np.repeat(["joy", "anger", "fear"], [20, 12, 9])
 CHOOSING = [
@@ -164,3 +174,26 @@ def test_nothing_but_new_images_can_come_out(images):
     assert X_res.is_synthetic.tolist() == (sampler.sample_indices_ < 0).tolist()
     everything = np.concatenate([X_res[:0], X_res[X_res.is_synthetic]])
     assert (everything.parents == -1).all()
+
+
+NESTED = [
+    (FlattenSampler(RandomUnderSampler(replacement="no")), "replacement"),
+    (FlattenSampler(RandomOverSampler(shrinkage=-1)), "shrinkage"),
+    (FlattenSampler(SMOTE(k_neighbors="5")), "k_neighbors"),
+    (FlattenSampler(SMOTEENN(enn=EditedNearestNeighbours(kind_sel="most"))), "kind_sel"),
+    (FlattenSampler(SMOTETomek(smote=ImageSMOTE(k_neighbors=0))), "k_neighbors"),
+    (FlattenSampler(FlattenSampler(TomekLinks(n_jobs="2"))), "n_jobs"),
+    (FlattenSampler(RandomResampler(max_copies="1")), "max_copies"),
+    (ImageSMOTE(features=PCA(2, whiten="yes")), "whiten"),
+    (ImageADASYN(features=make_pipeline(PCA(2, whiten="yes"))), "whiten"),
+    (ImageSMOTE(k_neighbors=NearestNeighbors(metric=3)), "metric"),
+]
+
+
+@pytest.mark.kind(
+    "D25", "Samplers and transformers inside of samplers have their parameters checked."
+)
+@pytest.mark.parametrize(("sampler", "name"), NESTED)
+def test_wrong_parameters_of_nested_objects_are_errors(images, sampler, name):
+    with pytest.raises(ValueError, match=f"'{name}' parameter of"):
+        sampler.fit_resample(images, Y)

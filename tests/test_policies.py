@@ -1,13 +1,19 @@
 """Policies: each image under the seed of its row, and nothing else disturbed."""
 
 import random
+import time
+from functools import partial
+from itertools import cycle
+from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from torchvision import transforms as v1
 from torchvision.transforms import v2
 
-from imbemotion import Augmentation, ImageArray
+from imbemotion import Augmentation, AugmentationSampler, CNNClassifier, DataWarning, ImageArray
 from imbemotion.augmentation import apply_policy
 
 
@@ -85,3 +91,136 @@ def test_colors_change_beside_alpha_as_they_do_without(n_channels, dtype):
     np.testing.assert_array_equal(changed[..., -1], X[..., -1])
     np.testing.assert_array_equal(changed[..., :-1], policy(X[..., :-1], seeds))
     assert (changed[..., :-1] != X[..., :-1]).any(axis=(1, 2, 3)).all()
+
+
+Y = np.repeat([0, 1], [8, 4])
+
+
+class Own:
+    """A policy for batches with a generator of its own."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+
+    def draw(self, seeds):
+        return self.rng.integers(0, 50, len(seeds)).astype(np.uint8)
+
+    def apply(self, images, parameters):
+        return images ^ parameters[:, None, None]
+
+
+def shifted_by(number):
+    return lambda image: image + np.uint8(number())
+
+
+UNSTABLE = [
+    shifted_by(partial(np.random.default_rng(0).integers, 200)),
+    shifted_by(partial(random.Random(0).randrange, 200)),
+    shifted_by(partial(random.SystemRandom().randrange, 200)),
+    shifted_by(partial(next, cycle([0, 1]))),  # every second image
+    shifted_by(partial(next, cycle([0, 1, 2]))),
+    shifted_by(lambda: time.perf_counter_ns() % 251),
+    lambda image: cv2.randu(image, 0, 255),
+    partial(
+        lambda rng, image: np.flipud(image) if rng.random() < 0.5 else image, random.Random(0)
+    ),
+    shifted_by(partial(torch.randint, 200, (), generator=torch.Generator())),
+    Own(),
+]
+
+
+@pytest.mark.kind(
+    "D24", "A policy that makes two images of one seed is refused before any is used."
+)
+@pytest.mark.parametrize("policy", UNSTABLE)
+def test_a_policy_with_random_numbers_of_its_own_is_refused(pictures, policy):
+    sampler = AugmentationSampler(policy, random_state=0)
+    with pytest.raises(ValueError, match="same image whenever it gets the same seed") as error:
+        sampler.fit_resample(pictures, Y)
+    with pytest.raises(ValueError, match="same image whenever it gets the same seed"):
+        sampler.preview(pictures, Y)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.kind("D24", "A classifier does not train with a policy of unrepeatable images.")
+@pytest.mark.parametrize("number", [0, 3, 6, 9])
+def test_the_classifier_refuses_unstable_policies_too(pictures, number):
+    cnn = CNNClassifier(module="small_cnn", max_epochs=1, augmentation=UNSTABLE[number])
+    with pytest.raises(ValueError, match="same image whenever it gets the same seed"):
+        cnn.fit(pictures, Y)
+
+
+UNCHANGING = [
+    lambda image: v2.RandomRotation(30)(image),  # returns arrays as they are
+    partial(v2.Compose([v2.ColorJitter(0.5)]).forward),
+    v2.Identity(),
+    Augmentation.preset("none"),
+    lambda image: image,
+    np.array,
+]
+
+
+@pytest.mark.kind("D24", "A policy that changes nothing is a warning: its new images are copies.")
+@pytest.mark.parametrize("policy", UNCHANGING)
+def test_a_policy_that_changes_nothing_is_a_warning(pictures, policy):
+    with pytest.warns(DataWarning, match="changed no image in 150 trials"):
+        AugmentationSampler(policy, random_state=0).fit_resample(pictures, Y)
+
+
+@pytest.mark.parametrize("policy", [Augmentation.preset("none").set_params(flip=0.05), np.flipud])
+def test_a_rare_change_and_a_blank_image_are_no_warning(pictures, policy):
+    AugmentationSampler(policy, random_state=0).fit_resample(pictures, Y)
+    AugmentationSampler(policy, random_state=0).fit_resample(np.zeros_like(pictures), Y)
+
+
+def albumentation(*names):
+    """Make a class as Albumentations has them: named arguments, and a generator of its own."""
+    module = ModuleType("albumentations.core")
+
+    class Transform:
+        __module__ = module.__name__
+        rng = np.random.default_rng()
+
+        def __call__(self, *args, **named):
+            assert not args, "You have to pass data to augmentations as named arguments"
+            return {"image": named["image"] + np.uint8(self.rng.integers(1, 250))}
+
+    def set_random_seed(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    for name in names:
+        setattr(Transform, name, set_random_seed)
+    return Transform
+
+
+class Mine(albumentation("set_random_seed")):
+    """A user's subclass."""
+
+
+ADAPTED = [
+    albumentation("set_random_seed")(),
+    Mine(),
+    v1.Compose([v1.RandomAffine(30, translate=(0.3, 0.3))]),  # not a module of PyTorch
+    v1.RandomChoice([v1.RandomRotation(90), v1.RandomVerticalFlip(1.0)]),
+    v2.RandomApply([v2.GaussianBlur(3)], p=0.9),
+    torch.nn.Sequential(v2.RandomAffine(30)),
+]
+
+
+@pytest.mark.kind("D24", "Transforms of torchvision and Albumentations follow the seed of a row.")
+@pytest.mark.parametrize("policy", ADAPTED, ids=lambda p: type(p).__name__)
+def test_transforms_of_known_libraries_are_adapted(pictures, policy):
+    X, _ = AugmentationSampler(policy, random_state=0).fit_resample(pictures, Y)
+    again, _ = AugmentationSampler(policy, random_state=0).fit_resample(pictures, Y)
+    pixels = np.asarray(X)
+    np.testing.assert_array_equal(X[[14, 12]], pixels[[14, 12]])
+    np.testing.assert_array_equal(again, pixels)
+    assert (pixels[12:] != pictures[X.parents[12:, 0]]).any()
+
+
+@pytest.mark.parametrize(
+    "policy", [lambda i: None, lambda i: {"image": i}, lambda i: i[:2], lambda i: i / 2]
+)
+def test_a_policy_that_returns_no_such_image_is_refused_at_once(pictures, policy):
+    with pytest.raises(ValueError, match="must keep shape"):
+        AugmentationSampler(policy).fit_resample(pictures, Y)

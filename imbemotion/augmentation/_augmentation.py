@@ -3,7 +3,9 @@
 import json
 import random
 import sys
+import warnings
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,17 @@ from sklearn.base import BaseEstimator, clone
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.registry import AUGMENTATIONS
-from imbemotion._base.validation import StrOptions, check_pixels, validate_parameter_constraints
+from imbemotion._base.validation import (
+    DataWarning,
+    StrOptions,
+    check_pixels,
+    cut_label,
+    validate_parameter_constraints,
+)
 from imbemotion.augmentation._geometry import BORDERS, INTERPOLATIONS
 from imbemotion.augmentation._operations import OPERATIONS, apply_parameters, draw_parameters
 
+_TRIALS = 150  # that show a change of a probability of 0.05 almost surely
 _Limit = float | tuple[float, float]
 
 
@@ -275,7 +284,7 @@ def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDA
     # therefore seeded for every image.
     augmented = np.empty_like(images)
     torch = sys.modules.get("torch")  # a torch policy exists only where torch is loaded
-    is_module = torch is not None and isinstance(policy, torch.nn.Module)
+    call = _caller(policy)
     with _generators_kept(torch):
         for number, (image, seed) in enumerate(zip(images, seeds.tolist(), strict=True)):
             random.seed(seed)
@@ -283,17 +292,74 @@ def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDA
             np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002
             if torch is not None:
                 torch.random.default_generator.manual_seed(seed)
-            result = _call_module(policy, image) if is_module else policy(image.copy())
-            augmented[number] = _checked(policy, np.asarray(result), image)
+            augmented[number] = _checked(policy, np.asarray(call(image.copy(), seed)), image)
     return augmented
 
 
-def _call_module(transform, image):
+def check_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> None:
+    """Refuse a policy that makes two images of one seed; warn if it changes no image."""
+    made = apply_policy(policy, images, seeds)
+    # The second time in reverse, so that counters and cycles show as well.
+    again = apply_policy(policy, images[::-1], seeds[::-1])[::-1]
+    if not np.allclose(made, again, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise ValueError(
+            "An augmentation must make the same image whenever it gets the same seed, but "
+            f"{cut_label(repr(policy), 80)} made two different ones. Draw from the global "
+            "generators (random, np.random or torch), which are seeded for every image, or "
+            "write draw(seeds) and apply(images, parameters). Pass transforms of Albumentations "
+            "and torchvision themselves, not functions that call them."
+        )
+    if np.array_equal(made, images) and np.ptp(images) > 0:
+        # it may be a rare change
+        images = np.resize(images, (_TRIALS, *images.shape[1:]))
+        if (apply_policy(policy, images, np.arange(_TRIALS, dtype=np.uint64)) != images).any():
+            return
+        warnings.warn(
+            f"The augmentation {cut_label(repr(policy), 80)} changed no image in {_TRIALS} "
+            "trials, so that new images are copies. Transforms of torchvision change tensors, "
+            "not arrays: pass them themselves, not functions that call them.",
+            DataWarning,
+            stacklevel=2,
+        )
+
+
+def with_limits(params: dict, policy: Any) -> dict:
+    """Return parameters to set, with a policy that has the limits among them."""
+    nested = [name for name in params if name.startswith("augmentation__")]
+    if isinstance(policy, str) and policy in AUGMENTATIONS:
+        policy = Augmentation.preset(policy)
+    if not nested:
+        return params
+    if hasattr(policy, "set_params"):
+        return {**params, "augmentation": policy}
+    raise ValueError(
+        f"{nested[0]} needs an Augmentation, got augmentation={cut_label(repr(policy), 80)}. "
+        "Start from augmentation=Augmentation()."
+    )
+
+
+def _caller(policy):
+    """Return the function from image and seed to image that a policy's library suggests."""
+    modules = [kind.__module__.split(".")[0] for kind in type(policy).__mro__]
+    if "albumentations" in modules:
+        return partial(_call_albumentations, policy)
+    if "torchvision" in modules or "torch" in modules:
+        return partial(_call_torch, policy)
+    return lambda image, seed: policy(image)
+
+
+def _call_albumentations(transform, image, seed):
+    if hasattr(transform, "set_random_seed"):  # before version 1.4.19 generators are global
+        transform.set_random_seed(seed & 0xFFFFFFFF)
+    return transform(image=image)["image"]
+
+
+def _call_torch(transform, image, seed):
     from torch import from_numpy
 
     # torchvision expects channels first
     stacked = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    result = transform(from_numpy(stacked.copy())).numpy()  # (C, H, W)
+    result = transform(from_numpy(np.ascontiguousarray(stacked))).numpy()  # (C, H, W)
     return result[0] if image.ndim == 2 else result.transpose(1, 2, 0)
 
 
@@ -313,6 +379,7 @@ def _checked(policy, result, original):
     if result.shape != original.shape or result.dtype != original.dtype:
         raise ValueError(
             f"An augmentation must keep shape {original.shape} and dtype {original.dtype}, "
-            f"but {policy!r} returned shape {result.shape} and dtype {result.dtype}."
+            f"but {cut_label(repr(policy), 80)} returned "
+            f"shape {result.shape} and dtype {result.dtype}."
         )
     return result

@@ -12,6 +12,7 @@ from imbemotion._base.validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from imbemotion.augmentation import with_limits
 
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
@@ -42,7 +43,7 @@ CONSTRAINTS = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
     "patience": [Interval(Real, 0, 1, closed="right"), None],
     "device": [str],
-    "n_threads": [_COUNT, None],
+    "n_threads": [Interval(Integral, 1, 1024, closed="both"), None],  # PyTorch's may crash
     "net_params": [dict, None],
     "checkpoint": [str, PathLike, None],
     "random_state": ["random_state"],
@@ -169,7 +170,7 @@ class NestedParameters:
         # skorch's syntax; scikit-learn's own would look for an estimator named `loss`
         nested = [key for key in params if "__" in key and key.split("__")[0] in PARAMS]
         entries = {key: params.pop(key) for key in nested}
-        super().set_params(**params)
+        super().set_params(**with_limits(params, params.get("augmentation", self.augmentation)))
         for key, value in entries.items():
             part, _, name = key.partition("__")
             setattr(self, PARAMS[part], {**self._entries(part), name: value})

@@ -7,11 +7,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from imbemotion.augmentation import Augmentation
+from imbemotion.augmentation import Augmentation, check_policy
 
 # Chosen on small face sets, digits and piano rolls; see docs/training.md.
 _FEWEST_STEPS, _STEPS_PER_ROOT = 400, 35
 _BATCH_SIZES = {2_000: 32, 10_000: 64, inf: 128}  # up to so many images
+_N_TRIED = 16  # images on which a custom augmentation is tried
 _SMALLEST = 8  # pixels of a side; smaller images are not augmented
 
 
@@ -95,6 +96,9 @@ def _augmentations(classifier, X, mirrored):
         policy = light if _is_large(X) else None
     elif isinstance(policy, str):
         policy = Augmentation.preset(policy)
+    elif policy is not None and not isinstance(policy, Augmentation):
+        seeds = np.arange(_N_TRIED, dtype=np.uint64)
+        check_policy(policy, np.asarray(X[np.arange(_N_TRIED) % len(X)]), seeds)
     if views == "auto":
         views = "flip" if mirrored else None
     return policy, views

@@ -8,11 +8,11 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from imbemotion._base.validation import HasMethods, StrOptions, class_sizes
+from imbemotion._base.validation import HasMethods, StrOptions, class_sizes, cut_label
 from imbemotion.images import ImageArray, blocks_of
 from imbemotion.samplers._vectors import is_integral, round_to
 from imbemotion.samplers.base import BaseImageSampler
-from imbemotion.targets import expect_totals
+from imbemotion.targets import check_size, expect_totals
 
 
 class FlattenSampler(BaseImageSampler):
@@ -63,7 +63,16 @@ class FlattenSampler(BaseImageSampler):
         self.output = output
 
     def _find_totals(self, y):
-        return {}  # counted after resampling
+        for part in (self.sampler, *self.sampler.get_params().values()):
+            # samplers made of others do not check these
+            if hasattr(part, "_validate_params") and not isinstance(part, type):
+                part._validate_params()
+        try:
+            totals = expect_totals(self.sampler, y)
+        except ValueError:
+            return {}  # counted after resampling
+        check_size(sum(totals.values()), len(y), cut_label(self.sampler, 80))
+        return totals
 
     def _expect_totals(self, y):
         return expect_totals(self.sampler, y)

@@ -6,6 +6,9 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from imblearn.over_sampling import SMOTE
+from imblearn.utils import check_neighbors_object
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array
 
 from imbemotion._base.validation import DataWarning, HasMethods, Interval, check_random_state
@@ -21,11 +24,19 @@ class _Search(NamedTuple):
     y: np.ndarray  # (n,)
     members: dict  # class -> rows
     space: Callable  # rows -> features
+    neighbors: BaseEstimator  # of the user's kind; its n_neighbors counts the row itself
     random_state: np.random.RandomState
+
+
+_NEIGHBORS = [
+    Interval(Integral, 1, None, closed="left"), HasMethods(["kneighbors", "kneighbors_graph"]),
+]  # fmt: skip
 
 
 class _InterpolationSampler(BaseImageSampler):
     """Interpolates rows of a class; ``_draw(search, label, n_new)`` chooses them."""
+
+    _neighbors = ("k_neighbors", "nn_k_")  # parameter and attribute, imbalanced-learn's names
 
     _parameter_constraints: dict = {
         **BaseImageSampler._parameter_constraints,
@@ -41,7 +52,7 @@ class _InterpolationSampler(BaseImageSampler):
         random_state = check_random_state(self.random_state)
         kept, _ = choose_rows(y, stay, random_state)
         space = self._space(X, y) if max(n_new.values()) > 0 else None
-        search = _Search(y, members, space, random_state)
+        search = _Search(y, members, space, self._find_neighbors(), random_state)
         parts, parents = [rows_of(X, kept)], [kept]
         for label in (label for label, n in n_new.items() if n > 0):
             rows, new = self._interpolate(X, search, label, n_new[label])
@@ -52,6 +63,21 @@ class _InterpolationSampler(BaseImageSampler):
 
     def _space(self, X, y):
         return feature_space(self.features, X, y)
+
+    def _find_neighbors(self):
+        name, fitted = self._neighbors
+        found = check_neighbors_object(name, getattr(self, name), additional_neighbor=1)
+        if found.n_neighbors < 2:
+            raise ValueError(
+                f"{name} must find 2 neighbors, as each row is its own, got {found!r}."
+            )
+        setattr(self, fitted, found)
+        return found
+
+    def __getstate__(self):
+        # the features of a whole class would make every pickled pipeline large
+        fitted, state = self._neighbors[1], super().__getstate__()
+        return {k: clone(v) if k == fitted else v for k, v in state.items()}
 
     def _interpolate(self, X, search, label, n_new):
         """Return the parents of the new rows of one class, and these rows."""
@@ -91,8 +117,9 @@ class ImageSMOTE(_InterpolationSampler):
 
     Parameters
     ----------
-    k_neighbors : int, default=5
-        Number of neighbors from which the other image is drawn; fewer in smaller classes.
+    k_neighbors : int or estimator, default=5
+        Number of neighbors from which the other image is drawn; fewer in smaller classes. Of an
+        estimator such as ``NearestNeighbors(n_neighbors=6)``, one of them is the image itself.
     features : str or transformer, default="pixels"
         Space of the distances: ``"pixels"``; a size such as ``"32x32"`` (height x width) that
         images are shrunk to, which is faster; or a transformer such as ``PCA(50)``, fitted on
@@ -109,6 +136,8 @@ class ImageSMOTE(_InterpolationSampler):
     ----------
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from; of two parents, the one that was moved.
+    nn_k_ : estimator
+        The search for neighbors, fitted to the last class that grew; not fitted in a pickle.
     sampling_strategy_, image_shape_, n_features_in_, feature_names_in_
         As in :class:`RandomResampler`.
 
@@ -126,7 +155,7 @@ class ImageSMOTE(_InterpolationSampler):
 
     _parameter_constraints: dict = {
         **_InterpolationSampler._parameter_constraints,
-        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "k_neighbors": _NEIGHBORS,
     }
 
     def __init__(
@@ -143,7 +172,7 @@ class ImageSMOTE(_InterpolationSampler):
     def _draw(self, search, label, n_new):
         # restarted for every class, as in imbalanced-learn
         search = search._replace(random_state=check_random_state(self.random_state))
-        return _draw_pairs(search, label, n_new, self.k_neighbors)
+        return _draw_pairs(search, label, n_new)
 
 
 class ImageADASYN(_InterpolationSampler):
@@ -155,9 +184,9 @@ class ImageADASYN(_InterpolationSampler):
 
     Parameters
     ----------
-    n_neighbors : int, default=5
+    n_neighbors : int or estimator, default=5
         Number of neighbors, of any class for the number of new images, of the same class for
-        the images to move to.
+        the images to move to. An estimator as in :class:`ImageSMOTE`.
     features : str or transformer, default="pixels"
         Space of the distances, as in :class:`ImageSMOTE`.
     sampling_strategy : str, int, float, dict or callable, default="auto"
@@ -168,8 +197,8 @@ class ImageADASYN(_InterpolationSampler):
 
     Attributes
     ----------
-    sampling_strategy_, sample_indices_, image_shape_, n_features_in_, feature_names_in_
-        As in :class:`ImageSMOTE`.
+    nn_, sampling_strategy_, sample_indices_, image_shape_, n_features_in_, feature_names_in_
+        As in :class:`ImageSMOTE`, whose ``nn_k_`` is ``nn_`` here, as in imbalanced-learn.
 
     References
     ----------
@@ -186,8 +215,9 @@ class ImageADASYN(_InterpolationSampler):
 
     _parameter_constraints: dict = {
         **_InterpolationSampler._parameter_constraints,
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_neighbors": _NEIGHBORS,
     }
+    _neighbors = ("n_neighbors", "nn_")
 
     def __init__(
         self, *, n_neighbors: int = 5, features: Any = "pixels", sampling_strategy: Any = "auto",
@@ -207,33 +237,38 @@ class ImageADASYN(_InterpolationSampler):
     def _draw(self, search, label, n_new):
         members = search.members[label]
         features = search.space(np.arange(len(search.y)))
-        near = nearest_others(features, members, min(self.n_neighbors, len(search.y) - 1))
+        k = search.neighbors.n_neighbors - 1
+        near = nearest_others(features, members, min(k, len(search.y) - 1), search.neighbors)
         foreign = (search.y[near] != label).sum(axis=1)  # neighbors of other classes, (n_members,)
         if not foreign.any():
             _warn(f"No image of class {label!r} has a neighbor of another class: SMOTE is used.")
-            return _draw_pairs(search, label, n_new, self.n_neighbors)
-        k = min(self.n_neighbors, len(members) - 1)
+            return _draw_pairs(search, label, n_new)
+        k = min(k, len(members) - 1)
         rows = np.repeat(np.arange(len(members)), _share_out(n_new, foreign))
         columns = search.random_state.choice(k, size=n_new)  # drawn as by imbalanced-learn
         weights = search.random_state.uniform(size=n_new)
-        return *_pairs(search.space, members, rows, columns, k), weights
+        return *_pairs(search, members, rows, columns, k), weights
 
 
-def _draw_pairs(search, label, n_new, k):
+# SMOTEENN and SMOTETomek accept instances of SMOTE alone.
+SMOTE.register(ImageSMOTE)
+
+
+def _draw_pairs(search, label, n_new):
     """Draw rows of a class, a neighbor of each and how far to move, (n_new,) each."""
     members = search.members[label]
-    k = min(k, len(members) - 1)
+    k = min(search.neighbors.n_neighbors - 1, len(members) - 1)
     # One integer for row and neighbor, before the weights: imbalanced-learn draws in this order.
     numbers = search.random_state.randint(len(members) * k, size=n_new)
     weights = search.random_state.uniform(size=n_new)
     rows, columns = np.divmod(numbers, k)
-    return *_pairs(search.space, members, rows, columns, k), weights
+    return *_pairs(search, members, rows, columns, k), weights
 
 
-def _pairs(space, members, rows, columns, k):
+def _pairs(search, members, rows, columns, k):
     """Return pairs of rows of X, (n_new,) each."""
     searched, place = np.unique(rows, return_inverse=True)  # others need no search
-    neighbors = nearest_others(space(members), searched, k)
+    neighbors = nearest_others(search.space(members), searched, k, search.neighbors)
     return members[rows], members[neighbors[place, columns]]
 
 

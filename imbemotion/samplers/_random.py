@@ -1,20 +1,41 @@
 """Over-sample by repeated or augmented images, under-sample by dropping."""
 
+from collections.abc import Mapping
 from copy import deepcopy
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from imblearn.over_sampling import RandomOverSampler
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import check_scalar
 
-from imbemotion._base.validation import HasMethods, check_labels, check_random_state, only_column
-from imbemotion.augmentation import Augmentation
+from imbemotion._base.validation import (
+    HasMethods,
+    Interval,
+    check_labels,
+    check_random_state,
+    check_scalar,
+    class_sizes,
+    only_column,
+)
+from imbemotion.augmentation import Augmentation, check_policy, with_limits
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
-from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, has_images, rows_of
+from imbemotion.samplers._vectors import round_to
+from imbemotion.samplers.base import (
+    BaseImageSampler,
+    choose_rows,
+    draw_seeds,
+    has_images,
+    join,
+    rows_of,
+)
+from imbemotion.targets import check_size
+
+_PROBES = 16  # new images that are made twice
 
 
 class RandomResampler(BaseImageSampler):
@@ -32,7 +53,8 @@ class RandomResampler(BaseImageSampler):
         - ``"auto"``, ``"not majority"``, ``"all"``, ``"oversample"``: the size of the
           largest class; ``"minority"``, ``"not minority"``: the same for the smallest class
           alone, or for all others;
-        - ``"undersample"``: the size of the smallest class;
+        - ``"undersample"``: the size of the smallest class; ``"majority"``: the same for the
+          largest class alone;
         - ``"hybrid"``: the median of the class sizes; ``"mean"``: their mean;
         - ``"sqrt"``: ``round(largest * sqrt(size / largest))``;
         - an int: this number; ``at_least(n)``: at least n;
@@ -45,11 +67,18 @@ class RandomResampler(BaseImageSampler):
         Whether to return an ``ImageArray`` or an ndarray of pixels.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws.
+    replacement : bool, default=False
+        Whether a row of a class that shrinks can be drawn more than once.
+    shrinkage : float, dict of class to float or None, default=None
+        Width of Gaussian noise that is added to repeated rows, a smoothed bootstrap (ROSE) as
+        in imbalanced-learn: 1 suits normally distributed features. None: exact copies.
 
     Attributes
     ----------
     sampling_strategy_ : dict of class to int
         Number of rows that every class ended with.
+    shrinkage_ : dict of class to float or None
+        The shrinkage of every class that grew.
     sample_indices_ : ndarray of int of shape (n_resampled,)
         Row of X that each output row is from.
     image_shape_, n_features_in_, feature_names_in_ : tuple, int, ndarray of str
@@ -66,12 +95,57 @@ class RandomResampler(BaseImageSampler):
     {'anger': 75, 'joy': 75, 'sadness': 75}
     """
 
+    _parameter_constraints: dict = {
+        **BaseImageSampler._parameter_constraints,
+        "replacement": ["boolean"],
+        "shrinkage": [Interval(Real, 0, None, closed="left"), Mapping, None],
+    }
+
+    def __init__(
+        self, *, sampling_strategy: Any = "auto", max_copies: int | None = None,
+        output: str = "images", random_state: Any = None, replacement: bool = False,
+        shrinkage: float | dict | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            sampling_strategy=sampling_strategy, max_copies=max_copies, output=output,
+            random_state=random_state,
+        )  # fmt: skip
+        self.replacement, self.shrinkage = replacement, shrinkage
+
     def _fit_resample(self, X, y):
         random_state = check_random_state(self.random_state)
         evenly = self.max_copies is not None  # else a row could get more copies than that
-        rows = choose_rows(y, self.sampling_strategy_, random_state, evenly=evenly)
-        self.sample_indices_ = np.concatenate(rows)
-        return rows_of(X, self.sample_indices_), y[self.sample_indices_]
+        kept, parents = choose_rows(
+            y, self.sampling_strategy_, random_state, evenly=evenly, replacement=self.replacement
+        )
+        self.shrinkage_ = None
+        if self.shrinkage is None:
+            rows = rows_of(X, np.concatenate([kept, parents]))
+        else:
+            X = X if isinstance(X, ImageArray) or sparse.issparse(X) else np.asarray(X)
+            parents, new = self._smooth(X, y)
+            rows = join([rows_of(X, kept), new])
+        self.sample_indices_ = np.concatenate([kept, parents])
+        return rows, y[self.sample_indices_]
+
+    def _smooth(self, X, y):
+        """Return the parents of the new rows, and these, by imbalanced-learn's bootstrap."""
+        counts, flat = class_sizes(y), X if sparse.issparse(X) else X.reshape(len(y), -1)
+        grown = {k: n for k, n in self.sampling_strategy_.items() if n > counts[k]}
+        method = RandomOverSampler(
+            sampling_strategy=grown, shrinkage=self.shrinkage, random_state=self.random_state
+        )
+        new = method.fit_resample(flat, y)[0][len(y) :]
+        self.shrinkage_, parents = method.shrinkage_, method.sample_indices_[len(y) :]
+        if sparse.issparse(X):
+            return parents, new
+        if isinstance(X, ImageArray):  # whose floats would get another range
+            new = np.clip(new, flat.min(), flat.max())
+        new = round_to(new, X.dtype).reshape(-1, *X.shape[1:])
+        if not isinstance(X, ImageArray):
+            return parents, new
+        # interpolated with themselves, rows are synthetic and have one parent
+        return parents, X.interpolate(parents, parents, np.zeros(len(new))).with_pixels(new)
 
 
 class AugmentationSampler(BaseImageSampler):
@@ -84,8 +158,10 @@ class AugmentationSampler(BaseImageSampler):
     Parameters
     ----------
     augmentation : Augmentation or callable, default=None
-        A policy, a torchvision v2 transform, or any callable from image to image. None means
-        ``Augmentation()``; pass one to search its limits, ``augmentation__rotation`` etc.
+        A policy, a transform of torchvision or Albumentations, or any callable from image to
+        image that takes its random numbers from the global generators (``random``,
+        ``np.random``, ``torch``), which are seeded for every image. None means
+        ``Augmentation()``, whose limits are ``augmentation__rotation`` etc.
     sampling_strategy : str, int, float, dict or callable, default="auto"
     max_copies : int, default=None
     output : {"images", "array"}, default="images"
@@ -112,7 +188,7 @@ class AugmentationSampler(BaseImageSampler):
     }
 
     def __init__(
-        self, *, augmentation: Any = None, sampling_strategy: Any = "auto",
+        self, augmentation: Any = None, *, sampling_strategy: Any = "auto",
         max_copies: int | None = None, output: str = "images", random_state: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(
@@ -136,16 +212,11 @@ class AugmentationSampler(BaseImageSampler):
         Raises
         ------
         ValueError
-            If a limit of the augmentation is set but no augmentation was given.
+            If a limit of the augmentation is set but that is a callable without limits.
         """
-        nested = [name for name in params if name.startswith("augmentation__")]
         policy = params.get("augmentation", self.augmentation)
-        if nested and not hasattr(policy, "set_params"):
-            raise ValueError(
-                f"{nested[0]} needs an Augmentation, got augmentation={policy!r}. Start from "
-                "AugmentationSampler(augmentation=Augmentation())."
-            )
-        return super().set_params(**params)
+        policy = Augmentation() if policy is None else policy
+        return super().set_params(**with_limits(params, policy))
 
     def _prepare(self, X, y):
         self._resampled = None  # save must not write what an earlier call returned
@@ -161,10 +232,18 @@ class AugmentationSampler(BaseImageSampler):
         random_state = check_random_state(self.random_state)
         kept, parents = choose_rows(y, self.sampling_strategy_, random_state, evenly=True)
         images = X.as_source()
-        new = images.augment(parents, self._policy(), draw_seeds(len(parents), random_state))
+        new = self._augment(images, parents, random_state)
         self.sample_indices_ = np.concatenate([kept, parents])
         self._resampled = np.concatenate([images[kept], new]), y[self.sample_indices_]
         return self._resampled
+
+    def _augment(self, images, parents, random_state):
+        """Augment rows, after a check that the policy keeps to their seeds."""
+        policy, seeds = self._policy(), draw_seeds(len(parents), random_state)
+        if len(parents):
+            tried = np.linspace(0, len(parents) - 1, _PROBES).astype(int)
+            check_policy(policy, np.asarray(images[parents[tried]]), seeds[tried])
+        return images.augment(parents, policy, seeds)
 
     def _policy(self):
         policy = Augmentation() if self.augmentation is None else self.augmentation
@@ -233,13 +312,14 @@ class AugmentationSampler(BaseImageSampler):
         """
         check_scalar(n_originals, "n_originals", Integral, min_val=1)
         check_scalar(n_versions, "n_versions", Integral, min_val=1)
+        check_size(n_originals * n_versions, 0, f"preview of {n_versions=}")
         self._validate_params()
         images = as_images(X).as_source()
         y = check_labels(y, n_samples=len(images))
         random_state = check_random_state(self.random_state)
         rows = _draw_in_turn(y, n_originals, random_state)
         parents = np.repeat(rows, n_versions)
-        new = images.augment(parents, self._policy(), draw_seeds(len(parents), random_state))
+        new = self._augment(images, parents, random_state)
         return np.concatenate([images[rows], new]), y[np.concatenate([rows, parents])]
 
     def __getstate__(self):

@@ -106,10 +106,11 @@ def _pixels(images, size, rows):
     return np.stack(shrunk).reshape(len(rows), -1).astype(np.float32)
 
 
-def nearest_others(features, queries, k):
+def nearest_others(features, queries, k, search=None):
     """Return the rows that are nearest to some rows, except themselves, (n_queries, k)."""
-    search = NearestNeighbors(n_neighbors=k + 1).fit(features)  # each row finds itself, too
-    found = search.kneighbors(features[queries], return_distance=False)
+    search = (NearestNeighbors() if search is None else search).fit(features)
+    # each row finds itself, too
+    found = search.kneighbors(features[queries], n_neighbors=k + 1, return_distance=False)
     dropped = found == queries[:, None]
     dropped[~dropped.any(axis=1), -1] = True  # a row with twins may not have found itself
     return found[~dropped].reshape(-1, k)

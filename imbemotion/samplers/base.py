@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from imblearn.base import BaseSampler
 from imblearn.utils import check_target_type
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from imbemotion._base.validation import (
     StrOptions,
     check_consistent_length,
     check_labels,
+    class_sizes,
     fit_context,
     forget_fit,
     holds_paths,
@@ -35,6 +37,8 @@ class BaseImageSampler(BaseSampler):
     """A sampler for images and flat data; subclasses write ``_fit_resample(X, y)``."""
 
     # They read the totals per class from ``sampling_strategy_`` and set ``sample_indices_``.
+
+    _sampling_type = "bypass"  # ensembles of imbalanced-learn then keep our sampling_strategy
 
     _parameter_constraints: dict = {
         "sampling_strategy": [
@@ -54,7 +58,7 @@ class BaseImageSampler(BaseSampler):
         super().__init__(sampling_strategy=sampling_strategy)
         self.max_copies, self.output, self.random_state = max_copies, output, random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)  # a nested sampler checks its own
     def fit(self, X: ArrayLike, y: ArrayLike) -> "BaseImageSampler":
         """Check the data and compute how many rows every class would end with."""
         if self._fits_by_resampling:
@@ -63,7 +67,7 @@ class BaseImageSampler(BaseSampler):
             self._prepare(X, y)
         return self
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit_resample(self, X: ArrayLike, y: ArrayLike) -> tuple[Any, Any]:
         """Resample the data."""
         frame = X if hasattr(X, "columns") else None
@@ -77,7 +81,13 @@ class BaseImageSampler(BaseSampler):
             X_resampled = round_columns(X_resampled, frame.dtypes)
         if one_vs_all:
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
-        return originals.transform(X_resampled, y_resampled)
+        resampled = originals.transform(X_resampled, y_resampled)
+        if hasattr(resampled[0], "iloc") and not self._fits_by_resampling:
+            index = self._index(frame, labels)
+            for part in resampled:
+                if hasattr(part, "iloc"):
+                    part.index = index
+        return resampled
 
     def target_counts(self, y: ArrayLike) -> dict[Any, int]:
         """Return how many rows every class would end with, without resampling."""
@@ -91,6 +101,12 @@ class BaseImageSampler(BaseSampler):
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
         return X, y, one_vs_all, originals
+
+    def _index(self, frame, y):
+        """Return the index of a resampled frame, whose repeated rows would share a label."""
+        counts, rows = class_sizes(y), self.sample_indices_
+        grows = any(total > counts[label] for label, total in self.sampling_strategy_.items())
+        return pd.RangeIndex(len(rows)) if grows else frame.index[rows]  # as imbalanced-learn
 
     def _find_totals(self, y):
         return resolve_targets(self.sampling_strategy, y, self.max_copies)
@@ -138,9 +154,7 @@ def _as_labels(y, n_samples=None):
 
 def rows_of(X, rows):
     """Take rows of images, arrays, sparse matrices or frames."""
-    taken = X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
-    # As in imbalanced-learn: repeated rows would share a label of the index.
-    return taken.reset_index(drop=True) if hasattr(taken, "columns") else taken
+    return X[rows] if isinstance(X, ImageArray) else safe_indexing(X, rows)
 
 
 def join(parts):
@@ -155,18 +169,18 @@ def draw_seeds(n, random_state):
     return random_state.randint(2**63, size=n, dtype=np.int64).astype(np.uint64)
 
 
-def choose_rows(y, targets, random_state, *, evenly=False):
+def choose_rows(y, targets, random_state, *, evenly=False, replacement=False):
     """Draw the rows that stay and the parents of the rows that are added."""
-    stays, parents = np.ones(len(y), dtype=bool), [np.empty(0, dtype=np.int64)]
+    times, parents = np.ones(len(y), dtype=np.int64), [np.empty(0, dtype=np.int64)]
     for label, target in targets.items():
         rows = np.flatnonzero(y == label)
         n_new = target - len(rows)
         if n_new < 0:
-            stays[rows] = False
-            stays[rows[random_state.choice(len(rows), size=target, replace=False)]] = True
+            drawn = random_state.choice(len(rows), size=target, replace=replacement)
+            times[rows] = np.bincount(drawn, minlength=len(rows))
         elif n_new > 0 and evenly:  # in shuffled rounds: numbers of draws differ by one at most
             rounds = [random_state.permutation(rows) for _ in range(-(-n_new // len(rows)))]
             parents.append(np.concatenate(rounds)[:n_new])
         elif n_new > 0:
             parents.append(random_state.choice(rows, size=n_new, replace=True))
-    return np.flatnonzero(stays), np.concatenate(parents)
+    return np.repeat(np.arange(len(y)), times), np.concatenate(parents)
