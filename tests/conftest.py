@@ -26,3 +26,14 @@ def data_folder():
 def pictures():
     """Twelve distinct grey images of 6 x 5 pixels."""
     return np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print how many tests of other packages ran, passed and were excused."""
+    ended = {
+        name: sum("test_peers.py" in report.nodeid for report in terminalreporter.getreports(name))
+        for name in ("passed", "failed", "xfailed")
+    }
+    if sum(ended.values()):
+        counts = f"{ended['passed']} passed, {ended['xfailed']} excused"
+        terminalreporter.write_line(f"tests of peers: {sum(ended.values())} run, {counts}")

@@ -1,4 +1,4 @@
-"""The contract: what scikit-learn and imbalanced-learn ask of every estimator."""
+"""The contract: what scikit-learn asks of every estimator; imbalanced-learn: test_peers.py."""
 
 import inspect
 import warnings
@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pytest
 from imblearn.over_sampling import RandomOverSampler
-from imblearn.utils.estimator_checks import estimator_checks_generator as sampler_checks
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -65,10 +64,12 @@ def defaults_of(kind):
     return [(p.name, p.default) for p in parameters if p.default is not p.empty]
 
 
-def checks(generator, estimators):
+def checks(estimators):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which checks are skipped, not what they find
-        pairs = [pair for estimator in estimators for pair in generator(estimator)]
+        pairs = [
+            pair for estimator in estimators for pair in estimator_checks_generator(estimator)
+        ]
     return [
         pytest.param(
             estimator,
@@ -87,15 +88,8 @@ def expected(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize(("sampler", "check"), checks(sampler_checks, FLAT_SAMPLERS))
-def test_samplers_pass_the_checks_of_imbalanced_learn(sampler, check):
-    check(sampler)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize(
-    ("estimator", "check"),
-    checks(estimator_checks_generator, [*FLAT_SAMPLERS, ImageFlattener(), *CLASSIFIERS]),
+    ("estimator", "check"), checks([*FLAT_SAMPLERS, ImageFlattener(), *CLASSIFIERS])
 )
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
