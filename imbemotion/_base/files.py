@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import zipfile
 from contextlib import contextmanager, nullcontext, suppress
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, ENOTEMPTY, EROFS
 from glob import escape
@@ -26,6 +27,8 @@ _REMEDIES = {
     EROFS: "Name a folder that can be written",
     EIO: "Check the disk, or name another one",
 }
+_REASON = 200  # characters of what another library says
+_ALLOCATING = b"\nbytearray\n"  # the only name that torch.load allows and that fills memory
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
@@ -236,3 +239,25 @@ def parse_json(content):
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def read_json(path):
+    """Read a JSON file; whatever is wrong in it is a ValueError that names it."""
+    try:
+        return parse_json(Path(path).read_text("utf-8"))
+    except ValueError as error:  # also of the encoding
+        raise ValueError(f"{path} is not valid JSON: {str(error)[:_REASON]}.") from error
+
+
+def check_torch_file(file):
+    """Refuse what ``torch.load`` would turn into more memory than a file has bytes; rewind it."""
+    is_archive, n_bytes, contents = zipfile.is_zipfile(file), file.seek(0, 2), [file]
+    file.seek(0)
+    if is_archive:
+        archive = zipfile.ZipFile(file)
+        if sum(member.file_size for member in archive.filelist) > n_bytes:
+            raise ValueError("its members are compressed, which torch.save never does")
+        contents = [archive.open(n) for n in archive.namelist() if n.endswith(".pkl")]
+    if any(_ALLOCATING in content.read() for content in contents):
+        raise ValueError("it contains a bytearray, of which a pickle may create any length")
+    file.seek(0)

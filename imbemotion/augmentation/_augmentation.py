@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 
-from imbemotion._base.files import write_atomically
+from imbemotion._base.files import read_json, write_atomically
 from imbemotion._base.registry import AUGMENTATIONS
 from imbemotion._base.validation import (
     DataWarning,
     StrOptions,
     check_pixels,
     cut_label,
+    shorten,
     validate_parameter_constraints,
 )
 from imbemotion.augmentation._geometry import BORDERS, INTERPOLATIONS
@@ -242,12 +243,13 @@ class Augmentation(BaseEstimator):
         Augmentation(erasing=0.5, rotation=15)
         """
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        text = source if is_text else Path(source).read_text(encoding="utf-8")
-        limits = json.loads(text)
+        limits = json.loads(source) if is_text else read_json(source)
+        if not isinstance(limits, dict):
+            raise ValueError(f"{source} must hold a JSON object of limits, got {limits!r:.60}.")
         known = cls().get_params()
         if unknown := sorted(set(limits) - set(known)):
             raise ValueError(
-                f"Augmentation has the parameters {', '.join(known)}, got {', '.join(unknown)}."
+                f"Augmentation has the parameters {', '.join(known)}, got {shorten(unknown)}."
             )
         pairs = {name: tuple(v) for name, v in limits.items() if isinstance(v, list)}
         policy = cls(**{**limits, **pairs})  # JSON has no tuples

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from imbemotion import __version__
 from imbemotion._base.files import publish_file
+from imbemotion._base.validation import cut_label
 from imbemotion.augmentation import Augmentation
 
 _RETRY = "Take another copy of it, or save the classifier again."
@@ -25,6 +26,10 @@ _LOST = "lost"  # the tag of a Lost
 _PLAIN = (bool, int, float, str, type(None))
 _HOMES = ("imbemotion.losses", "imbemotion.networks", "torch.nn", "torch.optim")
 _FORMAT, _VERSION = "imbemotion.CNNClassifier", 1
+_KINDS = "biufUO"  # of arrays
+_MOST_TEXT = 2**26  # bytes of an array of texts, each of which takes as much as the longest
+_DIGITS = 9  # of a version
+_MT_WORDS = 624  # of the state of MT19937
 
 
 class NotPlainError(TypeError):
@@ -114,15 +119,19 @@ def decode_or_lose(plain):
 
 
 def _array_to_plain(array):
-    if array.dtype.kind not in "biufUO" or (array.dtype.kind == "f" and array.itemsize > 8):
+    if array.dtype.kind not in _KINDS or (array.dtype.kind == "f" and array.itemsize > 8):
         raise NotPlainError(f"numpy.ndarray of {array.dtype}")
     return [array.dtype.str, list(array.shape), array.ravel().tolist()]
 
 
 def _array(plain):
     dtype, shape, values = plain
+    kind = np.dtype(dtype)
+    is_huge = kind.kind == "U" and kind.itemsize * len(values) > _MOST_TEXT
+    if kind.kind not in _KINDS or is_huge:  # a few bytes in a file could ask for gigabytes
+        raise ValueError(f"an array of {len(values)} values of dtype {cut_label(dtype)}")
     # unlike np.array it never guesses: texts in an array of objects stay what they are
-    return np.fromiter(values, dtype=dtype, count=len(values)).reshape(shape)
+    return np.fromiter(values, dtype=kind, count=len(values)).reshape(shape)
 
 
 def _tensor_to_plain(tensor):
@@ -154,6 +163,8 @@ def _random_state_to_plain(generator):
 
 
 def _random_state(state):
+    if not 0 <= state["state"]["pos"] <= _MT_WORDS:  # NumPy would read beyond the state
+        raise ValueError(f"a random state at position {cut_label(state['state']['pos'])}")
     generator = np.random.RandomState()
     generator.set_state(state)
     return generator
@@ -208,25 +219,25 @@ def read_archive(path):
         raise ValueError(
             f"{path} is damaged, or no file of CNNClassifier.save, got: {error}. {_RETRY}"
         ) from error
-    if metadata.pop("sha256", None) != _digest(tensors, metadata):
-        raise ValueError(f"{path} {DAMAGED}")
     try:
-        return tensors, json.loads(metadata["content"])
-    except (KeyError, ValueError, RecursionError) as error:
+        if metadata.pop("sha256", None) == _digest(tensors, metadata):
+            return tensors, json.loads(metadata["content"])
+    except (KeyError, ValueError, RuntimeError, RecursionError) as error:
         raise ValueError(f"{path} {DAMAGED}") from error
+    raise ValueError(f"{path} {DAMAGED}")
 
 
 def _check_format(path, metadata):
     if metadata.get("format") != _FORMAT:
         raise ValueError(
             f"{path} must be a file of CNNClassifier.save, got a safetensors file "
-            f"of format {metadata.get('format')!r}."
+            f"of format {cut_label(repr(metadata.get('format')))}."
         )
     version = metadata.get("format_version", "")
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > _DIGITS:
         raise ValueError(f"{path} {DAMAGED}")
     if int(version) > _VERSION:
-        writer = metadata.get("library_version")
+        writer = cut_label(metadata.get("library_version"))
         raise ValueError(
             f"{path} is of format {version}, written by imbemotion {writer}, but imbemotion "
             f"{__version__} reads formats up to {_VERSION}. Update imbemotion."

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import time
 import warnings
 from contextlib import contextmanager, suppress
@@ -15,8 +14,8 @@ from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
 from imbemotion import __version__
-from imbemotion._base.files import remove_unfinished, write_atomically
-from imbemotion._base.validation import DataWarning, check_random_state
+from imbemotion._base.files import check_torch_file, remove_unfinished, write_atomically
+from imbemotion._base.validation import DataWarning, check_random_state, cut_label
 from imbemotion.classifier._archive import describe, encode_or_lose
 from imbemotion.images import ImageArray, blocks_of
 from imbemotion.training.machine import pick_device
@@ -50,12 +49,14 @@ class Checkpoint(Callback):
         """Put back the former state once the other callbacks have set theirs."""
         self._due = time.monotonic() + _SECONDS
         if self._state is not None:
-            put_back(net, self._state)
+            with self._naming():
+                put_back(net, self._state)
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
         """Put back the generators of the rows, which exist only now."""
         if self._state is not None:
-            put_back_rows(net, dataset_train, self._state)
+            with self._naming():
+                put_back_rows(net, dataset_train, self._state)
             self._state = None
 
     def on_epoch_end(self, net, dataset_train=None, **kwargs):
@@ -71,6 +72,17 @@ class Checkpoint(Callback):
         else:
             seconds = time.monotonic() - start
             self._due = start + seconds + max(_SECONDS, _COSTS * seconds)
+
+    @contextmanager
+    def _naming(self):
+        """Name the file where its state, though it is intact, is not that of this training."""
+        try:
+            yield
+        except Exception as error:  # whatever a foreign value leads to
+            raise ValueError(
+                f"{self.path} does not hold a state of this training: {cut_label(error, 200)}. "
+                "Remove it to train from the start."
+            ) from error
 
     def _write(self, state):
         file = BytesIO()
@@ -167,8 +179,9 @@ def _from_bytes(content, sha256):
     if hashlib.sha256(content).hexdigest().encode() != sha256:
         return None
     try:
-        return torch.load(BytesIO(content), weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError):
+        check_torch_file(file := BytesIO(content))
+        return torch.load(file, weights_only=True)
+    except Exception:  # unpickling a foreign file raises nearly anything
         return None
 
 

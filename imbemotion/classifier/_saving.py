@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from contextlib import contextmanager
 from copy import copy, deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from skorch.history import History
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from imbemotion import __version__
 from imbemotion._base.files import publish_file
-from imbemotion._base.validation import DataWarning, shorten
+from imbemotion._base.validation import DataWarning, cut_label, shorten
 from imbemotion.classifier import _archive
 from imbemotion.classifier._archive import DAMAGED, decode, encode, encode_or_lose
 from imbemotion.classifier._composition import Task, compose_net
@@ -29,6 +34,13 @@ _FITTED_ATTRIBUTES = (
 )  # fmt: skip
 _TRAINING_ONLY = ("callbacks", "criterion__", "iterator_train__", "optimizer__")  # of net_params
 _NETWORK, _HISTORY = "network.", "history"
+_MOST_VALUES = 2**26  # of an image
+# Values and tensors that a network may have while it is built, besides twice those in its file:
+# VGGs begin with classifiers of 124 million weights, which are dropped.
+_MORE_VALUES, _MORE_TENSORS = 2**27, 10_000
+_WRONG = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError)
+_WORKERS, _MOST_WORKERS = "__num_workers", 256
+_SHOWN = 300  # characters of a cause
 
 
 def describe(classifier):
@@ -109,17 +121,19 @@ def load(kind, path, given):
     saved |= given
     lost = {name: value for name, value in saved.items() if isinstance(value, _archive.Lost)}
     _check_parameters(kind, path, saved, lost)
-    classifier = kind().set_params(**{k: v for k, v in saved.items() if k not in lost})
-    classifier._validate_params()
-    vars(classifier).update(attributes)
-    device = _pick_device(classifier, given)
     state = {k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)}
     try:
-        classifier.net_ = _rebuild_net(classifier, path, state, scale, device, lost)
-    except (AttributeError, KeyError, TypeError) as error:
-        if given:
+        classifier = kind().set_params(**{k: v for k, v in saved.items() if k not in lost})
+        classifier._validate_params()
+        vars(classifier).update(attributes)
+        device = _pick_device(classifier, given)
+        with _as_large_as(state):
+            classifier.net_ = _rebuild_net(classifier, path, state, scale, device, lost)
+    except (*_WRONG, ValueError) as error:
+        if given or str(path) in str(error):
             raise  # what was given is at least as likely to be wrong
-        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
+        reason = DAMAGED if isinstance(error, _WRONG) else "cannot be loaded."
+        raise ValueError(f"{path} {reason} {_cause(error)}") from error
     classifier.net_.history_ = history
     for name, what in lost.items():
         warnings.warn(
@@ -129,6 +143,32 @@ def load(kind, path, given):
             stacklevel=3,  # the caller of CNNClassifier.load
         )
     return classifier
+
+
+def _cause(error):
+    return f"Cause: {type(error).__name__}: {cut_label(error, _SHOWN)}"
+
+
+@contextmanager
+def _as_large_as(state):
+    """Refuse networks much larger than a state, before they fill memory."""
+    left = np.array([_MORE_VALUES + 2 * sum(map(torch.numel, state.values())),
+                     _MORE_TENSORS + 2 * len(state)])  # fmt: skip
+
+    def count(module, name, tensor):  # called before the memory of a tensor is written to
+        left[:] -= (0, 0) if tensor is None else (tensor.numel(), 1)
+        if (left < 0).any():
+            raise MemoryError(f"{type(module).__name__} is larger than what was saved")
+
+    hooks = [
+        register_module_parameter_registration_hook(count),
+        register_module_buffer_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _decode(path, tensors, content):
@@ -143,7 +183,7 @@ def _decode(path, tensors, content):
     except _archive.UnknownClassError:
         raise
     except Exception as error:
-        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{path} {DAMAGED} {_cause(error)}") from error
     if not sound:
         raise ValueError(f"{path} {DAMAGED}")
     return parameters, attributes, (mean, scale), history
@@ -151,7 +191,9 @@ def _decode(path, tensors, content):
 
 def _is_sound(*, classes, class_counts, image_shape, dtype_kind, **_):
     counted = classes.shape == class_counts.shape == (len(classes),)
-    return counted and 0 < len(image_shape) < 4 and dtype_kind in ("u", "f")
+    sized = 0 < len(image_shape) < 4 and all(type(n) is int and n > 0 for n in image_shape)
+    sized = sized and np.prod(image_shape, dtype=float) <= _MOST_VALUES
+    return counted and sized and dtype_kind in ("u", "f")
 
 
 def _check_parameters(kind, path, saved, lost):
@@ -161,6 +203,12 @@ def _check_parameters(kind, path, saved, lost):
         raise ValueError(
             f"A {kind.__name__} has no parameter {shorten(unknown)}, which load was given or "
             f"{path} contains. Correct the name, or update imbemotion."
+        )
+    crowds = [k for k in saved if k.endswith(_WORKERS) and saved[k] > _MOST_WORKERS]
+    if crowds:  # in a file they would be started by predict
+        raise ValueError(
+            f"{shorten(crowds)} must be at most {_MOST_WORKERS}, got {saved[crowds[0]]} from load "
+            f"or {path}. Pass net_params to load."
         )
     for name, what in lost.items():
         part, _, entry = name.partition("__")

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import check_labels
+from imbemotion._base.validation import check_labels, cut_label
 from imbemotion.datasets._bunch import (
     ImageSettings,
     Listing,
@@ -28,7 +28,8 @@ _IMAGE_KEYS = ("images", "X", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "y", "target", "emotions", "arr_1")
 _FILE_KEYS = ("files", "filenames")
 _HOW = "Write one with np.savez(path, images=X, labels=y)."
-_DAMAGED = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _EMOTIONS = dict(zip("0123456", _NAMES, strict=True))
 _USAGES = {usage.lower(): usage for usage in ("Training", "PublicTest", "PrivateTest")}
@@ -37,6 +38,8 @@ _SPLITS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")} | {
 }
 _PIXEL = re.compile("[01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]")
 _NO_PIXELS = np.empty(0, dtype=np.uint8)
+_ROWS_PER_BYTE = 10
+_REASON = 200  # characters of what another library says
 _SHOWN = 60  # characters of a broken file that an error quotes
 
 
@@ -110,6 +113,9 @@ def _open(file, path):
         raise ValueError(f"{path} is not a NumPy archive. {_HOW}") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise ValueError(f"{path} holds a single array of shape {archive.shape}. {_HOW}")
+    kinds = {member.compress_type for member in archive.zip.filelist}
+    if kinds - _COMPRESSIONS:  # a few bytes of others expand to gigabytes
+        raise ValueError(f"{path} is compressed otherwise than NumPy does. {_HOW}")
     return archive
 
 
@@ -125,19 +131,24 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
             f"Name another with {what}_key=."
         )
     try:
-        return _number_rows(archive, name) if only_rows else archive[name]
+        n_rows = _count_rows(archive, name)
+        most = _ROWS_PER_BYTE * path.stat().st_size
+        if n_rows is not None and n_rows > most:  # zeros compress a thousandfold
+            raise ValueError(f"it has {n_rows} rows, but the file has bytes for {most} at most")
+        return archive[name] if n_rows is None or not only_rows else np.arange(n_rows)
     except _DAMAGED as error:
-        raise ValueError(f"The array {name} of {path} cannot be read: {error}.") from error
+        reason = cut_label(error, _REASON)
+        raise ValueError(f"The array {name} of {path} cannot be read: {reason}.") from error
 
 
-def _number_rows(archive, name):
-    """Return row numbers for an array, of which only the header is read."""
+def _count_rows(archive, name):
+    """Return the length of an array, of which only the header is read; None for a scalar."""
     with archive.zip.open(f"{name}.npy") as member:
         # Version 3 differs from 2 in the encoding of field names only.
         version = np.lib.format.read_magic(member)
         header = getattr(np.lib.format, f"read_array_header_{min(version[0], 2)}_0")
         shape, _, _ = header(member)
-    return np.arange(shape[0]) if shape else np.array(0)
+    return shape[0] if shape else None
 
 
 def _check_lengths(path, **arrays):

@@ -67,7 +67,8 @@ class _PixelStore:
         plain = np.asarray(pixels)  # indexing a memmap is slow
         known = [self._known.get(key, (-1, 0)) for key in keys]
         intact = [0 <= row < n_rows and zlib.crc32(plain[row]) == check for row, check in known]
-        return pixels, np.where(intact, [row for row, _ in known], -1)
+        rows = [row if fine else -1 for (row, _), fine in zip(known, intact, strict=True)]
+        return pixels, np.array(rows)
 
     def append(self, keys, pixels):
         """Add images except those that another process has added; return their number."""

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from imbemotion._base.validation import cut_label
+
 ABSENT = "does not exist"
 _SHOWN = 100  # failures in the message of an error
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -90,7 +92,7 @@ def reason_for(error):
             return reason
     if "truncated" in str(error).lower():
         return "is truncated"
-    return f"cannot be decoded ({type(error).__name__}: {error})"
+    return f"cannot be decoded ({type(error).__name__}: {cut_label(error, _SHOWN)})"
 
 
 def name_of(source):

@@ -22,6 +22,7 @@ _PLAYED = ("note_on", "note_off", "control_change")  # messages, each with a met
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
 _TEMPO = 500_000  # microseconds per beat if a file does not say
+_LONGEST = 2**28 - 1  # ticks between messages that MIDI can express; mido reads more
 _FRAMES = {29: 30_000 / 1_001}  # frames per second of the time code of that name
 _LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
 _ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
@@ -65,6 +66,8 @@ def _parse(data):
 def _timed(midi):
     """Yield seconds, number of the track and message in the order of time."""
     events = []
+    if any(message.time > _LONGEST for track in midi.tracks for message in track):
+        raise Unreadable(f"is damaged: a message comes more than {_LONGEST} ticks after another")
     for number, track in enumerate(midi.tracks):
         ticks = accumulate(message.time for message in track)
         events += ((tick, number, message) for tick, message in zip(ticks, track, strict=True))

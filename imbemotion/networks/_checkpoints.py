@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from imbemotion._base.validation import shorten
+from imbemotion._base.files import check_torch_file
+from imbemotion._base.validation import cut_label, shorten
 
 _N_COLORS = 3
 _FEATURES = "features."
@@ -51,11 +52,17 @@ def read_state(path):
         raise _unusable(path, f"it contains one {type(state).__name__}")
     for name in state:
         if not isinstance(name, str):
-            raise _unusable(path, f"its names must be strings, got {name!r}")
+            raise _unusable(path, f"its names must be strings, got {cut_label(name)}")
     state = _strip_prefixes(state)
     others = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
     if others or not state:
-        raise _unusable(path, f"it has no tensor under {shorten(others, 3) or 'any name'}")
+        names = shorten(map(cut_label, others), 3)
+        raise _unusable(path, f"it has no tensor under {names or 'any name'}")
+    n_bytes = path.stat().st_size
+    huge = [k for k, v in state.items() if v.numel() * v.element_size() > n_bytes]
+    if huge:  # one value may be shown as any number of them, until it is copied
+        names = shorten(map(cut_label, huge), 3)
+        raise _unusable(path, f"it has {n_bytes} bytes, fewer than its tensor {names}")
     return state
 
 
@@ -65,7 +72,7 @@ def _read(path):
         # A safetensors file starts with eight bytes of length, which may look like a pickle.
         is_safetensors = start[8:] == b"{"
         if start.startswith((b"PK", b"\x80")) and not is_safetensors:
-            file.seek(0)  # the file, not the path, because torch.load goes by suffixes
+            check_torch_file(file)  # the file, not the path, because torch.load goes by suffixes
             return torch.load(file, map_location="cpu", weights_only=True)
     from safetensors.torch import load_file
 

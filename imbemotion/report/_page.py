@@ -9,7 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
 from imbemotion import __version__
-from imbemotion._base.files import write_atomically
+from imbemotion._base.files import read_json, write_atomically
 from imbemotion.analysis import analyze_confidence, describe_few_groups
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
@@ -117,7 +117,7 @@ def _read_history(path):
 
 
 def _read_balancing(path):
-    return _check_entries(json.loads(path.read_text(encoding="utf-8")), "before", "after")
+    return _check_entries(read_json(path), "before", "after")
 
 
 def _check_entries(found, *names):

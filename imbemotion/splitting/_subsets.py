@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import warnings
 from collections import Counter
 from fractions import Fraction
@@ -16,10 +17,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from imbemotion._base.files import write_atomically
+from imbemotion._base.files import read_json, write_atomically
 from imbemotion._base.validation import (
     DataWarning,
     check_labels,
+    cut_label,
     holds_paths,
     safe_indexing,
     shorten,
@@ -28,6 +30,7 @@ from imbemotion.leaks.duplicates import check_images, pixel_keys
 
 SUBSETS = ("train", "valid", "test")
 _FORMAT = "imbemotion split 1"
+_RATIO = re.compile(r"\d{1,99}(/0*[1-9]\d{0,99})?")
 
 
 class Split:
@@ -256,14 +259,17 @@ def _check_data(X, expected):
 def _read(path):
     """Read a split file, and check that every row is in one subset."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path)
         rows = sorted(row for name in SUBSETS for row in content[name])  # each exactly once
         intact = content["format"] == _FORMAT and set(content["ratios"]) == set(SUBSETS)
-        intact = intact and rows == list(range(sum(content["counts"].values())))
+        intact = intact and len(rows) == sum(content["counts"].values())  # before a range of them
+        intact = intact and rows == list(range(len(rows)))
         intact = intact and {"seed", "labels", "data"} <= set(content)
-        reason = f"its format is {content['format']!r}, and it holds {len(rows)} rows"
+        # Fraction would compute 1e999999999
+        intact = intact and all(map(_RATIO.fullmatch, content["ratios"].values()))
+        reason = f"its format is {content['format']!r:.60}, and it holds {len(rows)} rows"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        intact, reason = False, repr(error)
+        intact, reason = False, cut_label(repr(error), 200)
     if not intact:
         raise ValueError(f"{path} is not a saved split, or it is damaged: {reason}.")
     return content

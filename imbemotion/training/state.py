@@ -64,6 +64,8 @@ def put_back(net, state):
     net.optimizer_.load_state_dict(state["optimizer"])
     for name, callback in net.callbacks_:
         for attribute, value in state["callbacks"].get(name, {}).items():
+            if not _is_fitted(attribute):  # a file must not set paths, or replace methods
+                raise ValueError(f"{name} has no fitted attribute {attribute!r}")
             part = getattr(callback, attribute, None)
             if hasattr(part, "load_state_dict"):  # a learning rate schedule
                 part.load_state_dict(value)
@@ -78,17 +80,21 @@ def put_back_rows(net, dataset, state):
     """Set the generators that draw and change rows, which exist once an epoch begins."""
     for owner, values in zip(_owners(net, dataset), state["rows"], strict=True):
         for name, value in values.items():
-            if isinstance(value, int):
+            if isinstance(value, int) and isinstance(getattr(owner, name), int):
                 setattr(owner, name, value)
             else:
                 getattr(owner, name).bit_generator.state = value
+
+
+def _is_fitted(name):
+    return name.endswith("_") and not name.startswith("__")
 
 
 def _attributes(callback):
     """Return the fitted attributes of a callback that are tensors, arrays or plain values."""
     found = {}
     for name, value in vars(callback).items():
-        if not name.endswith("_") or name in _ANEW:
+        if not _is_fitted(name) or name in _ANEW:
             continue
         if hasattr(value, "load_state_dict") and not isinstance(value, type):
             found[name] = _pack(value.state_dict())
