@@ -10,13 +10,15 @@ from torch import nn
 
 from imbemotion import CNNClassifier
 from imbemotion._base.registry import LOSSES
+from imbemotion.classifier.recipe import class_weights
 from imbemotion.losses import (
     BalancedSoftmaxLoss,
     FocalLoss,
     LDAMLoss,
     LogitAdjustedLoss,
     SoftF1Loss,
-    class_weights,
+    Target,
+    batch_loss,
 )
 
 COUNTS = np.array([50, 3, 20, 7])
@@ -267,3 +269,112 @@ def test_a_registered_loss_works_by_name(monkeypatch):
     X, y = np.random.default_rng(0).random((12, 8, 8), np.float32), np.repeat(["a", "b"], 6)
     model = CNNClassifier(module="small_cnn", loss="halved", max_epochs=1, random_state=0)
     assert isinstance(model.fit(X, y).net_.criterion_, HalvedLoss)
+
+
+# Targets that are not one known label per image, precision, and weights that do not fit
+
+
+LOSS_FACTORIES = {
+    "cross_entropy": lambda weight: nn.CrossEntropyLoss(weight),
+    "focal": lambda weight: FocalLoss(weight, gamma=2.0),
+    "logit_adjusted": lambda weight: LogitAdjustedLoss(COUNTS, weight, tau=0.7),
+    "balanced_softmax": lambda weight: BalancedSoftmaxLoss(COUNTS, weight),
+    "ldam": lambda weight: LDAMLoss(COUNTS, weight, scale=2.0),
+    "soft_f1": lambda weight: SoftF1Loss(weight),
+}
+OWN_LOSSES = ["focal", "logit_adjusted", "balanced_softmax", "ldam", "soft_f1"]
+ALL_LOSSES = ["cross_entropy", "focal", "logit_adjusted", "balanced_softmax", "ldam", "soft_f1"]
+
+
+@pytest.mark.kind("D30", "Images labeled -100 count for no loss, weighted or smoothed.")
+@pytest.mark.parametrize("name", ALL_LOSSES)
+@pytest.mark.parametrize("weight", [None, WEIGHT.double() + 1])
+def test_ignored_labels_change_no_loss(batch, name, weight):
+    logits, target = batch
+    with_ignored = target.clone()
+    with_ignored[::3] = -100
+    kept = with_ignored >= 0
+    criterion = LOSS_FACTORIES[name](weight)
+    expected = criterion(logits[kept], target[kept])
+    torch.testing.assert_close(criterion(logits, with_ignored), expected)
+    if name == "soft_f1":
+        return
+    criterion.reduction = "none"
+    smooth = {"label_smoothing": 0.2, "class_shares": torch.full((4,), 0.25)}
+    for settings in ({}, smooth):
+        part, whole = Target(with_ignored), Target(target[kept])
+        torch.testing.assert_close(
+            batch_loss(criterion, logits, [part], **settings),
+            batch_loss(criterion, logits[kept], [whole], **settings),
+        )
+
+
+@pytest.mark.kind("D30", "Class probabilities as targets give the expected loss over labels.")
+@pytest.mark.parametrize("name", ALL_LOSSES)
+@pytest.mark.parametrize("weight", [None, WEIGHT.double() + 1])
+def test_class_probabilities_of_one_class_are_its_label(batch, name, weight):
+    logits, target = batch
+    soft = nn.functional.one_hot(target, 4).double()
+    criterion = LOSS_FACTORIES[name](weight)
+    if name == "soft_f1":
+        criterion.cross_entropy = 0.0  # torch averages weighted probabilities by number
+        torch.testing.assert_close(criterion(logits, soft), criterion(logits, target))
+        return
+    criterion.reduction = "none"
+    torch.testing.assert_close(criterion(logits, soft), criterion(logits, target))
+    torch.testing.assert_close(
+        batch_loss(criterion, logits, [Target(soft)]), criterion(logits, target).mean()
+    )
+
+
+def test_mixed_class_probabilities_are_weighted_as_by_pytorch(batch):
+    soft = torch.softmax(batch[0].flip(0), dim=1)
+    for reduction in ("mean", "sum", "none"):
+        ours = FocalLoss(WEIGHT.double(), gamma=0.0, reduction=reduction)(batch[0], soft)
+        expected = nn.CrossEntropyLoss(WEIGHT.double(), reduction=reduction)(batch[0], soft)
+        torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.kind("D30", "Losses are as precise as the logits, without changing their type.")
+@pytest.mark.parametrize("name", OWN_LOSSES)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_losses_keep_the_precision_of_the_logits(batch, name, dtype):
+    weight = WEIGHT + 1  # float32, as CNNClassifier passes it
+    criterion = LOSS_FACTORIES[name](weight)
+    loss = criterion(batch[0].to(dtype), batch[1])
+    assert loss.dtype == dtype
+    exact = LOSS_FACTORIES[name](weight.double()).double()(*batch)
+    tolerance = {torch.float64: 1e-14, torch.float32: 1e-5, torch.bfloat16: 0.1}[dtype]
+    assert loss.item() == pytest.approx(exact.item(), rel=tolerance)
+    if name == "logit_adjusted":
+        expected = numpy_logit_adjusted(batch[0].numpy(), batch[1].numpy(), tau=0.7)
+        plain = LogitAdjustedLoss(COUNTS, tau=0.7, reduction="none")(*batch)
+        np.testing.assert_allclose(plain.numpy(), expected, rtol=1e-13)
+
+
+@pytest.mark.kind("D30", "Weights, counts, labels and shapes that do not fit are refused.")
+@pytest.mark.parametrize("name", OWN_LOSSES)
+@pytest.mark.parametrize(
+    ("logits", "target", "error"),
+    [
+        ((2, 3), torch.tensor([0, 1]), "one number per class, got .*4.* numbers for 3 logits"),
+        ((2, 5), torch.tensor([0, 1]), "one number per class, got .*4.* numbers for 5 logits"),
+        ((2, 4), torch.tensor([0, 4]), "labels must be 0 to 3, .* got 4"),
+        ((2, 4), torch.tensor([0, -1]), "labels must be 0 to 3, .* got -1"),
+        ((2, 4), torch.tensor([[0], [1]]), r"integer labels of shape .2,.* got .* \(2, 1\)"),
+        ((2, 4), torch.tensor([0.0, 1.0]), "class probabilities of shape .2, 4., got"),
+        ((2, 4), torch.zeros(3, dtype=torch.int64), r"labels of shape .2,.* of shape .3,"),
+        ((4,), torch.tensor(0), r"logits of shape .n, n_classes., got shape .4,"),
+        ((2, 4, 4), torch.zeros(2, 4, dtype=torch.int64), r"got shape .2, 4, 4."),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(name, logits, target, error):
+    criterion = LOSS_FACTORIES[name](WEIGHT)
+    with pytest.raises(ValueError, match=error) as caught:
+        criterion(torch.zeros(logits), target)
+    assert len(str(caught.value)) < 250
+
+
+def test_labels_of_any_integer_type_are_labels(batch):
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32):
+        torch.testing.assert_close(FocalLoss()(batch[0], batch[1].to(dtype)), FocalLoss()(*batch))

@@ -21,9 +21,8 @@ from imbemotion.callbacks import (
     TrainingScores,
     WeightAveraging,
 )
-from imbemotion.classifier.recipe import Recipe, choose_recipe
+from imbemotion.classifier.recipe import Recipe, choose_recipe, class_weights
 from imbemotion.images import ImageArray
-from imbemotion.losses import class_weights
 from imbemotion.networks import FeatureNetwork, PretrainedCNN, find_network
 from imbemotion.training import ImageNeuralNetClassifier
 from imbemotion.training.batches import BalancedRows, Course, FixedSplit, input_scale

@@ -1,12 +1,16 @@
-"""What "auto" means in a training: steps, batch size, rates and augmentation, by the data."""
+"""What "auto" and named class weights mean in a training, by the data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, inf
+from numbers import Real
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from imbemotion._base.validation import cut_label, shorten
 from imbemotion.augmentation import Augmentation, check_policy
 
 # Chosen on small face sets, digits and piano rolls; see docs/training.md.
@@ -150,3 +154,53 @@ def _share_recognized(asymmetry):
     hat = kernel @ np.linalg.inv(kernel + np.eye(n_images))
     own = np.diag(hat)
     return np.mean((hat.sum(axis=1) - own) / (1 - own) > 0)
+
+
+# Class weights
+
+
+def _effective(counts, beta):
+    # expm1, because 1 - beta**count cancels for beta near 1
+    return 1 / -np.expm1(counts * np.log(beta)) if beta > 0 else np.ones(len(counts))
+
+
+_CLASS_WEIGHTS = {
+    "balanced": lambda counts, beta: 1 / counts,
+    "sqrt": lambda counts, beta: 1 / np.sqrt(counts),
+    "effective": _effective,
+}
+
+
+def class_weights(
+    class_weight: str | Mapping | None, classes: NDArray, counts: NDArray, *, beta: float = 0.999
+) -> NDArray | None:
+    """Compute class weights from the class sizes."""
+    # Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie, "Class-Balanced Loss Based on Effective
+    # Number of Samples", CVPR 2019.
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str):
+        return _named_weights(class_weight, counts, beta)
+    labels = classes.tolist()
+    unknown = [label for label in class_weight if label not in labels]
+    # A fold may lack a class, so unknown labels are an error only where others are missing.
+    if unknown and any(label not in class_weight for label in labels):
+        raise ValueError(
+            f"The labels in class_weight must be classes of y ({shorten(map(repr, labels))}), got "
+            f"{shorten(map(repr, unknown))}."
+        )
+    weights = [class_weight.get(label, 1.0) for label in labels]
+    if not all(isinstance(w, Real) and 0 < w < np.inf for w in weights):
+        given = cut_label(class_weight, 80)
+        raise ValueError(f"Class weights must be positive numbers, got {given}.")
+    return np.array(weights, dtype=np.float32)
+
+
+def _named_weights(name, counts, beta):
+    if name not in _CLASS_WEIGHTS:
+        raise ValueError(f"class_weight must be one of {shorten(_CLASS_WEIGHTS)}, got {name!r}.")
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must be in [0, 1), got {beta}.")
+    weights = _CLASS_WEIGHTS[name](np.maximum(counts, 1), beta)
+    weights = np.where(counts > 0, weights, 0)  # finite above, since counts were at least 1
+    return (weights * (counts.sum() / (weights * counts).sum())).astype(np.float32)

@@ -213,7 +213,7 @@ def _loss_weights(classifier):
     """Return a network's class weights and prior; an empty dict for other classifiers."""
     if not hasattr(classifier, "training_prior_"):
         return {}
-    from imbemotion.losses import class_weights
+    from imbemotion.classifier.recipe import class_weights
 
     labels, counts = classifier.classes_, classifier.class_counts_
     found = {"training_prior": _by_class(labels, classifier.training_prior_)}

@@ -1,4 +1,4 @@
-"""Loss functions for skewed classes, and the class weights that go into them."""
+"""Loss functions for skewed classes."""
 
 from imbemotion.losses._losses import (
     BalancedSoftmaxLoss,
@@ -8,7 +8,6 @@ from imbemotion.losses._losses import (
     SoftF1Loss,
     Target,
     batch_loss as batch_loss,
-    class_weights as class_weights,
 )
 
 __all__ = [

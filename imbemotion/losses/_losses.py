@@ -1,19 +1,89 @@
-"""Loss functions for skewed classes, class weights, and the loss of a batch."""
+"""Loss functions for skewed classes, and the loss of a batch."""
 
-from collections.abc import Mapping
-from numbers import Real
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import cut_label, shorten
+
+_IGNORED = -100  # PyTorch's label of images without one
 
 
-class FocalLoss(nn.CrossEntropyLoss):
+def _check_targets(logits, target, sizes=(), ignored=_IGNORED):
+    """Refuse logits, targets, and numbers of class weights that do not belong together."""
+    shape, got = tuple(logits.shape), tuple(target.shape)
+    if len(shape) != 2:
+        raise ValueError(f"A loss needs logits of shape (n, n_classes), got shape {shape}.")
+    is_soft = target.is_floating_point()
+    if got != (shape if is_soft else shape[:1]):
+        raise ValueError(
+            f"Logits of shape {shape} need integer labels of shape {shape[:1]} or class "
+            f"probabilities of shape {shape}, got {target.dtype} of shape {got}."
+        )
+    if any(size != shape[1] for size in sizes):
+        raise ValueError(
+            f"weight and class_counts must have one number per class, got {shorten(sizes)} "
+            f"numbers for {shape[1]} logits."
+        )
+    if is_soft or target.device.type != "cpu":  # reading them would stall a GPU at every step
+        return
+    wrong = target[(target != ignored) & ((target < 0) | (target >= shape[1]))]
+    if len(wrong):
+        raise ValueError(
+            f"The network returns {shape[1]} logits, so labels must be 0 to {shape[1] - 1}, or "
+            f"{ignored} for images to ignore, got {wrong[0].item()}."
+        )
+
+
+def _known(target, ignored):
+    """Return which images count, and their labels, 0 for the others."""
+    known = target != ignored
+    return known, target.where(known, torch.zeros_like(target)).long()
+
+
+def _of_every_label(losses, logits):
+    """Compute the loss of each image with each label, (n, n_classes) -> (n, n_classes)."""
+    n, n_classes = logits.shape
+    labels = torch.arange(n_classes, device=logits.device).repeat(n)
+    return losses(logits.repeat_interleave(n_classes, dim=0), labels).view(n, n_classes)
+
+
+class _ClassLoss(nn.CrossEntropyLoss):
+    """A loss of single images, weighted and reduced as by ``torch.nn.CrossEntropyLoss``."""
+
+    def __init__(self, weight=None, *, class_counts=None, reduction="mean"):
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
+        weight = weight if weight is None else torch.as_tensor(weight)
+        super().__init__(weight, reduction=reduction)
+        self.counts = None if class_counts is None else _check_counts(class_counts)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced.
+
+        Targets are labels, or class probabilities (n, n_classes).
+        """
+        given = [part for part in (self.weight, self.counts) if part is not None]
+        _check_targets(logits, target, [part.numel() for part in given], self.ignore_index)
+        weight = logits.new_ones(logits.shape[1]) if self.weight is None else self.weight
+        if target.is_floating_point():
+            weights = target * weight.to(logits)  # (n, n_classes)
+            loss = (weights * _of_every_label(self._losses, logits)).sum(dim=1)
+            total = len(loss)
+        else:
+            known, labels = _known(target, self.ignore_index)
+            weights = weight.to(logits)[labels] * known
+            loss = torch.where(known, weights * self._losses(logits, labels), 0.0)  # (n,)
+            total = weights.sum()
+        if self.reduction == "mean":
+            return loss.sum() / total  # as torch does: not by the number of images
+        return loss.sum() if self.reduction == "sum" else loss
+
+
+class FocalLoss(_ClassLoss):
     r"""Cross-entropy that down-weights well-classified images.
 
     .. math:: \ell_i = -w_{y_i} (1 - p_{i, y_i})^\gamma \log p_{i, y_i}
@@ -49,37 +119,33 @@ class FocalLoss(nn.CrossEntropyLoss):
         self, weight: Tensor | None = None, *, gamma: float = 2.0, reduction: str = "mean"
     ):
         super().__init__(weight, reduction=reduction)
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
         if not gamma >= 0:
             raise ValueError(f"gamma must be 0 or more, got {gamma}.")
         self.gamma = gamma
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
-        log_p = functional.log_softmax(logits, dim=1)
-        log_p = log_p.gather(1, target[:, None])[:, 0]  # (n,), of the true class
+    def _losses(self, logits, labels):
+        log_p = -functional.cross_entropy(logits, labels, reduction="none")
         # 1 - p without cancellation; its power has no gradient at 0, so stay just above
         wrong = (-torch.expm1(log_p)).clamp_min(torch.finfo(logits.dtype).tiny)
-        weight = torch.ones_like(log_p) if self.weight is None else self.weight[target]
-        loss = -weight * wrong**self.gamma * log_p  # (n,)
-        if self.reduction == "mean":
-            return loss.sum() / weight.sum()  # as torch does: not by the number of images
-        return loss.sum() if self.reduction == "sum" else loss
+        return -(wrong**self.gamma) * log_p
 
 
 def _check_counts(class_counts):
-    """Return class counts as floats, 1 for a class that training lacks, (n_classes,)."""
-    counts = torch.as_tensor(class_counts).float()
+    """Return class counts as float64, 1 for a class that training lacks, (n_classes,)."""
+    try:
+        counts = torch.as_tensor(class_counts).double()
+    except (TypeError, ValueError, RuntimeError):  # texts, lists of several lengths
+        counts = torch.zeros(0)
     is_valid = counts.ndim == 1 and len(counts) > 1 and torch.isfinite(counts).all()
     if not (is_valid and (counts >= 0).all() and counts.any()):
         raise ValueError(
-            f"class_counts must be numbers per class, 0 or more and not all 0, got {class_counts}."
+            "class_counts must be numbers per class, 0 or more and not all 0, got "
+            f"{cut_label(class_counts, 80)}."
         )
     return torch.where(counts > 0, counts, 1.0)
 
 
-class LogitAdjustedLoss(nn.CrossEntropyLoss):
+class LogitAdjustedLoss(_ClassLoss):
     r"""Cross-entropy of logits plus the log class prior.
 
     .. math:: \ell_i = -w_{y_i} \log
@@ -117,15 +183,15 @@ class LogitAdjustedLoss(nn.CrossEntropyLoss):
         self, class_counts: ArrayLike, weight: Tensor | None = None, *, tau: float = 1.0,
         reduction: str = "mean",
     ):  # fmt: skip
-        super().__init__(weight, reduction=reduction)
+        super().__init__(weight, class_counts=class_counts, reduction=reduction)
         if not -float("inf") < tau < float("inf"):
             raise ValueError(f"tau must be a finite number, got {tau}.")
-        counts = _check_counts(class_counts)
-        self.register_buffer("adjustment", tau * torch.log(counts / counts.sum()))
+        # float64, so no buffer: these take the precision of the network
+        self.adjustment = tau * torch.log(self.counts / self.counts.sum())
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
-        return super().forward(logits + self.adjustment, target)
+    def _losses(self, logits, labels):
+        shifted = logits + self.adjustment.to(logits)
+        return functional.cross_entropy(shifted, labels, reduction="none")
 
 
 class BalancedSoftmaxLoss(LogitAdjustedLoss):
@@ -163,7 +229,7 @@ class BalancedSoftmaxLoss(LogitAdjustedLoss):
         super().__init__(class_counts, weight, tau=1.0, reduction=reduction)
 
 
-class LDAMLoss(nn.CrossEntropyLoss):
+class LDAMLoss(_ClassLoss):
     r"""Cross-entropy with a margin for the true class, larger for rarer classes.
 
     .. math:: \ell_i = -w_{y_i} \log \frac{e^{s (z_{i, y_i} - \Delta_{y_i})}}
@@ -194,28 +260,26 @@ class LDAMLoss(nn.CrossEntropyLoss):
 
     Examples
     --------
-    >>> LDAMLoss([16, 1]).margins
-    tensor([0.2500, 0.5000])
+    >>> LDAMLoss([16, 1]).margins.tolist()
+    [0.25, 0.5]
     """
 
     def __init__(
         self, class_counts: ArrayLike, weight: Tensor | None = None, *, max_margin: float = 0.5,
         scale: float = 1.0, reduction: str = "mean",
     ):  # fmt: skip
-        super().__init__(weight, reduction=reduction)
+        super().__init__(weight, class_counts=class_counts, reduction=reduction)
         if not 0 <= max_margin < float("inf"):
             raise ValueError(f"max_margin must be 0 or more, got {max_margin}.")
         if not 0 < scale < float("inf"):
             raise ValueError(f"scale must be positive, got {scale}.")
-        counts = _check_counts(class_counts)
         self.scale = scale
-        self.register_buffer("margins", max_margin * (counts.min() / counts) ** 0.25)
+        self.margins = max_margin * (self.counts.min() / self.counts) ** 0.25
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced."""
-        true = functional.one_hot(target, logits.shape[1]).bool()
-        shifted = torch.where(true, logits - self.margins, logits)
-        return super().forward(self.scale * shifted, target)
+    def _losses(self, logits, labels):
+        true = functional.one_hot(labels, logits.shape[1]).bool()
+        shifted = self.scale * torch.where(true, logits - self.margins.to(logits), logits)
+        return functional.cross_entropy(shifted, labels, reduction="none")
 
 
 class SoftF1Loss(nn.Module):
@@ -257,62 +321,21 @@ class SoftF1Loss(nn.Module):
         if not 0 <= cross_entropy <= 1:
             raise ValueError(f"cross_entropy must be from 0 to 1, got {cross_entropy}.")
         self.cross_entropy = cross_entropy
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", None if weight is None else torch.as_tensor(weight))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss, (n, n_classes) and (n,) -> scalar."""
-        p = torch.softmax(logits, dim=1)
-        true = functional.one_hot(target, logits.shape[1]).to(p.dtype)  # (n, n_classes)
+        """Compute the loss, (n, n_classes) and (n,) or (n, n_classes) -> scalar."""
+        _check_targets(logits, target, [] if self.weight is None else [self.weight.numel()])
+        weight = None if self.weight is None else self.weight.to(logits)
+        p, true = torch.softmax(logits, dim=1), target  # (n, n_classes)
+        if not target.is_floating_point():
+            known, labels = _known(target, _IGNORED)
+            p, true = p * known[:, None], functional.one_hot(labels, logits.shape[1]).to(p)
+            true, target = true * known[:, None], target.long()
         f1 = 2 * (p * true).sum(dim=0) / (p + true).sum(dim=0).clamp_min(1e-12)  # (n_classes,)
         soft = 1 - f1[true.any(dim=0)].mean()  # a class without images has no F1
-        entropy = functional.cross_entropy(logits, target, self.weight)
+        entropy = functional.cross_entropy(logits, target, weight)
         return self.cross_entropy * entropy + (1 - self.cross_entropy) * soft
-
-
-def _effective(counts, beta):
-    # expm1, because 1 - beta**count cancels for beta near 1
-    return 1 / -np.expm1(counts * np.log(beta)) if beta > 0 else np.ones(len(counts))
-
-
-_CLASS_WEIGHTS = {
-    "balanced": lambda counts, beta: 1 / counts,
-    "sqrt": lambda counts, beta: 1 / np.sqrt(counts),
-    "effective": _effective,
-}
-
-
-def class_weights(
-    class_weight: str | Mapping | None, classes: NDArray, counts: NDArray, *, beta: float = 0.999
-) -> NDArray | None:
-    """Compute class weights from the class sizes."""
-    # Y. Cui, M. Jia, T.-Y. Lin, Y. Song, S. Belongie, "Class-Balanced Loss Based on Effective
-    # Number of Samples", CVPR 2019.
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, str):
-        return _named_weights(class_weight, counts, beta)
-    labels = classes.tolist()
-    unknown = [label for label in class_weight if label not in labels]
-    # A fold may lack a class, so unknown labels are an error only where others are missing.
-    if unknown and any(label not in class_weight for label in labels):
-        raise ValueError(
-            f"The labels in class_weight must be classes of y ({shorten(map(repr, labels))}), got "
-            f"{shorten(map(repr, unknown))}."
-        )
-    weights = [class_weight.get(label, 1.0) for label in labels]
-    if not all(isinstance(w, Real) and 0 < w < np.inf for w in weights):
-        raise ValueError(f"Class weights must be positive numbers, got {class_weight}.")
-    return np.array(weights, dtype=np.float32)
-
-
-def _named_weights(name, counts, beta):
-    if name not in _CLASS_WEIGHTS:
-        raise ValueError(f"class_weight must be one of {shorten(_CLASS_WEIGHTS)}, got {name!r}.")
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {beta}.")
-    weights = _CLASS_WEIGHTS[name](np.maximum(counts, 1), beta)
-    weights = np.where(counts > 0, weights, 0)  # finite above, since counts were at least 1
-    return (weights * (counts.sum() / (weights * counts).sum())).astype(np.float32)
 
 
 class Target(NamedTuple):
@@ -320,8 +343,10 @@ class Target(NamedTuple):
 
     Parameters
     ----------
-    labels, weights : Tensor of shape (n,)
-        Encoded labels, and the weight of each image; None means 1.
+    labels : Tensor of int of shape (n,) or of float of shape (n, n_classes)
+        Encoded labels, -100 for images to ignore; or class probabilities.
+    weights : Tensor of shape (n,), default=None
+        Weight of each image; None means 1.
     share : float, default=1.0
         Share of this part in the loss.
     """
@@ -341,6 +366,10 @@ def batch_loss(
     class_shares: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Compute the loss of a batch."""
+    for part in targets:
+        _check_targets(logits, part.labels, ignored=getattr(criterion, "ignore_index", _IGNORED))
+    if isinstance(criterion, nn.NLLLoss):  # which takes the logarithms of probabilities
+        logits = functional.log_softmax(logits, dim=1)
     losses = ((part, criterion(logits, part.labels)) for part in targets)
     loss = sum(part.share * _weighted_mean(criterion, values, part) for part, values in losses)
     if not label_smoothing:
@@ -353,8 +382,11 @@ def _weighted_mean(criterion, loss, target):
     """Average losses weighted by class and image, (n,) -> scalar, unless the loss is reduced."""
     if loss.ndim == 0:
         return loss
-    class_weights = getattr(criterion, "weight", None)
-    total = torch.ones_like(loss) if class_weights is None else class_weights[target.labels]
+    total, class_weights = torch.ones_like(loss), getattr(criterion, "weight", None)
+    if not target.labels.is_floating_point():  # torch averages those of probabilities by number
+        known, labels = _known(target.labels, getattr(criterion, "ignore_index", _IGNORED))
+        total = total if class_weights is None else class_weights[labels]
+        loss, total = torch.where(known, loss, 0.0), total * known
     if target.weights is not None:
         loss, total = loss * target.weights, total * target.weights
     # A batch may hold only images of weight 0.
@@ -363,8 +395,5 @@ def _weighted_mean(criterion, loss, target):
 
 def _expected_loss(criterion, logits, targets, class_shares):
     """Average the losses over labels drawn from the class shares."""
-    n, n_classes = logits.shape
-    labels = torch.arange(n_classes, device=logits.device)  # each image once with each label
-    losses = criterion(logits.repeat_interleave(n_classes, dim=0), labels.repeat(n))
-    drawn = losses.view(n, n_classes) @ class_shares  # (n,)
+    drawn = _of_every_label(criterion, logits) @ class_shares  # (n,)
     return sum(part.share * _weighted_mean(criterion, drawn, part) for part in targets)
