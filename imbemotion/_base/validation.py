@@ -32,7 +32,7 @@ __all__ = [
     "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
     "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
     "check_random_state", "check_sample_weight", "check_scalar", "column_or_1d", "cut_label",
-    "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images",
+    "escape_text", "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images",
     "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
     "validate_parameter_constraints",
 ]  # fmt: skip
@@ -87,6 +87,11 @@ def cut_label(label, length=28):
 def text_width(text):
     """Count the terminal columns of a text: Chinese characters take two."""
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def escape_text(text):
+    """Return text in which what UTF-8 cannot hold, as in foreign file names, is escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def forget_fit(estimator):

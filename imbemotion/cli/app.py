@@ -23,6 +23,9 @@ class _Program(TyperGroup):
         return sorted(super().list_commands(ctx), key=_ORDER.index)
 
     def main(self, args=None, prog_name=None, standalone_mode=True, **settings):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # no name may end a command that has done its work
+                stream.reconfigure(errors="backslashreplace")
         try:
             status = super().main(args, prog_name, standalone_mode=False, **settings)
         except Misuse as error:

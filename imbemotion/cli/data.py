@@ -53,7 +53,7 @@ def analyze(
     if plot is not None:
         _draw(y, distribution["missing"], plot)
     if as_json:
-        typer.echo(output.to_json(found))
+        output.show_json(found)
         return
     _show_distribution(distribution, meaning, advice)
     _show_next(options, advice, ["strategies", "compare"])
@@ -112,7 +112,7 @@ def _show_distribution(distribution, meaning, advice):
 def _show_next(options, advice, names):
     """Print commands that go on with the same sources."""
     words = name_sources(options)[0]
-    for option in ("images", "label_pattern", "image_column", "label_column", "errors"):
+    for option in READING[2:-1]:
         if options[option] is not None:
             words += [f"--{option.replace('_', '-')}", str(options[option])]
     words += [word for kind in options["group_by"] or () for word in ("--group-by", kind)]

@@ -148,6 +148,10 @@ OPTIONS = {
     "image_column": _option(str, "data.image_column", metavar="NAME"),
     "label_column": _option(str, "data.label_column", metavar="NAME"),
     "labels": _option(str, "data.labels", metavar="A,B,C", callback=_parse_names),
+    "label_map": _option(
+        str, "data.label_map", metavar="OLD=NEW,...|CSV",
+        help="New names of labels, such as AN=anger,DI=disgust, or a CSV file of both.",
+    ),
     "size": _option(int, "data.size", min=1),
     "mode": _option(Literal["gray", "rgb"], "data.mode", help="Grayscale or color."),
     "resize": _option(Literal["stretch", "crop", "pad"], "data.resize"),
@@ -229,8 +233,8 @@ OPTIONS = {
 }  # fmt: skip
 
 READING = (
-    "source", "additional", "images", "label_pattern", "image_column", "label_column", "errors",
-    "group_by",
+    "source", "additional", "images", "label_pattern", "label_map", "image_column",
+    "label_column", "errors", "group_by",
 )  # fmt: skip
 LOADING = (*READING, "size", "mode", "resize", "seed")
 SHARES = ("train_ratio", "val_ratio", "test_ratio")

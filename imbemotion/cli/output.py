@@ -51,13 +51,15 @@ def note(text):
 
 
 def to_json(found, indent=1):
-    """Return plain values as JSON."""
-    return json.dumps(found, indent=indent, ensure_ascii=False)
+    """Return plain values as JSON, which escapes what UTF-8 cannot hold."""
+    text = json.dumps(found, indent=indent, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def show_json(found, indent=1):
     """Print plain values as JSON, and nothing else, to standard output."""
-    typer.echo(to_json(found, indent))
+    is_utf8 = (sys.stdout.encoding or "").lower().startswith("utf")
+    typer.echo(to_json(found, indent) if is_utf8 else json.dumps(found, indent=indent))
 
 
 def check_out(path, option="--out", suffixes=()):

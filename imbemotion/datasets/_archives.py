@@ -60,7 +60,7 @@ def load_npz(
         Array of labels, (n,). None takes the first of labels, y, target, emotions and arr_1.
     group_key : str, default=None
         Array of groups, (n,). None takes ``groups`` if there is one.
-    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+    **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         As in :func:`load_source`, but ``size=None``, which keeps the size of the images.
 
     Returns
@@ -181,7 +181,7 @@ def load_fer2013(
     split : {"train", "test", "Training", "PublicTest", "PrivateTest"}, default=None
         Subset to load: "train" means Training, "test" means PublicTest and PrivateTest
         together. None means the whole file.
-    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+    **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         As in :func:`load_source`, but ``size=None``, which keeps 48 x 48 pixels.
 
     Returns

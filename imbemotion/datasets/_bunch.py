@@ -1,5 +1,6 @@
 """What all loaders share: lists of labeled images, rows left out of them, the result."""
 
+import csv
 import os
 import warnings
 from collections import Counter, defaultdict
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import DataWarning, shorten
+from imbemotion._base.validation import DataWarning, escape_text, shorten
 from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
@@ -68,6 +69,7 @@ class LoadSettings(TypedDict, total=False):
 
     n_jobs: int | None
     labels: list | None
+    label_map: dict | str | os.PathLike | None
     errors: str
     load_content: bool
     return_X_y: bool
@@ -111,7 +113,7 @@ class Listing(NamedTuple):
         if not reasons:
             return self
         # By name, since row numbers change; once, even if an image is in several rows.
-        pairs = ((str(self.names[row]), reason) for row, reason in sorted(reasons.items()))
+        pairs = ((escape_text(self.names[row]), reasons[row]) for row in sorted(reasons))
         pairs = list(dict.fromkeys(pairs))
         if errors == "raise":
             lines = "\n".join(f"  {name} {reason}" for name, reason in pairs)
@@ -179,16 +181,84 @@ def _check_known(listing, expected, errors):
     return listing.leave_out({n: f"has the unknown label {listing.labels[n]!s}" for n in rows})
 
 
+def map_labels(labels, label_map, clean):
+    """Replace labels as a dict, text such as "AN=anger,DI=disgust" or a CSV file says."""
+    known = {}
+    for old, new in _read_label_map(label_map):
+        if not str(new).strip() or not isinstance(new, str | int) or isinstance(new, bool):
+            raise ValueError(
+                f"label_map must lead to names or integers, got {new!r:.99} for {old}."
+            )
+        new = clean(new) if isinstance(new, str) else new
+        if known.setdefault(_as_key(old), new) != new:
+            raise ValueError(f"label_map must have one new label per label, got two for {old}.")
+    classes, codes = np.unique(labels, return_inverse=True)
+    rest = [label for label in classes.tolist() if _as_key(label) not in known]
+    if unknown := [label for label in rest if label not in known.values()]:
+        text = f"label_map has no new label for {shorten(unknown)}"
+        if len(rest) == len(classes):
+            raise ValueError(f"{text}, but for {shorten(known)}. Name labels as in the data.")
+        warn(f"{text}; they stay as they are.")
+    mapped = [known.get(_as_key(label), label) for label in classes.tolist()]
+    is_text = any(isinstance(label, str) for label in mapped)  # then numbers become text
+    return np.array(list(map(str, mapped)) if is_text else mapped)[codes]
+
+
+def _as_key(label):
+    is_integer = isinstance(label, float) and label.is_integer()
+    return normalize(int(label) if is_integer else label)
+
+
+def _read_label_map(given):
+    """Return pairs of label and new label."""
+    if isinstance(given, dict) and given:
+        return list(given.items())
+    if isinstance(given, str) and "=" in given and not os.path.isfile(given):
+        pairs = [part.partition("=")[::2] for part in given.split(",") if part.strip()]
+    elif isinstance(given, str | os.PathLike) and os.path.isfile(given):
+        with open(given, encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
+            lines = file.read(1_000_000).splitlines()
+        separator = max(",;\t|", key="".join(lines).count)
+        pairs = [row for row in csv.reader(lines, delimiter=separator) if any(row)]
+    else:
+        pairs = []
+    wrong = [pair for pair in pairs if len(pair) != 2 or not all(map(str.strip, pair))]
+    if wrong or not pairs:
+        got = f"{wrong[0]!r:.99} in {given!s:.99}" if wrong else f"{given!r:.99}"
+        raise ValueError(
+            "label_map (--label-map) must be a dict, text such as AN=anger,DI=disgust or a CSV "
+            f"file of two columns, label and new label, got {got}."
+        )
+    return [(old.strip(), new.strip()) for old, new in pairs]
+
+
+def _leave_out_foreign_names(listing, errors):
+    """Refuse labels, and leave out files, whose names no result could be written with."""
+    for label in np.unique(listing.labels).tolist():
+        if isinstance(label, str) and escape_text(label) != label:
+            raise ValueError(
+                f"Labels must be text in UTF-8, got {escape_text(label)}. Rename the folder, or "
+                "use label_map."
+            )
+    names = np.asarray(listing.names, dtype=str).tolist()
+    foreign = [row for row, name in enumerate(names) if escape_text(name) != name]
+    reason = "has a name or folder that is not UTF-8; rename it"
+    return listing.leave_out(dict.fromkeys(foreign, reason), errors)
+
+
 _read_images = partial(load_images, size=48)
 
 
 def make_bunch(
-    listing, source, *, labels=None, errors="raise", load_content=True, return_X_y=False,
-    has_files=True, clean=lambda label: label, read=_read_images, **reading,
+    listing, source, *, labels=None, label_map=None, errors="raise", load_content=True,
+    return_X_y=False, has_files=True, clean=lambda label: label, read=_read_images, **reading,
 ):  # fmt: skip
     """Check labels, read the images and put everything together."""
     if errors not in ("raise", "skip"):
         raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
+    if label_map is not None:
+        listing = listing._replace(labels=map_labels(listing.labels, label_map, clean))
+    listing = _leave_out_foreign_names(listing, errors)
     labels = _check_expected(labels, clean)
     if labels is not None:
         # A command line knows the number 1 as "1": take names as they are in the data.

@@ -41,7 +41,7 @@ def fetch_facial_expressions(
         Where to keep the data; None means scikit-learn's folder, ``~/scikit_learn_data``.
     download_if_missing : bool, default=True
         Whether to download the data if they are not there yet.
-    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+    **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns

@@ -54,7 +54,7 @@ def load_legend(
         Column of labels. None takes the first of emotion, label, class, expression, target
         and category, in any case.
     group_column : str, default=None
-    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+    **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         As in :func:`load_table`.
 
     Returns
@@ -131,7 +131,7 @@ def load_table(
         category, class_name or label_name.
     group_column : str, default=None
         Column of `groups`, such as persons. Where a cell is empty, the path is the group.
-    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+    **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns

@@ -4,12 +4,16 @@ import csv
 import json
 import os
 import re
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from imbemotion._base.validation import escape_text
 from imbemotion.datasets._bunch import Listing
+from imbemotion.loading.reading import image_suffixes
 
 _SEPARATORS = ",;\t|"
 _EXAMPLE = '{"path": "1.png", "label": "happy"}'
@@ -139,12 +143,26 @@ def _find_files(names, near, folder, elsewhere=()):
         raise FileNotFoundError(f"{folder} does not exist or is not a folder of images.")
     places = [near / "images", near, *elsewhere] if folder is None else [folder]
     places = [os.fspath(place) for place in places if os.path.isdir(place)]
-    paths = []
+    paths, by_stem = [], cache(_images_by_stem)
     for name in names:
         name = name.replace("\\", "/")
         choice = [os.path.normpath(os.path.join(place, name)) for place in places]
-        paths.append(next(filter(os.path.exists, choice), choice[0]))
+        path = next(filter(os.path.exists, choice), None)
+        if path is None:  # maybe an id, as in many challenges: 0a1b for 0a1b.png
+            stems = (by_stem(os.path.dirname(p)).get(os.path.basename(p), ()) for p in choice)
+            path = next((found[0] for found in stems if len(found) == 1), choice[0])
+        paths.append(path)
     return np.array(paths)
+
+
+def _images_by_stem(folder):
+    """Return the images of a folder by their names without suffix."""
+    found, suffixes = defaultdict(list), image_suffixes()
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() in suffixes:
+            found[stem].append(os.path.join(folder, name))
+    return found
 
 
 def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=()):
@@ -164,6 +182,9 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
         for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True))
         if not name or label in ("", None)
     }
+    texts = map("{}{}".format, names, classes)  # pandas cannot compare those with lone surrogates
+    foreign = [row for row, text in enumerate(texts) if escape_text(text) != text]
+    reasons |= dict.fromkeys(foreign, "has a name or label that is not UTF-8")
     names = np.where(np.array(names) == "", "An empty cell", paths)
     return Listing(paths, targets, names, groups), reasons
 

@@ -2,12 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
-from PIL import Image
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import shorten
@@ -17,40 +16,37 @@ from imbemotion.datasets._bunch import (
     LoadSettings,
     SourceKind,
     make_bunch,
+    normalize,
     warn,
     warn_of_lookalikes,
 )
 from imbemotion.images import ImageArray
 from imbemotion.images.manifest import MANIFEST, read_manifest
 from imbemotion.leaks import join_groups, parent_groups
+from imbemotion.loading.reading import advise_on, files_in, image_suffixes, is_shown
 from imbemotion.midi import load_rolls
 
 MIDI_SUFFIXES = (".mid", ".midi")
 # quadrant, id of the song, segment
 _EMOPIA = r"(?:^|[/\\])(?P<label>Q[1-4])_(?P<group>[^/\\]+)_\d+\.[a-zA-Z]+$"
-_SPLITS = {"train", "test", "val", "valid", "validation"}  # folders of splits, not of classes
-_IMAGE_LAYOUT = "Expected a subfolder of images per class, such as {}/happy/1.png."
+# Names of splits, which are no classes: Training, test_data, PublicTest; fold_0 beside fold_1.
+_FILLER = "(x|public|private|my|set|data|images?|imgs?|faces|files|samples|split|fold)*"
+_SPLIT = re.compile(
+    f"{_FILLER}(train(ing)?|test(ing)?|val(id(ation)?)?|dev|eval|holdout){_FILLER}s?"
+)
+_NUMBERED = re.compile(r"(cross|cv|k)?(folds?|splits?|cv|subset|part(ition)?)[ _-]?\w")
+_EMOTIONS = {
+    "afraid", "anger", "angry", "calm", "contempt", "disgust", "disgusted", "fear", "fearful",
+    "happiness", "happy", "joy", "neutral", "sad", "sadness", "surprise", "surprised",
+}  # fmt: skip
+_IMAGE_LAYOUT = (
+    "Expected a subfolder of images per class, such as {0}/happy/1.png; or read labels from "
+    "names by label_pattern (--label-pattern), such as '^([a-z]+)_' for {0}/happy_1.png."
+)
 _MIDI_LAYOUT = (
     "Expected MIDI files named as in EMOPIA, such as {0}/Q1_song_0.mid, or to match "
     "label_pattern, or a subfolder of them per class, such as {0}/happy/1.mid."
 )
-
-
-def image_suffixes() -> set[str]:
-    """Return the suffixes, in lower case, that Pillow may be able to open."""
-    # It also registers formats that it can only write.
-    return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-
-
-def files_in(folder: str | os.PathLike) -> Iterator[str]:
-    """Yield the paths of all files at any depth but hidden ones."""
-    for place, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]  # walks these only
-        yield from (os.path.join(place, name) for name in files if not name.startswith("."))
-
-
-def _refuse(error):
-    raise error  # os.walk would skip the folder
 
 
 def _suffix(path):
@@ -68,7 +64,7 @@ def _find(folder, suffixes):
 
 def _list_by_folders(folder, what, suffixes, layout):
     """List files whose folder is their label."""
-    places = _class_folders(folder, layout.format(folder))
+    folder, places = _class_folders(folder, suffixes, layout.format(folder))
     _warn_of_classes(folder, [place.name for place in places])
     paths, labels, others, empty = [], [], [], []
     for place in places:
@@ -79,33 +75,88 @@ def _list_by_folders(folder, what, suffixes, layout):
         empty += [] if found else [place.name]
     if not paths:
         where = f"in the folders {shorten(empty)}"
-        raise ValueError(f"{folder} contains no {what} {where}. {layout.format(folder)}")
+        cure = advise_on(others) or layout.format(folder)
+        raise ValueError(f"{folder} contains no {what} {where}. {cure}")
     _warn_of_rest(what, others, _files_beside(folder, suffixes), empty)
     return Listing(np.array(paths), np.array(labels), np.array(paths))
 
 
 def _files_beside(folder, suffixes):
     """List files in the folder itself; next to class folders these have no label."""
-    files = (path for path in (folder.iterdir() if folder.is_dir() else ()) if path.is_file())
-    return sorted(str(p) for p in files if p.name[0] != "." and _suffix(p) in suffixes)
+    files = (p for p in (folder.iterdir() if folder.is_dir() else ()) if _suffix(p) in suffixes)
+    return sorted(str(path) for path in files if path.name[0] != "." and path.is_file())
 
 
-def _class_folders(folder, layout):
-    """List the subfolders that are classes, in order."""
+def _class_folders(folder, suffixes, layout):
+    """Return the folder that holds class folders, maybe within others, and these in order."""
     if not folder.exists():
         raise FileNotFoundError(f"{folder} does not exist. {layout}")
     if not folder.is_dir():
         raise ValueError(f"{folder} is a file. {layout}")
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-    if not classes:
-        raise ValueError(f"{folder} contains no class folders. {layout}")
-    splits = [path for path in classes if path.name.lower() in _SPLITS]
-    if splits and not (folder / MANIFEST).is_file():  # there a class may be called train
-        raise ValueError(
-            f"{folder} holds splits, not classes: {shorten([path.name for path in splits])}. "
-            f"Load one of them, such as {splits[0]}."
+    if (folder / MANIFEST).is_file():  # classes for sure, even one called train
+        return folder, _subfolders(folder)
+    inner, places = folder, _subfolders(folder)
+    while _wraps(used := [path for path in places if _has_any(path, suffixes)], suffixes):
+        inner, places = used[0], _subfolders(used[0])
+    if not places:
+        cure = advise_on(map(str, folder.iterdir()))
+        raise ValueError(f"{folder} contains no class folders. {cure or layout}")
+    _refuse_splits(inner, places, suffixes)
+    if inner != folder:
+        names = shorten([place.name for place in places])
+        warn(f"Took the classes {names} from {inner}, the only folder of {folder} with files.")
+    return inner, places
+
+
+def _subfolders(folder):
+    """List the subfolders that are shown, in order."""
+    found = sorted(path for path in folder.iterdir() if is_shown(path.name))
+    # One that is lost would be a class that vanishes.
+    lost = [path for path in found if path.is_symlink() and not path.exists() and not path.suffix]
+    if lost:
+        raise FileNotFoundError(
+            f"{lost[0]} is a link to {os.readlink(lost[0])}, which does not exist. Restore the "
+            "folder, or remove the link."
         )
-    return classes
+    return [path for path in found if path.is_dir()]
+
+
+def _has_any(folder, suffixes):
+    return any(_suffix(path) in suffixes for path in files_in(folder))
+
+
+def _wraps(used, suffixes):
+    """Return whether a single folder holds all class folders rather than images of a class."""
+    if len(used) != 1 or normalize(used[0].name) in _EMOTIONS:
+        return False
+    return not _files_beside(used[0], suffixes) and bool(_subfolders(used[0]))
+
+
+def _refuse_splits(folder, places, suffixes):
+    """Refuse folders that are named as splits, or hold the same subfolders."""
+    splits = [p for p in places if _SPLIT.fullmatch(re.sub(r"[\W\d_]", "", p.name.lower()))]
+    numbered = [p for p in places if _NUMBERED.fullmatch(p.name.lower())]
+    splits, reason = splits or (numbered if len(numbered) > 1 else []), ""
+    if not splits and not any(normalize(place.name) in _EMOTIONS for place in places):
+        splits, names = _share_subfolders(places, suffixes)
+        reason = f", since they hold the same subfolders {shorten(sorted(names), 5)}"
+    if splits:
+        raise ValueError(
+            f"{folder} holds splits, not classes: {shorten([p.name for p in splits])}{reason}. "
+            f"Load one of them, such as {splits[0]}, and name others as --val and --test; or, if "
+            f"they are classes, add label_pattern='^([^/]+)/' (--label-pattern)."
+        )
+
+
+def _share_subfolders(places, suffixes):
+    """Return the folders most of whose subfolders occur in others as well, and their names."""
+    inner = {p: {q.name for q in _subfolders(p)} for p in places}
+    inner = {p: names for p, names in inner.items() if not _files_beside(p, suffixes)}
+    counts = Counter(name for names in inner.values() for name in names)
+    common = {name for name, n in counts.items() if n > 1}
+    alike = [p for p, names in inner.items() if len(names) < 2 * len(names & common)]
+    is_split = len(alike) > 1 and len(common) > 1
+    return (alike, common) if is_split else ([], common)
 
 
 def _warn_of_classes(folder, names):
@@ -118,7 +169,9 @@ def _warn_of_classes(folder, names):
 
 def _warn_of_rest(what, others, loose, empty):
     if others:
-        warn(f"Ignored {len(others)} files that are not {what}: {shorten(others, 5)}.")
+        cure = advise_on(others)
+        text = f"Ignored {len(others)} files that are not {what}: {shorten(others, 5)}."
+        warn(f"{text} {cure}".rstrip())
     if loose:
         warn(f"Ignored {len(loose)} {what} outside the class folders: {shorten(loose, 5)}.")
     if empty:
@@ -132,7 +185,8 @@ def _list_by_names(folder, pattern, errors, what, suffixes, layout):
         raise FileNotFoundError(f"{folder} does not exist or is not a folder. {layout}")
     paths, others = _find(folder, suffixes)
     if not paths:
-        raise ValueError(f"{folder} contains no {what}. {layout.format(folder)}")
+        cure = advise_on(others) or layout.format(folder)
+        raise ValueError(f"{folder} contains no {what}. {cure}")
     _warn_of_rest(what, others, [], [])
     # Patterns are written with slashes, and must not match the path of the folder itself.
     names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in paths]
@@ -192,7 +246,7 @@ def load_image_folder(
         Regular expression that finds the label in the path of an image within the folder
         (with slashes), in its group ``label`` or its first one. A group called ``group``
         becomes `groups`. None takes the subfolder as label.
-    **settings : size, mode, resize, n_jobs, labels, errors, load_content, return_X_y
+    **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns
@@ -274,7 +328,7 @@ def load_midi_folder(
     crop : {"start", "middle"}, default="start"
     pedal : bool, default=False
         Settings of :class:`~imbemotion.PianoRoll`.
-    **settings : n_jobs, labels, errors, load_content, return_X_y
+    **settings : n_jobs, labels, label_map, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
     Returns

@@ -12,7 +12,8 @@ from sklearn.utils import Bunch
 from imbemotion._base.registry import SOURCES
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import ImageBunch, SourceKind, warn, warn_of_lookalikes
-from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes, load_midi_folder
+from imbemotion.datasets.folder import MIDI_SUFFIXES, load_midi_folder
+from imbemotion.loading.reading import files_in, image_suffixes
 
 MIDI_FOLDER = "a folder of MIDI files"
 _ROLL = ("resolution", "height", "width", "crop", "pedal")
@@ -49,7 +50,8 @@ def load_source(
     image_column: str | None = None, label_column: str | None = None,
     group_column: str | None = None, roll: dict | None = None,
     size: int | tuple[int, int] | None = 48, mode: str = "gray", resize: str = "stretch",
-    n_jobs: int | None = None, labels: list | None = None, errors: str = "raise",
+    n_jobs: int | None = None, labels: list | None = None,
+    label_map: dict | str | os.PathLike | None = None, errors: str = "raise",
     load_content: bool = True, return_X_y: bool = False,
 ) -> Bunch | Any:  # fmt: skip
     """Load labeled files from whatever holds them.
@@ -82,6 +84,10 @@ def load_source(
         Number of threads that read images.
     labels : list, default=None
         Expected classes; None accepts any.
+    label_map : dict, str or Path, default=None
+        New names of labels, such as ``{"AN": "anger"}`` or ``"AN=anger,DI=disgust"``, or a CSV
+        file of two columns. Case does not matter; a label that is not in it stays as it is,
+        with a warning. Other loaders take it as well.
     errors : {"raise", "skip"}, default="raise"
         Whether images and labels that cannot be used raise an error or are left out.
     load_content : bool, default=True
@@ -129,7 +135,7 @@ def load_source(
     shared = {
         "size": size, "mode": mode, "resize": resize, "n_jobs": n_jobs, "labels": labels,
         "errors": errors, "load_content": load_content,
-    }  # fmt: skip
+    } | ({} if label_map is None else {"label_map": label_map})  # fmt: skip
     sources = [os.fspath(path) for path in (source, *additional)]
     check_different(sources)
     kinds = [find_kind(path, label_pattern) for path in sources]

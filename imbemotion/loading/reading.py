@@ -1,8 +1,12 @@
-"""Reading many files at once, and the base of the transformers that do it."""
+"""Finding and reading many files, and the base of the transformers that do it."""
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib import import_module
 from numbers import Integral
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,8 +21,54 @@ from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
 
 _BATCH = 64  # images that a thread reads at a time
+# Folders that systems add for thumbnails, archives and deleted files.
+_JUNK = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "__macosx", "lost+found"}
+_CURES = {
+    ".heic": "HEIC images need pillow-heif: `pip install pillow-heif`.",
+    ".jxl": "JPEG XL images need pillow-jxl-plugin: `pip install pillow-jxl-plugin`.",
+} | dict.fromkeys(
+    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".pdf", ".raf", ".svg"),
+    "Convert RAW, PDF and SVG files to PNG or JPEG.",
+)
+_CURES[".heif"] = _CURES[".hif"] = _CURES[".heic"]
 
 Loaded = tuple[ImageArray, list[tuple[int, str, str]]]  # row, name, reason of those left out
+
+
+def image_suffixes() -> set[str]:
+    """Return the suffixes, in lower case, that Pillow may be able to open."""
+    for plugin, register in (("pillow_heif", "register_heif_opener"), ("pillow_jxl", "")):
+        with suppress(ImportError):
+            getattr(import_module(plugin), register, int)()
+    # It also registers formats that it can only write.
+    return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+
+
+def files_in(folder: str | os.PathLike) -> Iterator[str]:
+    """Yield the paths of all files at any depth but hidden ones; links are followed once."""
+    root = os.path.realpath(folder)
+    seen = {root, *map(str, Path(root).parents)}  # a link may lead back up
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        targets = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+        # os.walk goes into these only
+        folders[:] = [n for n in sorted(folders) if is_shown(n) and targets[n] not in seen]
+        seen.update(targets[name] for name in folders)
+        yield from (os.path.join(place, name) for name in files if not name.startswith("."))
+
+
+def is_shown(name: str) -> bool:
+    """Return whether a name is neither hidden nor that of a system folder."""
+    return not name.startswith(".") and name.lower() not in _JUNK
+
+
+def _refuse(error):
+    raise error  # os.walk would skip the folder
+
+
+def advise_on(paths: Iterable[str]) -> str:
+    """Return how files that Pillow cannot open by itself become images."""
+    ends = {os.path.splitext(path)[1].lower() for path in paths}
+    return " ".join(sorted({_CURES[end] for end in ends & _CURES.keys()}))
 
 
 class ImageReader(NamedTuple):

@@ -16,7 +16,7 @@ from imbemotion._base.files import (
     publish_or_rescue,
     write_atomically,
 )
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import escape_text, shorten
 from imbemotion.comparison import (
     compare_strategies,
     fold_fit,
@@ -24,9 +24,10 @@ from imbemotion.comparison import (
     repeat_until_decided,
 )
 from imbemotion.comparison.artifacts import make_files
-from imbemotion.datasets.folder import MIDI_SUFFIXES, files_in, image_suffixes
+from imbemotion.datasets.folder import MIDI_SUFFIXES
 from imbemotion.datasets.source import check_different
 from imbemotion.loading import load_images
+from imbemotion.loading.reading import files_in, image_suffixes
 from imbemotion.midi import load_rolls
 from imbemotion.plots import TrainingCurveDisplay
 from imbemotion.tracking import check_tracking
@@ -297,12 +298,12 @@ def predict_images(model, paths, errors="raise"):
     unreadable = {row for row, _, _ in failures}
     probabilities = classifier.predict_proba(images)
     table = pd.DataFrame({
-        "file": [file for row, file in enumerate(files) if row not in unreadable],
+        "file": [escape_text(file) for row, file in enumerate(files) if row not in unreadable],
         "predicted": classifier.classes_[probabilities.argmax(axis=1)],
         "confidence": probabilities.max(axis=1),
         **{f"p_{label}": p for label, p in zip(classifier.classes_, probabilities.T, strict=True)},
     })  # fmt: skip
-    return table, [(name, reason) for _, name, reason in failures]
+    return table, [(escape_text(name), reason) for _, name, reason in failures]
 
 
 def _loading_settings(file, image_shape):

@@ -133,6 +133,7 @@ SCHEMA = {
         "test": Key(None, _TEXT, "A separate source for testing, instead of a share."),
         "images": Key(None, _TEXT, "Folder that the paths in a list are relative to."),
         "labels": Key(None, (list, None), "Expected classes; any by default."),
+        "label_map": Key(None, (dict, *_TEXT), "New labels, {AN: anger}, or a CSV file of both."),
         "label_pattern": Key(None, _TEXT, "Regular expression that reads labels from paths."),
         "image_column": Key(None, _TEXT, "Column of the paths in a list."),
         "label_column": Key(None, _TEXT, "Column of the labels in a list."),

@@ -12,7 +12,12 @@ import yaml
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.registry import LOSSES, NETWORKS
-from imbemotion._base.validation import Interval, shorten, validate_parameter_constraints
+from imbemotion._base.validation import (
+    Interval,
+    escape_text,
+    shorten,
+    validate_parameter_constraints,
+)
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
@@ -194,6 +199,12 @@ def _resolve_groups(data, split):
 
 
 def _check_values(place, values, keys):
+    for name, value in values.items():
+        if isinstance(value, str) and escape_text(value) != value:  # results record it
+            raise ValueError(
+                f"{place}{name} must be text in UTF-8, got {escape_text(value)}. Rename the "
+                "file or folder."
+            )
     constraints = {name: list(key.accepts) for name, key in keys.items()}
     try:
         validate_parameter_constraints(constraints, values, caller_name="")
