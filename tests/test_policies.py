@@ -109,6 +109,20 @@ class Own:
         return images ^ parameters[:, None, None]
 
 
+class Leveled(Own):
+    """A policy whose images depend on the others in their batch."""
+
+    def apply(self, images, parameters):
+        return np.uint8(images // 2 + images.mean() / 4)
+
+
+class Noisy(Augmentation):
+    """A subclass with a generator of its own."""
+
+    def apply(self, images, parameters):
+        return images ^ np.uint8(np.random.default_rng().integers(250))
+
+
 def shifted_by(number):
     return lambda image: image + np.uint8(number())
 
@@ -126,6 +140,8 @@ UNSTABLE = [
     ),
     shifted_by(partial(torch.randint, 200, (), generator=torch.Generator())),
     Own(),
+    Leveled(),
+    Noisy(),
 ]
 
 
@@ -143,7 +159,7 @@ def test_a_policy_with_random_numbers_of_its_own_is_refused(pictures, policy):
 
 
 @pytest.mark.kind("D24", "A classifier does not train with a policy of unrepeatable images.")
-@pytest.mark.parametrize("number", [0, 3, 6, 9])
+@pytest.mark.parametrize("number", [0, 3, 6, 11])
 def test_the_classifier_refuses_unstable_policies_too(pictures, number):
     cnn = CNNClassifier(module="small_cnn", max_epochs=1, augmentation=UNSTABLE[number])
     with pytest.raises(ValueError, match="same image whenever it gets the same seed"):

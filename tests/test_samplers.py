@@ -346,6 +346,12 @@ def test_shrinkage_is_that_of_imbalanced_learn(container, shrinkage):
     np.testing.assert_array_equal(y, y_theirs)
 
 
+def test_nothing_is_smoothed_where_no_class_grows(pictures):
+    sampler = RandomResampler(sampling_strategy="undersample", shrinkage=1, random_state=0)
+    assert not sampler.fit_resample(pictures, [0] * 8 + [1] * 4)[0].is_synthetic.any()
+    assert sampler.shrinkage_ == {}
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_a_smoothed_image_is_new_and_names_its_parent(pictures, dtype):
     X, y = (pictures // 2).astype(dtype), np.repeat([0, 1], [8, 4])
@@ -469,6 +475,13 @@ def test_booleans_are_no_numbers(kind, name, value):
 def test_thousands_of_threads_are_refused(n_threads):
     with pytest.raises(ValueError, match=r"'n_threads' parameter .* \[1, 1024\]"):
         CNNClassifier(n_threads=n_threads).fit(blank(60), CLASSES)
+
+
+@pytest.mark.kind("D27", "A number of jobs that no machine can run is refused.")
+@pytest.mark.parametrize("n_jobs", [100_000, 10**9, True, 2.0])
+def test_thousands_of_jobs_are_refused(n_jobs):
+    with pytest.raises(ValueError, match="'n_jobs' parameter of ImageLoader"):
+        ImageLoader(n_jobs=n_jobs).fit_transform(blank(60))
 
 
 LONG = "x" * 10**6

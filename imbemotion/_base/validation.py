@@ -1,6 +1,6 @@
 """Checks of images, labels and paths; the one door to private helpers of scikit-learn."""
 
-from numbers import Real
+from numbers import Integral, Real
 from os import PathLike
 from unicodedata import combining, east_asian_width
 
@@ -29,6 +29,7 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
+    "MOST_THREADS", "N_JOBS",
     "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
     "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
     "check_random_state", "check_sample_weight", "check_scalar", "column_or_1d", "cut_label",
@@ -50,6 +51,10 @@ class Interval(_Interval):
 
     def is_satisfied_by(self, val):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+MOST_THREADS = 1024  # many more end the process
+N_JOBS = [Interval(Integral, None, MOST_THREADS, closed="right"), None]
 
 
 class RegisteredName(StrOptions):

@@ -300,16 +300,17 @@ def apply_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> NDA
 
 def check_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> None:
     """Refuse a policy that makes two images of one seed; warn if it changes no image."""
-    made = apply_policy(policy, images, seeds)
-    # The second time in reverse, so that counters and cycles show as well.
-    again = apply_policy(policy, images[::-1], seeds[::-1])[::-1]
+    made, again = apply_policy(policy, images, seeds), np.empty_like(images)
+    # The second time in other batches and in reverse, so that counters and cycles show as well.
+    for rows in np.array_split(np.arange(len(images))[::-1], 2):
+        again[rows] = apply_policy(policy, images[rows], seeds[rows])
     if not np.allclose(made, again, rtol=1e-4, atol=1e-6, equal_nan=True):
         raise ValueError(
-            "An augmentation must make the same image whenever it gets the same seed, but "
-            f"{cut_label(repr(policy), 80)} made two different ones. Draw from the global "
-            "generators (random, np.random or torch), which are seeded for every image, or "
-            "write draw(seeds) and apply(images, parameters). Pass transforms of Albumentations "
-            "and torchvision themselves, not functions that call them."
+            "An augmentation must make the same image whenever it gets the same seed, in any "
+            f"batch, but {cut_label(repr(policy), 80)} made two different ones. Draw from the "
+            "global generators (random, np.random or torch), which are seeded for every image, "
+            "or write draw(seeds) and apply(images, parameters). Pass transforms of "
+            "Albumentations and torchvision themselves, not functions that call them."
         )
     if np.array_equal(made, images) and np.ptp(images) > 0:
         # it may be a rare change
@@ -318,8 +319,8 @@ def check_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> Non
             return
         warnings.warn(
             f"The augmentation {cut_label(repr(policy), 80)} changed no image in {_TRIALS} "
-            "trials, so that new images are copies. Transforms of torchvision change tensors, "
-            "not arrays: pass them themselves, not functions that call them.",
+            "trials, so that all that it makes are copies. Transforms of torchvision change "
+            "tensors, not arrays: pass them themselves, not functions that call them.",
             DataWarning,
             stacklevel=2,
         )
@@ -328,10 +329,10 @@ def check_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> Non
 def with_limits(params: dict, policy: Any) -> dict:
     """Return parameters to set, with a policy that has the limits among them."""
     nested = [name for name in params if name.startswith("augmentation__")]
-    if isinstance(policy, str) and policy in AUGMENTATIONS:
-        policy = Augmentation.preset(policy)
     if not nested:
         return params
+    if isinstance(policy, str) and policy in AUGMENTATIONS:
+        policy = Augmentation.preset(policy)
     if hasattr(policy, "set_params"):
         return {**params, "augmentation": policy}
     raise ValueError(

@@ -6,6 +6,7 @@ from os import PathLike
 
 from imbemotion._base.registry import AUGMENTATIONS, LOSSES, OPTIMIZERS, PRESETS, SCHEDULES
 from imbemotion._base.validation import (
+    MOST_THREADS,
     HasMethods,
     Interval,
     RegisteredName,
@@ -43,7 +44,7 @@ CONSTRAINTS = {
     "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
     "patience": [Interval(Real, 0, 1, closed="right"), None],
     "device": [str],
-    "n_threads": [Interval(Integral, 1, 1024, closed="both"), None],  # PyTorch's may crash
+    "n_threads": [Interval(Integral, 1, MOST_THREADS, closed="both"), None],
     "net_params": [dict, None],
     "checkpoint": [str, PathLike, None],
     "random_state": ["random_state"],

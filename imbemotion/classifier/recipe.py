@@ -100,7 +100,7 @@ def _augmentations(classifier, X, mirrored):
         policy = light if _is_large(X) else None
     elif isinstance(policy, str):
         policy = Augmentation.preset(policy)
-    elif policy is not None and not isinstance(policy, Augmentation):
+    elif policy is not None and type(policy) is not Augmentation:
         seeds = np.arange(_N_TRIED, dtype=np.uint64)
         check_policy(policy, np.asarray(X[np.arange(_N_TRIED) % len(X)]), seeds)
     if views == "auto":

@@ -170,6 +170,7 @@ def run_jobs(settings, data, groups, *, n_jobs, n_threads, scheduler=None):
             yield from fit_together(settings, data, jobs)
         return
     shared = _Shared(data, n_threads)
+    n_jobs = n_jobs and min(n_jobs, max(1, len(groups)))  # no thread without a group
     with _cluster(scheduler), shared:
         # threads wait for processes, but a chosen backend has priority
         found = Parallel(

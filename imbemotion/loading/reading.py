@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
-from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -15,7 +14,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image, ImageFile, features
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from imbemotion._base.validation import check_pixels, fit_context, only_column
+from imbemotion._base.validation import N_JOBS, check_pixels, fit_context, only_column
 from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
 from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
@@ -209,7 +208,7 @@ def _images_at(pixels, places):
 class FileLoader(TransformerMixin, BaseEstimator):
     """Base of the transformers that read files and learn nothing."""
 
-    _parameter_constraints = {"n_jobs": [Integral, None], "cache_dir": [str, PathLike, None]}
+    _parameter_constraints = {"n_jobs": N_JOBS, "cache_dir": [str, PathLike, None]}
     _reader: Any  # a method of the subclass that returns what reads the files
 
     def _load(self, X, errors="raise"):

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.fits import fit_copy
 from imbemotion._base.validation import (
+    N_JOBS,
     HasMethods,
     Interval,
     StrOptions,
@@ -126,7 +127,7 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
         "refit": ["boolean"],
         "l2": [Interval(Real, 0, None, closed="left")],
         "n_bootstraps": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "random_state": ["random_state"],
     }
 

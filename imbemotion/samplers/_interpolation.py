@@ -68,9 +68,7 @@ class _InterpolationSampler(BaseImageSampler):
         name, fitted = self._neighbors
         found = check_neighbors_object(name, getattr(self, name), additional_neighbor=1)
         if found.n_neighbors < 2:
-            raise ValueError(
-                f"{name} must find 2 neighbors, as each row is its own, got {found!r}."
-            )
+            raise ValueError(f"{name} must find 2 neighbors, one being the row, got {found!r}.")
         setattr(self, fitted, found)
         return found
 

@@ -118,8 +118,8 @@ class RandomResampler(BaseImageSampler):
         kept, parents = choose_rows(
             y, self.sampling_strategy_, random_state, evenly=evenly, replacement=self.replacement
         )
-        self.shrinkage_ = None
-        if self.shrinkage is None:
+        self.shrinkage_ = None if self.shrinkage is None else {}
+        if self.shrinkage is None or len(parents) == 0:
             rows = rows_of(X, np.concatenate([kept, parents]))
         else:
             X = X if isinstance(X, ImageArray) or sparse.issparse(X) else np.asarray(X)

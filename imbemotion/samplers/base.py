@@ -83,10 +83,11 @@ class BaseImageSampler(BaseSampler):
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
         resampled = originals.transform(X_resampled, y_resampled)
         if hasattr(resampled[0], "iloc") and not self._fits_by_resampling:
-            index = self._index(frame, labels)
-            for part in resampled:
-                if hasattr(part, "iloc"):
-                    part.index = index
+            counts, rows = class_sizes(labels), self.sample_indices_
+            grows = any(n > counts[label] for label, n in self.sampling_strategy_.items())
+            for part in (part for part in resampled if hasattr(part, "iloc")):
+                # as in imbalanced-learn: repeated rows would share a label of the index
+                part.index = pd.RangeIndex(len(rows)) if grows else frame.index[rows]
         return resampled
 
     def target_counts(self, y: ArrayLike) -> dict[Any, int]:
@@ -101,12 +102,6 @@ class BaseImageSampler(BaseSampler):
         X, y, one_vs_all = self._check_X_y(X, y)
         self.sampling_strategy_ = self._find_totals(y)
         return X, y, one_vs_all, originals
-
-    def _index(self, frame, y):
-        """Return the index of a resampled frame, whose repeated rows would share a label."""
-        counts, rows = class_sizes(y), self.sample_indices_
-        grows = any(total > counts[label] for label, total in self.sampling_strategy_.items())
-        return pd.RangeIndex(len(rows)) if grows else frame.index[rows]  # as imbalanced-learn
 
     def _find_totals(self, y):
         return resolve_targets(self.sampling_strategy, y, self.max_copies)
