@@ -21,7 +21,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from imbemotion import Augmentation, CNNClassifier, ImageArray, RandomResampler, make_faces
 from imbemotion._base.registry import LOSSES
-from imbemotion.losses import class_weights
+from imbemotion.classifier.recipe import class_weights
 from imbemotion.networks import SmallCNN
 
 

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from imbemotion import CNNClassifier, RandomResampler, compare_strategies, make_faces
 from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
+from imbemotion.classifier.recipe import class_weights
 from imbemotion.cli import app
 from imbemotion.comparison import named_strategies
 from imbemotion.comparison.fold_fit import apply_strategy
 from imbemotion.datasets import load_npz
-from imbemotion.losses import class_weights
 
 # of the study of 13,690 facial expressions: images in training, and after augmentation
 STUDIED = {
