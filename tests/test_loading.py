@@ -4,6 +4,7 @@ import io
 import pickle
 import struct
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import estimator_html_repr
 
+from imbemotion._base.validation import DataWarning
+from imbemotion.datasets.folder import image_suffixes
 from imbemotion.images import ImageArray
 from imbemotion.loading import (
     ImageFlattener,
@@ -182,6 +185,7 @@ def test_sixteen_bits_are_rescaled_and_not_clipped(tmp_path):
 @pytest.mark.parametrize(
     ("low", "high", "black", "white"), [(0, 1, 0, 1), (0, 255, 0, 255), (-3, 900, -3, 900)]
 )
+@pytest.mark.filterwarnings("ignore:Float images from -3 to 900")
 def test_floats_are_rescaled_by_their_range(tmp_path, low, high, black, white):
     values = np.linspace(low, high, 63, dtype=np.float32).reshape(9, 7)
     expected = np.rint((values.astype(float) - black) / (white - black) * 255)
@@ -329,7 +333,7 @@ def test_a_converted_image_array_remembers_its_parents(pictures):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint16, bool])
 def test_a_batch_of_other_pixels_is_converted_image_by_image(dtype):
-    batch = noise(4, 6, 5).astype(dtype)
+    batch = noise(4, 6, 5).astype(dtype) * dtype(257 if dtype == np.uint16 else 1)
     loaded = ImageLoader(mode="rgb").fit_transform(batch)
     assert (loaded == [load(image, mode="rgb") for image in batch]).all()
     assert loaded.shape == (4, 6, 5, 3)
@@ -398,8 +402,8 @@ def damaged(folder):
         (folder / "folder.png", "is a folder"),
         (folder / "nowhere.png", "does not exist"),
         (np.full((3, 3), np.nan), "contains NaN or infinite pixels"),
-        (np.array([[0, 70000]]), "has integers from 0 to 70000; only uint16 may exceed 0..255"),
-        (Image.fromarray(np.full((2, 2), -1, np.int32)), "has pixels from -1 to -1, beyond 16"),
+        (np.array([[0, 70000]]), "has integers from 0 to 70000, beyond 0..65535"),
+        (Image.fromarray(np.full((2, 2), -1, np.int32)), "has integers from -1 to -1, beyond"),
         (np.zeros((3, 3, 5)), "is not of shape (height, width[, 1 to 4 channels])"),
         (None, "is neither a path, a PIL image nor an array of numbers"),
         (float("nan"), "is neither a path, a PIL image nor an array of numbers"),
@@ -563,3 +567,114 @@ def test_all_real_faces_load(data_folder):
     images = ImageLoader(size=48, n_jobs=2).fit_transform(paths)
     assert images.shape == (892, 48, 48)
     assert images.astype(float).std(axis=(1, 2)).min() > 1
+
+
+# Values of black and white
+
+
+@pytest.mark.kind("C19", "Float images of a batch share one range, and a warning names others.")
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([200.0, 255.0], id="nearly black among others"),
+        pytest.param([0.9], id="all in 0..1"),
+        pytest.param([-1.0, 1.0], id="negative"),
+        pytest.param([3000.0], id="above 255"),
+        pytest.param([1e-6], id="nearly nothing"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("as_list", [False, True])
+@pytest.mark.filterwarnings("ignore::imbemotion._base.validation.DataWarning")
+def test_floats_of_a_batch_share_one_range(others, dtype, as_list):
+    dark = np.full((2, 2), 0.5 if max(others) > 1 else 0.1, dtype)
+    batch = np.stack([dark, *(np.full((2, 2), value, dtype) for value in others)])
+    black, white = min(batch.min(), 0), batch.max()
+    if black == 0:
+        white = 1 if white <= 1 else max(white, 255)
+        black = 0 if white <= 255 else batch.min()
+    loader = ImageLoader().fit(list(batch) if as_list else batch)
+    expected = np.rint((batch.astype(float) - black) / (white - black) * 255)
+    assert (loader.transform(list(batch) if as_list else batch) == expected).all()
+    assert (loader.transform(batch[:1]) == expected[:1]).all()  # by the range of the batch in fit
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.5, 200.0], r"1 of 2 float images lie in 0\.\.1 and the others reach 200"),
+        ([-0.5, 0.5], "Float images from -0.5 to 0.5 were rescaled"),
+        ([12.0, 4095.0], "Float images from 12 to 4095 were rescaled"),
+    ],
+)
+def test_a_range_that_must_be_guessed_is_named(values, text):
+    batch = np.array(values)[:, None, None]
+    with pytest.warns(DataWarning, match=text):
+        ImageLoader().transform(batch)
+    limits = min(0, *values), max(values)
+    pixels = ImageLoader(value_range=limits).transform(batch)
+    assert np.max(pixels) == 255
+
+
+@pytest.mark.kind("C20", "Wide integers hold 8 bits if none exceeds 255, else 16.")
+@pytest.mark.parametrize("top", [200, 255, 256, 60_000, 65_535])
+@pytest.mark.parametrize("kind", ["int32", "int64", "uint32", "tiff", "PIL"])
+def test_wide_integers_are_8_or_16_bits(tmp_path, top, kind):
+    values = np.linspace(0, top, 12).astype(np.int32).reshape(3, 4)
+    source = Image.fromarray(values)
+    if kind == "tiff":
+        source = save(tmp_path, source, "wide.tiff")
+    elif kind != "PIL":
+        source = values.astype(kind)
+    expected = values if top <= 255 else np.rint(values / 257)
+    warns = (
+        pytest.warns(DataWarning, match="less than a sixteenth") if top == 256 else nullcontext()
+    )
+    with warns:
+        assert (ImageLoader().transform([source])[0] == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["array", "batch", "png", "tiff"])
+def test_dim_16_bit_images_are_told(tmp_path, kind):
+    values = np.linspace(0, 4000, 12).astype(np.uint16).reshape(3, 4)
+    X = [values] if kind == "array" else values[None]
+    if kind in ("png", "tiff"):
+        X = [save(tmp_path, Image.fromarray(values), f"dim.{kind}")]
+    with pytest.warns(DataWarning, match=r"1 16-bit images use less than .* .up to 4000"):
+        assert np.max(ImageLoader().transform(X)) == 16
+    bright = ImageLoader(value_range=(0, 4000)).transform(X)
+    assert np.max(bright) == 255
+
+
+@pytest.mark.kind("C22", "Of animations and pages the first is read, and a warning says so.")
+@pytest.mark.parametrize("name", ["moving.gif", "moving.png", "moving.webp", "pages.tiff"])
+def test_further_frames_are_told(tmp_path, name):
+    frames = [Image.fromarray(np.full((8, 8), level, np.uint8)) for level in (0, 128, 255)]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    with pytest.warns(DataWarning, match=rf"first frame or page of 1 files, .*{name} \(1 of 3\)"):
+        assert (ImageLoader().transform([tmp_path / name]) < 9).all()
+
+
+@pytest.mark.kind("C22", "Files of formats that run programs, or that are no pictures, are none.")
+@pytest.mark.parametrize("suffix", [".eps", ".ps", ".wmf", ".emf", ".h5", ".hdf", ".fits", ".mpg"])
+def test_only_raster_formats_are_pictures(tmp_path, suffix):
+    assert suffix not in image_suffixes()
+    path = tmp_path / "picture.png"
+    Image.new("L", (8, 8)).save(tmp_path / "some.eps")
+    path.write_bytes((tmp_path / "some.eps").read_bytes())
+    with pytest.raises(UnreadableImagesError, match="is not an image that Pillow can read"):
+        ImageLoader().transform([path])
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path):
+    with open(tmp_path / "film.jpg", "wb") as file:
+        file.truncate(3 * 2**30)  # sparse: it takes no space
+    with pytest.raises(UnreadableImagesError, match="has 3,221,225,472 bytes, more than"):
+        ImageLoader().transform([tmp_path / "film.jpg"])
+
+
+def test_more_pixels_than_pillow_allows_are_unreadable(tmp_path, monkeypatch):
+    path = save(tmp_path, photo(40, 40), "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow only warns up to twice as many
+    with pytest.raises(UnreadableImagesError, match=r"more pixels than PIL\.Image"):
+        ImageLoader().transform([path])

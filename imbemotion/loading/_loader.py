@@ -20,6 +20,7 @@ from imbemotion._base.validation import (
 )
 from imbemotion.images import ImageArray
 from imbemotion.loading.decoding import Target
+from imbemotion.loading.ranges import Ranges, find_ranges
 from imbemotion.loading.reading import FileLoader, ImageReader, Loaded
 
 _PIXELS = Interval(Integral, 1, None, closed="left")
@@ -29,8 +30,8 @@ _MODES = {"gray": "L", "rgb": "RGB"}  # ours: Pillow's
 class ImageLoader(FileLoader):
     """Read paths, PIL images and arrays of any size into one ``ImageArray``.
 
-    It learns nothing, so it can be the first step of any pipeline. Rows with the same path
-    share one image and one parent.
+    It learns at most the range of arrays, so it can be the first step of any pipeline. Rows with
+    the same path share one image and one parent.
 
     Parameters
     ----------
@@ -41,11 +42,19 @@ class ImageLoader(FileLoader):
     resize : {"stretch", "crop", "pad"}, default="stretch"
         How an image is fitted to `size`: "stretch" ignores its aspect ratio, "crop" cuts off
         what exceeds it on both sides, "pad" fills up with black.
+    value_range : tuple of (float, float), default=None
+        Black and white of floats and of integers wider than 8 bits, for example (0, 4095). None
+        takes the range of the batch, as the notes say.
     n_jobs : int, default=None
         Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context.
         The pixels are the same for any number.
     cache_dir : str or Path, default=None
         Folder where decoded files are kept for all folds, processes and later runs.
+
+    Attributes
+    ----------
+    value_ranges_ : tuple
+        Black and white of floats and of wide integers in `fit`; None without such arrays.
 
     Notes
     -----
@@ -54,9 +63,12 @@ class ImageLoader(FileLoader):
     ignored. Resizing uses an antialiasing triangle filter; JPEG files of more than twice the
     size are decoded at a reduced scale. Truncated and damaged files are unreadable.
 
-    Pixels become uint8: bool as 0 and 255, 16-bit values divided by 257; other integers must
-    lie in 0..255. Floats in 0..1 are multiplied by 255, in 0..255 rounded, and otherwise
-    rescaled from the image's own range. Arrays with 2 and 4 channels have alpha in the last one.
+    Pixels become uint8: bool as 0 and 255, uint16 and 16-bit files divided by 257. Arrays of
+    floats are judged together, those passed to `fit` or else to `transform`: if all lie in 0..1
+    they are multiplied by 255, if all lie in 0..255 rounded; otherwise the lowest value is black
+    and the highest white, with a warning. Other integers hold 8 bits if all lie in 0..255, else
+    16. Files of floats and of 32-bit integers are judged one by one; a warning says where they
+    disagree. Arrays with 2 and 4 channels have alpha in the last one.
 
     The cache identifies files by path, size and modification time, verifies images by
     checksums, is shared by all processes, and can be deleted at any time.
@@ -74,6 +86,7 @@ class ImageLoader(FileLoader):
         "size": [_PIXELS, tuple, list, None],
         "mode": [StrOptions(set(_MODES))],
         "resize": [StrOptions({"stretch", "crop", "pad"})],
+        "value_range": [tuple, list, None],
     }
 
     def __init__(
@@ -82,14 +95,29 @@ class ImageLoader(FileLoader):
         size: int | tuple[int, int] | None = None,
         mode: str = "gray",
         resize: str = "stretch",
+        value_range: tuple[float, float] | None = None,
         n_jobs: int | None = None,
         cache_dir: str | PathLike | None = None,
     ):
-        self.size, self.mode, self.resize = size, mode, resize
+        self.size, self.mode, self.resize, self.value_range = size, mode, resize, value_range
         self.n_jobs, self.cache_dir = n_jobs, cache_dir
 
-    def _reader(self):
-        return ImageReader(Target(self._size(), _MODES[self.mode], self.resize), self.n_jobs)
+    def _reader(self, items):
+        target = Target(self._size(), _MODES[self.mode], self.resize, self._ranges(items))
+        return ImageReader(target, self.n_jobs, [])
+
+    def _ranges(self, items):
+        if self.value_range is None:
+            learned = getattr(self, "value_ranges_", None) or Ranges()
+            return learned if any(learned) else find_ranges(items)
+        black, white = self.value_range
+        if not black < white:
+            raise ValueError(f"value_range must be (black, white), got {self.value_range!r}.")
+        return Ranges((black, white), (black, white), True)
+
+    def _learn(self, X):
+        self.value_ranges_ = Ranges()  # an earlier fit does not count
+        self.value_ranges_ = self._reader(X).target.ranges
 
     def _size(self):
         """Return the size as Pillow has it, (width, height)."""

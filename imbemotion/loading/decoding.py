@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import zlib
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imbemotion._base.validation import cut_label
+from imbemotion.loading.ranges import SIXTEEN_BITS, Ranges
 
 ABSENT = "does not exist"
 _SHOWN = 100  # failures in the message of an error
@@ -39,7 +41,17 @@ _PLAIN = [(0, 0, 1, 1)]  # first column and row, steps between columns and rows
 _ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)]
 _ADAM7 += [(0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _CHANNELS = [(), (2,), (3,), (4,)]  # gray, gray and alpha, color, color and alpha
-_SLACK = 1e-3  # share of their range by which floats may exceed it, from rounding
+_MOST_BYTES = 2**30  # of a file; far above any picture of MAX_IMAGE_PIXELS
+_DIM = 16  # 16-bit images that use a smaller part of their range are nearly black as 8-bit ones
+# What may hold a photograph. Others start programs (EPS), or are stubs that Pillow cannot read.
+_RASTER = "AVIF BMP DDS DIB GIF HEIF ICO JPEG JPEG2000 JXL MPO PCX PNG PPM PSD QOI SGI SUN TGA TIFF "
+_RASTER += "WEBP XBM XPM"
+
+
+def raster_formats():
+    """Return the names of the formats that Pillow can open and that hold pixels."""
+    Image.init()
+    return [name for name in _RASTER.split() if name in Image.OPEN]
 
 
 class Unreadable(ValueError):  # noqa: N818 - never leaves the package
@@ -111,6 +123,7 @@ class Target(NamedTuple):
     size: tuple | None  # (width, height) as Pillow has it; None keeps their own size
     mode: str  # Pillow's "L" or "RGB"
     resize: str  # "stretch", "crop" or "pad"
+    ranges: Ranges = Ranges()
 
 
 class _Decoded(NamedTuple):
@@ -122,15 +135,24 @@ class _Decoded(NamedTuple):
     turn: Image.Transpose | None  # what makes it upright
 
 
-def decode(source, target):
+def decode(source, target, notes):
     """Return the pixels of one source, (height, width[, 3]) of uint8, or raise Unreadable."""
+
+    def note(kind, detail):
+        notes.append((kind, name_of(source), detail))
+
+    to_bytes = partial(_to_bytes, ranges=target.ranges, note=note)
     try:
         if isinstance(source, str | os.PathLike):
             decoded = _open(read_file(source), target)
+            n_frames = getattr(decoded.image, "n_frames", 1)
+            if n_frames > 1 and decoded.image.format != "MPO":  # a photograph and its preview
+                note("frames", n_frames)
         else:
-            image = _load(source) if isinstance(source, Image.Image) else _from_array(source)
+            is_image = isinstance(source, Image.Image)
+            image = _load(source) if is_image else _from_array(source, to_bytes)
             decoded = _Decoded(image, image.size, image.size, _read_turn(image))
-        plain = _to_plain(decoded.image, target.mode)
+        plain = _to_plain(decoded.image, target.mode, to_bytes)
         return np.asarray(_resize(decoded._replace(image=plain), target))
     except Exception as error:  # decoders raise nearly anything on broken files
         raise Unreadable(reason_for(error)) from error
@@ -138,9 +160,12 @@ def decode(source, target):
 
 def read_file(path):
     """Read the bytes of a regular file that is not empty."""
-    kind = os.stat(path).st_mode
-    if not stat.S_ISREG(kind):
-        raise Unreadable("is a folder" if stat.S_ISDIR(kind) else "is not a regular file")
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        is_folder = stat.S_ISDIR(status.st_mode)
+        raise Unreadable("is a folder" if is_folder else "is not a regular file")
+    if status.st_size > _MOST_BYTES:
+        raise Unreadable(f"has {status.st_size:,} bytes, more than {_MOST_BYTES:,}: no picture")
     with open(path, "rb") as file:
         data = file.read()
     if not data:
@@ -151,7 +176,7 @@ def read_file(path):
 def _open(data, target):
     """Decode a whole file; a JPEG at a half, a quarter or an eighth where that is enough."""
     chunks = _png_chunks(data) if data.startswith(_SIGNATURE) else None
-    image = Image.open(io.BytesIO(data))
+    image = Image.open(io.BytesIO(data), formats=raster_formats())
     if isinstance(image, JpegImageFile):
         full, turn = image.size, _read_turn(image)
         (left, top, right, bottom), size = _box_and_size(full, target, turn)
@@ -251,7 +276,7 @@ def _resize(decoded, target):
     return padded
 
 
-def _from_array(values):
+def _from_array(values, to_bytes):
     values = np.asarray(values)
     if values.dtype.kind not in "buif" or values.ndim == 0:
         kinds = "neither a path, a PIL image nor an array of numbers"
@@ -260,19 +285,16 @@ def _from_array(values):
     shape = values.shape
     if 0 in shape or values.ndim not in (2, 3) or shape[2:] not in _CHANNELS:
         raise Unreadable(f"is not of shape (height, width[, 1 to 4 channels]), but of {shape}")
-    return Image.fromarray(_to_bytes(values))
+    return Image.fromarray(to_bytes(values))
 
 
-def _to_plain(image, mode):
+def _to_plain(image, mode, to_bytes):
     """Convert an image of any mode to 8-bit gray or color, transparent parts to white."""
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
-        if values.dtype.kind == "i":  # mode "I" holds 16 bits in 32
-            low, high = values.min(), values.max()
-            if low < 0 or high > 65535:
-                raise Unreadable(f"has pixels from {low} to {high}, beyond 16 bits")
+        if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
             values = values.astype(np.uint16)
-        image = Image.fromarray(_to_bytes(values))
+        image = Image.fromarray(to_bytes(values))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -281,30 +303,26 @@ def _to_plain(image, mode):
     return image if image.mode == mode else image.convert(mode)
 
 
-def _to_bytes(values):
-    """Rescale pixels to uint8 by the range of their type, floats by their own."""
+def _to_bytes(values, ranges, note):
+    """Rescale pixels to uint8 by the range of their batch, or by their own."""
     if values.dtype == np.uint8:
         return values
     if values.dtype == bool:
         return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype.kind == "f":
-        return _floats_to_bytes(values)
-    if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    low, high = values.min(), values.max()
-    if low < 0 or high > 255:
-        raise Unreadable(f"has integers from {low} to {high}; only uint16 may exceed 0..255")
-    return values.astype(np.uint8)
-
-
-def _floats_to_bytes(values):
-    """Rescale floats: in 0..1 by 255, in 0..255 not at all, others from their own range."""
-    low, high = float(values.min()), float(values.max())
+    low, high, kind = float(values.min()), float(values.max()), values.dtype.kind
     if not np.isfinite([low, high]).all():
         raise Unreadable(f"contains NaN or infinite pixels: {low} to {high}")
-    for top in (1, 255):
-        if low >= -_SLACK * top and high <= top + _SLACK * top:
-            low, high = 0, top
-            break
-    scaled = (values.astype(np.float64) - low) * (255 / ((high - low) or 1))
+    black, white = ranges.of(values)
+    if ranges.is_exceeded(low, high, kind):
+        if not ranges.may_be_exceeded(kind):
+            found = f"has {'floats' if kind == 'f' else 'integers'} from {low:g} to {high:g}"
+            raise Unreadable(f"{found}, beyond {black:g}..{white:g}; set value_range")
+        note("clipped", f"{low:g} to {high:g}")
+    if kind == "f" and ranges.floats is None:
+        note("floats", f"{black:g} to {white:g}")
+    if (black, white) == SIXTEEN_BITS:
+        if 0 < high < white / _DIM:
+            note("dim", f"{high:g} of {white:g}")
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    scaled = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

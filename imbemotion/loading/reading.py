@@ -1,6 +1,7 @@
 """Finding and reading many files, and the base of the transformers that do it."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -17,7 +18,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from imbemotion._base.validation import N_JOBS, check_pixels, fit_context, only_column
 from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
-from imbemotion.loading.decoding import Target, Unreadable, UnreadableImagesError, decode, name_of
+from imbemotion.loading.decoding import (
+    Target,
+    Unreadable,
+    UnreadableImagesError,
+    decode,
+    name_of,
+    raster_formats,
+)
+from imbemotion.loading.ranges import tell
 
 _BATCH = 64  # images that a thread reads at a time
 # Folders that systems add for thumbnails, archives and deleted files.
@@ -39,8 +48,8 @@ def image_suffixes() -> set[str]:
     for plugin, register in (("pillow_heif", "register_heif_opener"), ("pillow_jxl", "")):
         with suppress(ImportError):
             getattr(import_module(plugin), register, int)()
-    # It also registers formats that it can only write.
-    return {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    formats = raster_formats()
+    return {end for end, kind in Image.registered_extensions().items() if kind in formats}
 
 
 def files_in(folder: str | os.PathLike) -> Iterator[str]:
@@ -75,6 +84,7 @@ class ImageReader(NamedTuple):
 
     target: Target
     n_jobs: int | None
+    notes: list  # for `tell`
 
     def unchanged(self, items):
         """Return a batch that already has the wanted form, without a copy; else None."""
@@ -95,7 +105,7 @@ class ImageReader(NamedTuple):
         Image.init()  # see decode_into
         for number, source in enumerate(sources):
             try:
-                return decode(source, target).shape, reasons
+                return decode(source, target, []).shape, reasons
             except Unreadable as error:
                 reasons[number] = str(error)  # so that it is not tried again
         return (0, 0), reasons
@@ -106,7 +116,7 @@ class ImageReader(NamedTuple):
         # Four batches per thread, so that none waits long for another.
         length = max(1, min(_BATCH, -(-len(numbers) // (4 * effective_n_jobs(self.n_jobs)))))
         parts = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
-            delayed(_decode_some)(pixels, sources, numbers[start : start + length], self.target)
+            delayed(_decode_some)(pixels, sources, numbers[start : start + length], self)
             for start in range(0, len(numbers), length)
         )
         return {number: reason for part in parts for number, reason in part.items()}
@@ -115,16 +125,18 @@ class ImageReader(NamedTuple):
         """Return the settings and the versions that decide about pixels, besides the shape."""
         decoders = [features.version(name) for name in ("jpg", "libjpeg_turbo", "webp")]
         versions = [PIL.__version__, *decoders, ImageFile.LOAD_TRUNCATED_IMAGES]
-        return "own" if self.target.size is None else self.target.resize, versions
+        frame = "own" if self.target.size is None else self.target.resize
+        ranges = self.target.ranges
+        return f"{frame}{ranges.floats if ranges.is_set else ''}", versions
 
 
-def _decode_some(pixels, sources, numbers, target):
+def _decode_some(pixels, sources, numbers, reader):
     is_list = isinstance(sources, list)  # else a batch, maybe an ImageArray
     batch = [sources[n] for n in numbers] if is_list else np.asarray(sources[np.array(numbers)])
     reasons = {}
     for number, source in zip(numbers, batch, strict=True):
         try:
-            image = decode(source, target)
+            image = decode(source, reader.target, reader.notes)
         except Unreadable as error:
             reasons[number] = str(error)
             continue
@@ -217,19 +229,26 @@ class FileLoader(TransformerMixin, BaseEstimator):
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
         folder = None if self.cache_dir is None else make_folder(self.cache_dir)
-        reader, items = self._reader(), _as_items(X)
+        items = _as_items(X)
+        reader = self._reader(items)
         unchanged = reader.unchanged(items)
         if unchanged is not None:
             return unchanged, []
-        return _read_items(items, reader, folder, errors)
+        with warnings.catch_warnings():  # a bomb is unreadable; Pillow would only warn
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            loaded = _read_items(items, reader, folder, errors)
+        tell(getattr(reader, "notes", ()))
+        return loaded
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters; nothing is learned.
+        """Check the parameters, and find the range of arrays of floats or wide integers.
 
         Parameters
         ----------
-        X, y : object
+        X : array-like
+            As in `transform`; anything where there are no arrays.
+        y : None
             Ignored.
 
         Returns
@@ -237,8 +256,11 @@ class FileLoader(TransformerMixin, BaseEstimator):
         self : FileLoader
             The transformer.
         """
-        self._reader()
+        self._learn(X)
         return self
+
+    def _learn(self, X):
+        self._reader(X)
 
     def transform(self, X: Any) -> ImageArray:
         """Read the files.

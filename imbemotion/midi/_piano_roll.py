@@ -286,7 +286,7 @@ class PianoRoll(FileLoader):
         self.crop, self.pedal = crop, pedal
         self.n_jobs, self.cache_dir = n_jobs, cache_dir
 
-    def _reader(self):
+    def _reader(self, items):
         if self.height not in _LOWEST:
             heights = "88 (the keys of a piano) or 128 (all pitches)"
             raise ValueError(f"height must be {heights}, got {self.height!r}.")
