@@ -31,14 +31,22 @@ from sklearn.utils.validation import (
 __all__ = [
     "MOST_THREADS", "N_JOBS",
     "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
+<<<<<<< HEAD
     "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
     "check_random_state", "check_sample_weight", "check_scalar", "column_or_1d", "cut_label",
     "escape_text", "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images",
     "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
     "validate_parameter_constraints",
+=======
+    "check_consistent_length", "check_finite", "check_labels", "check_method_params",
+    "check_pixels", "check_random_state", "check_sample_weight", "column_or_1d", "cut_label",
+    "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images", "safe_indexing",
+    "scorer_parts", "shorten", "text_width", "validate_data", "validate_parameter_constraints",
+>>>>>>> 1de727d (FIX Refuse NaN and infinite pixels with their row)
 ]  # fmt: skip
 
 _MAX_CHANNELS = 4
+_BLOCK = 1024  # images that are checked at a time
 _FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
 
 
@@ -156,6 +164,21 @@ def check_pixels(images):
         values = f"values from {pixels.min()} to {pixels.max()}"
         raise ValueError(f"Integer images must lie in 0..255, got {values}. Use ImageLoader.")
     return pixels.astype(np.uint8)
+
+
+def check_finite(images):
+    """Refuse NaN and infinite pixels; a network would make NaN of them, and the first class."""
+    if images.dtype.kind != "f":
+        return
+    for start in range(0, len(images), _BLOCK):  # an ImageArray makes its rows when asked
+        block = np.asarray(images[start : start + _BLOCK])
+        wrong = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if wrong.any():
+            row = start + int(wrong.argmax())
+            raise ValueError(
+                f"X must hold finite pixels, got NaN or infinity in row {row} of {len(images)}. "
+                "Leave such images out, or replace the pixels."
+            )
 
 
 def _check_shape(shape):

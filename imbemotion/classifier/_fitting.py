@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.history import History
 
 from imbemotion._base.validation import (
+    check_finite,
     check_labels,
     check_random_state,
     check_sample_weight,
@@ -140,6 +141,7 @@ def check_images(classifier, X, *, reset):
         raise ValueError(
             f"Pixels must be of the kind seen in fit (uint8, or floats), got {X.dtype} images."
         )
+    check_finite(X)
     return X
 
 

@@ -11,7 +11,13 @@ from imblearn.utils import check_neighbors_object
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array
 
-from imbemotion._base.validation import DataWarning, HasMethods, Interval, check_random_state
+from imbemotion._base.validation import (
+    DataWarning,
+    HasMethods,
+    Interval,
+    check_finite,
+    check_random_state,
+)
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray
 from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
@@ -44,7 +50,9 @@ class _InterpolationSampler(BaseImageSampler):
     }
 
     def _fit_resample(self, X, y):
-        X = X.as_source() if isinstance(X, ImageArray) else X
+        if isinstance(X, ImageArray):
+            check_finite(X)
+            X = X.as_source()
         members = {label: np.flatnonzero(y == label) for label in self.sampling_strategy_}
         n_new = {label: n - len(members[label]) for label, n in self.sampling_strategy_.items()}
         # choose_rows only drops rows here; those that are added are interpolated
