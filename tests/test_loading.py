@@ -18,7 +18,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import estimator_html_repr
 
 from imbemotion._base.validation import DataWarning
-from imbemotion.datasets.folder import image_suffixes
 from imbemotion.images import ImageArray
 from imbemotion.loading import (
     ImageFlattener,
@@ -27,6 +26,7 @@ from imbemotion.loading import (
     as_images,
     load_images,
 )
+from imbemotion.loading.reading import image_suffixes
 
 WHITE = 255
 UNDO_TURN = {  # what brings an upright image into the orientation that EXIF calls so

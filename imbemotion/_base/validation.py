@@ -29,20 +29,12 @@ from sklearn.utils.validation import (
 )
 
 __all__ = [
-    "MOST_THREADS", "N_JOBS",
-    "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "RegisteredName", "StrOptions",
-<<<<<<< HEAD
-    "check_consistent_length", "check_labels", "check_method_params", "check_pixels",
-    "check_random_state", "check_sample_weight", "check_scalar", "column_or_1d", "cut_label",
-    "escape_text", "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images",
-    "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
-    "validate_parameter_constraints",
-=======
-    "check_consistent_length", "check_finite", "check_labels", "check_method_params",
-    "check_pixels", "check_random_state", "check_sample_weight", "column_or_1d", "cut_label",
-    "fit_context", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images", "safe_indexing",
-    "scorer_parts", "shorten", "text_width", "validate_data", "validate_parameter_constraints",
->>>>>>> 1de727d (FIX Refuse NaN and infinite pixels with their row)
+    "ArraysTransformer", "DataWarning", "HasMethods", "Interval", "MOST_THREADS", "N_JOBS",
+    "RegisteredName", "StrOptions", "check_consistent_length", "check_finite", "check_labels",
+    "check_method_params", "check_pixels", "check_random_state", "check_sample_weight",
+    "check_scalar", "column_or_1d", "cut_label", "escape_text", "fit_context", "forget_fit",
+    "holds_paths", "keep_kinds", "looks_like_images", "safe_indexing", "scorer_parts", "shorten",
+    "text_width", "validate_data", "validate_parameter_constraints",
 ]  # fmt: skip
 
 _MAX_CHANNELS = 4

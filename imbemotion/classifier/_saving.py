@@ -183,19 +183,14 @@ def _decode(path, tensors, content):
     except _archive.UnknownClassError:
         raise
     except Exception as error:
-<<<<<<< HEAD
         raise ValueError(f"{path} {DAMAGED} {_cause(error)}") from error
-    if not sound:
-=======
-        raise ValueError(f"{path} {DAMAGED} Cause: {type(error).__name__}: {error}") from error
     if not sound or not np.isfinite([mean, scale]).all() or not np.all(scale):
->>>>>>> 1de727d (FIX Refuse NaN and infinite pixels with their row)
         raise ValueError(f"{path} {DAMAGED}")
     broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if broken:
         raise ValueError(
-            f"{path} holds NaN or infinite weights ({shorten(broken, 3)}), with which no image can "
-            "be classified. Train again, for example with a lower rate."
+            f"{path} holds NaN or infinite weights ({shorten(broken, 3)}), with which no image "
+            "can be classified. Train again, for example with a lower rate."
         )
     return parameters, attributes, (mean, scale), history
 
