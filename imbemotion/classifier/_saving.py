@@ -184,7 +184,7 @@ def _decode(path, tensors, content):
         raise
     except Exception as error:
         raise ValueError(f"{path} {DAMAGED} {_cause(error)}") from error
-    if not sound or not np.isfinite([mean, scale]).all() or not np.all(scale):
+    if not (sound and np.isfinite(mean).all() and np.isfinite(scale).all() and np.all(scale)):
         raise ValueError(f"{path} {DAMAGED}")
     broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if broken:

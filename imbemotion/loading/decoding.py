@@ -44,7 +44,9 @@ _CHANNELS = [(), (2,), (3,), (4,)]  # gray, gray and alpha, color, color and alp
 _MOST_BYTES = 2**30  # of a file; far above any picture of MAX_IMAGE_PIXELS
 _DIM = 16  # 16-bit images that use a smaller part of their range are nearly black as 8-bit ones
 # What may hold a photograph. Others start programs (EPS), or are stubs that Pillow cannot read.
-_RASTER = "AVIF BMP DDS DIB GIF HEIF ICO JPEG JPEG2000 JXL MPO PCX PNG PPM PSD QOI SGI SUN TGA TIFF "
+_RASTER = (
+    "AVIF BMP DDS DIB GIF HEIF ICO JPEG JPEG2000 JXL MPO PCX PNG PPM PSD QOI SGI SUN TGA TIFF "
+)
 _RASTER += "WEBP XBM XPM"
 
 
