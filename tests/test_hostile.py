@@ -1,5 +1,6 @@
 """Hostile files: small ones that ask for much memory, and names and code in them."""
 
+import csv
 import hashlib
 import io
 import json
@@ -11,18 +12,24 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 from safetensors.torch import save_file
 
-from imbemotion import Augmentation, CNNClassifier, ImageLoader, make_faces
+from imbemotion import Augmentation, CNNClassifier, ImageArray, ImageLoader, make_faces
+from imbemotion._base.text import cell, from_cell, in_one_line, to_csv
+from imbemotion._base.validation import DataWarning
 from imbemotion.classifier import _archive, _checkpoint, _saving
-from imbemotion.datasets import load_npz
+from imbemotion.datasets import load_image_folder, load_npz
+from imbemotion.datasets._lists import read_csv
 from imbemotion.loading import cache
 from imbemotion.midi import PianoRoll
 from imbemotion.networks import PretrainedCNN
 from imbemotion.splitting import Split
+from imbemotion.workflow.model import _note_absent as note_absent
 
 GIBIBYTE = 2**20  # in KiB
 STATUS = Path("/proc/self/status")
@@ -326,3 +333,58 @@ def test_records_beyond_a_cache_are_absent(tmp_path, pictures, row):
     record = cache._RECORD.pack(key, row, check)
     index.write_bytes(record + cache._CHECK.pack(zlib.crc32(record)))
     np.testing.assert_array_equal(loader.transform([source]), expected)
+
+
+@pytest.mark.kind("E41", "Labels that a spreadsheet would run are written as text, reversibly.")
+@pytest.mark.parametrize(
+    "label", ["=cmd()", "+1+2", "-2+3", "@SUM(A1)", "-a", "\uff1d1", "'=1", "''@", "=" * 999]
+)
+def test_labels_are_no_formulas(tmp_path, label):
+    X, _ = make_faces({"happy": 4, "sad": 4}, size=8, random_state=0)
+    table = pd.DataFrame({"path": ["a.png", "b.png"], "label": [label, "happy"], label: [-1, 2.5]})
+    path = tmp_path / "list.csv"
+    path.write_bytes(to_csv(table, index=False))
+    cells = [value for row in csv.reader(io.StringIO(path.read_text())) for value in row]
+    assert not [value for value in cells if value[:1] in list("=+@\uff1d")]
+    assert "-1.0" in cells
+    assert read_csv(path)["label"].tolist() == [label, "happy"]
+    if "/" not in label and len(label) < 200:
+        ImageArray(X).save(tmp_path / "saved", labels=[label] * 4 + ["sad"] * 4)
+        found = load_image_folder(tmp_path / "saved", labels=[label, "sad"])
+        assert sorted(set(found.target)) == sorted([label, "sad"])
+
+
+@pytest.mark.kind("E41", "Whatever a text holds, it is read as it was written to a table.")
+@given(st.text() | st.from_regex(r"'{0,2}[=+\-@\t]?[0-9a.]*", fullmatch=True))
+@settings(max_examples=100)
+def test_cells_are_reversible(text):
+    assert from_cell(cell(text)) == text
+    assert cell(text)[:1] not in list("=@\t\r") or not text
+
+
+@pytest.mark.kind("E41", "Line breaks and codes for terminals in labels are shown as escapes.")
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [("a\nb", r"a\nb"), ("\x1b[31mred", r"\x1b[31mred"), ("a\rb", r"a\rb"), ("a\x85b", r"a\x85b"),
+     ("a\u2028b", r"a\u2028b"), ("a\tb", r"a\tb")],
+)  # fmt: skip
+def test_labels_stay_in_one_line(label, shown):
+    assert in_one_line(label) == shown
+
+
+@pytest.mark.kind(
+    "E40", "Training says which classes a subset lacks, and how scores count them."
+)
+@pytest.mark.parametrize(
+    ("lacking", "rows", "absent"),
+    [
+        ("test", [0, 1], "b, c"),
+        ("training", [0, 2], "c"),
+        ("validation", [4], "a, b"),
+        ("test", [2, 3, 4], "a"),
+    ],
+)
+def test_absent_classes_are_reported(lacking, rows, absent):
+    y, subsets = np.array(["a", "a", "b", "b", "c"]), {"training": np.arange(5), "validation": []}
+    with pytest.warns(DataWarning, match=f"The {lacking} images contain none of {absent}, whose"):
+        note_absent(y, {**subsets, lacking: np.array(rows)})

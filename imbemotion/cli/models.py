@@ -103,7 +103,9 @@ def predict(
     for name, reason in skipped:
         output.note(f"Note: {name} was skipped: {reason}.")
     if out is not None:
-        content = table.to_csv(index=False, lineterminator="\n").encode()
+        from imbemotion._base.text import to_csv
+
+        content = to_csv(table, index=False)
         publish_or_rescue(out, lambda file: file.write_bytes(content))
     classes = [name.removeprefix("p_") for name in table.columns[3:]]
     if as_json:

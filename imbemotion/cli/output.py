@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from imbemotion._base.files import check_writable
+from imbemotion._base.text import in_one_line
 
 _JUDGED = ("better", "worse", "not distinguishable")
 _CLASSES = 30  # rows of a table of classes
@@ -146,7 +147,7 @@ def _escape(text):
     """Return text as it is printed literally, brackets included."""
     from rich.markup import escape
 
-    return escape(str(text))
+    return escape(in_one_line(text))
 
 
 def _number(value, form):

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from imbemotion._base.files import write_atomically
+from imbemotion._base.text import to_csv
 from imbemotion.analysis import verdicts
 from imbemotion.comparison._store import Store
 
@@ -387,8 +388,8 @@ class Comparison:
         """Write ``fits.csv, summary.csv, per_class.csv`` into the folder."""
         tables = {"fits": self.fits, "summary": self.summary(), "per_class": self.per_class()}
         for name, table in tables.items():
-            text = table.to_csv(index=name != "fits", index_label="strategy")
-            write_atomically(self.folder / f"{name}.csv", text.encode())
+            content = to_csv(table, index=name != "fits", index_label="strategy")
+            write_atomically(self.folder / f"{name}.csv", content)
 
     def __repr__(self):
         n_folds = len(self.fits) // max(1, len(self.strategies))

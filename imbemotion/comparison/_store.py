@@ -17,6 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from imbemotion._base.files import publish_folder, remove_unfinished, write_atomically
+from imbemotion._base.text import from_cell
 from imbemotion._base.validation import cut_label, shorten
 from imbemotion.analysis import count_groups
 from imbemotion.comparison._description import describe, fingerprint, versions, without_address
@@ -145,6 +146,7 @@ class Store:
         except (OSError, ValueError):
             return None
         is_whole = len(found) == record["n_test"] and wanted.keys() - {"group"} <= {*found}
+        found = found.map(from_cell)
         return {name: found[name].to_numpy() for name in found} if is_whole else None
 
     def load_all(self, settings):

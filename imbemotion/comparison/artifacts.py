@@ -4,6 +4,7 @@ import io
 import json
 import warnings
 from collections import Counter
+from functools import partial
 from itertools import chain
 from pathlib import PurePath
 
@@ -12,6 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 
+from imbemotion._base.text import to_csv
 from imbemotion._base.validation import DataWarning, safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._description import describe, versions
@@ -166,10 +168,6 @@ def _plain(value):
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _to_csv(table):
-    return table.to_csv(index=False, lineterminator="\n").encode()
-
-
 def to_png(figure):
     """Draw a figure, and close it."""
     import matplotlib.pyplot as plt
@@ -182,7 +180,7 @@ def to_png(figure):
     return content.getvalue()
 
 
-_ENCODERS = {".json": to_json, ".csv": _to_csv, ".png": to_png}
+_ENCODERS = {".json": to_json, ".csv": partial(to_csv, index=False), ".png": to_png}
 
 
 def _config(model, classes, job):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imbemotion._base.text import from_cell
 from imbemotion._base.validation import escape_text
 from imbemotion.datasets._bunch import Listing
 from imbemotion.loading.reading import image_suffixes
@@ -61,7 +62,7 @@ def read_csv(path, separator=None):
         return pd.DataFrame()
     except ValueError as error:  # also of the encoding and of open quotes
         raise ValueError(f"{path} is not a CSV file in UTF-8: {error}.") from error
-    rows = rows.apply(lambda cells: cells.str.strip()).rename(columns=str.strip)
+    rows = rows.apply(lambda cells: cells.str.strip().map(from_cell)).rename(columns=str.strip)
     # A row begins in the line after the one before it, whose quoted cells may have several.
     breaks = sum(rows[name].str.count("\n") for name in rows).cumsum().shift(fill_value=0)
     rows.index = [f"line {number:.0f}" for number in np.arange(len(rows)) + 2 + breaks]

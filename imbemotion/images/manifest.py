@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from imbemotion._base.files import publish_file, publish_folder
+from imbemotion._base.text import cell, from_cell
 from imbemotion._base.validation import DataWarning, shorten
 from imbemotion.images._recipes import blocks_of
 
@@ -59,7 +60,7 @@ def _origins(lines, path):
     for number, line in enumerate(lines, start=2):  # line 1 is the header
         try:
             parents = [int(word) for word in line["parent"].split()]
-            yield line["file"], (parents, bool(int(line["synthetic"])))
+            yield from_cell(line["file"]), (parents, bool(int(line["synthetic"])))
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"Line {number} of {path} must hold numbers under parent and 0 or 1 under "
@@ -115,7 +116,8 @@ def _write_manifest(path, files, labels, images):
     synthetic = images.is_synthetic.astype(int)
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerows([_COLUMNS, *zip(files, labels, parents, seeds, synthetic, strict=True)])
+        rows = zip(map(cell, files), map(cell, labels), parents, seeds, synthetic, strict=True)
+        lines.writerows([_COLUMNS, *rows])
 
 
 def write_array(images, path):

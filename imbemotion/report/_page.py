@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from imbemotion import __version__
 from imbemotion._base.files import read_json, write_atomically
+from imbemotion._base.text import from_cell
 from imbemotion.analysis import analyze_confidence, describe_few_groups
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes
@@ -109,7 +110,7 @@ class _RunFolder:
 def _read_predictions(path):
     text = {"true": str, "predicted": str}  # whatever the labels were
     table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[])  # "NA" is a name
-    return _check_entries(table, "true", "predicted")
+    return _check_entries(table.map(from_cell), "true", "predicted")
 
 
 def _read_history(path):

@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from imbemotion._base.files import check_writable, parse_json, publish_folder
 from imbemotion._base.registry import SAMPLERS
+from imbemotion._base.text import to_csv
 from imbemotion.analysis import analyze_distribution
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import WEIGHTED
@@ -240,7 +241,7 @@ def _write_folder(folder, data, split, subsets, about, from_files):
         for name, (natural, after) in tables.items():
             endings = {"": after, "_balanced": after, "_natural": natural}
             for end, table in endings.items() if name in balanced else [("", after)]:
-                table.to_csv(building / f"{name}{end}.csv", index=False)
+                (building / f"{name}{end}.csv").write_bytes(to_csv(table, index=False))
         split.save(building / _SPLIT, X=data.filenames)
         files = sorted({path.name for path in building.iterdir()} | set(_ALL_STATS))
         for end in _SUFFIXES:

@@ -1,5 +1,6 @@
 """Models by settings: pipelines, trainings, comparisons and predictions."""
 
+import warnings
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count
@@ -16,7 +17,7 @@ from imbemotion._base.files import (
     publish_or_rescue,
     write_atomically,
 )
-from imbemotion._base.validation import escape_text, shorten
+from imbemotion._base.validation import DataWarning, cut_label, escape_text, shorten
 from imbemotion.comparison import (
     compare_strategies,
     fold_fit,
@@ -164,6 +165,7 @@ def train_model(config, data, folder, on_epoch=None):
     split, leaks = split_data(config, data)
     valid, test = subset_rows(config, split, data.y)
     validation = (data.X[valid], data.y[valid]) if len(valid) else None
+    _note_absent(data.y, {"training": split.train, "validation": valid, "test": test})
     images = fold_fit.Data(data.X, data.y, validation, data.filenames, data.groups)
     shared = {"folder": folder, "track": track, "same_classes": True}
     if validation is not None and config["training"]["validation_fraction"] is None:
@@ -194,6 +196,19 @@ def train_model(config, data, folder, on_epoch=None):
 
     publish_or_rescue(folder, write, partial(publish_folder, replace=_FILES))
     return Trained(classifier, record, settings.classes)
+
+
+def _note_absent(y, subsets):
+    """Warn of classes that a subset lacks, which its scores count as missed."""
+    for name, rows in subsets.items():
+        absent = sorted(set(y.tolist()) - set(y[rows].tolist())) if len(rows) else []
+        if absent:
+            warnings.warn(
+                f"The {name} images contain none of {shorten(map(cut_label, absent))}, whose F1 "
+                f"counts as 0 in macro-F1 on {name} images. Use another split, or merge classes.",
+                DataWarning,
+                stacklevel=3,
+            )
 
 
 def check_comparison(config):
