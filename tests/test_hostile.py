@@ -372,9 +372,7 @@ def test_labels_stay_in_one_line(label, shown):
     assert in_one_line(label) == shown
 
 
-@pytest.mark.kind(
-    "E40", "Training says which classes a subset lacks, and how scores count them."
-)
+@pytest.mark.kind("E40", "Training says which classes a subset lacks, and how scores count them.")
 @pytest.mark.parametrize(
     ("lacking", "rows", "absent"),
     [
