@@ -6,14 +6,20 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
 _NEED = "head_coef_ and head_intercept_ need a network"
 _TOLERANCE = 1e-3  # of logits, relative to the largest: float32 through a whole network
 
 
-class ExportMixin:
+class ExportMixin(ClassNamePrefixFeaturesOutMixin):
     """The methods of a classifier with a fitted ``net_`` and ``classes_``."""
+
+    @property
+    def _n_features_out(self):
+        # not by transform, which asks for the names of its columns
+        return self.net_.transform(np.zeros((1, *self.image_shape_), np.uint8)).shape[1]
 
     def save(self, path: str | PathLike) -> None:
         """Write the fitted classifier to a safetensors file; loading it runs no code.

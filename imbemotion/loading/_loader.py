@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from imbemotion._base.validation import (
     Interval,
@@ -151,7 +151,7 @@ def as_images(X: ArrayLike | ImageArray) -> ImageArray:
     return ImageArray(list(X))
 
 
-class ImageFlattener(TransformerMixin, BaseEstimator):
+class ImageFlattener(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Flatten images into rows of features, so that any scikit-learn classifier can follow.
 
     Put samplers before it: they need images.
@@ -193,6 +193,10 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
         else:
             self.image_shape_ = _check_table(self, X, reset=True).shape[1:]
         return self
+
+    @property
+    def _n_features_out(self):
+        return self.n_features_in_
 
     def transform(self, X: ArrayLike | ImageArray) -> NDArray[np.floating]:
         """Flatten the images.

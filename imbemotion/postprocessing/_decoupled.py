@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import process_routing
@@ -19,7 +19,9 @@ from imbemotion._base.validation import HasMethods, Interval, RegisteredName
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
 
 
-class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
+class DecoupledClassifier(
+    MetaClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     r"""Keep the features of a classifier, and learn its head again on balanced features.
 
     Skewed data harm the decisions of a network more than its features [1]_. So the estimator is
@@ -111,7 +113,9 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         routed = self._route(params)
         self.estimator_, _ = fit_copy(self.estimator, X, y, routed.estimator.fit)
         self.sampler_ = None
-        self.head_ = self._fit_head(self.transform(X), y, routed.head.fit)
+        features = self._features(X)
+        self._n_features_out = np.shape(features)[1]
+        self.head_ = self._fit_head(features, y, routed.head.fit)
 
     def _fit_head(self, features, y, params):
         n_rows = np.shape(features)[0]
@@ -173,6 +177,9 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
         ValueError
             If the features are not two-dimensional.
         """
+        return self._features(X)
+
+    def _features(self, X):
         check_is_fitted(self, "estimator_")
         features = compute(self.estimator_, "transform", X)
         shape = np.shape(features)
@@ -185,15 +192,19 @@ class DecoupledClassifier(MetaClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _predict(self, X):
         check_is_fitted(self, "head_")
-        return self.head_.predict(self.transform(X))
+        return self.head_.predict(self._features(X))
 
     def _predict_proba(self, X):
         check_is_fitted(self, "head_")
-        return self.head_.predict_proba(self.transform(X))
+        return self.head_.predict_proba(self._features(X))
+
+    def _decision_function(self, X):
+        check_is_fitted(self, "head_")
+        return self.head_.decision_function(self._features(X))
 
     def _route(self, params):
         """Split the arguments of ``fit`` by receiver."""
-        if not get_config()["enable_metadata_routing"]:
+        if not params or not get_config()["enable_metadata_routing"]:
             # Its fit ignores arguments silently, and weights would be without effect.
             if params and isinstance(self.estimator, FrozenEstimator):
                 raise ValueError(

@@ -18,6 +18,11 @@ def _dense(features):
     return check_array(features, dtype=np.float64, input_name="features")
 
 
+def as_scores(logits):
+    """Return logits as scikit-learn's decision functions do: one number for two classes."""
+    return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+
+
 @dataclass
 class LinearHead:
     """A classifier whose logits are linear in the features."""
@@ -29,6 +34,10 @@ class LinearHead:
     def logits(self, features):
         """Return the logits, (n_samples, n_classes)."""
         return _dense(features) @ self.coef_.T + self.intercept_
+
+    def decision_function(self, features):
+        """Return the logits; of two classes their difference, (n_samples,)."""
+        return as_scores(self.logits(features))
 
     def predict(self, features):
         """Return the label with the largest logit, (n_samples,)."""

@@ -28,6 +28,7 @@ from imbemotion._base.validation import (
 )
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
+from imbemotion.postprocessing._heads import as_scores
 from imbemotion.splitting.folds import draw_folds
 
 _DEFAULT_FOLDS = 5
@@ -36,6 +37,13 @@ _DEFAULT_FOLDS = 5
 def _has_probabilities(model):
     head = getattr(model, "head", "")  # of a DecoupledClassifier
     return isinstance(head, str) or hasattr(head, "predict_proba")
+
+
+def _has_scores(model):
+    head = getattr(model, "head", None)
+    if isinstance(head, str) or (head is None and hasattr(model.estimator, "decision_function")):
+        return True
+    return hasattr(head, "decision_function")
 
 
 class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
@@ -123,6 +131,23 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
         """
         return self._predict_log_proba(X)
 
+    @available_if(_has_scores)
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Compute scores: log-probabilities with the offsets, or those of the head.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            As in ``fit``.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            The predicted label has the largest score; of two classes, the second has a
+            positive one.
+        """
+        return self._decision_function(X)
+
     def _predict_log_proba(self, X):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
@@ -172,6 +197,11 @@ class OffsetClassifierMixin(MetaClassifierMixin):
 
     def _predict_log_proba(self, X):
         return log_softmax(self._shift(X), axis=1)
+
+    def _decision_function(self, X):
+        shifted = self._shift(X)
+        with np.errstate(invalid="ignore"):  # -inf of both classes
+            return as_scores(shifted)
 
     def _shift(self, X):
         check_is_fitted(self, self._offsets)
