@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from inspect import signature
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import yaml
 
@@ -13,6 +15,7 @@ from imbemotion.classifier.parameters import OWN_SETTINGS
 from imbemotion.workflow import (
     build_pipeline,
     example_config,
+    load_data,
     parse_overrides,
     read_config,
     resolve_config,
@@ -357,3 +360,82 @@ def test_a_registered_sampler_is_built_from_settings():
         SAMPLERS.unregister("toy")
     assert type(sampler) is ToySampler
     assert sampler.sampling_strategy == "hybrid"
+
+
+@pytest.mark.kind("B10", "Labels, names and keys in YAML are read as they are written.")
+@pytest.mark.parametrize(
+    "word",
+    ["no", "yes", "on", "Off", "true", "null", "~", "010", "1.0", "1_000", "1e3", "12:30", ".inf",
+     "2024-01-01", "0x1f", "'no'"],
+)  # fmt: skip
+def test_words_are_read_as_they_are_written(read, word):
+    text = f"""
+data: {{labels: [{word}, happy], additional: [{word}], label_column: a{word}}}
+split: {{group_by: [{word}], stratify: yes}}
+balancing: {{strategy: {{{word}: 300}}}}
+loss: {{class_weight: {{{word}: 2, happy: 1.5}}}}"""
+    config, word = read(text), word.strip("'")
+    assert config["data"]["labels"] == [word, "happy"]
+    assert config["data"]["additional"] == [word]
+    assert word in (config["data"]["group_column"], *config["split"]["group_by"])
+    assert config["loss"]["class_weight"] == {word: 2, "happy": 1.5}
+    assert config["balancing"]["strategy"] == {word: 300}
+    assert config["split"]["stratify"] is True
+    assert parse_overrides([f"data.labels=[{word}]"]) == {"data": {"labels": [word]}}
+
+
+@pytest.mark.kind("B10", "Keys written as text are the numbers that are labels of the data.")
+@pytest.mark.parametrize("labels", [[0, 1], ["0", "1"], [7, -3], [True, False]])
+def test_keys_of_yaml_are_labels_of_the_data(read, tmp_path, labels):
+    np.savez(tmp_path / "faces.npz", images=np.zeros((4, 8, 8), np.uint8), labels=labels * 2)
+    text = f"""
+data: {{source: {tmp_path / "faces.npz"}}}
+balancing: {{strategy: {{{labels[0]}: 5}}}}
+loss: {{class_weight: {{{labels[0]}: 2, {labels[1]}: 1}}}}"""
+    config = read(text)
+    load_data(config)
+    assert config["loss"]["class_weight"] == {labels[0]: 2, labels[1]: 1}
+    assert config["balancing"]["strategy"] == {labels[0]: 5}
+
+
+@pytest.mark.kind("B11", "Merge keys of YAML work, also in place of later ones, once or nested.")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x-a: &a {gamma: 2}\nloss: {<<: *a, name: focal}",
+        "x-a: &a {gamma: 1, name: ldam}\nloss: {<<: *a, name: focal, gamma: 2}",
+        "x-a: &a {gamma: 2}\nx-b: &b {<<: *a, name: focal}\nloss: {<<: *b}",
+        "x-a: &a {gamma: 2}\nx-b: &b {name: focal}\nloss: {<<: [*a, *b]}",
+        "x-a: &a {gamma: 2}\nloss: {name: focal, parameters: {<<: *a}}",
+    ],
+)
+def test_merge_keys_are_understood(read, text):
+    assert read(text)["loss"]["name"] == "focal"
+    assert read(text)["loss"]["parameters"] == {"gamma": 2}
+
+
+_NESTED = [f"x-{c}: &{c} [{', '.join([f'*{b}'] * 9)}]" for b, c in pairwise("abcdefghij")]
+_HUGE = "\n".join(["x-a: &a [x, x, x]", *_NESTED])
+
+
+@pytest.mark.kind("B11", "YAML that repeats or nests without end is refused at once, in a line.")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (_HUGE, "at most 10,000 values"),
+        (f"{_HUGE}\ndata: {{labels: *j}}", "at most 10,000 values"),
+        ("data: {labels: &a [*a]}", "at most 10,000 values"),
+        ("loss: &a {parameters: *a}", "at most 10,000 values"),
+        ("[" * 2000, "nested too deeply"),
+        ("{a: " * 2000, "nested too deeply"),
+        (f"seed: {'9' * 5000}", "4300 digits"),
+        (f"seed: {'x' * 99_999}", "seed must be an int"),
+        (f"{'x' * 999}: 3", "is unknown"),
+        (f"data: {{{'x' * 999}: 3}}", "is unknown"),
+        ("? [a, b]\n: 3", "keys must be single words"),
+    ],
+)
+def test_yaml_without_end_is_refused(read, text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read(text)
+    assert len(str(caught.value)) < 1200

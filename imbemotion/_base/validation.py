@@ -2,7 +2,6 @@
 
 from numbers import Integral, Real
 from os import PathLike
-from unicodedata import combining, east_asian_width
 
 import numpy as np
 import pandas as pd
@@ -28,36 +27,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from imbemotion._base.text import brief, cut_label, shorten, text_width
+
 __all__ = [
-    "MOST_THREADS",
-    "N_JOBS",
-    "ArraysTransformer",
-    "DataWarning",
-    "HasMethods",
-    "Interval",
-    "RegisteredName",
-    "StrOptions",
-    "check_consistent_length",
-    "check_finite",
-    "check_labels",
-    "check_method_params",
-    "check_pixels",
-    "check_random_state",
+    "MOST_THREADS", "N_JOBS", "ArraysTransformer", "DataWarning", "HasMethods", "Interval",
+    "RegisteredName", "StrOptions", "brief", "check_consistent_length", "check_finite",
+    "check_labels", "check_method_params", "check_pixels", "check_random_state",
     "check_sample_weight",
-    "check_scalar",
-    "column_or_1d",
-    "cut_label",
-    "escape_text",
-    "fit_context",
-    "forget_fit",
-    "holds_paths",
-    "keep_kinds",
-    "looks_like_images",
-    "safe_indexing",
-    "scorer_parts",
-    "shorten",
-    "text_width",
-    "validate_data",
+    "check_scalar", "column_or_1d", "cut_label", "escape_text", "fit_context", "forget_fit",
+    "holds_paths", "keep_kinds", "looks_like_images",
+    "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
     "validate_parameter_constraints",
 ]  # fmt: skip
 
@@ -96,26 +75,8 @@ class RegisteredName(StrOptions):
 def check_scalar(value, name, kind, **limits):
     """Check a number as scikit-learn does, but refuse True and False."""
     if isinstance(value, bool):
-        raise TypeError(f"{name} must be a number, got {value!r}.")
+        raise TypeError(f"{name} must be a number, got {brief(value)}.")
     return check_number(value, name, kind, **limits)
-
-
-def shorten(items, limit=10):
-    """Join the first items with commas, followed by the number of the others."""
-    items = [str(item) for item in items]
-    rest = len(items) - limit
-    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def cut_label(label, length=28):
-    """Return a label as one line of limited length."""
-    text = " ".join(str(label).split())
-    return text if len(text) <= length else text[: length - 3].rstrip() + "..."
-
-
-def text_width(text):
-    """Count the terminal columns of a text: Chinese characters take two."""
-    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def escape_text(text):
@@ -248,7 +209,7 @@ def _missing_labels(y):
     missing = pd.isna(y) | np.array(infinite, dtype=bool)
     kinds = {isinstance(label, str): label for label in y[~missing]}
     if len(kinds) > 1:
-        pair = f"{kinds[True]!r} and {kinds[False]!r}"
+        pair = f"{brief(kinds[True])} and {brief(kinds[False])}"
         raise ValueError(f"Labels must be of one kind, got text and others mixed, such as {pair}.")
     return missing
 

@@ -42,8 +42,17 @@ def load_data(config, *, load_content=True):
     bunch, parts = load_source(names.pop("source"), **settings), None
     if any(names.values()):
         bunch, parts = _join(bunch, names, settings | {"additional": []})
+    _name_labels(config, bunch.target)
     groups = find_groups(bunch, group_by)
     return Images(bunch.data, bunch.target, bunch.filenames, groups, bunch.groups, parts)
+
+
+def _name_labels(config, y):
+    """Make the keys of class weights and sizes, which YAML holds as text, labels of the data."""
+    labels = {str(label): label for label in np.unique(y).tolist()}
+    for section, key in (("loss", "class_weight"), ("balancing", "strategy")):
+        if isinstance(given := config[section][key], dict):
+            config[section][key] = {labels.get(str(k), k): value for k, value in given.items()}
 
 
 def _join(first, names, settings):

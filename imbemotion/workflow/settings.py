@@ -12,17 +12,14 @@ import yaml
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.registry import LOSSES, NETWORKS
-from imbemotion._base.validation import (
-    Interval,
-    escape_text,
-    shorten,
-    validate_parameter_constraints,
-)
+from imbemotion._base.text import brief, cut, cut_label, shorten
+from imbemotion._base.validation import Interval, escape_text, validate_parameter_constraints
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
-from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, SECTIONS, TOP, preset_settings
+from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, TOP, preset_settings
+from imbemotion.workflow.yaml_text import parse_yaml
 
 # Keys of compat.DataConfig in a section ``data``, and their places here.
 _PLACES = {
@@ -34,8 +31,6 @@ _PLACES = {
 }
 _DATA_CONFIG = [field.name for field in fields(DataConfig) if field.name != "group_by"]
 _N_THREADS = 1  # of each fit of a comparison, so that results do not depend on the number of jobs
-_COLUMN = 34  # of comments in the example
-_EXAMPLE = {("data", "source"): "./faces"}
 
 
 def resolve_config(given):
@@ -102,7 +97,7 @@ def _from_data_config(given):
     """Move the keys of a ``DataConfig`` to their places; then its own defaults hold."""
     given = {} if given is None else given
     if not isinstance(given, dict):
-        raise ValueError(f"Settings must hold sections with keys, got {given!r}.")
+        raise ValueError(f"Settings must hold sections with keys, got {brief(given)}.")
     data = given.get("data")
     if not isinstance(data, dict) or not data.keys() & set(_DATA_CONFIG):
         return given
@@ -210,7 +205,7 @@ def _check_values(place, values, keys):
         validate_parameter_constraints(constraints, values, caller_name="")
     except ValueError as error:  # written for estimators: "The 'lr' parameter of  must be"
         text = re.sub(r"^The '(\w+)' parameter of  ", rf"{place}\1 ", str(error))
-        raise ValueError(text) from error
+        raise ValueError(cut(text, 900)) from error  # it holds the value whole
 
 
 def _refuse_unknown(given):
@@ -218,12 +213,12 @@ def _refuse_unknown(given):
     problems = []
     for section, values in given.items():
         if section not in {**SCHEMA, **TOP}:
-            problems.append(f"{section} is unknown.{_suggest_section(str(section))}")
+            problems.append(f"{cut_label(section)} is unknown.{_suggest_section(str(section))}")
         elif section in SCHEMA and not isinstance(values, dict | None):
-            problems.append(f"{section} must hold keys and values, got {values!r}.")
+            problems.append(f"{section} must hold keys and values, got {brief(values)}.")
         elif section in SCHEMA:
             problems += [
-                f"{section}.{key} is unknown.{_suggest_key(section, str(key))}"
+                f"{section}.{cut_label(key)} is unknown.{_suggest_key(section, str(key))}"
                 for key in values or ()
                 if key not in SCHEMA[section]
             ]
@@ -262,7 +257,8 @@ def _refuse_unused(config, defaults):
             value = config[section][key]
             if value != defaults[section][key]:
                 raise ValueError(
-                    f"{section}.{key} has no effect here, got {value!r}: {why}, or leave it out."
+                    f"{section}.{key} has no effect here, got {brief(value)}: {why}, or leave "
+                    "it out."
                 )
 
 
@@ -292,28 +288,6 @@ def _uses(config):
     ]  # fmt: skip
 
 
-# YAML files and words
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, and keys are unique."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                line = node.value[place][0].start_mark.line + 1
-                raise ValueError(f"duplicate key {key!r} (line {line}). Keep one of them.")
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
 def read_config(path, overrides=None):
     """Read, check and complete the settings of a YAML file; overrides replace its keys."""
     if not Path(path).is_file():
@@ -321,12 +295,18 @@ def read_config(path, overrides=None):
             f"There is no file {path}. `imbemotion init {path}` writes an example."
         )
     try:
-        given = yaml.load(Path(path).read_text("utf-8"), _Loader)
+        given = parse_yaml(Path(path).read_text("utf-8-sig"))
+        if isinstance(given, dict):  # anchors for merge keys may be kept beside the sections
+            given = {name: part for name, part in given.items() if not name.startswith("x-")}
         return resolve_config(merge_settings(given, overrides or {}))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+        raise ValueError(f"{path} is not valid YAML: {_reason(error)}.") from error
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _reason(error):
+    return cut(" ".join(str(error).split()).rstrip("."))
 
 
 def parse_overrides(words):
@@ -335,7 +315,7 @@ def parse_overrides(words):
     for word in words:
         key, separator, text = word.partition("=")
         if not separator or not all(key.split(".")):
-            raise ValueError(f"Settings must be KEY=VALUE, such as loss=focal, got {word!r}.")
+            raise ValueError(f"Settings must be KEY=VALUE, such as loss=focal, got {brief(word)}.")
         if key in MAIN_KEYS:
             key = f"{key}.{MAIN_KEYS[key]}"
         *sections, name = key.split(".")
@@ -343,41 +323,15 @@ def parse_overrides(words):
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise ValueError(f"{word!r} sets a part of {section}, which has a single value.")
-        place[name] = _parse_value(word, text)
+                raise ValueError(
+                    f"{brief(word)} sets a part of {section}, which has a single value."
+                )
+        try:
+            place[name] = parse_yaml(text, key.split("."))
+        except (yaml.YAMLError, ValueError) as error:
+            wanted = f"The value of {brief(word)} must be valid YAML"
+            raise ValueError(f"{wanted}: {_reason(error)}.") from error
     return settings
-
-
-def _parse_value(word, text):
-    try:
-        return yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"The value of {word!r} must be valid YAML: {reason}.") from error
-
-
-def example_config():
-    """Return a YAML file of all settings at their defaults, each with a comment."""
-    lines = [
-        "# All settings, at their defaults. Delete those that you do not change.",
-        "# `imbemotion run FILE` runs it. Paths are relative to the working directory.",
-        "",
-    ]
-    lines += [_line(name, key.default, key) for name, key in TOP.items()]
-    for section, keys in SCHEMA.items():
-        lines += ["", f"# {SECTIONS[section]}"]
-        mark = "# " if section == "comparison" else ""
-        lines.append(f"{mark}{section}:")
-        for name, key in keys.items():
-            default = _EXAMPLE.get((section, name), key.default)
-            lines.append(_line(f"{mark}  {name}", default, key))
-    return "\n".join(lines) + "\n"
-
-
-def _line(name, value, key):
-    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n")
-    start = f"{name}: {text.strip()}"
-    return f"{start:<{_COLUMN}}# {key.describe()}"
 
 
 def write_config(config, path):
