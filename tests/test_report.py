@@ -479,3 +479,6 @@ def test_the_outlook_is_that_of_the_most_promising_open_strategy():
         "two more repeats (about 4 minutes of fitting) would find 0.06 or more."
     )
     assert not list(describe_outlook(plan, summary_of(none=BASE, a=BETTER, c=most)))
+    plan["detectable_later"] = 0.079
+    (said,) = describe_outlook(plan, summary_of(none=BASE, a=least, b=SAME, c=most))
+    assert said.endswith("two more repeats would hardly change that.")

@@ -122,12 +122,13 @@ def describe_outlook(plan, summary):
     name = waiting.idxmax()
     line = plan.loc[name]
     minutes = max(1, round(2 * line["minutes"]))
-    yield (
-        f"For {quote([name])}, a comparison like this finds true gains of "
-        f"{line['detectable']:.2f} or more four times out of five; two more repeats (about "
-        f"{minutes} minute{'s' * (minutes > 1)} of fitting) would find "
-        f"{line['detectable_later']:.2f} or more."
-    )
+    now, later = (f"{line[name]:.2f} or more" for name in ("detectable", "detectable_later"))
+    text = f"For {quote([name])}, a comparison like this finds true gains of {now} four times "
+    text += "out of five; two more repeats "
+    if now == later:
+        yield f"{text}would hardly change that."
+    else:
+        yield f"{text}(about {minutes} minute{'s' * (minutes > 1)} of fitting) would find {later}."
 
 
 def describe_influence(influence, summary):
