@@ -1,18 +1,22 @@
 """Training and predicting where something goes wrong, or lies in the way."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import typer
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
 from imbemotion import CNNClassifier, ImageArray, make_faces
+from imbemotion._base.files import publish_folder
 from imbemotion.cli import app
-from imbemotion.cli.endings import errors_in_one_sentence
+from imbemotion.cli.endings import errors_in_one_sentence, watched_epochs
 from imbemotion.workflow import claim_folder, example_config, resolve_config
 
 
@@ -40,12 +44,17 @@ def test_a_loss_that_is_no_number_is_said_in_a_sentence(archive):
     assert "Lower the learning rate" in result.stderr
 
 
+@pytest.mark.kind("E39", "Errors of a machine that is too small are a sentence with a remedy.")
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
         (MemoryError(), "Error: Out of memory. Use fewer"),
         (MemoryError("Unable to allocate 9 GiB"), "memory: Unable to allocate 9 GiB. Use"),
         (OverflowError("int too large"), "Error: int too large"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried\nmore"), "memory. Tried. Use fewer"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9"), "Error: Out of memory: D"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply. Use fewer"),
+        (OSError(28, "No space left", "/out"), "Error: /out: No space left. Name another"),
     ],
 )
 def test_a_machine_that_is_too_small_is_a_sentence(error, sentence, capsys):
@@ -103,3 +112,48 @@ def test_a_training_that_fails_leaves_no_empty_folder(archive):
     assert list(Path("runs").iterdir()) == []
     assert run("train", archive, *words, "--epochs", 1).exit_code == 0
     assert len(list(Path("runs").iterdir())) == 1
+
+
+SIGNALS = [[signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP], [signal.SIGTERM, signal.SIGHUP]]
+
+
+@pytest.mark.kind("E35", "A signal to end lets an epoch end, and the model is kept.")
+@pytest.mark.parametrize("signals", SIGNALS)
+def test_a_signal_to_end_stops_after_the_epoch(signals):
+    figures = {"train_loss": 1.0, "step": 1, "n_steps": 2}
+    with watched_epochs() as (on_epoch, stopped):
+        assert not on_epoch(figures)
+        for number in signals:  # as from `timeout`, which sends two
+            os.kill(os.getpid(), number)
+        assert on_epoch(figures)
+        assert stopped == signals[:1]
+
+
+@pytest.mark.kind("E35", "A signal to end lets a command remove what is unfinished.")
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (None, 1)],
+)
+def test_a_signal_ends_a_command_in_order(number, status, tmp_path):
+    def work():
+        with errors_in_one_sentence(debug=False), publish_folder(tmp_path / "out") as building:
+            (building / "half").touch()
+            if number is None:
+                raise ValueError("any error")
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(typer.Exit) as ended:
+        work()
+    assert ended.value.exit_code == status
+    assert os.listdir(tmp_path) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with errors_in_one_sentence(debug=False), watched_epochs() as (_, stopped):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stopped == []
+    finally:
+        signal.signal(signal.SIGHUP, before)

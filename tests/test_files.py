@@ -1,17 +1,33 @@
 """Files and folders are published atomically, wherever they are written."""
 
+import errno
 import os
+import warnings
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from imbemotion import Augmentation, ImageArray, stratified_split
-from imbemotion._base.files import publish_file, publish_folder, write_atomically
+from imbemotion import Augmentation, CNNClassifier, ImageArray, load_source, stratified_split
+from imbemotion._base import files
+from imbemotion._base.files import (
+    check_writable,
+    parse_json,
+    publish_file,
+    publish_folder,
+    publish_or_rescue,
+    write_atomically,
+)
 from imbemotion.cli import app
-from imbemotion.workflow import resolve_config, write_config
+from imbemotion.comparison import Comparison
+from imbemotion.datasets import load_table
+from imbemotion.loading import load_images
+from imbemotion.plots.style import any_script
+from imbemotion.splitting import Split
+from imbemotion.workflow import parse_overrides, read_config, resolve_config, write_config
 
 Y = np.repeat(["joy", "fear"], 10)
 
@@ -143,3 +159,157 @@ def test_a_folder_has_the_rights_that_new_folders_have(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o750
+
+
+def publish_new(path):
+    with publish_folder(path) as building:
+        (building / "a").write_bytes(b"new")
+
+
+@pytest.mark.kind("E39", "What a killed process left is removed by the next, and nothing else.")
+@pytest.mark.parametrize("name", ["out", "out.csv", "x" * 100, "a[b]*?", "é"])
+@pytest.mark.parametrize("write", [lambda path: write_atomically(path, b"new"), publish_new])
+def test_rests_of_killed_processes_are_removed(write, name, tmp_path):
+    path = tmp_path / name
+    rests = [tmp_path / f".{name[:40]}-{end}.unfinished" for end in ("1a2b3c4d", "zzzzzzzz")]
+    others = [tmp_path / f".{name[:40]}-{end}" for end in ("backup", "1a2b3c4d", "1.unfinished")]
+    alive = tmp_path / f".{name[:40]}-00000000.unfinished"
+    for folder in (*rests, *others, alive):
+        (folder / "new").mkdir(parents=True)
+    held = files._lock(alive)
+    write(path)
+    os.close(held)
+    assert set(tmp_path.iterdir()) == {path, *others, alive}
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+@pytest.mark.parametrize("old", [["x"], ["x", "notes"], ["notes"]])
+def test_a_folder_is_replaced_but_what_is_not_ours_in_it(old, exchanges, tmp_path, monkeypatch):
+    if not exchanges:
+        monkeypatch.setattr(files.sys, "platform", "another")
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep/link").symlink_to("nowhere")
+    for name in old:
+        (folder / name).write_text("old")
+    with publish_folder(folder, replace={"x", "y"}) as building:
+        (building / "y").write_text("new")
+        assert sorted(os.listdir(folder)) == sorted(["deep", *old])
+    assert set(os.listdir(folder)) == {"deep", "y", *old} - {"x"}
+    assert (folder / "deep/link").is_symlink()
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_that_was_moved_away_is_put_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.sys, "platform", "another")
+    publish_new(tmp_path / "folder")
+    rename = Path.rename
+
+    def die(path, target):
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", die)
+    with pytest.raises(KeyboardInterrupt), publish_folder(tmp_path / "folder", replace=True):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "a"]
+
+
+@pytest.mark.kind("E35", "A path that cannot be written is refused by its name, with a remedy.")
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free some space, or name another disk"),
+        (errno.EDQUOT, "Free some space, or name another disk"),
+        (errno.EROFS, "Name a folder that can be written"),
+        (errno.EIO, "Check the disk, or name another one"),
+    ],
+)
+@pytest.mark.parametrize("name", ["model", "deep/er/model"])
+def test_a_disk_that_takes_nothing_is_named(number, remedy, name, tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match=remedy) as caught:
+        check_writable(tmp_path / name)
+    assert caught.value.filename == str(tmp_path / name)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), ValueError("no UTF-8")])
+def test_finished_work_that_cannot_be_written_is_kept_elsewhere(error, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def write(path):
+        if ".unfinished" in str(path):
+            raise error
+        path.write_bytes(b"work")
+
+    (tmp_path / "table.csv").write_bytes(b"before")
+    with pytest.raises(OSError, match=r"table.csv could not be written: .* The results are in"):
+        publish_or_rescue(tmp_path / "table.csv", write)
+    assert (tmp_path / "table.csv").read_bytes() == b"before"
+    assert [path.read_bytes() for path in tmp_path.glob("imbemotion-*/table.csv")] == [b"work"]
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.kind("E39", "JSON and YAML nested too deeply are an error in words.")
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: load_table(path.with_suffix(".json")),
+        lambda path: load_table(path.with_suffix(".jsonl")),
+        Augmentation.from_json,
+        lambda path: Split.load(path, y=Y),
+        lambda path: read_config(path.with_suffix(".yaml")),
+        lambda path: parse_overrides(["loss=" + DEEP[:5000]]),
+        lambda path: parse_json("{" + 50_000 * '"a": {'),
+    ],
+)
+def test_what_is_nested_too_deeply_is_an_error(read, tmp_path):
+    for suffix in ("", ".json", ".jsonl"):
+        (tmp_path / f"deep{suffix}").write_text(DEEP)
+    (tmp_path / "deep.yaml").write_text(DEEP[:5000])
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read(tmp_path / "deep")
+
+
+IMAGES, NUL = np.zeros((20, 4, 4), np.uint8), "a\0b"
+
+
+@pytest.mark.kind("E39", "A path with a null character is refused in words.")
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: write_atomically(NUL, b""),
+        lambda: ImageArray(IMAGES).save(NUL),
+        lambda: ImageArray(IMAGES).to_memmap(f"{NUL}.npy"),
+        lambda: load_images(["a.png"], size=8, cache_dir=NUL),
+        lambda: load_source(NUL),
+        lambda: CNNClassifier(checkpoint=NUL).fit(IMAGES, Y),
+        lambda: stratified_split(Y, random_state=0).save(NUL),
+        lambda: Comparison.load(NUL),
+    ],
+)
+def test_a_null_character_in_a_path_is_an_error(use):
+    with pytest.raises(ValueError, match=r"A path must not contain a null .* Correct it"):
+        use()
+
+
+@pytest.mark.kind("E39", "Warnings of fonts and layouts are not shown to users.")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Glyph 12354 (\N{HIRAGANA LETTER A}) missing from font(s) DejaVu Sans.",
+        "constrained_layout not applied because axes sizes collapsed to zero.",
+        "Tight layout not applied. The bottom and top margins cannot be made large enough.",
+        "There are no gridspecs with layoutgrids. Possibly did not call parent GridSpec.",
+    ],
+)
+def test_foreign_warnings_of_charts_are_not_shown(text):
+    with any_script():
+        warnings.warn(text, UserWarning, stacklevel=1)

@@ -105,3 +105,46 @@ def test_a_manifest_that_was_cut_off_is_reported(saved):
     (folder / "manifest.csv").write_text("".join(lines[:8]))
     with pytest.warns(DataWarning, match="does not list 11 of the images"):
         load_image_folder(folder, size=None)
+
+
+HEAD = "file,label,parent,seed,synthetic\n"
+
+
+@pytest.mark.kind("E37", "A manifest that was not written here is refused by its line.")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "a/000000.png,a,-7,,0\n", "Line 2 .* got '-7' and '0'"),
+        (HEAD + "a/000000.png,a,0,,5\n", "Line 2 .* got '0' and '5'"),
+        (HEAD + "a/000000.png,a,0,,\n", "Line 2 .* got '0' and ''"),
+        (HEAD + f"a/000000.png,a,{10**30},,0\n", r"Line 2 .* got '10000.*\.\.\. and"),
+        (HEAD + "a/000000.png,a,1_000,,0\n", "Line 2 .* got '1_000'"),
+        (HEAD + "a/000000.png,a,٣,,0\n", "Line 2 .* must hold numbers"),
+        (HEAD + f"a/000000.png,a,{'1 ' * 5000}1,,0\n", "Line 2 .* must hold numbers"),
+        (HEAD + "a/000000.png,a,0,,0,more\n", "Line 2 .* must hold numbers"),
+        (HEAD + "a/000000.png,a,0,,0\n" * 2, "Line 3 .* each file once, .* for a/000000.png"),
+        (HEAD + f"{'x' * 200_000},a,0,,0\n", "damaged: field larger than field limit"),
+        (HEAD.replace("label", "parent"), "must have the columns"),
+        (HEAD.encode() + b"\xff.png,a,0,,0\n", "is damaged: .*can't decode"),
+        (HEAD.encode("utf-16"), "is damaged: .*can't decode"),
+    ],
+)  # fmt: skip
+def test_a_damaged_line_is_refused(saved, text, message):
+    path = saved[0] / "manifest.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_image_folder(saved[0], size=None)
+    assert "manifest.csv" in str(caught.value)
+    assert "orrect or remove the file" in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+@pytest.mark.kind("E37", "Numbers of parents take no memory, however large they are.")
+@pytest.mark.parametrize("parent", [10**9, 2**31, 10**12, 10**15 - 1])
+def test_a_large_number_of_a_parent_takes_no_memory(saved, parent):
+    lines = "".join(f"a/{n:06}.png,a,{parent},,0\n" for n in range(3))
+    (saved[0] / "manifest.csv").write_text(HEAD + lines)
+    with pytest.warns(DataWarning, match="does not list"):
+        data = load_image_folder(saved[0], size=None)
+    assert (data.groups[:3] == data.groups[0]).all()
+    assert data.data.parents.max() > parent

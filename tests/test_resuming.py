@@ -13,7 +13,8 @@ from sklearn.model_selection import (
 )
 
 from imbemotion import compare_strategies
-from imbemotion.comparison._store import Store, _describe_splitter
+from imbemotion.comparison._description import _describe_splitter
+from imbemotion.comparison._store import Store
 
 X, Y = np.arange(80).reshape(40, 2), np.repeat(["joy", "fear"], [30, 10])
 
@@ -70,8 +71,9 @@ def test_a_generator_that_was_drawn_from_is_no_other_splitter():
 
 def test_a_record_that_was_cut_off_within_a_letter_is_none(tmp_path):
     store = Store(tmp_path)
-    store.save("none/fold_0_seed_0", {"strategy": "é", "error": None}, {})
-    assert store.load("none/fold_0_seed_0")["strategy"] == "é"
+    record = {"strategy": "é", "error": "KeyError", "fold": 0, "repeat": 0}
+    store.save("none/fold_0_seed_0", record, {})
+    assert store.load("none/fold_0_seed_0", "é", {})["strategy"] == "é"
     path = tmp_path / "none/fold_0_seed_0/experiment_summary.json"
     path.write_bytes(path.read_bytes().partition("é".encode()[1:])[0])
-    assert store.load("none/fold_0_seed_0") is None
+    assert store.load("none/fold_0_seed_0", "é", {}) is None

@@ -30,8 +30,8 @@ from imbemotion import (
     make_faces,
 )
 from imbemotion.comparison import Comparison, _workers, repeat_until_decided
-from imbemotion.comparison._description import describe, fingerprint
-from imbemotion.comparison._store import Store, _precision, strategy_folders
+from imbemotion.comparison._description import _precision, describe, fingerprint
+from imbemotion.comparison._store import Store, strategy_folders
 from imbemotion.comparison.fold_fit import Data, Fold, Job, Settings, fit_fold
 from imbemotion.training import machine
 

@@ -10,7 +10,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, ENOTEMPTY, EROFS
 from glob import escape
 from pathlib import Path
+from secrets import token_hex
 from tempfile import mkdtemp
+
+from imbemotion._base.validation import cut_label
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -19,10 +22,8 @@ except ImportError:  # not on Windows, where what killed processes leave stays
 
 _N_SHOWN = 40  # characters of a path in the name of its temporary folder
 _MARK = ".unfinished"  # at the end of that name; nobody else's folders are ever removed
-_PROBE = bytes(2**16)  # more than a full disk takes
 _REMEDIES = {
-    ENOSPC: "Free some space, or name another disk",
-    EDQUOT: "Free some space, or name another disk",
+    **dict.fromkeys((ENOSPC, EDQUOT), "Free some space, or name another disk"),
     EFBIG: "Name a disk for larger files",
     EROFS: "Name a folder that can be written",
     EIO: "Check the disk, or name another one",
@@ -40,11 +41,13 @@ def folder_beside(path, parent=None):
     try:
         remove_unfinished(path, parent)
         while place is None or not place.exists():  # another process may take it for a rest
-            place = Path(mkdtemp(_MARK, f".{path.name[:_N_SHOWN]}-", parent))
+            place = parent / f".{path.name[:_N_SHOWN]}-{token_hex(4)}{_MARK}"
+            place.mkdir(0o700)
             held = _lock(place)
         yield place
     except OSError as error:
-        raise _named(error, path) from error
+        named = _named(error, path)
+        raise named from None if named is error else error
     finally:
         if place is not None:
             _remove(place, parent)
@@ -80,7 +83,11 @@ def _remove(place, parent):
         for old in (place / "old").iterdir():
             if not (parent / old.name).exists():
                 old.rename(parent / old.name)
-    shutil.rmtree(place, ignore_errors=True)
+    try:
+        shutil.rmtree(place, ignore_errors=True)
+    except KeyboardInterrupt:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 def remove_unfinished(path, parent=None):
@@ -93,16 +100,24 @@ def remove_unfinished(path, parent=None):
             os.close(held)
 
 
+def check_path(path):
+    """Return a path with all links resolved; refuse one that no system knows."""
+    if "\0" in str(path):
+        name = cut_label(repr(str(path)), 60)
+        raise ValueError(f"A path must not contain a null character, got {name}. Correct it.")
+    return Path(os.path.realpath(path))
+
+
 def check_writable(path):
     """Refuse a path that cannot be written, before the work that would be lost."""
-    path = Path(os.path.realpath(path))
+    path = check_path(path)
     if _is_stream(path):
         return
     parent = path if path.is_dir() and _stays_in_place(path) else path.parent
     while not parent.exists():
         parent = parent.parent
     with folder_beside(path, parent) as place:
-        (place / "probe").write_bytes(_PROBE)
+        (place / "probe").write_bytes(bytes(2**16))  # more than a full disk takes
 
 
 def _stays_in_place(folder):
@@ -114,7 +129,7 @@ def _stays_in_place(folder):
 def publish_folder(folder, *, replace=()):
     """Build a folder that appears at its path when the block ends without an error."""
     # It replaces these names in an earlier folder (True: all); what else is in there stays.
-    folder = Path(os.path.realpath(folder))
+    folder = check_path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fills = folder.is_dir() and _stays_in_place(folder)
     with folder_beside(folder, folder if fills else None) as place:
@@ -139,13 +154,11 @@ def _carry_over(folder, building, replace):
         except OSError:
             shutil.copy2(source, target, follow_symlinks=False)
 
-    for path in folder.iterdir():
-        if replace is True or path.name in replace:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.copytree(path, building / path.name, symlinks=True, copy_function=link)
-        else:
-            link(path, building / path.name)
+    def ours(place, names):
+        return [n for n in names if place == str(folder) and (replace is True or n in replace)]
+
+    keeping = {"symlinks": True, "copy_function": link, "dirs_exist_ok": True}
+    shutil.copytree(str(folder), building, ignore=ours, **keeping)
 
 
 def _exchange(folder, building, place):
@@ -180,7 +193,7 @@ def _fill(folder, building, place, replace):
 @contextmanager
 def publish_file(path):
     """Build a file, and files named after it, that replace the old ones when the block ends."""
-    path = Path(os.path.realpath(path))
+    path = check_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to save in. Create it first.")
     if path.is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 
-from imbemotion._base.files import read_json, write_atomically
+from imbemotion._base.files import parse_json, read_json, write_atomically
 from imbemotion._base.registry import AUGMENTATIONS
 from imbemotion._base.validation import (
     DataWarning,
@@ -243,7 +243,7 @@ class Augmentation(BaseEstimator):
         Augmentation(erasing=0.5, rotation=15)
         """
         is_text = isinstance(source, str) and source.lstrip().startswith("{")
-        limits = json.loads(source) if is_text else read_json(source)
+        limits = parse_json(source) if is_text else read_json(source)
         if not isinstance(limits, dict):
             raise ValueError(f"{source} must hold a JSON object of limits, got {limits!r:.60}.")
         known = cls().get_params()

@@ -14,7 +14,12 @@ from filelock import FileLock, Timeout
 from skorch.callbacks import Callback
 
 from imbemotion import __version__
-from imbemotion._base.files import check_torch_file, remove_unfinished, write_atomically
+from imbemotion._base.files import (
+    check_path,
+    check_torch_file,
+    remove_unfinished,
+    write_atomically,
+)
 from imbemotion._base.validation import DataWarning, check_random_state, cut_label
 from imbemotion.classifier._archive import describe, encode_or_lose
 from imbemotion.images import ImageArray, blocks_of
@@ -96,6 +101,7 @@ class Checkpoint(Callback):
 def open_checkpoint(classifier, X, *others):
     """Yield the checkpoint of a fit, or None; a fit that ends without an error removes it."""
     path = Path(classifier.checkpoint)
+    check_path(path)
     _check_settings(classifier, path)
     digest = _digest(classifier, X, others)
     digits = digest[:_N_DIGITS]

@@ -12,7 +12,6 @@ from imbemotion.cli import output
 
 _ENDING = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 _TOO_LARGE = re.compile("out of memory|allocate memory", re.IGNORECASE)  # of PyTorch
-_REASON = 200  # characters of it
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.
 _ERRORS = (
@@ -63,10 +62,9 @@ def status_of(interrupt):
 @contextmanager
 def _handled(handler, names):
     """Handle signals, except those that this process was told to ignore, as by nohup."""
-    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
     is_main = threading.current_thread() is threading.main_thread()  # only it may set them
-    ours = {n: old for n, old in before.items() if callable(old) or old == signal.SIG_DFL}
-    before = ours if is_main else {}
+    before = {n: signal.getsignal(getattr(signal, n)) for n in names if is_main}
+    before = {n: old for n, old in before.items() if callable(old) or old == signal.SIG_DFL}
     try:
         for name in before:
             signal.signal(getattr(signal, name), handler)
@@ -79,11 +77,10 @@ def _handled(handler, names):
 def _explain(error):
     """Return an error in words; of a long list in it, only the beginning."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        is_complete = ". " in error.strerror
-        remedy = "" if is_complete else " Name another path, or change its permissions."
+        remedy = " Name another path, or change its permissions." * (". " not in error.strerror)
         return f"{error.filename}: {error.strerror}.{remedy}"
     if isinstance(error, MemoryError) or _TOO_LARGE.search(str(error)):
-        reason = str(error).splitlines()[0].rstrip(".")[:_REASON] if str(error) else ""
+        reason = str(error).splitlines()[0].rstrip(".")[:200] if str(error) else ""
         reason = f": {reason}" if reason else ""
         return f"Out of memory{reason}. Use fewer or smaller images, or a lower batch_size."
     if isinstance(error, RecursionError):

@@ -28,9 +28,14 @@ from imbemotion._base.validation import (
 )
 from imbemotion.analysis import verdicts
 from imbemotion.analysis.pooled import SCORES
-from imbemotion.comparison._description import custom_code, describe, without_address
+from imbemotion.comparison._description import (
+    custom_code,
+    describe,
+    describe_comparison,
+    without_address,
+)
 from imbemotion.comparison._result import Comparison
-from imbemotion.comparison._store import Store, describe_comparison, run_fits
+from imbemotion.comparison._store import Store, run_fits, strategy_folders
 from imbemotion.comparison._strategies import check_strategies, group_strategies
 from imbemotion.comparison._workers import run_jobs, threads_per_fit
 from imbemotion.comparison.budget import check_budget
@@ -164,8 +169,8 @@ def compare_strategies(
     settings |= {"budget": budget, "leaks": leaks}
     if store is not None:
         settings |= describe_comparison(
-            estimator, strategies, models, data, cv=cv, folds=folds, random_state=root,
-            threads=n_threads, notes=notes, scorer=describe(scoring),
+            estimator, strategies, models, strategy_folders(models), data, cv=cv, folds=folds,
+            random_state=root, threads=n_threads, notes=notes, scorer=describe(scoring),
         )  # fmt: skip
         settings, folds = store.start(settings, folds)
     fits = Settings(

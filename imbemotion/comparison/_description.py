@@ -7,11 +7,13 @@ import platform
 import re
 import sys
 import sysconfig
+from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
-from numbers import Number
+from numbers import Integral, Number
 from pathlib import Path, PurePath
 from textwrap import dedent
 from uuid import uuid4
@@ -21,7 +23,9 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 
 from imbemotion import __version__
+from imbemotion.analysis import count_groups
 from imbemotion.images import ImageArray, blocks_of
+from imbemotion.loading import ImageLoader
 
 _PACKAGE = Path(__file__).parents[1]
 _INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
@@ -226,3 +230,78 @@ def fingerprint(X, *, files=True):
         if len(str(name)) < 1024 and Path(name).is_file():
             digest.update(blake2b(Path(name).read_bytes()).digest())
     return digest.hexdigest()
+
+
+def describe_comparison(estimator, strategies, models, folders, data, *, cv, folds, **others):
+    """Describe everything that results depend on."""
+    return {
+        "format": 1,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "strategies": {
+            name: {"folder": folders[name], "parameters": describe(parameters)}
+            for name, parameters in strategies.items()
+        },
+        "estimator": describe(estimator), "data": _describe_data(data),
+        "classes": np.unique(data.y), "cv": _describe_cv(cv, folds),
+        "splitter": _describe_splitter(cv), "redrawn": isinstance(cv, Integral),
+        "n_folds": len({fold.number for fold in folds}),
+        "n_repeats": len({fold.repeat for fold in folds}),
+        "precision": _precision(models.values(), data.X), "versions": versions(),
+        **others,
+    }  # fmt: skip
+
+
+def _describe_data(data):
+    X, y, external, _, groups = data
+    of_classes = {} if groups is None else count_groups(y, groups)
+    return {
+        "n_samples": len(y), "shape": list(getattr(X, "shape", ())[1:]),
+        "dtype": str(getattr(X, "dtype", type(X).__name__)),
+        "counts": {str(label): n for label, n in Counter(y.tolist()).items()},
+        "n_groups": None if groups is None else len(set(groups.tolist())),
+        "class_groups": {str(label): found for label, found in of_classes.items()},
+        "images": fingerprint(X), "labels": fingerprint(y, files=False),
+        "groups": fingerprint(groups, files=False),
+        "external_test": external and [
+            fingerprint(external[0]), fingerprint(external[1], files=False),
+        ],
+    }  # fmt: skip
+
+
+def _describe_cv(cv, folds):
+    """Describe a number or a splitter as such, other folds by their content."""
+    if isinstance(cv, Integral):
+        return int(cv)
+    if hasattr(cv, "get_n_splits"):
+        return without_address(repr(cv))
+    return joblib.hash([(fold.train, fold.test) for fold in folds])
+
+
+def _describe_splitter(cv):
+    """Describe the attributes of a splitter, which its repr may omit; None for other folds."""
+    # Generators change as they are drawn from; the folds of the first start are kept anyhow.
+    if not hasattr(cv, "get_n_splits"):
+        return None
+    if not hasattr(cv, "__dict__"):
+        return describe(cv)
+    drawn = np.random.RandomState | np.random.Generator
+    held = {name: value for name, value in vars(cv).items() if not isinstance(value, drawn)}
+    return describe(type(cv)) | {"holds": describe(held)}
+
+
+def _precision(models, X):
+    """Return the precision and device of the first network; None without networks."""
+    # It depends on the machine; what strategies set themselves is compared with their parameters.
+    steps = [[model, *model.get_params(deep=True).values()] for model in models]
+    found = [(step, parts) for parts in steps for step in parts
+             if type(step).__module__.startswith("imbemotion.classifier")]  # fmt: skip
+    if not found:
+        return None
+    from imbemotion.training.machine import pick_device, pick_precision
+
+    (network, parts), shape = found[0], getattr(X, "shape", ())[1:3]
+    sizes = [part.size for part in parts if isinstance(part, ImageLoader) and part.size]
+    sizes = [np.broadcast_to(size, 2) for size in sizes] or ([(1, *shape)[-2:]] if shape else [])
+    device = pick_device("auto") if network.device == "auto" else network.device
+    name = network.get_params().get("net__precision", "auto")
+    return f"{pick_precision(name, device, *sizes[-1:])} on {device}"

@@ -3,27 +3,26 @@
 import io
 import json
 import re
-from collections import Counter
-from contextlib import closing
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
 from itertools import chain, count
-from numbers import Integral
 from pathlib import Path
 from time import sleep
 
-import joblib
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from imbemotion._base.files import publish_folder, remove_unfinished, write_atomically
+from imbemotion._base.files import (
+    check_path,
+    publish_folder,
+    read_json,
+    remove_unfinished,
+    write_atomically,
+)
 from imbemotion._base.text import from_cell
 from imbemotion._base.validation import cut_label, shorten
-from imbemotion.analysis import count_groups
-from imbemotion.comparison._description import describe, fingerprint, versions, without_address
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
-from imbemotion.loading import ImageLoader
 
 _SETTINGS, _FOLDS, _SUMMARY = "comparison.json", "folds.npz", "experiment_summary.json"
 _COMPARED = (
@@ -33,6 +32,13 @@ _COMPARED = (
 # on results, in any estimator
 _WITHOUT_EFFECT = {"cache_dir", "class_groups", "checkpoint", "memory", "n_jobs", "verbose"}
 _LISTS = ("f1", "precision", "recall", "share", "true_share")
+_NUMBER = re.compile("n_|accuracy|best_epoch|weighted_f1|.*(score|time|memory)$")
+_KINDS = {
+    "strategies": dict, "classes": list, "data": dict, "scoring": str, "random_state": int,
+    "n_folds": int, "n_repeats": int, "looks": list, "dropped": list, "notes": list, "leaks": list,
+}  # fmt: skip
+_NEEDED = ("strategies", "classes", "data", "scoring", "random_state")
+_LOOK = {"repeats", "alpha", "decided"}
 _PAUSE = 0.5  # seconds between looks at what other processes have done
 
 
@@ -41,6 +47,7 @@ class Store:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        check_path(folder)
         self._locks = self.folder / ".locks"
 
     def start(self, settings, folds):
@@ -94,12 +101,28 @@ class Store:
     def read_settings(self):
         """Return the settings of the first start, None before it."""
         path = self.folder / _SETTINGS
-        try:
-            return json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise ValueError(f"{path} is not valid JSON: {error}") from error
+        with _damage_of(path):
+            if not path.exists():
+                return None
+            settings = read_json(path)
+            self._check(settings)
+        return settings
+
+    def _check(self, settings):
+        """Refuse settings that were not written here, above all folders elsewhere."""
+        kinds = {name: kind for name, kind in _KINDS.items() if name in {*_NEEDED, *settings}}
+        wrong = [name for name, kind in kinds.items() if not isinstance(settings.get(name), kind)]
+        wrong += [name for name in ("classes", "strategies") if not settings.get(name)]
+        if not wrong and not all(isinstance(k, str | int | float) for k in settings["classes"]):
+            wrong = ["classes"]
+        if not wrong and not all(look.keys() >= _LOOK for look in settings.get("looks") or []):
+            wrong = ["looks"]
+        if wrong:
+            raise ValueError(f"its entries {shorten(wrong)} are not what was written")
+        for given in settings["strategies"].values():
+            place = self.folder / given["folder"]  # which links, or "..", would leave
+            if place.resolve().parent != self.folder.resolve():
+                raise ValueError(f"it names the folder {cut_label(given['folder'])}")
 
     def claim(self, name):
         """Reserve a fit for this process; None if another one has it."""
@@ -108,12 +131,7 @@ class Store:
             lock.acquire(timeout=0)
         except Timeout:
             return None
-        self.clear(name)
         return lock
-
-    def clear(self, name):
-        """Remove the unfinished folders of a fit that a killed process left."""
-        remove_unfinished(self.folder / name)
 
     def save(self, name, record, files):
         """Publish the folder of a fit; one that failed before is replaced."""
@@ -123,11 +141,13 @@ class Store:
                 (building / path).parent.mkdir(parents=True, exist_ok=True)
                 (building / path).write_bytes(content)
 
-    def load(self, name):
-        """Return the record of a fit, None if there is none."""
+    def load(self, name, strategy, settings):
+        """Return the record of a fit, None if there is none, or a damaged one."""
         try:
-            record = json.loads((self.folder / name / _SUMMARY).read_text("utf-8"))
-        except (FileNotFoundError, ValueError):  # cut off by a power failure, even in a character
+            record = read_json(self.folder / name / _SUMMARY)
+        except (OSError, ValueError):  # cut off by a power failure, even in a character
+            return None
+        if not _is_intact(record, Path(name).name, strategy, settings):
             return None
         for key, value in record.items():
             if key in _LISTS:
@@ -143,17 +163,54 @@ class Store:
         path, columns = self.folder / folder / name / "predictions.csv", wanted.__contains__
         try:
             found = pd.read_csv(path, dtype=wanted, usecols=columns, keep_default_na=False)
-        except (OSError, ValueError):
+        except (OSError, OverflowError, ValueError):
             return None
         is_whole = len(found) == record["n_test"] and wanted.keys() - {"group"} <= {*found}
         found = found.map(from_cell)
         return {name: found[name].to_numpy() for name in found} if is_whole else None
 
     def load_all(self, settings):
-        folders = [self.folder / given["folder"] for given in settings["strategies"].values()]
-        fits = [path for inner in folders for path in sorted(inner.glob("fold_*"))]
-        records = [self.load(path.relative_to(self.folder)) for path in fits]
+        """Return the records of all fits that are done or failed."""
+        records = []
+        for strategy, given in settings["strategies"].items():
+            fits = sorted((self.folder / given["folder"]).glob("fold_*"))
+            records += [self.load(f.relative_to(self.folder), strategy, settings) for f in fits]
         return [record for record in records if record is not None]
+
+
+@contextmanager
+def _damage_of(path):
+    """Name a file that comparisons cannot do without, and the remedy, where it is damaged."""
+    try:
+        yield
+    except Exception as error:  # of NumPy and zipfile there are many
+        raise ValueError(
+            f"{path} is damaged: {cut_label(error, 200)}. Restore it from a copy, or name another "
+            "folder for the comparison."
+        ) from error
+
+
+def _is_intact(record, name, strategy, settings):
+    """Return whether a record is that of a fit, with scores that are possible."""
+    try:
+        is_right = name == f"fold_{record['fold']}_seed_{record['repeat']}"
+        is_right &= record["strategy"] == strategy
+        texts = [*(record.get("notes") or []), *(record.get("alarms") or [])]
+        if record["error"] is not None:
+            return is_right and all(isinstance(text, str) for text in [record["error"], *texts])
+        shares = np.array([record[key] for key in _LISTS], dtype=float)
+        values = [value for key, value in record.items() if _NUMBER.match(key)]
+        return bool(
+            is_right
+            and shares.shape[1:] == (len(settings["classes"]),)
+            and ((shares >= 0) & (shares <= 1)).all()
+            and all(type(value) in (int, float, type(None)) for value in values)
+            and all(isinstance(text, str) for text in texts)
+            and (0 <= record["accuracy"] <= 1 <= record["n_test"])
+            and abs(record["score"]) <= (1 if settings["scoring"] == "macro-F1" else 1e300)
+        )
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        return False
 
 
 def _pack(folds):
@@ -166,11 +223,16 @@ def _pack(folds):
 
 
 def _unpack(path):
-    with np.load(path, allow_pickle=False) as stored:
-        return [
+    with _damage_of(path):
+        # read first, as NumPy leaves a damaged file open
+        stored = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        folds = [
             Fold(repeat, number, stored[f"train_{k}"], stored[f"test_{k}"], seed)
             for k, (repeat, number, seed) in enumerate(stored["numbers"].tolist())
         ]
+        if not all(part.ndim == 1 and part.dtype.kind in "iu" for f in folds for part in f[2:4]):
+            raise ValueError(f"not all rows of its {len(folds)} folds are numbers")
+        return folds
 
 
 def _keep_folders(before, now):
@@ -223,19 +285,19 @@ def run_fits(run, store, groups, settings):
     ]
     while any(waiting):
         for jobs in waiting:
-            for name in list(jobs):
-                record = store.load(name)
+            for name, job in list(jobs.items()):
+                record = store.load(name, job.strategy, settings)
                 if record is not None and record["error"] is None:
-                    store.clear(name)
+                    remove_unfinished(store.folder / name)
                     del jobs[name]
                     yield record, {}
         before = sum(map(len, waiting))
-        yield from _run_free(run, store, waiting)
+        yield from _run_free(run, store, waiting, settings)
         if 0 < sum(map(len, waiting)) == before:
             sleep(_PAUSE)
 
 
-def _run_free(run, store, waiting):
+def _run_free(run, store, waiting, settings):
     """Run what no other process has claimed; what is done leaves ``waiting``."""
     locks = {}
 
@@ -244,7 +306,7 @@ def _run_free(run, store, waiting):
             lock = store.claim(name)
             if lock is None:  # the process that has it will go on with the rest of the group
                 return
-            found = store.load(name)
+            found = store.load(name, job.strategy, settings)
             if found is None or found["error"] is not None:
                 locks[job.strategy, job.fold.repeat, job.fold.number] = jobs, name, lock
                 yield job
@@ -296,79 +358,3 @@ def _free_folder(wanted, taken):
     taken = {other.casefold() for other in taken}
     names = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
     return next(name for name in names if name.casefold() not in taken)
-
-
-def describe_comparison(estimator, strategies, models, data, *, cv, folds, **others):
-    """Describe everything that results depend on."""
-    folders = strategy_folders(models)
-    return {
-        "format": 1,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "strategies": {
-            name: {"folder": folders[name], "parameters": describe(parameters)}
-            for name, parameters in strategies.items()
-        },
-        "estimator": describe(estimator), "data": _describe_data(data),
-        "classes": np.unique(data.y), "cv": _describe_cv(cv, folds),
-        "splitter": _describe_splitter(cv), "redrawn": isinstance(cv, Integral),
-        "n_folds": len({fold.number for fold in folds}),
-        "n_repeats": len({fold.repeat for fold in folds}),
-        "precision": _precision(models.values(), data.X), "versions": versions(),
-        **others,
-    }  # fmt: skip
-
-
-def _describe_data(data):
-    X, y, external, _, groups = data
-    of_classes = {} if groups is None else count_groups(y, groups)
-    return {
-        "n_samples": len(y), "shape": list(getattr(X, "shape", ())[1:]),
-        "dtype": str(getattr(X, "dtype", type(X).__name__)),
-        "counts": {str(label): n for label, n in Counter(y.tolist()).items()},
-        "n_groups": None if groups is None else len(set(groups.tolist())),
-        "class_groups": {str(label): found for label, found in of_classes.items()},
-        "images": fingerprint(X), "labels": fingerprint(y, files=False),
-        "groups": fingerprint(groups, files=False),
-        "external_test": external and [
-            fingerprint(external[0]), fingerprint(external[1], files=False),
-        ],
-    }  # fmt: skip
-
-
-def _describe_cv(cv, folds):
-    """Describe a number or a splitter as such, other folds by their content."""
-    if isinstance(cv, Integral):
-        return int(cv)
-    if hasattr(cv, "get_n_splits"):
-        return without_address(repr(cv))
-    return joblib.hash([(fold.train, fold.test) for fold in folds])
-
-
-def _describe_splitter(cv):
-    """Describe the attributes of a splitter, which its repr may omit; None for other folds."""
-    # Generators change as they are drawn from; the folds of the first start are kept anyhow.
-    if not hasattr(cv, "get_n_splits"):
-        return None
-    if not hasattr(cv, "__dict__"):
-        return describe(cv)
-    drawn = np.random.RandomState | np.random.Generator
-    held = {name: value for name, value in vars(cv).items() if not isinstance(value, drawn)}
-    return describe(type(cv)) | {"holds": describe(held)}
-
-
-def _precision(models, X):
-    """Return the precision and device of the first network; None without networks."""
-    # It depends on the machine; what strategies set themselves is compared with their parameters.
-    steps = [[model, *model.get_params(deep=True).values()] for model in models]
-    found = [(step, parts) for parts in steps for step in parts
-             if type(step).__module__.startswith("imbemotion.classifier")]  # fmt: skip
-    if not found:
-        return None
-    from imbemotion.training.machine import pick_device, pick_precision
-
-    (network, parts), shape = found[0], getattr(X, "shape", ())[1:3]
-    sizes = [part.size for part in parts if isinstance(part, ImageLoader) and part.size]
-    sizes = [np.broadcast_to(size, 2) for size in sizes] or ([(1, *shape)[-2:]] if shape else [])
-    device = pick_device("auto") if network.device == "auto" else network.device
-    name = network.get_params().get("net__precision", "auto")
-    return f"{pick_precision(name, device, *sizes[-1:])} on {device}"

@@ -1,7 +1,6 @@
 """Images and labels that a list names: CSV, TSV, JSON, JSON lines or Parquet."""
 
 import csv
-import json
 import os
 import re
 from collections import defaultdict
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from imbemotion._base.files import parse_json
 from imbemotion._base.text import from_cell
 from imbemotion._base.validation import escape_text
 from imbemotion.datasets._bunch import Listing
@@ -94,7 +94,7 @@ def _read_json_lines(path):
 
 def _parse(name, content):
     try:
-        return json.loads(content)
+        return parse_json(content)
     except ValueError as error:  # also of the encoding
         raise ValueError(f"{name} is not valid JSON: {error}.") from error
 

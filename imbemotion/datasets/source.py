@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from imbemotion._base.files import check_path
 from imbemotion._base.registry import SOURCES
 from imbemotion._base.validation import shorten
 from imbemotion.datasets._bunch import ImageBunch, SourceKind, warn, warn_of_lookalikes
@@ -152,12 +153,12 @@ def check_different(sources: Sequence[str | os.PathLike | None]) -> None:
     """Refuse a source that is named twice: its copies would be in training and test."""
     found = set()
     for source in filter(None, sources):
-        if os.path.realpath(source) in found:  # also under another name, such as a link
+        if check_path(source) in found:  # also under another name, such as a link
             raise ValueError(
                 f"Every source must be named once, got {source} twice: its images would be in "
                 "training and in the test. Leave it out."
             )
-        found.add(os.path.realpath(source))
+        found.add(check_path(source))
 
 
 def _check_used(specific, kinds, sources):

@@ -10,12 +10,13 @@ from PIL import Image
 
 from imbemotion._base.files import publish_file, publish_folder
 from imbemotion._base.text import cell, from_cell
-from imbemotion._base.validation import DataWarning, shorten
+from imbemotion._base.validation import DataWarning, cut_label, shorten
 from imbemotion.images._recipes import blocks_of
 
 MANIFEST = "manifest.csv"
 _COLUMNS = ("file", "label", "parent", "seed", "synthetic")
 _NEEDED = {"file", "parent", "synthetic"}
+_PARENTS = re.compile(r"([0-9]{1,15}( +[0-9]{1,15}){0,1023})?")  # of ten interpolations
 _LOOKS_LIKE = re.compile(r"parent|seed")  # columns that other CSV files do not have
 
 
@@ -24,7 +25,7 @@ def read_manifest(folder, paths):
     lines = _lines(folder / MANIFEST)
     if lines is None:
         return None
-    known = dict(_origins(lines, folder / MANIFEST))
+    known = _origins(lines, folder / MANIFEST)
     # Files that are not listed get numbers after those of all known parents.
     new = max((max(parents, default=-1) for parents, _ in known.values()), default=-1) + 1
     names = [Path(path).relative_to(folder).as_posix() for path in paths]
@@ -45,28 +46,37 @@ def read_manifest(folder, paths):
 
 def _lines(path):
     """Return the lines as dicts, or None without a manifest of this library."""
-    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets add a mark
-        lines = csv.DictReader(file)
-        columns = set(lines.fieldnames or ())
-        if not columns >= _NEEDED and _LOOKS_LIKE.search(" ".join(columns)):
-            raise ValueError(
-                f"{path} must have the columns {', '.join(_COLUMNS)} separated by commas, got "
-                f"{', '.join(sorted(columns))}. Correct or remove the file."
-            )
-        return list(lines) if columns >= _NEEDED else None
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets add a mark
+            lines = csv.DictReader(file)
+            names = list(lines.fieldnames or ())
+            is_ours = set(names) >= _NEEDED
+            if is_ours and len(names) == len(set(names)):
+                return list(lines)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Correct or remove the file.") from error
+    if not is_ours and not _LOOKS_LIKE.search(" ".join(names)):
+        return None
+    raise ValueError(
+        f"{path} must have the columns {', '.join(_COLUMNS)} separated by commas, got "
+        f"{shorten(map(cut_label, sorted(names)))}. Correct or remove the file."
+    )
 
 
 def _origins(lines, path):
+    """Return the parents of every file, and whether it is synthetic."""
+    known = {}
     for number, line in enumerate(lines, start=2):  # line 1 is the header
-        try:
-            parents = [int(word) for word in line["parent"].split()]
-            yield from_cell(line["file"]), (parents, bool(int(line["synthetic"])))
-        except (TypeError, ValueError, AttributeError) as error:
+        parents, flag = (line[name] or "" for name in ("parent", "synthetic"))
+        is_damaged = None in line or not _PARENTS.fullmatch(parents) or flag not in ("0", "1")
+        if is_damaged or from_cell(line["file"]) in known:
             raise ValueError(
-                f"Line {number} of {path} must hold numbers under parent and 0 or 1 under "
-                f"synthetic, got {line['parent']!r} and {line['synthetic']!r}. Correct or "
-                "remove the file."
-            ) from error
+                f"Line {number} of {path} must hold numbers under parent, 0 or 1 under synthetic, "
+                f"and each file once, got {cut_label(repr(parents))} and {cut_label(repr(flag))} "
+                f"for {cut_label(line['file'], 60)}. Correct or remove the file."
+            )
+        known[from_cell(line["file"])] = [int(word) for word in parents.split()], flag == "1"
+    return known
 
 
 def write_images(images, folder, labels=None):

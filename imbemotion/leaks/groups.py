@@ -67,9 +67,10 @@ def persons_in_names(filenames, y):
 def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
     """Group images that have a parent in common, directly or through others."""
     rows, places = np.nonzero(parents >= 0)
-    numbers = len(parents) + parents[rows, places]  # of nodes: the images come first
-    size = numbers.max(initial=len(parents) - 1) + 1
-    links = sparse.coo_array((np.ones(len(rows)), (rows, numbers)), shape=(size, size))
+    known, nodes = np.unique(parents[rows, places], return_inverse=True)  # however large
+    size = len(parents) + len(known)  # of nodes: the images come first
+    links = (np.ones(len(rows)), (rows, len(parents) + nodes))
+    links = sparse.coo_array(links, shape=(size, size))
     groups = connected_components(links, directed=False)[1][: len(parents)]
     return np.unique(groups, return_inverse=True)[1]
 

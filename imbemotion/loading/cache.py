@@ -14,6 +14,7 @@ import numpy as np
 from filelock import FileLock
 
 from imbemotion import __version__
+from imbemotion._base.files import check_path
 
 _RECORD = struct.Struct("<16sQI")  # key, row, checksum of its pixels
 _CHECK = struct.Struct("<I")  # checksum of the record itself, which it follows
@@ -33,6 +34,7 @@ class CacheWarning(UserWarning):
 def make_folder(cache_dir):
     """Return the folder of a cache as a Path, created if it is missing."""
     folder = Path(cache_dir).expanduser()
+    check_path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

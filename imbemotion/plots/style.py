@@ -40,7 +40,8 @@ def any_script(**settings):
     installed = set(font_manager.get_font_names())
     fonts = ["DejaVu Sans", *(font for font in _FONTS if font in installed)]
     with rc_context({"font.family": fonts, **settings}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # of a script without any font
+        # of a script without any font, and of names that leave charts no room
+        warnings.filterwarnings("ignore", message="Glyph|.*[Ll]ayout", category=UserWarning)
         yield
 
 

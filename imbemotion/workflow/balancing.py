@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
-from imbemotion._base.files import check_writable, parse_json, publish_folder
+from imbemotion._base.files import check_writable, publish_folder, read_json
 from imbemotion._base.registry import SAMPLERS
 from imbemotion._base.text import to_csv
 from imbemotion.analysis import analyze_distribution
@@ -224,7 +224,7 @@ def check_lists_folder(folder, force):
 def _owned(folder):
     """Return the names of files that an earlier run wrote, as its statistics list them."""
     try:
-        stats = parse_json((folder / _STATS).read_text("utf-8"))
+        stats = read_json(folder / _STATS)
         return set(stats["files"]) & _OURS if stats["format"] == _FORMAT else set()
     except (OSError, ValueError, KeyError, TypeError):
         return set()

@@ -257,6 +257,12 @@ def run_comparison(config, data, external=None, on_fit=None, command=""):
     out = None if config["out"] is None else Path(config["out"])
     source = ", ".join([section["source"], *section["additional"]])
 
+    def note(record):
+        if out is not None:  # only now, as the folder may be that of another comparison
+            write_config(config, out / _CONFIG)
+        if on_fit is not None:
+            on_fit(record)
+
     def compare(n_repeats):
         return compare_strategies(
             build_pipeline(config), data.X, data.y, _strategies(config),
@@ -264,33 +270,13 @@ def run_comparison(config, data, external=None, on_fit=None, command=""):
             cv=comparison["folds"], n_repeats=n_repeats, random_state=config["seed"],
             budget=comparison["budget"], race=comparison["race"], n_jobs=comparison["jobs"],
             scheduler=comparison["scheduler"], folder=out, track=config["tracking"]["tool"],
-            about={"source": source, "command": command}, on_fit=on_fit,
+            about={"source": source, "command": command}, on_fit=note,
             filenames=data.filenames,
         )  # fmt: skip
 
-    with _settings_in(out, config):
-        if comparison["until"] is None:
-            return compare(comparison["repeats"])
-        limit = comparison["max_minutes"]
-        return repeat_until_decided(compare, comparison["repeats"], out, limit)
-
-
-@contextmanager
-def _settings_in(folder, config):
-    """Write the settings into a folder, and restore the earlier ones if it is refused."""
-    if folder is None:
-        yield
-        return
-    folder.mkdir(exist_ok=True)
-    path = folder / _CONFIG
-    before = path.read_bytes() if path.exists() else None
-    write_config(config, path)
-    try:
-        yield
-    except ValueError:  # the folder is that of another comparison
-        if before is not None:
-            write_atomically(path, before)
-        raise
+    if comparison["until"] is None:
+        return compare(comparison["repeats"])
+    return repeat_until_decided(compare, comparison["repeats"], out, comparison["max_minutes"])
 
 
 def predict_images(model, paths, errors="raise"):
