@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from imbemotion._base.text import brief, shorten
-from imbemotion._base.validation import cut_label
+from imbemotion._base.validation import brief, cut_label, shorten
 from imbemotion.plots.style import BASELINE, COLORS, GAIN
 
 

@@ -1,42 +1,10 @@
-"""Values in messages, and tables of classes, as plain text for terminals, files, spreadsheets."""
+"""Tables of classes as plain text, for any terminal, file and spreadsheet."""
 
 import re
-import reprlib
-from unicodedata import combining, east_asian_width
 
 from pandas.api.types import is_numeric_dtype
 
-_LONGEST = 300  # characters of an item in a message
-_REPR = reprlib.Repr()
-_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 90, 90
-
-
-def brief(value, length=120):
-    """Return the repr of any value as one line of limited length."""
-    return cut(re.sub(r"\s*\n\s*", " ", _REPR.repr(value)), length)
-
-
-def cut(text, length=_LONGEST):
-    """Return the start of a text that is too long."""
-    return text if len(text) <= length else text[: length - 3].rstrip() + "..."
-
-
-def shorten(items, limit=10):
-    """Join the first items with commas, followed by the number of the others."""
-    items = [cut(str(item)) for item in items]
-    rest = len(items) - limit
-    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def cut_label(label, length=28):
-    """Return a label as one line of limited length."""
-    return cut(" ".join(str(label).split()), length)
-
-
-def text_width(text):
-    """Count the terminal columns of a text: Chinese characters take two."""
-    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
-
+from imbemotion._base.validation import cut_label, shorten, text_width
 
 # What spreadsheets run, but for numbers: the quote that makes a text of it is the usual remedy.
 _FORMULA = re.compile(r"(?![-+]?[0-9]+(\.[0-9]*)?\Z)'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")

@@ -1,7 +1,10 @@
 """Checks of images, labels and paths; the one door to private helpers of scikit-learn."""
 
+import re
+import reprlib
 from numbers import Integral, Real
 from os import PathLike
+from unicodedata import combining, east_asian_width
 
 import numpy as np
 import pandas as pd
@@ -27,20 +30,21 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from imbemotion._base.text import brief, cut_label, shorten, text_width
-
 __all__ = [
     "MOST_THREADS", "N_JOBS", "ArraysTransformer", "DataWarning", "HasMethods", "Interval",
     "RegisteredName", "StrOptions", "brief", "check_consistent_length", "check_finite",
     "check_labels", "check_method_params", "check_pixels", "check_random_state",
     "check_sample_weight",
-    "check_scalar", "column_or_1d", "cut_label", "escape_text", "fit_context", "forget_fit",
+    "check_scalar", "column_or_1d", "cut", "cut_label", "escape_text", "fit_context", "forget_fit",
     "holds_paths", "keep_kinds", "looks_like_images",
     "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
     "validate_parameter_constraints",
 ]  # fmt: skip
 
 _MAX_CHANNELS = 4
+_LONGEST = 300  # characters of an item in a message
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 90, 90
 _BLOCK = 1024  # images that are checked at a time
 _FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
 
@@ -77,6 +81,33 @@ def check_scalar(value, name, kind, **limits):
     if isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {brief(value)}.")
     return check_number(value, name, kind, **limits)
+
+
+def brief(value, length=120):
+    """Return the repr of any value as one line of limited length."""
+    return cut(re.sub(r"\s*\n\s*", " ", _REPR.repr(value)), length)
+
+
+def cut(text, length=_LONGEST):
+    """Return the start of a text that is too long."""
+    return text if len(text) <= length else text[: length - 3].rstrip() + "..."
+
+
+def shorten(items, limit=10):
+    """Join the first items with commas, followed by the number of the others."""
+    items = [cut(str(item)) for item in items]
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def cut_label(label, length=28):
+    """Return a label as one line of limited length."""
+    return cut(" ".join(str(label).split()), length)
+
+
+def text_width(text):
+    """Count the terminal columns of a text: Chinese characters take two."""
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
 def escape_text(text):

@@ -12,8 +12,15 @@ import yaml
 
 from imbemotion._base.files import write_atomically
 from imbemotion._base.registry import LOSSES, NETWORKS
-from imbemotion._base.text import brief, cut, cut_label, shorten
-from imbemotion._base.validation import Interval, escape_text, validate_parameter_constraints
+from imbemotion._base.validation import (
+    Interval,
+    brief,
+    cut,
+    cut_label,
+    escape_text,
+    shorten,
+    validate_parameter_constraints,
+)
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
 from imbemotion.leaks.groups import GROUPINGS

@@ -4,8 +4,7 @@ import re
 
 import yaml
 
-from imbemotion._base.text import brief
-from imbemotion._base.validation import StrOptions
+from imbemotion._base.validation import StrOptions, brief
 from imbemotion.workflow.schema import SCHEMA, SECTIONS, TOP
 
 _COLUMN = 34  # of comments in the example
