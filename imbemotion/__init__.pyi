@@ -25,6 +25,7 @@ from .datasets import (
 from .images import ImageArray as ImageArray
 from .leaks import (
     duplicate_groups as duplicate_groups,
+    find_groups as find_groups,
     groups_from_filenames as groups_from_filenames,
     leak_report as leak_report,
 )

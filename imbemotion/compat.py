@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from imbemotion._base.validation import check_random_state, class_sizes, shorten
 from imbemotion.analysis import sample_labels
 from imbemotion.datasets import load_source
-from imbemotion.leaks.groups import find_groups
+from imbemotion.leaks.advice import groups_by
 from imbemotion.samplers.base import choose_rows
 from imbemotion.splitting.drawing import check_ratios, find_split, stratified_split
 from imbemotion.targets import STRATEGY_NAMES, resolve_targets
@@ -318,9 +318,9 @@ def _read_source(path):
 
 def _find_split(config, source):
     shares = {part: getattr(config, f"{name}_split") for name, part in _SUBSETS.items()}
-    group_by = [] if config.group_by == "none" else [config.group_by]
+    group_by = {"none": [], "groups": ["groups"]}.get(config.group_by, ["name"])
     return find_split(
         config.split_indices_path if config.save_split_indices else None, source.target,
         shares=shares, stratify=config.use_stratified_split, seed=config.seed,
-        groups=find_groups(source, group_by), X=source.filenames,
+        groups=groups_by(source, group_by), X=source.filenames,
     )  # fmt: skip

@@ -1,118 +1,334 @@
-"""Advice: rules of practice with their limits, and reasons for every word."""
+"""What belongs together: advice on names as data sets have them, and --group-by."""
 
-from html import escape
+import os
+import random
+import uuid
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from typer.testing import CliRunner
 
-from imbemotion import CNNClassifier, RandomResampler, advise
-from imbemotion.datasets import load_npz
+from imbemotion import (
+    DataWarning,
+    ImageArray,
+    TunedOffsetClassifierCV,
+    compare_strategies,
+    find_groups,
+    groups_from_filenames,
+    load_image_folder,
+    load_source,
+    make_faces,
+)
+from imbemotion.cli import app
+from imbemotion.leaks.advice import groups_by
+from imbemotion.postprocessing._held_out import make_splits
+from imbemotion.splitting.holdout import split_originals
+from imbemotion.workflow import load_data, resolve_config, split_data
 
-FACES = {
-    "neutral": 6868, "happiness": 5696, "surprise": 368, "sadness": 268,
-    "anger": 252, "disgust": 208, "fear": 21, "contempt": 9,
-}  # fmt: skip
+WORDS = ["anger", "fear", "happy"]
+CODES = ["AN", "AF", "HA"]
+PERSONS = range(1, 9)
 
 
-def spread(counts):
-    return np.repeat(list(counts), list(counts.values()))
+def tree(name):
+    """Return names with `{p}`, `{w}`, `{c}` and `{i}` for persons, labels, codes and numbers."""
+    rows = [(p, k, i) for p in PERSONS for k in range(3) for i in (1, 2)]
+    fill = [
+        {"p": p, "w": WORDS[k], "c": CODES[k], "i": i, "n": n, "s": k * 2 + i}
+        for n, (p, k, i) in enumerate(rows)
+    ]
+    return [name.format(**values) for values in fill], [WORDS[k] for _, k, _ in rows], rows
 
 
-def on(topic, advice):
-    return next((item for item in advice if item.topic == topic), None)
-
-
+@pytest.mark.kind("A1", "The advice on names is the person, the coarsest level that groups.")
 @pytest.mark.parametrize(
-    ("counts", "strategy"),
+    ("name", "option"),
     [
-        ({"a": 100, "b": 50, "c": 75}, "none"),  # 2.00 is not above 2
-        ({"a": 400, "b": 150, "c": 300}, "oversample"),
-        ({"a": 599, "b": 200, "c": 200}, "oversample"),  # 999 samples
-        ({"a": 600, "b": 200, "c": 200}, "hybrid"),  # 1,000
-        ({"a": 5000, "b": 2400, "c": 2600}, "hybrid"),  # 10,000
-        ({"a": 6000, "b": 2400, "c": 2600}, "hybrid"),
-        ({"a": 900, "b": 20}, "balanced_softmax"),  # over-sampling would repeat 45 times
-        (FACES, "balanced_softmax"),
+        ("{w}/S{p:03}_{s:03}_{i:08}.png", "name"),  # as in CK+
+        ("{w}/train_S{p:03}_{i:03}_{n:08}.png", "name:1"),
+        ("Ann-{p}_Lee_{n:04}.jpg", "name"),
+        ("K{p}.{c}{i}.{n}.tiff", "name"),  # JAFFE
+        ("A{p:02}{c}S.JPG", "name"),
+        ("video{p}_frame{n:04}.png", "name"),
+        ("{p:05}_930831_f{w}_a{i}.ppm", "name"),  # FERET
+        ("P{p:03}_{w}_{n:03}.jpg", "name"),  # Oulu-CASIA
+        ("{w}_p{p}_{n}.jpg", "name"),
+        ("100{p}_IEO_{c}_{i}.jpg", "name"),  # CREMA-D
+        ("03-01-05-0{i}-02-0{i}-{p:02}.jpg", "name"),  # RAVDESS
+        ("Rafd0{i}5_{p:02}_Caucasian_male_{w}_left.jpg", "name"),
+        ("Q{i}_song{p}x_{n}.mid", "name"),  # EMOPIA
+        ("{w}/p{p}/{i}.jpg", "([^/]+)/[^/]+$"),
+        ("p{p}/{w}/{i}.jpg", "([^/]+)/[^/]+/[^/]+$"),
+        ("p{p}/video{i}_frame{s}.jpg", "([^/]+)/[^/]+$"),
     ],
 )
-def test_the_strategy_follows_the_size_unless_it_ruins_the_data(counts, strategy):
-    first = advise(spread(counts))[0]
-    assert first.topic == "strategy"
-    assert first.strategy == strategy
-    if strategy == "balanced_softmax":
-        CNNClassifier(loss=strategy)._validate_params()
-    elif strategy != "none":
-        RandomResampler(sampling_strategy=strategy).target_counts(spread(counts))
+def test_the_person_is_advised(name, option):
+    files, y, rows = tree(name)
+    found = find_groups(files, y=y)
+    assert [one.option for one in found.advised] == [option]
+    persons = np.array([p for p, _, _ in rows])
+    assert len(set(zip(found.groups.tolist(), persons.tolist(), strict=True))) == len(PERSONS)
+    assert set(found.effective.values()) == {8.0}
+    assert f"--group-by {option}" in str(found).replace("'", "")
 
 
-def test_large_data_may_be_undersampled_by_the_rule_of_practice():
-    text = advise(spread({"a": 6000, "b": 2400, "c": 2600}))[0].text
-    assert "11,000 samples is to balance to the median or under-sample" in text
-    assert "under-sample" not in advise(spread({"a": 5000, "b": 2400, "c": 2600}))[0].text
-
-
+@pytest.mark.kind("A1", "Persons are found across sessions, labels and lengths of names.")
 @pytest.mark.parametrize(
-    ("smallest", "level", "words"),
-    [(50, None, ""), (49, "warning", "high (more than 2)"), (20, "warning", "5.00:1, high"),
-     (19, "problem", "too high (more than 5)")],
+    ("files", "persons"),
+    [
+        (["AF01ANS.JPG", "BF01HAS.JPG", "AM01ANS.JPG", "BM01ANHL.JPG"] * 2, 2),  # KDEF
+        (["George_W_Bush_0001.jpg", "George_W_Bush_0002.jpg", "George_Best_0001.jpg",
+          "George_Best_0002.jpg", "Bo_0001.jpg", "Bo_0002.jpg"], 3),
+        (["Ann (1).jpg", "Ann (2).jpg", "Bo (1).jpg", "Bo (2).jpg", "Cy (1).jpg"], 3),
+        (["Ann01.jpg", "Ann02.jpg", "Bob01.jpg", "Bob02.jpg", "Cyd01.jpg", "Cyd02.jpg"], 3),
+        (["Q1_a-_b_0.mid", "Q2_a-_b_1.mid", "Q3_4dXC1cC-crk_0.mid", "Q3_4dXC1cC-crk_1.mid"], 2),
+    ],
 )  # fmt: skip
-def test_ratios_above_2_are_high_and_above_5_too_high(smallest, level, words):
-    item = on("imbalance", advise(spread({"a": 100, "b": smallest})))
-    assert (item and item.level) == level
-    assert words in (item.text if item else "")
+def test_persons_are_counted(files, persons):
+    assert len(set(find_groups(files).groups.tolist())) == persons
 
 
-def test_undersampling_to_nine_images_is_called_a_problem():
-    advice = advise(spread(FACES))
-    item = on("under-sampling", advice)
-    assert item.level == "problem"
-    assert "keep 72 of 13,690 samples, 9 per class" in item.text
-    assert "median" not in item.text  # which would drop as much
-    assert "drops 89 % of them and uses some up to 28.9 times, which is too much" in advice[0].text
-    assert "balanced softmax 22.5" in on("evidence", advice).text
+@pytest.mark.kind("A1", "Names without persons carry no groups.")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{w}/train_{n:05}_aligned.jpg",  # RAF-DB
+        "test_{n:04}_aligned.jpg",
+        "{n}.jpg",  # AffectNet
+        "IMG_{n}.jpg",
+        "DSC0{n}.jpg",
+        "{w}/{w}_{n:03}.jpg",
+        "train/{w}/Training_{n}17.jpg",
+        "{n}_{i}_0_20170109142408075.jpg",  # UTKFace
+        "uuid",
+    ],
+)
+def test_no_groups_are_advised(name):
+    files, y, _ = tree(name)
+    if name == "uuid":
+        draw = random.Random(0)
+        files = [f"{uuid.UUID(int=draw.getrandbits(128))}.jpg" for _ in files]
+    for labels in (y, None):
+        found = find_groups(files, y=labels)
+        assert (found.advised, found.groups) == ((), None)
+        assert "no groups: advised" in str(found)
 
 
-def test_small_and_missing_classes_are_named_with_their_counts():
-    advice = advise(spread({"a": 90, "b": 30, "c": 4}), labels=["a", "b", "d"])
-    assert "of d:" in on("missing classes", advice).text
-    assert on("missing classes", advice).level == "problem"
-    assert "c 4. Check the spelling" in on("unexpected classes", advice).text
-    assert "c 4, b 30" in on("tiny classes", advice).text
-    assert "fails on c 4" in on("neighbors", advice).text
-    assert "none of c 4" in on("folds", advice).text
+@pytest.mark.kind("A1", "Several levels of names are listed with numbers and examples.")
+@pytest.mark.parametrize("depth", [2, 3, 4, 5])
+def test_levels_are_said(depth):
+    files = [
+        f"S{p:03}" + "".join(f"_{i:03}" for _ in range(depth - 1)) + f"_{n:05}.png"
+        for p in range(4) for i in range(2) for n in range(2)
+    ]  # fmt: skip
+    with pytest.warns(DataWarning, match=r"levels: name:1 \(4 groups, such as S000, S001, S002\)"):
+        assert len(set(groups_from_filenames(files))) == 4
+    bunch = load_source("faces", load_content=False)
+    bunch.filenames, bunch.target = np.array(files), np.array(["a", "b"] * 8)
+    assert len(set(groups_by(bunch, ["name:2"]))) == 8
+    with pytest.raises(ValueError, match=r"have name:1 .*, got name:9"):
+        groups_by(bunch, ["name:9"])
 
 
-def test_balanced_classes_need_little_advice():
-    assert [item.topic for item in advise(spread({"a": 80, "b": 80}))] == ["strategy", "splits"]
+@pytest.mark.kind("A2", "A pattern is searched for, and one that groups nothing is a warning.")
+@pytest.mark.parametrize(
+    ("pattern", "n_groups"),
+    [
+        (r"(S\d+)_", 3),
+        (r"^(S\d+)", 3),
+        (r"(?P<group>S\d)", 1),
+        (r"x/(S\d+)_", 3),
+        (r"(X\d+)_", 6),
+        (r"_(\d+)$", 6),
+        (r"(.+)", 6),
+        (r"()S", 6),
+    ],
+)
+def test_patterns_are_searched(pattern, n_groups):
+    files = [f"x/S0{p}1_00{i}_{p}{i}.png" for p in range(3) for i in range(2)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(set(groups_from_filenames(files, pattern))) == n_groups
+    texts = [str(w.message) for w in caught]
+    assert len(texts) == (n_groups == 6)
+    assert all("Every image is a group by itself" in text for text in texts)
 
 
-def test_a_single_class_can_not_be_learned():
-    (item,) = advise(["joy"] * 9)
-    assert (item.level, item.strategy) == ("problem", "none")
-    assert "All 9 samples are 'joy'" in str(item)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Give class folders of three persons, with two images in each."""
+    folder = tmp_path_factory.mktemp("persons")
+    for n, (word, p, i) in enumerate((w, p, i) for w in WORDS for p in range(6) for i in range(2)):
+        path = folder / word / f"S00{p}_{i:03}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes([n]))
+    return folder
 
 
-def test_no_labels_are_refused():
-    with pytest.raises(ValueError, match="at least one label, got none"):
-        advise([])
+@pytest.mark.kind("A3", "A label pattern with groups alone keeps the folder as label.")
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(?P<group>S\d+)_", r"/(?P<group>[^_]+)", "(?P<group>S0+[0-9])", "(?P<group>S...)"],
+)
+def test_folders_stay_labels(folder, pattern):
+    data = load_image_folder(folder, label_pattern=pattern, load_content=False)
+    assert data.target_names.tolist() == WORDS
+    assert sorted(set(data.groups)) == [f"S00{p}" for p in range(6)]
+    loaded = load_data(
+        resolve_config({"data": {"source": str(folder), "label_pattern": pattern}}),
+        load_content=False,
+    )
+    assert len(set(loaded.groups.tolist())) == 6  # without being asked for
 
 
-def test_classes_of_few_persons_are_named_with_what_they_rest_on():
-    y, groups = ["a"] * 30 + ["b"] * 30, [*range(30), *[0] * 28, 1, 2]
-    (item,) = [item for item in advise(y, groups=groups) if item.topic == "groups"]
-    assert item.level == "warning"
-    assert "b on about 1 (30 images of 3 groups). With others" in item.text
-    assert all(item.topic != "groups" for item in advise(y, groups=range(60)))
+@pytest.mark.kind("A3", "Groups of a pattern with other names than label and group are refused.")
+@pytest.mark.parametrize(
+    "pattern", ["(?P<person>S)", "(?P<groups>S)", "(?P<label>a)(?P<id>S)", "(?P<Label>S)"]
+)
+def test_unknown_names_of_groups_are_refused(folder, pattern):
+    with pytest.raises(ValueError, match="may name its groups label and group only, got"):
+        load_image_folder(folder, label_pattern=pattern, load_content=False)
 
 
-def test_advice_on_real_faces(data_folder):
-    y = load_npz(data_folder / "facial_expressions_64.npz").target
-    assert advise(y)[0].strategy == "balanced_softmax"
+def analyze(folder):
+    return CliRunner().invoke(app, ["analyze", str(folder)]).stdout
 
 
-def test_notebooks_show_a_table_of_whole_sentences():
-    advice = advise(["<u>"] * 90 + ["b"] * 30)
-    html = advice._repr_html_()
-    assert html.count("<tr") == len(advice) + 1
-    assert all(escape(item.text, quote=False) in html for item in advice)
-    assert "<u>" not in html
+def split(folder):
+    return CliRunner().invoke(app, ["split", str(folder)]).stderr
+
+
+def compare(folder):
+    data = load_image_folder(folder, load_content=False)
+    X = np.arange(36)[:, None]
+    with pytest.warns(DataWarning, match="share a group") as caught:
+        compare_strategies(
+            DummyClassifier(), X, data.target, {"none": {}}, cv=2, filenames=data.filenames
+        )
+    return str(caught[0].message)
+
+
+def train(folder):
+    config = resolve_config({"data": {"source": str(folder)}})
+    with pytest.warns(DataWarning, match="share a group"):
+        return split_data(config, load_data(config, load_content=False))[1][0]
+
+
+@pytest.mark.kind("A4", "Every command tells of likely groups in the same words, with the remedy.")
+@pytest.mark.parametrize("command", [analyze, split, compare, train])
+def test_commands_say_the_same(folder, command):
+    text = command(folder)
+    said = "share a group with training images, by file names (6 groups, such as S000, S001, S002)"
+    assert said in text
+    assert "%)" in text
+    assert "so scores are not those of new groups: add --group-by name (in Python" in text
+
+
+def near(kind, X, y):
+    """Return training and held-out rows of images of which every second one is nearly a copy."""
+    if kind == "validation":
+        return [split_originals(ImageArray(X), y, 0.3, np.random.RandomState(0))]
+    return make_splits(kind, X, y, {}, 0)
+
+
+@pytest.mark.kind("A5", "Validation that is drawn inside keeps nearly equal images together.")
+@pytest.mark.parametrize("kind", ["validation", 2, 4, None, 0.3])
+def test_near_copies_stay_on_one_side(kind):
+    X = np.asarray(
+        make_faces({"happy": 10, "sad": 10}, size=32, random_state=1, difficulty=0.7)[0]
+    )
+    X = np.repeat(X, 2, axis=0)
+    X[1::2] = np.clip(X[1::2] + 6.0, 0, 255)
+    pairs = np.arange(40) // 2
+    for train, held_out in near(kind, X, np.repeat(["a", "b"], 20)):
+        assert len(held_out)
+        assert not set(pairs[train]) & set(pairs[held_out])
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    """Give a list with columns whose names are also words."""
+    files = sorted(str(path) for path in folder.rglob("*.png"))
+    rows = pd.DataFrame({"path": files, "label": [file.split(os.sep)[-2] for file in files]})
+    rows["person"] = [os.path.basename(file)[:4] for file in files]
+    rows["name"] = [f"n{n % 9}" for n in range(36)]
+    rows["take (1)"] = [f"t{n % 4}" for n in range(36)]
+    rows["gender"] = [f"g{n % 3}" for n in range(36)]
+    path = folder.parent / f"{folder.name}.csv"
+    rows.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.kind("A6", "--group-by takes one kind of word in every command.")
+@pytest.mark.parametrize(
+    ("words", "n_groups"),
+    [
+        (["person"], 6),
+        (["Person"], 6),
+        (["column:person"], 6),
+        (["column:name"], 9),
+        (["take (1)"], 4),
+        (["gender", "person"], 1),
+        ([r"^(S\d+)"], 6),
+        ([r"/([^/]+)/[^/]+$"], 3),
+        (["name:1"], 6),
+    ],
+)
+def test_group_by_takes_words_columns_and_patterns(table, words, n_groups):
+    config = resolve_config({"data": {"source": str(table)}, "split": {"group_by": words}})
+    groups = load_data(config, load_content=False).groups
+    assert len(set(groups.tolist())) == n_groups
+
+
+@pytest.mark.kind("A6", "--group-by with any other word is an error that lists the columns.")
+@pytest.mark.parametrize(
+    "word", ["leaf", "groups", "names", "name:0", "column:leaf", "S00", "x" * 999]
+)
+@pytest.mark.parametrize("command", ["split", "analyze", "balance"])
+def test_other_words_are_refused(table, word, command):
+    result = CliRunner().invoke(app, [command, str(table), "--group-by", word])
+    assert result.exit_code == 1
+    text = " ".join(result.stderr.split())
+    assert "a regular expression with a group in brackets, got" in text
+    assert "the source has the columns path, label, person, name, take (1), gender" in text
+    assert len(text) < 500
+
+
+@pytest.mark.kind("A6", "--group-by auto takes the advice and leaves no group on both sides.")
+@pytest.mark.parametrize(
+    ("column", "names"),
+    [("person", "{n}.png"), ("x", "S{p:03}_{i:03}_{n:08}.png"), ("x", "Ann_{p}_{n:04}.png"),
+     ("subject_id", "IMG_{n}.png")],
+)  # fmt: skip
+def test_auto_takes_the_advice(column, names, tmp_path):
+    persons = np.arange(60) // 5
+    X = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    rows = []
+    for n, path in enumerate(ImageArray(X).save(tmp_path / "images")):
+        name = names.format(p=persons[n], i=n % 5, n=n)
+        os.rename(path, tmp_path / "images" / name)
+        rows.append(
+            {"path": name, "label": "ab"[n % 2], column: f"p{persons[n]}" * (column != "x")}
+        )
+    pd.DataFrame(rows).to_csv(tmp_path / "list.csv", index=False)
+    config = {"data": {"source": str(tmp_path / "list.csv")}, "split": {"group_by": "auto"}}
+    config = resolve_config(config)
+    with pytest.warns(DataWarning, match="--group-by auto means --group-by"):
+        data = load_data(config)
+    parts = [set(persons[rows].tolist()) for rows in split_data(config, data)[0]]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 12
+
+
+def test_a_column_that_is_called_as_a_word_is_named(table):
+    config = {"data": {"source": str(table)}, "split": {"group_by": "name"}}
+    with pytest.warns(DataWarning, match="does not mean the column name; column:name does"):
+        load_data(resolve_config(config), load_content=False)
+
+
+def test_tuned_offsets_still_take_flat_data():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    model = TunedOffsetClassifierCV(DummyClassifier(strategy="prior"), random_state=0)
+    assert len(model.fit(X, np.arange(40) % 2).predict(X)) == 40

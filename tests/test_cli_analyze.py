@@ -64,7 +64,8 @@ def test_persons_are_counted_without_being_asked_for(tmp_path):
     assert found["n_groups"] == {"a": 5, "b": 5}
     assert found["effective_groups"] == {"a": 5, "b": pytest.approx(121 / 25)}
     text = run("analyze", tmp_path).stdout
-    assert "Groups are read from names such as Ann_Lee_0001.jpg." in text
+    assert "In folds, about 21 of 21 test images (100.0%) share a group with training" in text
+    assert "name: 5 groups, such as p5, p1, p2" in text
     assert "b on about 5 (11 images of 5 groups)" in text
     assert (
         "Groups are those of --group-by." in run("analyze", tmp_path, "--group-by", "name").stdout

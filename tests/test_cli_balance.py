@@ -283,7 +283,7 @@ def test_what_fails_leaves_nothing_behind(faces, tmp_path, monkeypatch):
         (["-s", "weighted", "--balance-splits", "all"], 2, "weights training only"),
         (["--method", "copy"], 2, "copy"),
         (["--train-ratio", "1.5"], 2, "1.5"),
-        (["--group-by", "groups"], 1, "needs groups"),
+        (["--group-by", "groups"], 1, "got 'groups', and the source"),
     ],
 )
 def test_misuse_and_failure_end_with_their_status(faces, words, status, sentence):

@@ -105,8 +105,9 @@ def test_without_stratification_parts_have_their_sizes_only(folder):
 
 def test_persons_in_two_parts_are_said_and_can_be_kept_together(persons):
     result = run(persons)
-    assert "are, by their file names, of persons or songs that are in train" in result.stderr
-    assert "--group-by name keeps them together" in result.stderr
+    assert "of 18 validation and test images" in result.stderr
+    assert "by the column song (15 groups, such as s0, s1, s2)" in result.stderr
+    assert "add --group-by song (in Python" in result.stderr
     found = json.loads(run(persons, "--group-by", "name", "--json").stdout)
     assert found["leaks"] == []
 
@@ -115,7 +116,7 @@ def test_equal_files_in_two_parts_are_said_and_can_be_kept_together(tmp_path):
     pictures = make_pictures(20).repeat(2, axis=0)
     ImageArray(pictures).save(tmp_path / "twins", labels=["joy", "joy", "fear", "fear"] * 10)
     found = json.loads(run(tmp_path / "twins", "--json").stdout)
-    assert "are the same files, byte by byte, as some in train" in found["leaks"][0]
+    assert "share a group with training images, by equal images (20 groups)" in found["leaks"][0]
     found = json.loads(run(tmp_path / "twins", "--json", "--group-by", "duplicates").stdout)
     assert found["leaks"] == []
 
@@ -145,9 +146,8 @@ def test_no_picture_is_decoded(tmp_path):
         (["--train-ratio", "0.8"], 2, "must"),
         (["--val-ratio", "much"], 2, "--val-ratio"),
         (["--seed", "-1"], 2, "--seed"),
-        (["--group-by", "song", "--group-by", "mood"], 2, "one column of groups"),
-        (["--group-by", "groups"], 1, "needs groups, and the source has none"),
-        (["--group-by", "mood"], 2, "name, groups, duplicates or a column of a list, got mood"),
+        (["--group-by", "groups"], 1, "got 'groups', and the source has no further columns"),
+        (["--group-by", "mood"], 1, "with a group in brackets, got 'mood'"),
     ],
 )
 def test_misuse_and_failure_end_with_their_status(folder, words, status, sentence):
@@ -163,7 +163,7 @@ def test_clips_of_a_song_are_split_as_the_guide_asks(data_folder, tmp_path):
     assert result.exit_code == 0, result.output
     assert row(result, "total")[-1] == "1,078"
     assert "songs" not in result.stderr
-    assert "of persons or songs that are in train" in run(clips).stderr
+    assert "by file names (387 groups" in run(clips).stderr
 
 
 def test_several_sources_are_one_and_labels_may_stand_in_names(tmp_path):

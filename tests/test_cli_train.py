@@ -394,7 +394,7 @@ def test_persons_on_both_sides_are_said(tmp_path):
     names = [f"Ann_{'abcdefgh'[row % 8]}_{row:04}.png" for row in range(44)]
     np.savez(tmp_path / "faces.npz", images=X, labels=y, files=names)
     result = run("train", tmp_path / "faces.npz", *QUICK, "--out", tmp_path / "out")
-    assert "of persons or songs that are in train. --group-by name keeps" in result.stderr
+    assert "by file names (8 groups, such as Ann_a, Ann_b, Ann_c), so scores" in result.stderr
     summary = json.loads((tmp_path / "out/experiment_summary.json").read_text())
     assert len(summary["leaks"]) == 1
     words = ["--group-by", "name", "--out", tmp_path / "kept"]

@@ -158,9 +158,7 @@ def test_persons_stay_together(tmp_path):
     config = DataConfig(
         dataset_path=tmp_path / "faces.npz", save_split_indices=False, group_by="groups"
     )
-    with pytest.raises(
-        ValueError, match="Grouping by 'groups' needs groups, and the source has none"
-    ):
+    with pytest.raises(ValueError, match="got 'groups', and the source has no further columns"):
         load_split(config)
 
 

@@ -61,8 +61,8 @@ def test_folds_drawn_with_groups_share_none_and_nothing_is_said():
 def test_persons_in_file_names_are_found_without_being_asked_for():
     leaks = find(filenames=NAMES)
     (text,) = noticed(leaks)
-    assert "of persons (or songs) that are also in training" in text
-    assert "groups=groups_from_filenames(files), or --group-by name" in text
+    assert "share a group with training images, by file names (12 groups, such as person0" in text
+    assert "add --group-by name (in Python, groups=find_groups(files, X, y=y).groups)" in text
     assert leaks["names"] == find(NAMES)["names"]  # X holds the names
     other = find(filenames=NAMES, groups=np.arange(36))  # of which nobody needs to hear
     assert other["names"].n_rows > 0
@@ -71,7 +71,7 @@ def test_persons_in_file_names_are_found_without_being_asked_for():
 
 @pytest.mark.parametrize(
     ("filenames", "words"),
-    [(None, "no file names are known"), ([f"img_{n}.png" for n in range(36)], "show no persons")],
+    [(None, "no file names are known"), ([f"img_{n}.png" for n in range(36)], "show no groups")],
 )
 def test_what_is_not_known_of_persons_is_said(filenames, words):
     leak = find(filenames=filenames)["names"]
@@ -135,7 +135,7 @@ def test_near_duplicates_are_found_on_both_sides(most, monkeypatch):
 
 
 def test_what_was_found_is_stored_shown_and_said(tmp_path):
-    with pytest.warns(DataWarning, match="of persons"):
+    with pytest.warns(DataWarning, match="share a group"):
         compare_strategies(
             DummyClassifier(), X, Y, {"none": {}}, cv=2, random_state=0, folder=tmp_path / "runs",
             filenames=NAMES,

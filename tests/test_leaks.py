@@ -103,7 +103,7 @@ def test_twins_of_training_images_in_the_test_set_of_fer2013_are_found(data_fold
 @pytest.fixture(scope="module")
 def expressions(data_folder):
     data = np.load(data_folder / "facial_expressions_64.npz")
-    persons = groups_from_filenames(data["files"], r"(.+)_\d{4}")  # as in LFW
+    persons = groups_from_filenames(data["files"], r"(.+)_\d{4}$")  # as in LFW
     return data["images"], np.char.lower(data["labels"]), persons
 
 

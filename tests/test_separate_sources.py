@@ -7,7 +7,7 @@ from imblearn.pipeline import Pipeline
 from sklearn.dummy import DummyClassifier
 
 from imbemotion import DataWarning, ImageArray, ImageLoader, compare_strategies
-from imbemotion.leaks import find_leaks
+from imbemotion.leaks.advice import find_leaks
 from imbemotion.workflow import load_data, load_external_test, make_split, resolve_config
 
 X = np.random.default_rng(0).integers(256, size=(40, 8, 8), dtype=np.uint8)
@@ -26,8 +26,8 @@ def lists(tmp_path):
 
 def split_of(lists, **split):
     source, test = map(str, lists)
-    data = {"source": source, "test": test, "group_column": "person", "size": 8}
-    config = resolve_config({"data": data, "split": split})
+    data = {"source": source, "test": test, "size": 8}
+    config = resolve_config({"data": data, "split": {"group_by": "person", **split}})
     data = load_data(config)
     return data, make_split(config, data)
 
@@ -35,8 +35,8 @@ def split_of(lists, **split):
 def test_groups_of_a_separate_test_are_matched(lists):
     with pytest.warns(DataWarning, match="Separate sources share groups with the first"):
         data, split = split_of(lists)
-    with pytest.warns(DataWarning, match="of groups of the source that are in train"):
-        find_leaks(data.y, data.filenames, data.named_groups, split, [])
+    with pytest.warns(DataWarning, match=r"by the column person \(5 groups"):
+        find_leaks(data.y, data.filenames, data.columns, split, [])
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])
@@ -59,8 +59,8 @@ def test_images_of_an_archive_are_compared_by_their_pixels(tmp_path):
     config = resolve_config({"data": data, "split": {"valid": 0, "train": 0.5, "test": 0.5}})
     data = load_data(config)
     split = make_split(config, data)
-    with pytest.warns(DataWarning, match="4 of 4 rows .* same images, pixel by pixel"):
-        find_leaks(data.y, data.filenames, data.named_groups, split, [], data.X)
+    with pytest.warns(DataWarning, match=r"4 of 4 validation and test images .* by equal images"):
+        find_leaks(data.y, data.filenames, data.columns, split, [], data.X)
 
 
 def compare(X, y, test):

@@ -193,10 +193,10 @@ def test_numbers_may_be_written_with_an_exponent(read, text, value):
     assert read(f"training: {{lr: {text}}}")["training"]["lr"] == value
 
 
-def test_a_column_of_groups_keeps_them_together(read):
-    assert read("data: {group_column: person}")["split"]["group_by"] == ["groups"]
-    text = "data: {group_column: person}\nsplit: {group_by: [name]}"
-    assert read(text)["split"]["group_by"] == ["name"]
+def test_groups_of_a_label_pattern_keep_files_together(read):
+    text = "data: {label_pattern: '(?P<group>S\\d+)_'}"
+    assert read(text)["split"]["group_by"] == ["groups"]
+    assert read(f"{text}\nsplit: {{group_by: [name]}}")["split"]["group_by"] == ["name"]
 
 
 def test_an_empty_file_is_all_defaults(read):
@@ -282,16 +282,11 @@ def test_overrides_replace_the_settings_of_a_file(tmp_path):
     assert config["loss"]["parameters"] == {}
 
 
-def test_a_column_of_a_list_can_be_named_as_the_grouping(read):
+def test_columns_of_a_list_can_be_named_as_groupings(read):
     config = read("split: {group_by: [leaf, duplicates]}")
-    assert config["data"]["group_column"] == "leaf"
-    assert config["split"]["group_by"] == ["groups", "duplicates"]
+    assert config["split"]["group_by"] == ["leaf", "duplicates"]
     del config["comparison"]
     assert resolve_config(config) == {**config, "comparison": None}
-    with pytest.raises(ValueError, match="one column of groups at most, got leaf, tree"):
-        read("split: {group_by: [leaf, tree]}")
-    with pytest.raises(ValueError, match=r"names the column leaf, .* tree"):
-        read("{data: {group_column: tree}, split: {group_by: leaf}}")
 
 
 def test_a_comparison_trains_each_fit_on_one_thread(read):

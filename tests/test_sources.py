@@ -319,7 +319,7 @@ def test_names_that_do_not_match_are_refused_or_left_out(flat):
 
 @pytest.mark.parametrize(
     ("pattern", "message"),
-    [("(", "must be a regular expression"), ("happy", "must have a group for the label")],
+    [("(", "must be a regular expression"), ("happy", "label_pattern must contain a group")],
 )
 def test_patterns_that_say_nothing_are_refused(pattern, message, flat):
     with pytest.raises(ValueError, match=message):

@@ -22,7 +22,7 @@ _COMPARING = ("strategies", "folds", "budget", "repeats", "jobs")
 
 
 @command(
-    *LOADING, "group_column", *NETWORK, *_COMPARING, "race", "until", "max_minutes", "scheduler",
+    *LOADING, *NETWORK, *_COMPARING, "race", "until", "max_minutes", "scheduler",
     "external_test", "out",
 )  # fmt: skip
 def compare(options):

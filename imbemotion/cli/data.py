@@ -42,12 +42,13 @@ def analyze(
     output.check_out(out)
     output.check_out(plot, "--plot", (".png", ".pdf", ".svg"))
     data = _load({**options, "labels": None})[1]
-    y, (groups, meaning) = data.y, _groups_of(data)
+    y, (groups, meaning) = data.y, _groups_of(data, folds)
     expected = _expected_classes(options["labels"], y)
     planned = {"labels": expected, "n_folds": folds, "groups": groups}
     distribution, advice = analyze_distribution(y, **planned), advise(y, **planned)
     found = {"sources": name_sources(options)[0], **distribution}
     found["advice"] = [item._asdict() for item in advice]
+    found["grouping"] = meaning
     if out is not None:
         write_atomically(out, f"{output.to_json(found)}\n".encode())
     if plot is not None:
@@ -82,16 +83,15 @@ def _draw(y, missing, path):
         display.figure_.savefig(building, bbox_inches="tight")
 
 
-def _groups_of(data):
-    """Return groups, also where nobody asked for them, and a sentence on what they are."""
-    from imbemotion.leaks import persons_in_names
+def _groups_of(data, n_folds):
+    """Return groups, also where nobody asked for them, and sentences on what they are."""
+    from imbemotion.leaks.advice import advise_groups
 
     if data.groups is not None:
-        return data.groups, "Groups are those of --group-by."
-    if data.named_groups is not None:
-        return data.named_groups, "Groups are those of the source."
-    names = persons_in_names(data.filenames, data.y)
-    return names, None if names is None else "Groups are read from names such as Ann_Lee_0001.jpg."
+        return data.groups, ["Groups are those of --group-by."]
+    found = advise_groups(data.filenames, data.y, data.columns)
+    sentence = found.expect_leak(n_folds)
+    return found.groups, [*([sentence] if sentence else []), *str(found).split("\n")]
 
 
 def _show_distribution(distribution, meaning, advice):
@@ -104,8 +104,7 @@ def _show_distribution(distribution, meaning, advice):
     else:
         text = Text(str(distribution))
     console.print(text, soft_wrap=True)
-    if meaning is not None:
-        console.print(f"\n{meaning}", soft_wrap=True)
+    output.print_list(console, "\nGroups", meaning)
     output.print_list(console, "\nAdvice", advice)
 
 

@@ -23,7 +23,7 @@ from imbemotion.cli.options import (
 
 
 @command(
-    *LOADING, "labels", "group_column", "val", "test", "split", *SHARES, *NETWORK, "sampler",
+    *LOADING, "labels", "val", "test", "split", *SHARES, *NETWORK, "sampler",
     "loss", "class_weight", "every_epoch", "out",
 )  # fmt: skip
 def train(options, force: Force = False, as_json: AsJson = False):

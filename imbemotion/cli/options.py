@@ -156,11 +156,12 @@ OPTIONS = {
     "mode": _option(Literal["gray", "rgb"], "data.mode", help="Grayscale or color."),
     "resize": _option(Literal["stretch", "crop", "pad"], "data.resize"),
     "errors": _option(Literal["raise", "skip"], "data.errors"),
-    "group_column": _option(str, "data.group_column", metavar="NAME"),
     "group_by": _option(
-        list[str], "split.group_by", metavar="name|groups|duplicates|COLUMN",
-        help="Keep together in every split: name (subjects, from Name_0001.jpg), groups (of the "
-        "source), duplicates (near-duplicate images), or a column of a list. May be repeated.",
+        list[str], "split.group_by", metavar="name|duplicates|auto|COLUMN|REGEX",
+        help="Keep together in every split: name (subjects, from Name_0001.jpg; name:2 takes the "
+        "second level), duplicates (near-duplicate images), auto (what is advised), a column of a "
+        "list (or column:NAME), or a group of a regular expression such as '^(S[0-9]+)_'. May be "
+        "repeated.",
     ),
     "train_ratio": _option(float, "split.train"),
     "val_ratio": _option(float, "split.valid"),
@@ -293,7 +294,6 @@ def resolve_settings(options, defaults=()):
         config = workflow.resolve_config(workflow.merge_settings(settings, overrides))
     except ValueError as error:
         raise Misuse(_name_options(str(error), options)) from error
-    _check_column(config["data"], sources)
     return config
 
 
@@ -340,14 +340,3 @@ def _name_options(text, options):
         flag = (OPTIONS[name].flags or f"--{name.replace('_', '-')}").split()[0]
         flags[OPTIONS[name].setting] = flag
     return re.sub(r"\b[a-z]+\.[a-z_]+\b|^seed|^out", lambda m: flags.get(m[0], m[0]), text)
-
-
-def _check_column(data, sources):
-    """Refuse a column of groups where no source has columns."""
-    column, paths = data["group_column"], [Path(name) for name in sources]
-    if column and all(path.is_dir() and not (path / "legend.csv").is_file() for path in paths):
-        raise typer.BadParameter(
-            f"it takes name, groups, duplicates or a column of a list, got {column}, and "
-            f"{paths[0]} is a folder without a legend.csv.",
-            param_hint="--group-by",
-        )

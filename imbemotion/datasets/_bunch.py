@@ -103,10 +103,13 @@ class Listing(NamedTuple):
     names: np.ndarray  # (n,), what reports call the images
     groups: np.ndarray | None = None  # (n,)
     skipped: tuple = ()  # pairs of name and reason
+    columns: pd.DataFrame | None = None  # all of a list, (n, n_columns)
 
     def take(self, rows):
         """Select rows."""
-        return Listing(*(None if x is None else x[rows] for x in self[:4]), self.skipped)
+        columns = None if self.columns is None else self.columns.iloc[rows].reset_index(drop=True)
+        parts = (None if x is None else x[rows] for x in self[:4])
+        return Listing(*parts, self.skipped, columns)
 
     def leave_out(self, reasons, errors="skip"):
         """Remove rows for reasons, a dict of row to text; or raise an error that lists them."""
@@ -276,7 +279,7 @@ def make_bunch(
     return ImageBunch(
         data=data, target=listing.labels, target_names=np.unique(listing.labels),
         filenames=listing.names if has_files else None, groups=listing.groups,
-        skipped=list(listing.skipped), source=str(source),
+        skipped=list(listing.skipped), source=str(source), columns=listing.columns,
     )  # fmt: skip
 
 

@@ -187,7 +187,9 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
     foreign = [row for row, text in enumerate(texts) if escape_text(text) != text]
     reasons |= dict.fromkeys(foreign, "has a name or label that is not UTF-8")
     names = np.where(np.array(names) == "", "An empty cell", paths)
-    return Listing(paths, targets, names, groups), reasons
+    plain = [name for name in rows if not isinstance(rows[name].iloc[0], bytes | dict | list)]
+    columns = rows[plain].reset_index(drop=True)
+    return Listing(paths, targets, names, groups, columns=columns), reasons
 
 
 def without_conflicts(listing):

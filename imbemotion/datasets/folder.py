@@ -23,6 +23,7 @@ from imbemotion.datasets._bunch import (
 from imbemotion.images import ImageArray
 from imbemotion.images.manifest import MANIFEST, read_manifest
 from imbemotion.leaks import join_groups, parent_groups
+from imbemotion.leaks.groups import check_group_pattern, or_paths, warn_of_none
 from imbemotion.loading.reading import advise_on, files_in, image_suffixes, is_shown
 from imbemotion.midi import load_rolls
 
@@ -180,7 +181,12 @@ def _warn_of_rest(what, others, loose, empty):
 
 def _list_by_names(folder, pattern, errors, what, suffixes, layout):
     """List files with the labels and groups that a pattern finds in their names."""
-    pattern = _check_pattern(pattern)
+    pattern = check_group_pattern(pattern, "label_pattern", ("label", "group"))
+    if not _label_group(pattern):  # the folder stays the label
+        listing = _list_by_folders(folder, what, suffixes, layout)
+        names = [os.path.relpath(path, folder).replace(os.sep, "/") for path in listing.names]
+        groups = or_paths(_search(pattern, names, "group"), names)
+        return listing._replace(groups=warn_of_none(groups, "label_pattern"))
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} does not exist or is not a folder. {layout}")
     paths, others = _find(folder, suffixes)
@@ -202,29 +208,26 @@ def _list_by_names(folder, pattern, errors, what, suffixes, layout):
     return Listing(paths, labels, paths, groups).leave_out(reasons)
 
 
-def _check_pattern(pattern):
-    got = f"got {pattern!r}"
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, TypeError) as error:
-        raise ValueError(f"label_pattern must be a regular expression, {got}: {error}.") from error
-    if not compiled.groups:
-        example = "such as '(?P<label>[a-z]+)_'"
-        raise ValueError(f"label_pattern must have a group for the label, {example}, {got}.")
-    return compiled
+def _label_group(pattern):
+    """Return the group of a pattern that holds the label: its name, its number, or None."""
+    if "label" in pattern.groupindex:
+        return "label"
+    numbers = set(range(1, pattern.groups + 1)) - set(pattern.groupindex.values())
+    return min(numbers, default=None)
+
+
+def _search(pattern, names, group):
+    """Return what a group of a pattern finds in names, empty where it finds nothing."""
+    return [(match and match[group]) or "" for match in map(pattern.search, names)]
 
 
 def _read_names(pattern, names):
     """Find labels and groups in names, and reasons where there is no label."""
-    label = "label" if "label" in pattern.groupindex else 1
-    found = [pattern.search(name) for name in names]
-    labels = np.array([(match and match[label]) or "" for match in found])
+    labels, groups = np.array(_search(pattern, names, _label_group(pattern))), None
     reason = f"does not match the pattern {pattern.pattern}"
     reasons = dict.fromkeys(np.flatnonzero(labels == "").tolist(), reason)
-    groups = None
-    if "group" in pattern.groupindex:  # a name without a group is its own group
-        pairs = zip(found, names, strict=True)
-        groups = np.array([(match and match["group"]) or name for match, name in pairs])
+    if "group" in pattern.groupindex:
+        groups = or_paths(_search(pattern, names, "group"), names)
     return labels, groups, reasons
 
 
@@ -245,7 +248,7 @@ def load_image_folder(
     label_pattern : str or re.Pattern, default=None
         Regular expression that finds the label in the path of an image within the folder
         (with slashes), in its group ``label`` or its first one. A group called ``group``
-        becomes `groups`. None takes the subfolder as label.
+        becomes `groups`; with it alone, as with None, the subfolder is the label.
     **settings : size, mode, resize, n_jobs, labels, label_map, errors, load_content, return_X_y
         Settings that all loaders share, with the defaults of :func:`load_source`.
 
@@ -378,7 +381,7 @@ def load_midi_folder(
         listing = _list_by_names(folder, label_pattern or _EMOPIA, errors, *expected)
     else:
         listing = _list_by_folders(folder, *expected)
-        _, groups, unnamed = _read_names(_check_pattern(_EMOPIA), listing.names)
+        _, groups, unnamed = _read_names(re.compile(_EMOPIA), listing.names)
         listing = listing if unnamed else listing._replace(groups=groups)
     return make_bunch(
         listing, folder, read=load_rolls, resolution=resolution, height=height, width=width,

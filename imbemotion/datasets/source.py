@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from imbemotion._base.files import check_path
@@ -183,11 +184,13 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
     target = np.concatenate(targets)
     classes = np.unique(target)
     warn_of_lookalikes(classes.tolist())
+    columns = [pd.DataFrame(part.get("columns"), range(len(part.target))) for part in parts]
     return ImageBunch(
         data=np.concatenate([part.data for part in parts]), target=target, target_names=classes,
         # Half of the names would be taken for all of them.
         filenames=None if any(each is None for each in names) else np.concatenate(names),
-        groups=_join_groups(parts), skipped=[pair for part in parts for pair in part.skipped],
+        groups=_join_groups(parts), columns=pd.concat(columns, ignore_index=True),
+        skipped=[pair for part in parts for pair in part.skipped],
         source=", ".join(part.source for part in parts),
     )  # fmt: skip
 

@@ -1,48 +1,14 @@
 """What a test set shares with training: identical and near-identical images, groups."""
 
-import os
-import warnings
 from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from imbemotion._base.validation import DataWarning
 from imbemotion.images import ImageArray, share_originals
-from imbemotion.leaks.duplicates import check_images, file_keys, first_rows, near_pairs, pixel_keys
-from imbemotion.leaks.groups import check_groups, persons_in_names
-
-
-def has_files(filenames):
-    """Return whether every row is a file on the disk."""
-    return filenames is not None and all(map(os.path.isfile, filenames))
-
-
-def find_leaks(y, filenames, groups, split, group_by, X=None):
-    """Warn of what validation and test share with training, and return the warnings' texts."""
-    copies, how = None, "are the same files, byte by byte, as some"
-    names = persons_in_names(filenames, y)
-    if has_files(filenames):
-        copies = first_rows(file_keys(filenames))
-    elif X is not None:
-        copies, how = first_rows(pixel_keys(X)), "are the same images, pixel by pixel, as some"
-    kinds = {
-        "duplicates": (how, copies),
-        "name": ("are, by their file names, of persons or songs that are", names),
-        "groups": ("are of groups of the source that are", groups),
-    }
-    others, leaks = np.concatenate([split.valid, split.test]), []
-    for kind, (what, keys) in kinds.items():
-        if keys is None or kind in (group_by or ()):
-            continue
-        n_shared = np.isin(keys[others], keys[split.train]).sum()
-        if n_shared:
-            text = f"{n_shared:,} of {len(others):,} rows of val and test {what} in train. "
-            leaks.append(f"{text}--group-by {kind} keeps them together.")
-            warnings.warn(leaks[-1], DataWarning, stacklevel=2)
-    return leaks
-
+from imbemotion.leaks.duplicates import check_images, first_rows, near_pairs, pixel_keys
+from imbemotion.leaks.groups import check_groups
 
 _WORDS = {
     "exact": "identical pixels", "near": "near duplicates",
@@ -190,7 +156,7 @@ def leak_report(
         Images of one size. If both are rows of one ``ImageArray``, copies and images derived
         from one original are found by their parents.
     groups_train, groups_test : array-like of shape (n_samples,), default=None
-        Group labels, for example persons by :func:`groups_from_filenames`.
+        Group labels, for example persons by :func:`find_groups`.
     near : bool, default=True
         Whether to search for near duplicates, as :func:`duplicate_groups` does.
 

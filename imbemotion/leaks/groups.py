@@ -1,10 +1,11 @@
-"""Groups for folds that do not leak: persons from file names, images from their parents."""
+"""Groups in file names and folders, by levels or patterns; groups checked and joined."""
 
+import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,55 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from imbemotion._base.validation import DataWarning, keep_kinds, shorten
-from imbemotion.leaks.duplicates import duplicate_groups
 
-GROUPINGS = ("name", "groups", "duplicates")
+_FIELD = re.compile(r"[^\W_]+")
+_NUMBERED = re.compile(r"\D*\d+")  # S005, AN1 or 39: what precedes it is a level
+_ID = re.compile(r"\D*\d+\D{0,2}")  # also 01F: it ends a level
+_IN_ONE_FIELD = re.compile(r"([^\W\d_]+\d+)[^\W\d_]+\d*|([^\W\d_]{2,})\d+")  # F01HA, Ann01
+_GENERIC = re.compile(  # words of splits and cameras, which name nobody
+    r"((public|private)?(train|test|val|valid|dev|eval)(ing|ation)?(set)?|imgs?|images?|pics?|"
+    r"pictures?|photos?|dsc[nf]?|pxl|frames?|faces?|files?|samples?|crops?|aligned|scan|mvimg)",
+    re.IGNORECASE,
+)
+# Data sets whose groups no prefix shows, by whole names; the first bracket is the group, if any.
+_KNOWN = {
+    "EMOPIA": r"Q[1-4]_(.+)_\d+",
+    "KDEF": r"[AB]([FM]\d\d)(?:AF|AN|DI|HA|NE|SA|SU)(?:S|HL|HR|FL|FR)",  # in two sessions
+    "RaFD": r"Rafd\d+_(\d+)_.+",  # after the angle of the camera
+    "RAVDESS": r"\d\d(?:-\d\d){5}-(\d\d)(?:\D.*)?",  # the actor is last
+    "CFD": r"CFD-([A-Z]{2}-\d+)-.+",
+    "UTKFace": r"()\d{1,3}_[01]_[0-4]_\d{8,17}.*",  # age, gender and date
+}
+_KNOWN = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _KNOWN.items()}
+_LEVELS = 4  # of names or folders that are looked at
+_MOST = 0.9  # share of the files in one group from which it joins nearly everything
+_FEWEST = 0.05  # share of the files in groups of several, below which names carry no groups
+
+
+def describe_groups(groups):
+    """Return the number of groups and three examples; numbers would say nothing."""
+    counts = Counter(np.asarray(groups).tolist())
+    some = [str(name)[-40:] for name, _ in counts.most_common(3) if isinstance(name, str)]
+    return f"{len(counts):,} groups{', such as ' if some else ''}{shorten(some)}"
+
+
+def stem_of(file):
+    """Return the name of a file without folder and suffix."""
+    return os.path.splitext(_path(file).rpartition("/")[2])[0]
+
+
+def _path(file):
+    return str(file).replace("\\", "/")
+
+
+def or_paths(names, files):
+    """Return names of groups, and the path of each file without one."""
+    # Two folders may hold files of one name, so the whole path names the group.
+    return np.array([name or str(file) for name, file in zip(names, files, strict=True)])
 
 
 def groups_from_filenames(
-    filenames: Iterable[str | PathLike], pattern: str = r"(.+)_\d+"
+    filenames: Iterable[str | PathLike], pattern: str | None = None
 ) -> NDArray[np.str_]:
     r"""Read groups, such as the persons in images, from file names.
 
@@ -27,41 +70,167 @@ def groups_from_filenames(
     ----------
     filenames : array-like of str or Path of shape (n_samples,)
         Names or paths.
-    pattern : str, default=r"(.+)_\d+"
-        Regular expression that matches a whole name without folder and suffix; its first group
-        is the person. The default reads ``George_W_Bush_0001.jpg``, with any number of digits.
+    pattern : str, default=None
+        Regular expression, searched for in a name without folder and suffix, or in the whole
+        path if it contains a slash; its first group, or the one called ``group``, is the person.
+        None takes what precedes a number: ``Ann_Lee`` of ``Ann_Lee_0001.jpg``, and the coarsest
+        level ``S005`` of ``S005_001_00000011.png``.
 
     Returns
     -------
     groups : ndarray of str of shape (n_samples,)
-        The person, or the path of a file whose name does not match.
+        The person, or the path of a file whose name shows none.
 
     Raises
     ------
     ValueError
-        If the pattern has no group.
+        If the pattern is not a regular expression with a group, or names another one.
+
+    Warns
+    -----
+    DataWarning
+        If every file is a group of its own, or names have several levels of groups.
 
     Examples
     --------
     >>> groups_from_filenames(["a/Ann_Lee_0001.jpg", "b/Ann_Lee_0002.png", "IMG-17.jpg"]).tolist()
     ['Ann_Lee', 'Ann_Lee', 'IMG-17.jpg']
     """
-    person = re.compile(pattern)
-    if not person.groups:
-        raise ValueError(f"pattern must contain a group in parentheses, as (.+), got {pattern!r}.")
-    paths = [Path(str(name)) for name in filenames]
-    found = [person.fullmatch(path.stem) for path in paths]
-    # Two folders may hold files of one name, so the whole path names the group.
-    return np.array([(m and m[1]) or str(path) for m, path in zip(found, paths, strict=True)])
+    files = list(filenames)
+    return by_level(files, None, 0) if pattern is None else by_pattern(files, pattern)
 
 
-def persons_in_names(filenames, y):
-    """Return the persons that file names suggest, or None."""
-    if filenames is None:
-        return None
-    names = groups_from_filenames(filenames)
-    # img_001, img_002 or happy_001: what precedes the number is not a person
-    return names if len(set(y.tolist())) < len(set(names)) < len(names) else None
+def check_group_pattern(pattern, name="pattern", known=("group",)):
+    """Compile a pattern with bracketed groups, of which only the known names are used."""
+    got = f"got {shorten([repr(pattern)[:80]])}"
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, TypeError) as error:
+        raise ValueError(f"{name} must be a regular expression, {got}: {error}.") from error
+    if not compiled.groups:
+        raise ValueError(f"{name} must contain a group in parentheses, as (.+), {got}.")
+    if not set(compiled.groupindex) <= set(known):
+        raise ValueError(f"{name} may name its groups {' and '.join(known)} only, {got}.")
+    return compiled
+
+
+def by_pattern(files, pattern):
+    """Return the groups that a regular expression finds in names, or in paths."""
+    compiled = check_group_pattern(pattern)
+    group = "group" if compiled.groupindex else 1
+    place = _path if "/" in compiled.pattern else stem_of
+    found = [compiled.search(place(file)) for file in files]
+    groups = or_paths([match and match[group] for match in found], files)
+    n_other = sum(not match for match in found)
+    if 0.1 * len(files) < n_other < len(files):
+        _warn(f"{n_other:,} of {len(files):,} names do not match: each is a group of its own.")
+    return warn_of_none(groups, "this pattern")
+
+
+def _warn(text):
+    warnings.warn(text, DataWarning, stacklevel=5)
+
+
+def warn_of_none(groups, how):
+    """Warn if every file is a group of its own, and return the groups."""
+    if len(set(groups.tolist())) == len(groups) > 1:
+        example = f"such as {str(groups[0])[-60:]}"
+        _warn(f"Every image is a group by itself, {example}: grouping by {how} changes nothing.")
+    return groups
+
+
+def by_level(files, y, number):
+    """Return groups by the names' level of that number, or by the coarsest for number 0."""
+    levels = name_levels(files, y)
+    usable = [groups for groups in levels if not reason_against(groups, y)]
+    listed = [f"name:{n} ({describe_groups(g)})" for n, g in enumerate(usable, start=1)]
+    if number > len(usable):
+        found = "; ".join(listed) or "no level of groups"
+        raise ValueError(f"The file names have {found}, got name:{number}.")
+    if len(usable) > 1 and not number:
+        _warn(f"The file names have several levels: {'; '.join(listed)}. The first is taken.")
+    groups = (usable or levels or [or_paths([""] * len(files), files)])[max(0, number - 1)]
+    return warn_of_none(groups, "name")
+
+
+def name_levels(files, y=None):
+    """Return the groups by every level of the names, coarsest first."""
+    stems = [stem_of(file) for file in files]
+    for scheme in _KNOWN.values():
+        if any(map(scheme.fullmatch, stems[:: len(stems) // 20 + 1])):
+            known = [scheme.fullmatch(stem) for stem in stems]
+            if sum(map(bool, known)) >= _MOST * len(stems):
+                return [or_paths([match and match[1] for match in known], files)]
+    labels = [f"/{_path(file)}".split("/")[-2] for file in files] if y is None else y
+    dropped = _label_places([_FIELD.findall(stem) for stem in stems], labels)
+    prefixes, levels = [_prefixes(stem, dropped) for stem in stems], {}
+    for n in range(min(_LEVELS, max(map(len, prefixes), default=0))):
+        groups = or_paths([found[: n + 1][-1] if found else "" for found in prefixes], files)
+        levels.setdefault(pd.factorize(groups)[0].tobytes(), groups)  # each only once
+    whole = [_IN_ONE_FIELD.fullmatch(stem) for stem in stems]
+    if sum(map(bool, whole)) >= _MOST * len(stems) > 1:
+        names = [match and (match[1] or match[2]) for match in whole]
+        names = [name if name and not _GENERIC.fullmatch(name) else "" for name in names]
+        groups = or_paths(names, files)
+        levels = levels if reason_against(groups, y) else {"": groups}
+    return [*levels.values()]
+
+
+def _prefixes(stem, dropped):
+    """Return what precedes numbered fields of a name, without its label, coarsest first."""
+    spans = [match.span() for match in _FIELD.finditer(stem)]
+    fields, levels = [stem[start:end] for start, end in spans], []
+    for end in range(1, len(fields)):
+        if _NUMBERED.fullmatch(fields[end]) or _ID.fullmatch(fields[end - 1]):
+            kept = [fields[n] for n in range(end) if not {n, n - len(fields)} & dropped]
+            names = [field for field in kept if not _GENERIC.fullmatch(field)]
+            if any(map(str.isalpha, "".join(names))):  # the number of train_00001 means nothing
+                kept = names
+            if names:
+                levels.append(stem[: spans[end - 1][1]] if len(kept) == end else "_".join(kept))
+    return list(dict.fromkeys(levels))
+
+
+def _label_places(parts, y):
+    """Return the places of the label in names or paths, counted from the left or the right."""
+    size, labels = min(map(len, parts), default=0), [str(label).casefold() for label in list(y)]
+    places = set()
+    for place in range(-size, size):
+        words = [part[place].casefold() for part in parts]
+        words = [word.rstrip("0123456789") or word for word in words]
+        n_words, n_pairs = len(set(words)), len(set(zip(words, labels, strict=True)))
+        is_code = n_words == n_pairs == len(set(labels)) > 1  # such as AN for anger
+        places |= {place} if is_code or words == labels else set()
+    return places
+
+
+def folder_levels(files, y):
+    """Yield the pattern and the groups of every level of the folders, coarsest first."""
+    folders = [_path(file).rpartition("/")[0] for file in files]
+    absolute = {folder: _path(os.path.abspath(folder)).split("/") for folder in set(folders)}
+    parts, size = [absolute[folder] for folder in folders], min(map(len, absolute.values()))
+    dropped = set() if y is None else _label_places(parts, y)
+    for place in range(size):
+        words = [part[place] for part in parts]
+        is_label = {place, place - size} & dropped or all(map(_GENERIC.fullmatch, set(words)))
+        if len(set(words)) > 1 and not is_label:
+            # Patterns count from the end, so that a tree may move.
+            pattern = "([^/]+)/" + "[^/]+/" * (size - place - 1) + "[^/]+$"
+            is_even = max(map(len, absolute.values())) == size
+            yield pattern if is_even else "", np.array(words)
+
+
+def reason_against(groups, y, fewest=_FEWEST):
+    """Return why a grouping is not advised, "" if it may be."""
+    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if sizes[sizes > 1].sum() < max(2, fewest * len(codes)):
+        return "nearly every file is a group of its own"
+    if sizes.max() > _MOST * len(codes):
+        return "one group holds nearly all files"
+    if len(names) < 3 and not any(map(str.isdigit, "".join(map(str, names)))):
+        return f"it has {len(names)} groups only"
+    pairs = set(zip(codes.tolist(), () if y is None else list(y), strict=y is not None))
+    return "it follows the label" if len(pairs) == len({label for _, label in pairs}) > 1 else ""
 
 
 def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:
@@ -121,30 +290,4 @@ def check_groups(groups, n_samples, name="groups"):
     if len({isinstance(group, str) for group in groups.tolist()}) > 1:  # cannot be sorted
         some = shorten(map(repr, dict.fromkeys(groups.tolist())), 3)
         raise ValueError(f"{name} must be of one kind, got text and others mixed, such as {some}.")
-    return groups
-
-
-def find_groups(data, group_by):
-    """Return the groups that loaded data are to be split by, or None."""
-    unknown = [name for name in group_by if name not in GROUPINGS]
-    if unknown:
-        raise ValueError(f"group_by must be one of {shorten(GROUPINGS)}, got {shorten(unknown)}.")
-    found = [_groups_by(kind, data) for kind in group_by]
-    return join_groups(*found) if len(found) > 1 else found[0] if found else None
-
-
-def _groups_by(kind, data):
-    if kind == "duplicates":
-        return duplicate_groups(data.data)
-    values = data.filenames if kind == "name" else data.groups
-    if values is None:
-        raise ValueError(
-            f"Grouping by {kind!r} needs {'file names' if kind == 'name' else kind}, and the "
-            "source has none. Add them (an array files or groups in an .npz), or leave it out."
-        )
-    groups = groups_from_filenames(values) if kind == "name" else values
-    if len(set(groups)) == len(groups):
-        text = f"Every image is a group by itself, so grouping by {kind} keeps nothing together; "
-        text += "persons are read from names such as Ann_Lee_0001.jpg."
-        warnings.warn(text, DataWarning, stacklevel=3)
     return groups

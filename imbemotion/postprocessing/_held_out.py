@@ -23,11 +23,13 @@ from imbemotion._base.validation import (
     check_method_params,
     fit_context,
     forget_fit,
+    looks_like_images,
     safe_indexing,
     shorten,
 )
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
+from imbemotion.leaks.duplicates import SMALLEST, duplicate_groups
 from imbemotion.postprocessing._heads import as_scores
 from imbemotion.splitting.folds import draw_folds
 
@@ -310,6 +312,8 @@ def _warn_of_unseen(labels, seen, classes):
 def make_splits(cv, X, y, params, random_state):
     """Return training and test rows, without splits that have no test rows."""
     cv, strata = _DEFAULT_FOLDS if cv is None else cv, y
+    if params.get("groups") is None and isinstance(cv, Real) and looks_like_images(X):
+        params = params | _equal_images(X)
     if isinstance(cv, Real) and not isinstance(cv, Integral):
         kind = StratifiedShuffleSplit if params.get("groups") is None else GroupShuffleSplit
         cv = kind(1, test_size=cv, random_state=random_state)
@@ -326,6 +330,12 @@ def make_splits(cv, X, y, params, random_state):
         _warn_of_small_classes(cv, y)
     _warn_of_copies(X, splits)
     return splits
+
+
+def _equal_images(X):
+    """Return groups of nearly equal images, if there are any."""
+    groups = duplicate_groups(X, near=min(np.shape(X)[1:3]) >= SMALLEST)
+    return {"groups": groups} if len(set(groups)) < len(groups) else {}
 
 
 def _warn_of_small_classes(n_folds, y):

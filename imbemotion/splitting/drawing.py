@@ -75,7 +75,7 @@ def stratified_split(
         Share of each subset; they add up to 1, up to rounding. A subset whose share is 0 gets
         no row; without a test, validation gets the rest.
     groups : array-like of shape (n_samples,), default=None
-        Group labels, for example by :func:`groups_from_filenames` or :func:`duplicate_groups`.
+        Group labels, for example by :func:`find_groups` or :func:`duplicate_groups`.
         A group is never split; a greedy search comes as close to all shares as it can.
     stratify : bool, default=True
         Whether to split every class by these shares, instead of all rows together.

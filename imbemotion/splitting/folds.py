@@ -10,13 +10,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 
 from imbemotion._base.validation import DataWarning, holds_paths
 from imbemotion.images import ImageArray
-from imbemotion.leaks import persons_in_names
+from imbemotion.leaks.advice import advise_groups
 from imbemotion.leaks.duplicates import file_keys, first_rows, image_keys, near_pairs
 
 _COMPARED = 2_000  # distinct images whose near duplicates are searched for among all others
 _SHORTEST = 32  # pixels a side; of 680 drawn faces, 0 to 65 had a near duplicate, of 24 up to 166
 _RARE = 0.01  # share of near duplicates below which scores hardly change
-_PERSONS = "groups=groups_from_filenames(files), or --group-by name"
 
 
 class Leak(NamedTuple):
@@ -164,26 +163,20 @@ def _shared_groups(folds, groups):
 
 
 def _shared_names(y, folds, groups, filenames):
-    """Return the leak of persons in file names, None if only groups are known."""
-    persons = None if filenames is None else persons_in_names(filenames, y)
-    if persons is None:
-        names = (
-            "no file names are known" if filenames is None else "the file names show no persons"
-        )
+    """Return the leak of groups in file names, None if only groups are known."""
+    found = None if filenames is None else advise_groups(filenames, y)
+    if found is None or found.groups is None:
+        names = "no file names are known" if found is None else "the file names show no groups"
         text = (
             f"No groups were given, and {names}: images of one person may be in training and "
-            f"test. If persons repeat, pass {_PERSONS} where files are called Ann_Lee_0001.jpg."
+            "test. If persons repeat, pass groups, or --group-by with a column or a pattern."
         )
         return Leak("names", None, 0, text) if groups is None else None
-    n_rows, n_tested = _count(folds, np.unique(persons, return_inverse=True)[1])
+    n_rows, n_tested = _count(folds, np.unique(found.groups, return_inverse=True)[1])
     if not n_rows:
         text = "By the file names, no person (or song) is in training and test of one fold."
         return Leak("names", 0, n_tested, text)
-    text = (
-        f"{n_rows:,} of {n_tested:,} test images are, by their file names, of persons (or songs) "
-        f"that are also in training, so scores are not those of new persons. Use {_PERSONS}."
-    )
-    return Leak("names", n_rows, n_tested, text)
+    return Leak("names", n_rows, n_tested, found.describe_leak(n_rows, n_tested))
 
 
 def warn_of_known(X, external):

@@ -19,7 +19,7 @@ from imbemotion.augmentation import Augmentation
 from imbemotion.compat import WEIGHTED
 from imbemotion.datasets.folder import MIDI_SUFFIXES
 from imbemotion.images import ImageArray
-from imbemotion.leaks import has_files
+from imbemotion.leaks.advice import has_files
 from imbemotion.workflow.inputs import SUBSETS, contains_midi, load_data, split_data
 
 _REMARK = (
@@ -133,15 +133,14 @@ def _load(config, out):
 
 def _describe(config, weighted):
     """Return the settings of balancing in words of the command line."""
-    split, balancing, column = config["split"], config["balancing"], config["data"]["group_column"]
-    group_by = [column if column and kind == "groups" else kind for kind in split["group_by"]]
+    split, balancing = config["split"], config["balancing"]
     about = {
         "strategy": WEIGHTED if weighted else balancing["strategy"],
         "method": balancing["method"],
         "seed": config["seed"],
         "shares": {name: split[part] for name, part in SUBSETS.items()},
         "stratified": split["stratify"],
-        "group_by": group_by or None,
+        "group_by": split["group_by"] or None,
         "balanced_splits": balancing["balance_splits"],
     }
     return about | ({"remark": _REMARK} if balancing["balance_splits"] == "all" else {})

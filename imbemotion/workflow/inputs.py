@@ -9,8 +9,7 @@ import numpy as np
 from imbemotion._base.validation import DataWarning
 from imbemotion.datasets import load_source
 from imbemotion.datasets.source import MIDI_FOLDER, check_different, find_kind, join_bunches
-from imbemotion.leaks import find_leaks
-from imbemotion.leaks.groups import find_groups
+from imbemotion.leaks.advice import columns_of, find_leaks, groups_by
 from imbemotion.samplers import RandomResampler
 from imbemotion.splitting import Split
 from imbemotion.splitting.drawing import find_split
@@ -25,7 +24,7 @@ class Images(NamedTuple):
     y: np.ndarray
     filenames: np.ndarray | None
     groups: np.ndarray | None  # rows of a group are never split
-    named_groups: np.ndarray | None = None  # those that the source holds
+    columns: dict | None = None  # those of a list by name, and groups that the source holds
     parts: np.ndarray | None = None  # "valid" and "test" of separate sources, else ""
 
 
@@ -38,13 +37,13 @@ def load_data(config, *, load_content=True):
     check_different([*names.values(), *settings["additional"]])
     group_by = config["split"]["group_by"]
     # near-duplicates are found in the content
-    settings["load_content"] = load_content or "duplicates" in group_by
+    settings["load_content"] = load_content or bool({"duplicates", "auto"} & {*group_by})
     bunch, parts = load_source(names.pop("source"), **settings), None
     if any(names.values()):
         bunch, parts = _join(bunch, names, settings | {"additional": []})
     _name_labels(config, bunch.target)
-    groups = find_groups(bunch, group_by)
-    return Images(bunch.data, bunch.target, bunch.filenames, groups, bunch.groups, parts)
+    groups, columns = groups_by(bunch, group_by), columns_of(bunch)
+    return Images(bunch.data, bunch.target, bunch.filenames, groups, columns, parts)
 
 
 def _name_labels(config, y):
@@ -91,7 +90,7 @@ def split_data(config, data):
     """Split images; return the split, and what validation and test share with training."""
     split, group_by = make_split(config, data), config["split"]["group_by"]
     X = data.X if data.X.ndim > 1 else None  # names, where no pixels were loaded
-    return split, find_leaks(data.y, data.filenames, data.named_groups, split, group_by, X)
+    return split, find_leaks(data.y, data.filenames, data.columns, split, group_by, X)
 
 
 def _split_rest(data, shares, drawn):

@@ -137,7 +137,6 @@ SCHEMA = {
         "label_pattern": Key(None, _TEXT, "Regular expression that reads labels from paths."),
         "image_column": Key(None, _TEXT, "Column of the paths in a list."),
         "label_column": Key(None, _TEXT, "Column of the labels in a list."),
-        "group_column": Key(None, _TEXT, "Column of the groups in a list."),
         "size": Key(48, (_COUNT,), "Height and width in pixels."),
         "mode": Key("gray", (_one_of("gray", "rgb"),), "Color mode."),
         "resize": Key(
@@ -151,7 +150,9 @@ SCHEMA = {
         "valid": Key(0.15, (_FRACTION,), "Share of validation; 0 for none."),
         "test": Key(0.15, (_FRACTION,), "Share of the test."),
         "stratify": Key(True, ("boolean",), "Whether every class is split by these shares."),
-        "group_by": Key([], (list,), "Rows to keep together: name, groups, duplicates, a column."),
+        "group_by": Key(
+            [], (list,), "Rows to keep together: name, duplicates, auto, a column, a pattern."
+        ),
         "file": Key(None, _TEXT, "JSON file that the split is read from, or saved in."),
     },
     "balancing": {

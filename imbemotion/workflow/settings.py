@@ -23,7 +23,6 @@ from imbemotion._base.validation import (
 )
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import DataConfig
-from imbemotion.leaks.groups import GROUPINGS
 from imbemotion.splitting.drawing import check_ratios
 from imbemotion.workflow.schema import MAIN_KEYS, SCHEMA, TOP, preset_settings
 from imbemotion.workflow.yaml_text import parse_yaml
@@ -58,7 +57,8 @@ def resolve_config(given):
         defaults[section] |= presets.get(section, {})
         config[section] = defaults[section] | values
         _check_values(f"{section}.", config[section], keys)
-    _resolve_groups(config["data"], config["split"])
+    if "(?P<group>" in (config["data"]["label_pattern"] or "") and not config["split"]["group_by"]:
+        config["split"]["group_by"] = ["groups"]
     if "comparison" not in given:
         config["comparison"] = None
     elif config["training"]["n_threads"] is None:
@@ -178,26 +178,6 @@ def _parameter_names(section, values):
     except (ImportError, KeyError):
         return None
     return {*known, "beta"} if section == "loss" else known  # of class_weight: effective
-
-
-def _resolve_groups(data, split):
-    """Make the column that ``group_by`` names the groups of the source."""
-    group_by, named = split["group_by"], data["group_column"]
-    columns = [name for name in group_by if name not in GROUPINGS]
-    if len(columns) > 1 or (columns and "groups" in group_by):
-        raise ValueError(
-            f"group_by must name one column of groups at most, got {shorten(group_by)}."
-        )
-    if columns and named not in (None, *columns):
-        raise ValueError(
-            f"split.group_by names the column {columns[0]}, and data.group_column {named}. Leave "
-            "one of them out."
-        )
-    if columns:
-        data["group_column"] = columns[0]
-        split["group_by"] = [name if name in GROUPINGS else "groups" for name in group_by]
-    elif named and not group_by:
-        split["group_by"] = ["groups"]  # or the column would have no effect
 
 
 def _check_values(place, values, keys):
