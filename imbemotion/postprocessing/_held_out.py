@@ -334,6 +334,8 @@ def make_splits(cv, X, y, params, random_state):
 
 def _equal_images(X):
     """Return groups of nearly equal images, if there are any."""
+    if isinstance(X, ImageArray) and len(set(parent_groups(X.parents))) < len(X):
+        return {}  # copies by a sampler, of which a warning tells
     groups = duplicate_groups(X, near=min(np.shape(X)[1:3]) >= SMALLEST)
     return {"groups": groups} if len(set(groups)) < len(groups) else {}
 
