@@ -372,7 +372,7 @@ loss: {{class_weight: {{{word}: 2, happy: 1.5}}}}"""
     config, word = read(text), word.strip("'")
     assert config["data"]["labels"] == [word, "happy"]
     assert config["data"]["additional"] == [word]
-    assert word in (config["data"]["group_column"], *config["split"]["group_by"])
+    assert config["split"]["group_by"] == [word]
     assert config["loss"]["class_weight"] == {word: 2, "happy": 1.5}
     assert config["balancing"]["strategy"] == {word: 300}
     assert config["split"]["stratify"] is True
