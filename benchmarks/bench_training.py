@@ -95,7 +95,7 @@ def main():
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    X, y = (part[: args.images] for part in load_training(args.data))
+    X, y = load_training(args.data, args.images)
     missed = [miss for name in args.networks for miss in compare(X, y, name, args.rounds)]
     raise SystemExit(f"less than promised: {', '.join(missed)}" if missed else 0)
 

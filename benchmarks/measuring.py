@@ -20,8 +20,19 @@ PLAIN = {
 }  # fmt: skip
 
 
-def load_training(path):
-    """Give the training images and labels of FER2013, or noise in its class sizes."""
+def load_training(path, n_images=None):
+    """Give images and labels of FER2013, drawn at random, or noise in its class sizes."""
+    X, y = _load_training(path)
+    if n_images is None:
+        return X, y
+    if n_images < 1:
+        raise SystemExit(f"--images must be at least 1, got {n_images}.")
+    # files may be sorted by class, so that the first rows would be of one
+    rows = np.sort(np.random.default_rng(0).permutation(len(y))[:n_images])
+    return X[rows], y[rows]
+
+
+def _load_training(path):
     if path:
         data = np.load(path)
         train = data["split"] == "train"
