@@ -357,7 +357,7 @@ def test_constant_float_images_stay_finite(level):
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3), (8, 8, 4)])
 @pytest.mark.parametrize("gap", [np.nan, np.inf, -np.inf])
 def test_one_missing_pixel_spoils_no_others(shape, gap):
-    images = np.random.default_rng(0).random((20, *shape)).astype(np.float32)
+    images = 0.7 * np.random.default_rng(0).random((20, *shape)).astype(np.float32)  # not clipped
     policy = Augmentation.preset("none").set_params(brightness=0.3, contrast=0.3)
     rest = np.arange(64).reshape(8, 8) != 27
     images[:, 3, 3] = images[:, rest].mean(axis=1)  # moves no mean
@@ -414,3 +414,45 @@ leave.set(), thread.join()
 assert os.waitpid(child, 0)[1] == 0
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.kind("C23", "Images of two channels are resampled as finely as gray ones.")
+@pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "nearest"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_two_channels_are_warped_as_each_alone(border, interpolation, dtype):
+    images, seeds = random_images(12, (24, 20, 2)).astype(dtype), np.arange(12)
+    images[:, 0, 0], images[:, 0, 1] = 0, 255  # all channels have one range
+    policy = clone(STRONG).set_params(border=border, interpolation=interpolation, blur=0.0)
+    policy.set_params(brightness=0.0, contrast=0.0, gamma=0.0, noise=0.0, erasing=0.0)
+    apart = [policy(np.ascontiguousarray(images[..., c]), seeds) for c in range(2)]
+    np.testing.assert_array_equal(policy(images, seeds), np.stack(apart, axis=-1))
+
+
+@pytest.mark.kind("C23", "A blur darkens no edge, whatever the border of the policy.")
+@pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
+@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 3), (16, 16, 4), (1, 9)])
+@pytest.mark.parametrize("sigma", [0.5, 4.0, 30.0])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_blur_keeps_an_even_image(border, shape, sigma, dtype):
+    images = np.full((1, *shape), 200, dtype=dtype)
+    policy = Augmentation.preset("none").set_params(border=border)
+    parameters = policy.draw([0])
+    parameters["blur"] = sigma
+    np.testing.assert_allclose(policy.apply(images, parameters), images, atol=0.01)
+
+
+@pytest.mark.kind("C23", "Contrast after brightness is that of torchvision's sequence.")
+@pytest.mark.parametrize(
+    ("brightness", "contrast"),
+    [(2.0, 0.5), (1.3, 0.7), (3.0, 2.0), (0.4, 0.5), (1.0, 0.0), (2.0, 0.0), (0.0, 2.0)],
+)
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_contrast_turns_about_the_mean_of_what_was_brightened(brightness, contrast, n_channels):
+    image = random_images(1, (24, 20, n_channels))[0]
+    expected = torchvision(functional.adjust_brightness, image, brightness)
+    expected = torchvision(functional.adjust_contrast, expected, contrast).astype(float)
+    made = change(image, brightness=brightness, contrast=contrast)
+    np.testing.assert_allclose(made, expected, atol=3)
+    floats = change((image / 255).astype(np.float32), brightness=brightness, contrast=contrast)
+    np.testing.assert_allclose(255 * floats, expected, atol=3)

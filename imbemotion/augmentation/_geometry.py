@@ -99,6 +99,12 @@ class Warp:
             moved = self._moved[rows].reshape(-1, *[1] * (images.ndim - 1))
             changed[...] = np.where(moved, single, images)
             return
+        if images.shape[3:] == (2,):  # OpenCV resamples pairs more coarsely than gray images
+            for channel in range(2):
+                single = np.empty(images.shape[:3], dtype=images.dtype)
+                self(np.ascontiguousarray(images[..., channel]), single, rows, black)
+                changed[..., channel] = single
+            return
         matrices, size = self._matrices[rows], self._size
         flags, border, warp = self._flags, self._border, cv2.warpPerspective
         in_color, margin = images.shape[3:] == (3,), self._margin(images)

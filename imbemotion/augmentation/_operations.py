@@ -50,6 +50,7 @@ def normals(seed, shape):
 
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601: gray of RGB
 _LEVELS = np.arange(256, dtype=np.float32)
+_MIRROR = BORDERS["reflect"]
 _TONES = ("brightness", "contrast", "gamma")
 
 
@@ -69,7 +70,7 @@ def levels_of(images):
     return black, np.where(white > black, white, black + np.maximum(1, np.abs(black)))
 
 
-def change_levels(images, parameters, black, white, border=None):
+def change_levels(images, parameters, black, white):
     """Change color, tones and noise of every image in place where its parameters say so."""
     if images.ndim == 4 and images.shape[3] in (2, 4):  # the last channel is alpha, which stays
         opaque = np.ascontiguousarray(images[..., :-1])
@@ -105,14 +106,27 @@ def _change_bytes(images, parameters, recolored, toned, noisy):
 def _tone_bytes(images, parameters, rows):
     if not rows.size:
         return
-    uses_means = (parameters["contrast"] != 1).any()
-    means = _gray_means(images) if uses_means else np.zeros(len(images))
     factors = (parameters[name][:, None].astype(np.float32) for name in _TONES)
-    levels = _toned(_LEVELS, means[:, None].astype(np.float32), *factors, np.float32(255))
+    centers = _centers(images, parameters)[:, None].astype(np.float32)
+    levels = _toned(_LEVELS, centers, *factors, np.float32(255))
     tables = np.rint(levels, out=levels).astype(np.uint8)  # old to new level, (n, 256)
     toned = images if len(rows) == len(images) else [images[row] for row in rows]
     for image, table in zip(toned, tables[rows], strict=True):
         cv2.LUT(image, table, image)
+
+
+def _centers(images, parameters):
+    """Return the mean gray level of every image of bytes after it is brightened, (n,)."""
+    brightness, spread = parameters["brightness"], parameters["contrast"] != 1
+    if not spread.any():
+        return np.zeros(len(images))
+    centers = _gray_means(images) * brightness
+    rows = np.flatnonzero(spread & (brightness > 1))  # whose brightest pixels may be clipped
+    if rows.size:
+        tables = np.rint(np.minimum(brightness[rows, None] * _LEVELS, 255)).astype(np.uint8)
+        bright = [cv2.LUT(images[row], table) for row, table in zip(rows, tables, strict=True)]
+        centers[rows] = _gray_means(np.reshape(bright, (len(rows), *images.shape[1:])))
+    return centers
 
 
 def _change_floats(pixels, one, is_recolored):
@@ -120,8 +134,10 @@ def _change_floats(pixels, one, is_recolored):
     if is_recolored:
         pixels = _recolored(pixels.astype(np.float32), one).astype(pixels.dtype)
     as_pixel = pixels.dtype.type  # else float32 would become float64
-    factors = (as_pixel(one[name]) for name in _TONES)
-    pixels = _toned(pixels, as_pixel(_finite_mean(pixels)), *factors, 1)
+    factors = [as_pixel(one[name]) for name in _TONES]
+    bright = np.where(np.isfinite(pixels), np.clip(pixels * factors[0], 0, 1), np.nan)
+    center = as_pixel(_finite_mean(bright)) if one["contrast"] != 1 else 0
+    pixels = _toned(pixels, center, *factors, 1)
     if one["noise"] > 0:
         grain = normals(one["seed"], pixels.shape).astype(pixels.dtype)
         pixels = np.clip(pixels + as_pixel(one["noise"]) * grain, 0, 1)
@@ -141,12 +157,11 @@ def _recolored(pixels, one):
     return np.clip(pixels, 0, 1)
 
 
-def _toned(levels, mean, brightness, contrast, gamma, white):
-    """Brighten levels, spread them around the mean, then bend them."""
+def _toned(levels, center, brightness, contrast, gamma, white):
+    """Brighten levels, spread them around their center by then, and bend them."""
     # Each is clipped to what a pixel can hold, as torchvision does after each step.
     levels = np.clip(levels * brightness, 0, white)
     if np.any(contrast != 1):
-        center = np.minimum(mean * brightness, white)
         levels *= contrast
         levels += center * (1 - contrast)  # center + contrast * (levels - center)
         np.clip(levels, 0, white, out=levels)
@@ -218,14 +233,15 @@ def _boxes(u, probability):
     return np.where(u[:, :1] < probability, boxes, 0)
 
 
-def _blur(images, parameters, black, white, border):
+def _blur(images, parameters, black, white):
+    # The border of a policy is for what moves in; blurred with black, edges would darken.
     for number in np.flatnonzero(parameters["blur"] > 0):
         sigma = parameters["blur"][number]
-        blurred = cv2.GaussianBlur(images[number], (0, 0), sigma, borderType=border)
+        blurred = cv2.GaussianBlur(images[number], (0, 0), sigma, borderType=_MIRROR)
         images[number] = blurred.reshape(images.shape[1:])
 
 
-def _erase(images, parameters, black, white, border):
+def _erase(images, parameters, black, white):
     boxes = parameters["erasing"]
     erased = np.flatnonzero((boxes[:, 2:] > 0).all(axis=1))
     edges = np.concatenate([boxes[erased, :2], boxes[erased, :2] + boxes[erased, 2:]], axis=1)
@@ -240,7 +256,7 @@ class Operation(NamedTuple):
 
     limits: list  # what the keyword may be; a limit of 0 changes nothing
     draw: Callable  # uniform numbers (n, n_numbers) and limit -> parameters (n, *shape)
-    change: Callable | None = None  # (images, parameters, black, white, border), in place
+    change: Callable | None = None  # (images, parameters, black, white), in place
     n_numbers: int = 1
     shape: tuple = ()
     neutral: float = 0.0  # the parameter that changes nothing
@@ -306,7 +322,7 @@ def apply_parameters(policy, images, parameters):
 
     def change(first, end):
         rows = slice(first, end)
-        _change(images[rows], parameters[rows], warp, rows, BORDERS[policy.border], changed[rows])
+        _change(images[rows], parameters[rows], warp, rows, changed[rows])
 
     with one_opencv_thread():
         if in_threads:
@@ -318,14 +334,14 @@ def apply_parameters(policy, images, parameters):
     return changed
 
 
-def _change(images, parameters, warp, rows, border, changed):
+def _change(images, parameters, warp, rows, changed):
     black, white = levels_of(images)
     warp(images, changed, rows, black)
     if warp.overshoots and images.dtype != np.uint8:
         limits = (level.reshape(-1, *[1] * (images.ndim - 1)) for level in (black, white))
         np.copyto(changed, np.clip(changed, *limits), casting="same_kind")
     for step in _STEPS:
-        step(changed, parameters, black, white, border)
+        step(changed, parameters, black, white)
 
 
 @lru_cache(maxsize=1)
