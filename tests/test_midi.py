@@ -378,3 +378,57 @@ def test_rolls_are_stretched_in_time_alone_and_stay_silent_where_they_are():
     np.testing.assert_allclose(loudest, np.minimum(200 * drawn["brightness"], 255), atol=1)
     lengths = (changed > loudest[:, None, None] / 2).sum(axis=(1, 2))  # of the louder note
     np.testing.assert_allclose(lengths, 40 * drawn["scale"][:, 0], atol=1.1)
+
+
+@pytest.mark.kind("D33", "Of a MIDI file only what a roll shows has to be whole.")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (0, 0xFF, 0x59, 2, 99, 0),  # a key signature of 99 sharps
+        (0, 0xFF, 0x59, 0),
+        (0, 0xFF, 0x58, 1, 4),  # a short time signature
+        (0, 0xFF, 0x54, 1, 0),  # a short SMPTE offset
+        (0, 0xFF, 0x00, 1, 7),  # a sequence number of one byte
+        (0, 0xFF, 0x20, 0),  # a channel prefix without a channel
+        (0, 0xFF, 0x7E, 3, 200, 201, 202),  # an unknown kind
+        (0, 0xC0, 200),  # a program, a controller and a bend above 127
+        (0, 0xB0, 7, 255),
+        (0, 0xE0, 200, 255),
+        (0, 0xF0, 3, 0x7E, 200, 0xF7),  # a system exclusive message
+    ],
+)
+def test_damage_that_no_roll_shows_is_passed_over(tmp_path, damage):
+    notes = [0, 0x90, 60, 127, 0x83, 0x60, 0x80, 60, 0]  # half a second
+    whole = raw(tmp_path / "whole.mid", *notes, *END)
+    damaged = raw(tmp_path / "damaged.mid", *damage, *notes, *damage, *END)
+    np.testing.assert_array_equal(roll_of(damaged), roll_of(whole))
+    assert roll_of(damaged).any()
+
+
+@pytest.mark.kind("D33", "Damage that a roll would show is named.")
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ((0, 0x90, 200, 1), "is damaged: a note has the pitch 200"),
+        ((0, 0x85, 128, 1), "is damaged: a note has the pitch 128"),
+        ((0, 0xFF, 0x51, 2, 7, 7), "is damaged: a tempo is 2 bytes long instead of 3"),
+        ((0, 0xFF, 0x01, 100, 7), "is truncated"),
+        ((0, 0xF4, 1), "is damaged: it has a message of unknown kind 244"),
+        ((0, 7, 7), "is damaged: it has a message of unknown kind None"),
+        ((255, 255, 255, 255, 255, 1), "is damaged: a number in it is larger than 268435455"),
+    ],
+)
+def test_damage_that_a_roll_would_show_is_named(tmp_path, damage, reason):
+    path = raw(tmp_path / "damaged.mid", *damage, *END)
+    assert failures_of([path]) == [reason]
+
+
+@pytest.mark.kind("D33", "Chunks that are no tracks are left out, as the standard asks.")
+@pytest.mark.parametrize("name", [b"XFIH", b"XFKM", b"\0\0\0\0", b"mtrk"])
+def test_other_chunks_are_left_out(melody, name):
+    expected = roll_of(melody)
+    with open(melody, "rb") as file:
+        data = file.read()
+    with open(melody, "wb") as file:
+        file.write(data[:14] + name + b"\0\0\0\3abc" + data[14:])
+    np.testing.assert_array_equal(roll_of(melody), expected)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from collections import defaultdict, deque, namedtuple
 from collections.abc import Iterable
 from itertools import accumulate
@@ -22,7 +23,8 @@ _PLAYED = ("note_on", "note_off", "control_change")  # messages, each with a met
 _DRUMS = 9  # the channel that General MIDI numbers 10: its keys are instruments, not pitches
 _PEDAL = 64  # the controller of the sustain pedal, which is down from this value on, too
 _TEMPO = 500_000  # microseconds per beat if a file does not say
-_LONGEST = 2**28 - 1  # ticks between messages that MIDI can express; mido reads more
+_LONGEST = 2**28 - 1  # ticks between messages that MIDI can express; files may ask for more
+_META, _EXCLUSIVE, _SET_TEMPO = 0xFF, (0xF0, 0xF7), 0x51  # bytes
 _FRAMES = {29: 30_000 / 1_001}  # frames per second of the time code of that name
 _LOWEST = {88: 21, 128: 0}  # height: pitch of the lowest row; a piano begins with the A at 21
 _ROUNDING = 1e-6  # of a step: a time meant as half a step may be a little less in binary
@@ -43,7 +45,7 @@ def _import_mido():
 def _read_notes(data, pedal):
     """Read the notes of all tracks and channels, except for those of drums."""
     keyboard, seconds = _Keyboard(pedal), 0.0
-    for seconds, track, message in _timed(_parse(data)):
+    for seconds, track, message in _timed(*_parse(data)):
         if message.type in _PLAYED and message.channel != _DRUMS:
             getattr(keyboard, message.type)(seconds, track, message)
     return keyboard.finish(seconds)
@@ -52,27 +54,85 @@ def _read_notes(data, pedal):
 def _parse(data):
     if not data.startswith(b"MThd"):
         raise Unreadable("is not a MIDI file")
-    try:
-        midi = _import_mido().MidiFile(file=io.BytesIO(data))
-    except EOFError as error:
-        raise Unreadable("is truncated") from error
-    if midi.type == 2:
-        raise Unreadable(f"is of MIDI type {midi.type}, whose tracks are separate pieces")
-    if midi.ticks_per_beat == 0:
-        raise Unreadable(f"is damaged: its beats are {midi.ticks_per_beat} ticks long")
-    return midi
+    file = io.BytesIO(data)
+    kind, n_tracks, division = struct.unpack(">hhh", _chunk(file)[1][:6].ljust(6, b"\0"))
+    if kind == 2:
+        raise Unreadable(f"is of MIDI type {kind}, whose tracks are separate pieces")
+    if division == 0:
+        raise Unreadable(f"is damaged: its beats are {division} ticks long")
+    tracks = []
+    while len(tracks) < n_tracks:
+        name, content = _chunk(file)
+        if name == b"MTrk":  # the standard asks for ignoring others
+            tracks.append(list(_messages(io.BytesIO(content))))
+    return tracks, division
 
 
-def _timed(midi):
+def _chunk(file):
+    """Read the name and the content of the next chunk."""
+    name, size = struct.unpack(">4sI", _take(file, 8))
+    return name, _take(file, size)
+
+
+def _take(file, size):
+    taken = file.read(size)
+    if len(taken) < size:
+        raise Unreadable("is truncated")
+    return taken
+
+
+def _number(file):
+    number = 0
+    while True:
+        (byte,) = _take(file, 1)
+        number = number << 7 | byte & 127
+        if byte < 128:
+            return number
+        if number > _LONGEST:
+            raise Unreadable(f"is damaged: a number in it is larger than {_LONGEST}")
+
+
+def _messages(file):
+    """Yield the messages of a track; of what a roll does not need, only the times."""
+    # mido refuses a file for each damaged title or key signature.
+    mido, status = _import_mido(), None
+    lengths = {code: spec["length"] - 1 for code, spec in mido.messages.SPEC_BY_STATUS.items()}
+    size = len(file.getbuffer())
+    while file.tell() < size:
+        ticks, first, data = _number(file), _take(file, 1), b""
+        if first[0] < 128:  # the status byte of the message before holds on
+            data = first
+        elif first[0] == _META or (status := first[0]) in _EXCLUSIVE:
+            kind = _take(file, 1)[0] if first[0] == _META else 0
+            content = _take(file, _number(file))
+            yield _meta(mido, kind, content, ticks)
+            continue
+        if status not in lengths or status in _EXCLUSIVE:
+            raise Unreadable(f"is damaged: it has a message of unknown kind {status}")
+        data += _take(file, lengths[status] - len(data))
+        if status < 0xA0 and data[0] > 127:  # a key that is pressed or let go
+            raise Unreadable(f"is damaged: a note has the pitch {data[0]}")
+        yield mido.Message.from_bytes([status, *(min(byte, 127) for byte in data)], time=ticks)
+
+
+def _meta(mido, kind, content, ticks):
+    if kind != _SET_TEMPO:
+        return mido.UnknownMetaMessage(kind, time=ticks)
+    if len(content) < 3:
+        raise Unreadable(f"is damaged: a tempo is {len(content)} bytes long instead of 3")
+    return mido.MetaMessage("set_tempo", tempo=int.from_bytes(content[:3], "big"), time=ticks)
+
+
+def _timed(tracks, division):
     """Yield seconds, number of the track and message in the order of time."""
     events = []
-    if any(message.time > _LONGEST for track in midi.tracks for message in track):
+    if any(message.time > _LONGEST for track in tracks for message in track):
         raise Unreadable(f"is damaged: a message comes more than {_LONGEST} ticks after another")
-    for number, track in enumerate(midi.tracks):
+    for number, track in enumerate(tracks):
         ticks = accumulate(message.time for message in track)
         events += ((tick, number, message) for tick, message in zip(ticks, track, strict=True))
     events.sort(key=itemgetter(0))  # stable: messages of one tick and track stay in order
-    division, in_beats, tempo = midi.ticks_per_beat, midi.ticks_per_beat > 0, _TEMPO
+    in_beats, tempo = division > 0, _TEMPO
     unit = 1e6 * division if in_beats else _ticks_per_second(division)
     clock = before = 0  # the clock is a whole number, so that no rounding adds up
     for tick, number, message in events:
