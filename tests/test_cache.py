@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -394,3 +395,43 @@ def test_a_grid_search_gives_the_same_scores(files, cache):
         scores.append(search.cv_results_["mean_test_score"].tolist())
     assert scores[0] == scores[1] == scores[2]
     assert n_records(cache) == 2 * len(files)
+
+
+@pytest.mark.kind("E42", "A cache_dir that names no folder is refused with a remedy.")
+@pytest.mark.parametrize(
+    ("cache_dir", "reason"),
+    [
+        ("", "Use None for no cache"), (" ", "Use None for no cache"),
+        ("\t\n", "Use None for no cache"), ("a\0b", "cannot be created"),
+        ("~nobody-at-all/x", "cannot be created"), ("x" * 5000, "cannot be created"),
+    ],
+)  # fmt: skip
+def test_what_names_nothing_is_no_cache(files, tmp_path, monkeypatch, cache_dir, reason):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=rf"cache_dir must be a folder .*{reason}") as caught:
+        load(files, cache_dir)
+    assert len(str(caught.value)) < 300
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.kind("E42", "What is no file in a cache folder blocks nothing.")
+@pytest.mark.parametrize("part", ["pixels", "index"])
+@pytest.mark.parametrize("kind", ["fifo", "folder", "socket", "device"])
+def test_special_files_in_the_folder_block_nothing(files, cache, part, kind, monkeypatch):
+    load(files[:3], cache)
+    path = store_file(cache, part)
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/null")
+    else:
+        monkeypatch.chdir(cache)  # paths of sockets are short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path.name)
+    with pytest.warns(CacheWarning, match="is not a regular file"):
+        images = load(files, cache)
+    assert_as_without(images, files)

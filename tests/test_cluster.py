@@ -13,6 +13,7 @@ from imbemotion import (
     compare_strategies,
     make_faces,
 )
+from imbemotion.comparison import _workers
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -71,7 +72,22 @@ def test_a_network_predicts_the_same_there(cluster, tmp_path):
         assert here.read_bytes() == there.read_bytes()
 
 
-def test_a_scheduler_that_is_not_there_is_said():
-    impatient = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
-    with impatient, pytest.raises(OSError, match="Timed out trying to connect"):
-        bayes(scheduler="tcp://127.0.0.1:9")
+@pytest.mark.kind("E42", "A scheduler that cannot be reached is an error with a remedy.")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "tcp://127.0.0.1:9",
+        "127.0.0.1:9",
+        "nonsense",
+        "",
+        "http://127.0.0.1:9",
+        "tcp://" + "x" * 999,
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_said(monkeypatch, address):
+    monkeypatch.setattr(_workers, "_CONNECTING", 0.5)
+    with pytest.raises(
+        ConnectionError, match=r"running Dask scheduler, got '.*Start one"
+    ) as caught:
+        bayes(scheduler=address)
+    assert len(str(caught.value)) < 500

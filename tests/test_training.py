@@ -1,5 +1,6 @@
 """Every keyword of CNNClassifier about training: nothing changes at neutral, and its effect."""
 
+import itertools
 import re
 
 import numpy as np
@@ -495,3 +496,12 @@ def test_floats_are_standardized_once_for_pretrained_networks(faces):
         model = quick(**settings, max_epochs=1).fit(images, y)
         assert model.net_.get_params()["module__weights"] is None
         assert model.net_.get_params().get("module__normalize", True) is normalize
+
+
+@pytest.mark.kind("E42", "A clock that is set back gives no negative seconds.")
+@pytest.mark.parametrize("step", [-1, -3600, -1e9, 0])
+def test_a_clock_that_runs_back_gives_no_negative_seconds(monkeypatch, step):
+    X, y = make_faces({"happy": 6, "sad": 6}, size=8, random_state=0)
+    monkeypatch.setattr("time.time", itertools.count(2e9, step).__next__)
+    model = CNNClassifier(module="small_cnn", max_epochs=2, random_state=0).fit(X, y)
+    assert (model.history_["seconds"] > 0).all()

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
 from itertools import chain
 from multiprocessing.connection import Client, Connection
+from operator import length_hint
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from uuid import uuid4
@@ -25,6 +26,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from imbemotion._base.validation import cut_label
 from imbemotion.comparison.fold_fit import fit_together, new_record
 
 _PRELOADED = {  # if the caller has imported the one, a fit will soon import the other
@@ -39,6 +41,7 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # memory of its tensors page by page again; a process that ends with its fit may keep it.
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
 _PATIENCE = 300  # seconds for the server to import what it preloads
+_CONNECTING = 10  # seconds to reach a scheduler
 _LONGEST_PATH = 80  # bytes of the folder of a socket, whose path systems limit to about 100
 _CAN_FORK = hasattr(os, "fork") and hasattr(socketserver, "UnixStreamServer")
 
@@ -170,7 +173,7 @@ def run_jobs(settings, data, groups, *, n_jobs, n_threads, scheduler=None):
             yield from fit_together(settings, data, jobs)
         return
     shared = _Shared(data, n_threads)
-    n_jobs = n_jobs and min(n_jobs, max(1, len(groups)))  # no thread without a group
+    n_jobs = n_jobs and min(n_jobs, max(1, length_hint(groups, n_jobs)))  # groups may be lazy
     with _cluster(scheduler), shared:
         # threads wait for processes, but a chosen backend has priority
         found = Parallel(
@@ -204,7 +207,15 @@ def _cluster(scheduler):
         raise ImportError(
             f"scheduler={scheduler!r} needs Dask. Install it: pip install 'imbemotion[dask]'."
         ) from error
-    with Client(scheduler), parallel_config(backend="dask"):
+    try:
+        client = Client(scheduler, timeout=_CONNECTING)
+    except (OSError, ValueError, TypeError) as error:  # nothing there; no address
+        raise ConnectionError(
+            f"scheduler must be the address of a running Dask scheduler, got "
+            f"{cut_label(repr(scheduler), 80)}, which cannot be reached: "
+            f"{cut_label(error, 200)}. Start one with 'dask scheduler', or leave scheduler out."
+        ) from error
+    with client, parallel_config(backend="dask"):
         yield
 
 

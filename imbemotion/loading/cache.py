@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import stat
 import struct
 import time
 import warnings
@@ -15,6 +16,7 @@ from filelock import FileLock
 
 from imbemotion import __version__
 from imbemotion._base.files import check_path
+from imbemotion._base.validation import cut_label
 
 _RECORD = struct.Struct("<16sQI")  # key, row, checksum of its pixels
 _CHECK = struct.Struct("<I")  # checksum of the record itself, which it follows
@@ -33,13 +35,18 @@ class CacheWarning(UserWarning):
 
 def make_folder(cache_dir):
     """Return the folder of a cache as a Path, created if it is missing."""
-    folder = Path(cache_dir).expanduser()
-    check_path(folder)
+    got = (
+        f"cache_dir must be a folder or name a new one, got {cut_label(repr(str(cache_dir)), 80)}"
+    )
+    if not str(cache_dir).strip():  # Path("") is the current folder
+        raise ValueError(f"{got}. Use None for no cache, '.' for the current folder.")
     try:
+        folder = Path(cache_dir).expanduser()
+        check_path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f"got {str(folder)!r}, which cannot be created: {error.strerror}"
-        raise ValueError(f"cache_dir must be a folder or name a new one, {reason}.") from error
+    except (OSError, RuntimeError, ValueError) as error:  # no such home; a null byte
+        cause = str(getattr(error, "strerror", None) or error).rstrip(".")
+        raise ValueError(f"{got}, which cannot be created: {cause}.") from error
     return folder
 
 
@@ -100,7 +107,12 @@ class _PixelStore:
 
 
 def _size(path):
-    return path.stat().st_size if path.exists() else 0
+    if not path.exists():
+        return 0
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would block
+        raise OSError(f"{path.name} is not a regular file")
+    return status.st_size
 
 
 def _heads(data, length):

@@ -2,12 +2,14 @@
 
 from itertools import islice
 from numbers import Real
+from time import perf_counter
 
 import cloudpickle
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNetClassifier
+from skorch.callbacks import EpochTimer
 from skorch.dataset import unpack_data
 
 from imbemotion.losses import Target, batch_loss
@@ -21,6 +23,16 @@ from imbemotion.training.batches import (
 from imbemotion.training.machine import record_interrupts
 
 _PRECISIONS = ("float32", "bfloat16")
+
+
+class _EpochTimer(EpochTimer):
+    """The timer of skorch, by a clock that does not run back."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epoch_start_time_ = perf_counter()
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("dur", perf_counter() - self.epoch_start_time_)
 
 
 class ImageNeuralNetClassifier(NeuralNetClassifier):
@@ -101,6 +113,11 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         self.class_shares = class_shares
         self.test_time_augmentation = test_time_augmentation
         self.max_steps = max_steps
+
+    @property
+    def _default_callbacks(self):
+        given = super()._default_callbacks
+        return [(name, _EpochTimer() if name == "epoch_timer" else call) for name, call in given]
 
     def initialize(self) -> "ImageNeuralNetClassifier":
         """Check the settings and create the network.
