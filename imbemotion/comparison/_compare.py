@@ -177,16 +177,16 @@ def compare_strategies(
         estimator, np.unique(data.y), scorer, folder, track, get_config(), budget=budget,
         baseline=next(iter(strategies.items())),
     )  # fmt: skip
+    jobs = _make_jobs(fits, strategies, models, folds)
     run = partial(
-        run_jobs, fits, data, n_jobs=n_jobs, n_threads=settings.get("threads", n_threads),
-        scheduler=scheduler,
+        run_jobs, fits, data, n_jobs=n_jobs and min(n_jobs, len(jobs)),
+        n_threads=settings.get("threads", n_threads), scheduler=scheduler,
     )  # fmt: skip
 
     def fit(jobs):
         done = run_fits(run, store, jobs, settings) if store else run(jobs)
         return list(_report(done, on_fit))
 
-    jobs = _make_jobs(fits, strategies, models, folds)
     compare = partial(Comparison, strategies=strategies, classes=fits.classes, folder=folder)
     records, settings["dropped"] = _race(fit, jobs, compare, settings, race)
     comparison = compare(records, settings=settings)

@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
 from itertools import chain
 from multiprocessing.connection import Client, Connection
-from operator import length_hint
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from uuid import uuid4
@@ -173,7 +172,6 @@ def run_jobs(settings, data, groups, *, n_jobs, n_threads, scheduler=None):
             yield from fit_together(settings, data, jobs)
         return
     shared = _Shared(data, n_threads)
-    n_jobs = n_jobs and min(n_jobs, max(1, length_hint(groups, n_jobs)))  # groups may be lazy
     with _cluster(scheduler), shared:
         # threads wait for processes, but a chosen backend has priority
         found = Parallel(
