@@ -11,8 +11,8 @@ from imbemotion.cli.endings import errors_in_one_sentence
 from imbemotion.cli.options import OPTIONS, Debug, Misuse, describe_setting
 
 _ORDER = (
-    "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
-    "plan", "run", "demo",
+    "init", "check", "analyze", "strategies", "split", "balance", "train", "predict", "compare",
+    "report", "plan", "run", "demo",
 )  # fmt: skip
 
 

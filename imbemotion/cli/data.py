@@ -1,8 +1,9 @@
-"""Commands about classes and files: ``analyze``, ``strategies``, ``split`` and ``balance``."""
+"""Commands about classes and files: ``check``, ``analyze``, ``split``, ``balance`` ..."""
 
 import shlex
 from collections import Counter
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from imbemotion import workflow
 from imbemotion.cli import output
 from imbemotion.cli.app import command
+from imbemotion.cli.endings import explain
 from imbemotion.cli.options import (
     LOADING,
     READING,
@@ -22,7 +24,39 @@ from imbemotion.cli.options import (
     resolve_settings,
 )
 
+_MANY = 1000  # files from which on progress is shown
 _OVERSAMPLE = {"balancing.strategy": "oversample"}  # what balance does by default
+
+
+@command(*READING, "labels")
+def check(
+    options,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not decode the images.")] = False,
+    as_json: AsJson = False,
+):
+    """Read everything once, and report what is in it and what is wrong with it.
+
+    The exit status is 0 if all is fine, 1 if something needs attention, and 2 if nothing in it can
+    be used.
+    """
+    config, start = resolve_settings(options), perf_counter()
+    with output.progress_bar(None, "reading", n_lines=20) as advance:
+
+        def on_file(number, total):
+            seconds = (perf_counter() - start) * (total / number - 1)
+            if total >= _MANY:
+                advance(number, f"reading, {seconds:.0f} s left", total)
+
+        try:
+            found = workflow.inspect_source(config, quick=quick, on_file=on_file)
+        except (ValueError, OSError, ImportError) as error:
+            found = {"findings": [explain(error)], "status": 2}
+    found = {"sources": name_sources(options)[0], **found}
+    if as_json:
+        output.show_json(found)
+    else:
+        output.show_inspection(found)
+    raise typer.Exit(found["status"])
 
 
 @command(*READING, "labels")

@@ -46,7 +46,7 @@ def errors_in_one_sentence(debug):
         except _ERRORS as error:
             if debug or isinstance(error, typer.Exit):
                 raise
-            output.say(f"Error: {_explain(error)}", stderr=True, style="red")
+            output.say(f"Error: {explain(error)}", stderr=True, style="red")
             raise typer.Exit(1) from error
 
 
@@ -74,7 +74,7 @@ def _handled(handler, names):
             signal.signal(getattr(signal, name), old)
 
 
-def _explain(error):
+def explain(error):
     """Return an error in words; of a long list in it, only the beginning."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         remedy = " Name another path, or change its permissions." * (". " not in error.strerror)

@@ -312,3 +312,32 @@ def class_table(per_class, y):
             table.add_row(_escape(label), f"{n:,}", *scores)
     table.caption = _left_out(len(change), "that change less")
     return table
+
+
+def show_inspection(found):
+    """Print one page about sources: what they hold, what is left out, what needs attention."""
+    say(f"{', '.join(found['sources'])}: {_totals(found)}")
+    names = {"formats": "Formats", "sizes": "Width x height", "classes": "Classes"}
+    for key, name in names.items():
+        counts = sorted(found.get(key, {}).items(), key=lambda pair: -pair[1])
+        shown = [f"{label} {n:,}" for label, n in counts[:_CLASSES]]
+        rest = [f"and {len(counts) - _CLASSES:,} more"] if len(counts) > _CLASSES else []
+        say(f"{name}: {', '.join(shown + rest)}") if counts else None
+    for mode, (low, high) in found.get("ranges", {}).items():
+        say(f"Pixels of mode {mode}: {low:g} to {high:g}")
+    left_out = [f"{name} {reason}" for name, reason in found.get("left_out", ())]
+    for head, lines in (("Left out", left_out), ("Needs attention", found["findings"])):
+        if lines:
+            rest = len(lines) - _CLASSES
+            more = [f"and {rest:,} more; --json lists all"] if rest > 0 else []
+            print_list(make_console(), f"\n{head}", [*lines[:_CLASSES], *more])
+    if not found["status"]:
+        say("\nNothing needs attention.")
+
+
+def _totals(found):
+    if "images" not in found:
+        return "cannot be used."
+    files = f"{found['files']:,} files of {found['bytes'] / 1e6:,.1f} MB, " * bool(found["files"])
+    images = f"{found['images']:,} images in {len(found['classes'])} classes"
+    return f"{files}{images}{'' if found['decoded'] else ' (not decoded)'}"

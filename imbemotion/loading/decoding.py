@@ -7,6 +7,7 @@ import stat
 import struct
 import zlib
 from functools import partial
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -157,6 +158,34 @@ def decode(source, target, notes):
         plain = _to_plain(decoded.image, target.mode, to_bytes)
         return np.asarray(_resize(decoded._replace(image=plain), target))
     except Exception as error:  # decoders raise nearly anything on broken files
+        raise Unreadable(reason_for(error)) from error
+
+
+class Description(NamedTuple):
+    """What a file holds."""
+
+    format: str
+    size: tuple | None  # (width, height)
+    mode: str | None  # Pillow's
+    low: float | None
+    high: float | None
+    is_flat: bool  # of a single color
+    key: object  # equal for equal pixels
+
+
+def describe(path):
+    """Decode one file completely and describe it, or raise Unreadable."""
+    try:
+        target = Target(None, "RGB", "stretch")
+        image = _open(read_file(path), target).image
+        to_bytes = partial(_to_bytes, ranges=target.ranges, note=lambda *_: None)
+        plain = _to_plain(image, "RGB", to_bytes)
+        bands = (image if image.mode[0] in "IF" else plain).getextrema()
+        low, high = np.atleast_2d(bands).T
+        key = blake2b(f"{plain.size}".encode() + plain.tobytes(), digest_size=16).digest()
+        looks = low.min().item(), high.max().item(), bool((low == high).all())
+        return Description(image.format, image.size, image.mode, *looks, key)
+    except Exception as error:  # as in decode
         raise Unreadable(reason_for(error)) from error
 
 

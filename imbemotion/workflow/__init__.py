@@ -6,6 +6,7 @@ import lazy_loader
 _NAMES = {
     "balancing": "balance_data check_lists_folder",
     "inputs": "Images count_subsets load_data make_split split_data",
+    "inspection": "inspect_source",
     "model": "build_pipeline check_comparison check_unused claim_folder load_external_test "
     "predict_images run_comparison train_model",
     "settings": "merge_settings parse_overrides read_config resolve_config write_config",
