@@ -28,12 +28,9 @@ _SUBSETS = {"train": "train", "val": "valid", "test": "test"}  # names here: in 
 
 
 def balance_samples(
-    samples: list[dict],
-    strategy: str | int | float | dict | Callable = "oversample",
-    *,
-    key: str = "emotion",
-    random_state: int | np.random.RandomState | None = None,
-) -> list[dict]:
+    samples: list[dict], strategy: str | int | float | dict | Callable = "oversample", *,
+    key: str = "emotion", random_state: int | np.random.RandomState | None = None,
+) -> list[dict]:  # fmt: skip
     """Balance a list of samples by repeating and dropping them, or by weights.
 
     Parameters
@@ -94,16 +91,10 @@ def _check_strategy(strategy, name):
 
 
 def split_samples(
-    samples: list[dict],
-    *,
-    train: float = 0.7,
-    valid: float = 0.15,
-    test: float = 0.15,
-    key: str = "emotion",
-    stratify: bool = True,
-    groups: str | ArrayLike | None = None,
+    samples: list[dict], *, train: float = 0.7, valid: float = 0.15, test: float = 0.15,
+    key: str = "emotion", stratify: bool = True, groups: str | ArrayLike | None = None,
     random_state: int | np.random.RandomState | None = None,
-) -> tuple[list[dict], list[dict], list[dict]]:
+) -> tuple[list[dict], list[dict], list[dict]]:  # fmt: skip
     """Split a list of samples into training, validation and test.
 
     Parameters

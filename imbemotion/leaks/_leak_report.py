@@ -141,13 +141,9 @@ class LeakReport:
 
 
 def leak_report(
-    train: ArrayLike | ImageArray,
-    test: ArrayLike | ImageArray,
-    *,
-    groups_train: ArrayLike | None = None,
-    groups_test: ArrayLike | None = None,
-    near: bool = True,
-) -> LeakReport:
+    train: ArrayLike | ImageArray, test: ArrayLike | ImageArray, *,
+    groups_train: ArrayLike | None = None, groups_test: ArrayLike | None = None, near: bool = True,
+) -> LeakReport:  # fmt: skip
     """Find what a test set shares with training.
 
     Parameters

@@ -90,15 +90,10 @@ class ImageLoader(FileLoader):
     }
 
     def __init__(
-        self,
-        *,
-        size: int | tuple[int, int] | None = None,
-        mode: str = "gray",
-        resize: str = "stretch",
-        value_range: tuple[float, float] | None = None,
-        n_jobs: int | None = None,
-        cache_dir: str | PathLike | None = None,
-    ):
+        self, *, size: int | tuple[int, int] | None = None, mode: str = "gray",
+        resize: str = "stretch", value_range: tuple[float, float] | None = None,
+        n_jobs: int | None = None, cache_dir: str | PathLike | None = None,
+    ):  # fmt: skip
         self.size, self.mode, self.resize, self.value_range = size, mode, resize, value_range
         self.n_jobs, self.cache_dir = n_jobs, cache_dir
 

@@ -332,16 +332,9 @@ class PianoRoll(FileLoader):
     }
 
     def __init__(
-        self,
-        *,
-        resolution: float = 8.0,
-        height: int = 88,
-        width: int = 256,
-        crop: str = "start",
-        pedal: bool = False,
-        n_jobs: int | None = None,
-        cache_dir: str | PathLike | None = None,
-    ):
+        self, *, resolution: float = 8.0, height: int = 88, width: int = 256, crop: str = "start",
+        pedal: bool = False, n_jobs: int | None = None, cache_dir: str | PathLike | None = None,
+    ):  # fmt: skip
         self.resolution, self.height, self.width = resolution, height, width
         self.crop, self.pedal = crop, pedal
         self.n_jobs, self.cache_dir = n_jobs, cache_dir

@@ -293,18 +293,11 @@ class PretrainedCNN(FeatureNetwork):
     default_backbone_lr = 3e-4
 
     def __init__(
-        self,
-        name: str = "shufflenet_v2_x1_0",
-        *,
-        n_classes: int,
-        channels: int = 1,
-        weights: str | PathLike | None = "DEFAULT",
-        enlarge: bool | None = None,
-        normalize: bool = True,
-        hidden: int | None = 128,
-        dropout: float = 0.25,
+        self, name: str = "shufflenet_v2_x1_0", *, n_classes: int, channels: int = 1,
+        weights: str | PathLike | None = "DEFAULT", enlarge: bool | None = None,
+        normalize: bool = True, hidden: int | None = 128, dropout: float = 0.25,
         trainable: float = 1.0,
-    ):
+    ):  # fmt: skip
         super().__init__()
         self.features = _PretrainedFeatures(name, weights, channels, normalize, enlarge)
         n_features = self.features.n_features

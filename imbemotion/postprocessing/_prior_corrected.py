@@ -118,13 +118,9 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
     }
 
     def __init__(
-        self,
-        estimator: Any,
-        *,
-        trained_prior: str | ArrayLike | Mapping = "auto",
-        target: str | ArrayLike | Mapping = "uniform",
-        tau: float = 1.0,
-    ):
+        self, estimator: Any, *, trained_prior: str | ArrayLike | Mapping = "auto",
+        target: str | ArrayLike | Mapping = "uniform", tau: float = 1.0,
+    ):  # fmt: skip
         self.estimator = estimator
         self.trained_prior = trained_prior
         self.target = target

@@ -67,16 +67,10 @@ class Split:
     """
 
     def __init__(
-        self,
-        train: NDArray[np.integer],
-        valid: NDArray[np.integer],
-        test: NDArray[np.integer],
-        *,
-        y: NDArray,
-        ratios: dict[str, Fraction],
-        seed: int | None = None,
+        self, train: NDArray[np.integer], valid: NDArray[np.integer], test: NDArray[np.integer], *,
+        y: NDArray, ratios: dict[str, Fraction], seed: int | None = None,
         stratified: bool | None = None,
-    ):
+    ):  # fmt: skip
         self.train, self.valid, self.test = train, valid, test
         self.ratios, self.seed, self.stratified = ratios, seed, stratified
         self.counts, self.fingerprint, self._n_rows = _count(y), _digest(y), len(y)

@@ -53,15 +53,10 @@ def _exact(name, ratio):
 
 
 def stratified_split(
-    y: ArrayLike,
-    *,
-    train: float = 0.7,
-    valid: float = 0.15,
-    test: float = 0.15,
-    groups: ArrayLike | None = None,
-    stratify: bool = True,
+    y: ArrayLike, *, train: float = 0.7, valid: float = 0.15, test: float = 0.15,
+    groups: ArrayLike | None = None, stratify: bool = True,
     random_state: int | RandomState | None = None,
-) -> Split:
+) -> Split:  # fmt: skip
     """Split rows into training, validation and test with the same shares of every class.
 
     Of a class of n rows, training gets ``floor(train * n)``, validation ``floor(valid * n)``

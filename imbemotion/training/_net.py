@@ -86,21 +86,11 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
     """
 
     def __init__(
-        self,
-        module,
-        *args,
-        criterion=torch.nn.CrossEntropyLoss,
-        input_mean=0.0,
-        input_scale=255.0,
-        precision: str = "float32",
-        label_smoothing: float = 0.0,
-        class_shares=None,
-        test_time_augmentation: str | None = None,
-        max_steps: int | None = None,
-        dataset=ImageDataset,
-        predict_nonlinearity=softmax_probabilities,
-        **kwargs,
-    ):
+        self, module, *args, criterion=torch.nn.CrossEntropyLoss, input_mean=0.0,
+        input_scale=255.0, precision: str = "float32", label_smoothing: float = 0.0,
+        class_shares=None, test_time_augmentation: str | None = None, max_steps: int | None = None,
+        dataset=ImageDataset, predict_nonlinearity=softmax_probabilities, **kwargs,
+    ):  # fmt: skip
         given = {"criterion": criterion, "dataset": dataset, **kwargs}
         given |= {"predict_nonlinearity": predict_nonlinearity}
         defaults = {f"iterator_{part}__collate_fn": collate for part in ("train", "valid")}

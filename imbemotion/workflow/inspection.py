@@ -10,7 +10,7 @@ from functools import partial
 from imbemotion._base.validation import DataWarning, class_sizes, escape_text, shorten
 from imbemotion.datasets import load_source
 from imbemotion.images import blocks_of
-from imbemotion.leaks import persons_in_names
+from imbemotion.leaks.advice import advise_groups, columns_of
 from imbemotion.leaks.duplicates import file_keys, pixel_keys
 from imbemotion.loading import UnreadableImagesError
 from imbemotion.loading.decoding import Description, Unreadable, describe
@@ -19,6 +19,7 @@ from imbemotion.workflow.inputs import contains_midi
 
 _DARK = 16  # of 256 gray levels
 _MOST = 20  # sizes, formats and pairs that a result lists
+_N_FOLDS = 5  # for the share of images that groups would let leak
 _N_THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -147,14 +148,13 @@ def _find_copies(names, y, readable):
 
 
 def _find_groups(bunch):
-    """Return what the groups are, and how many; None where none are known."""
-    groups, option = bunch.groups, "groups"
-    if groups is None:
-        groups, option = persons_in_names(bunch.filenames, bunch.target), "name"
-    if groups is None or len(set(groups.tolist())) == len(groups):
+    """Return what belongs together by names and columns; None where nothing does."""
+    found = advise_groups(bunch.filenames, bunch.target, columns_of(bunch))
+    if found.groups is None:
         return None
-    examples = [str(group) for group in dict.fromkeys(groups.tolist())]
-    return {"option": f"--group-by {option}", "n": len(examples), "examples": examples[:3]}
+    examples = [*dict.fromkeys(map(str, found.groups.tolist()))]
+    shown = {"option": found.option, "n": len(examples), "examples": examples[:3]}
+    return shown | {"leak": found.expect_leak(_N_FOLDS)}
 
 
 def _judge(found, readable, n_unreadable):
@@ -177,11 +177,7 @@ def _judge(found, readable, n_unreadable):
     if rare:
         yield f"Too few images for training, validation and test: {shorten(rare)}."
     if found["groups"] is not None:
-        yield (
-            f"The {found['groups']['n']:,} groups, such as "
-            f"{', '.join(found['groups']['examples'])}, may be on both sides of a split: add "
-            f"{found['groups']['option']}."
-        )
+        yield found["groups"]["leak"]
     yield from _judge_pixels(readable)
 
 
