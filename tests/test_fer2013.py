@@ -157,10 +157,10 @@ def test_warnings_point_at_the_line_that_loads(path):
         (f"3,{'7 ' * 15}-7,Training", "has the pixel '-7'"),
         (f"3,{'7 ' * 15}7.0,Training", "has the pixel '7.0'"),
         (f"3,{'7 ' * 15}x\u00fc,Training", "has the pixel 'x\u00fc'"),
-        (f"7,{'7 ' * 16},Training", "has the emotion '7', expected 0 to 6"),
+        (f"8,{'7 ' * 16},Training", "has the emotion '8', expected 0 to 7"),
         (f"-1,{'7 ' * 16},Training", "has the emotion '-1'"),
         (f",{'7 ' * 16},Training", "has the emotion ''"),
-        (f"happy,{'7 ' * 16},Training", "has the emotion 'happy'"),
+        (f"joyful,{'7 ' * 16},Training", "has the emotion 'joyful'"),
         (f"3,{'7 ' * 16},Extra", "has the Usage 'Extra', expected Training, PublicTest, Priv"),
         (f"3,{'7 ' * 16}", "has the Usage ''"),
         ("3", "has the Usage ''"),
@@ -197,7 +197,7 @@ def test_lines_of_other_splits_are_not_checked(path):
     [
         ("", "must begin with the names of its columns, emotion, pixels and Usage, .* got ''"),
         ("3,1 2 3 4,Training\n", "must begin with .* got '3,1 2 3 4,Training'"),
-        ("emotion;pixels\n3;1 2 3 4\n", "separated by commas, got 'emotion;pixels'"),
+        ("emotion;pixel\n3;1 2 3 4\n", "must begin with .* got 'emotion,pixel'"),
         ("pixels\n1 2 3 4\n", "has no column emotion, got pixels: its images have no labels"),
         ("emotion,pixels\n", r"lists no images\. Expected one per line"),
         ("emotion,pixels\n3,1 2 3\n", "holds no square image: line 2 has 3 pixels"),
@@ -265,3 +265,51 @@ def test_the_real_faces_come_back(data_folder, tmp_path, dialect):
     assert data.target.tolist() == labels.tolist()
     assert len(data.target_names) == 7
     assert data.usage is None or data.usage.tolist() == usage.tolist()
+
+
+# later copies of the challenge
+
+
+def _copy(path, header, *rows):
+    return write(path.with_name("copy.csv"), [header, *rows])
+
+
+@pytest.mark.kind("B15", "Later copies of FER2013 are read where they are unambiguous.")
+@pytest.mark.parametrize(
+    ("header", "rows", "labels"),
+    [
+        ("label,pixels", ["3,1 2 3 4", "0,1 2 3 4"], ["happy", "angry"]),
+        ("Class,pixels", ["3,1 2 3 4", "0,1 2 3 4"], ["happy", "angry"]),
+        ("emotion,label,pixels", ["3,x,1 2 3 4", "0,y,1 2 3 4"], ["happy", "angry"]),
+        ("emotion,pixels", ["Anger,1 2 3 4", "HAPPINESS,1 2 3 4"], ["anger", "happiness"]),
+        ("emotion,pixels", ["Angry,1 2 3 4", "3,1 2 3 4"], ["angry", "happy"]),
+        ("emotion,pixels", ["7,1 2 3 4", "6.0,1 2 3 4"], ["contempt", "neutral"]),
+        ("emotion;pixels", ["3;1 2 3 4", "7;1 2 3 4"], ["happy", "contempt"]),
+        ("Expression\tpixels", ["joy\t1 2 3 4", "sad\t1 2 3 4"], ["joy", "sad"]),
+        ("pixels;Usage;target", ["1 2 3 4;Training;3"], ["happy"]),
+    ],
+)
+def test_later_copies_are_read(tmp_path, header, rows, labels):
+    data = load_fer2013(_copy(tmp_path / "x", header, *rows))
+    assert data.target.tolist() == labels
+    assert data.data[0].tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.kind("B15", "Copies of FER2013 that are ambiguous say what is missing.")
+@pytest.mark.parametrize(
+    ("header", "row", "match"),
+    [
+        ("label,class,pixels", "3,4,1 2 3 4", "may be label or class. Name one of them emotion"),
+        ("pixels;Usage", "1 2 3 4;Training", "has no column emotion"),
+        (
+            "emotion,image",
+            "3,1 2 3 4",
+            "must begin with the names of its columns, emotion, pixels",
+        ),
+        ("emotion\tpixels", "8\t1 2 3 4", "has the emotion '8', expected 0 to 7 or its name"),
+        ("emotion,pixels", "3.5,1 2 3 4", "has the emotion '3.5'"),
+    ],
+)
+def test_ambiguous_copies_are_refused(tmp_path, header, row, match):
+    with pytest.raises(ValueError, match=match):
+        load_fer2013(_copy(tmp_path / "x", header, row))

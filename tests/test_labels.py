@@ -277,3 +277,205 @@ def test_split_keeps_working_with_names_of_any_script(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
     app(["split", str(tmp_path), "--out", "split.json", "--force"], standalone_mode=False)
     assert "glück" in Path("split.json").read_text("utf-8")
+
+
+def _folders(place, labels):
+    write_images(place, *[f"{label}/{n}.png" for n, label in enumerate(labels)])
+    return load_image_folder(place)
+
+
+def _lines(place, labels):
+    write_images(place, *[f"{n}.png" for n in range(1, len(labels) + 1)])
+    return load_table(_list(place, load_table, codes=labels)[1])
+
+
+def _legend(place, labels):
+    return load_legend(_list(place, load_legend, codes=labels)[1])
+
+
+def _objects(place, labels):
+    write_images(place, *[f"{n}.png" for n, _ in enumerate(labels)])
+    rows = [{"image": f"{n}.png", "label": label} for n, label in enumerate(labels)]
+    (place / "list.json").write_text(json.dumps(rows))
+    return load_table(place / "list.json")
+
+
+def _arrays(place, labels, n_images=None):
+    images = np.zeros((n_images or len(labels), 4, 4), dtype=np.uint8)
+    np.savez(place / "x.npz", images=images, labels=labels)
+    return load_npz(place / "x.npz")
+
+
+@pytest.mark.kind("B8", "Spellings that are surely one label are one class, in every loader.")
+@pytest.mark.parametrize(
+    ("load", "labels", "classes"),
+    [
+        (_lines, ["0", "1", "0.0", "1.0"], [0, 1]),
+        (_lines, ["0", "0.00", "-1.", "-1"], [-1, 0]),
+        (_lines, ["caf\u00e9", "cafe\u0301", "joy"], ["caf\u00e9", "joy"]),
+        (_legend, ["1", "1.0", "happy"], ["1", "happy"]),
+        (_legend, ["\u3067", "\u3066\u3099", "joy"], ["joy", "\u3067"]),
+        (_objects, [1, 2.0, 1.0], [1, 2]),
+        (_objects, [1, "1", "2.0"], [1, 2]),
+        (_objects, ["1.0", "1", "joy"], ["1", "joy"]),
+        (_folders, ["fro\u0308hlich", "fr\u00f6hlich", "sad"], ["fr\u00f6hlich", "sad"]),
+        (_folders, ["1", "1.0", "2"], ["1", "2"]),
+        (_folders, ["\u1112\u1161\u11ab", "\ud55c", "sad"], ["sad", "\ud55c"]),
+        (_arrays, ["1.0", "1", "2"], ["1", "2"]),
+        (_arrays, [0.0, 1.0, 1.0], [0, 1]),
+        (_arrays, ["e\u0301", "\u00e9"], ["\u00e9"]),
+    ],
+)
+def test_spellings_of_one_label_are_one_class(tmp_path, load, labels, classes):
+    bunch = load(tmp_path, labels)
+    assert bunch.target_names.tolist() == classes
+    assert len(bunch.target) == len(labels)
+
+
+@pytest.mark.kind("B8", "Labels that differ in meaning stay apart.")
+@pytest.mark.parametrize(
+    ("load", "labels"),
+    [
+        (_folders, ["-1", "1", "11"]),
+        (_folders, [":)", ":(", "+"]),
+        (_lines, ["1.5", "15", "1.25x"]),
+        (_lines, ["sad", "sa", "sadness"]),
+        (_arrays, ["schon", "sch\u00f6n"]),
+    ],
+)
+def test_different_labels_stay_apart(tmp_path, load, labels):
+    assert sorted(load(tmp_path, labels).target_names.tolist()) == sorted(labels)
+
+
+@pytest.mark.kind("B8", "Labels that look alike are reported, and stay as they are.")
+@pytest.mark.parametrize(
+    ("load", "labels"),
+    [
+        (_folders, ["happy", "Happy"]),
+        (_folders, ["very sad", "very_sad", "sad"]),
+        (_folders, ["happy", "\uff48appy"]),
+        (_folders, ["happy", "\u200bhappy"]),
+        (_folders, ["STRASSE", "stra\u00dfe"]),
+        (_lines, ["happy", "happy.", "sad"]),
+        (_lines, ["01", "1", "2"]),
+        (_lines, ["happy", "'happy'", "sad"]),
+        (_legend, ["sad", "s\u0430d", "joy"]),
+        (_objects, ["happy", "hap\u00adpy"]),
+        (_arrays, ["happy", "happy\ufeff"]),
+        (_arrays, ["very-sad", "very sad"]),
+    ],
+)
+def test_labels_that_look_alike_are_reported(tmp_path, load, labels):
+    with pytest.warns(DataWarning, match=r"look alike, but count as different ones: .* and "):
+        bunch = load(tmp_path, labels)
+    assert len(bunch.target_names) == len(labels)
+
+
+@pytest.mark.kind("B8", "Labels of several kinds are refused with an example of each.")
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        ([1, "happy"], r"got 1 \(int\), 'happy' \(str\)"),
+        ([True, "yes"], r"got True \(bool\), 'yes' \(str\)"),
+        ([True, 2], r"got True \(bool\), 2 \(int\)"),
+        ([["a"], "b"], r"got \['a'\] \(list\), 'b' \(str\)"),
+    ],
+)
+def test_labels_of_several_kinds_are_refused(tmp_path, labels, match):
+    with pytest.raises(ValueError, match=f"must be all text or all numbers, {match}"):
+        _objects(tmp_path, labels)
+
+
+@pytest.mark.kind("B12", "Classes whose names often mean a missing label are reported.")
+@pytest.mark.parametrize("load", [_folders, _lines, _legend, _objects, _arrays])
+@pytest.mark.parametrize(
+    "name", ["nan", "NA", "None", "null", "#N/A", "<NA>", "NaT", "\u200b", "?"]
+)
+def test_labels_that_may_be_missing_are_reported(tmp_path, load, name):
+    if load is _folders and "/" in name:
+        name = "N.A."
+    with pytest.warns(DataWarning, match=r"may mean a missing label: .* \(images: 1\)"):
+        bunch = load(tmp_path, [name, "happy", "sad"])
+    assert len(bunch.target) == 3
+
+
+@pytest.mark.kind("B12", "Empty labels and those of no value are refused.")
+@pytest.mark.parametrize(
+    ("load", "labels"),
+    [
+        (_lines, ["", "happy"]),
+        (_legend, [" ", "happy"]),
+        (_objects, [None, "happy"]),
+        (_objects, ["  ", "happy"]),
+        (_arrays, ["", "happy"]),
+    ],
+)
+def test_empty_labels_are_refused(tmp_path, load, labels):
+    with pytest.raises(ValueError, match="1 of 2 images cannot be used"):
+        load(tmp_path, labels)
+
+
+def test_expected_labels_are_no_missing_ones(tmp_path):
+    write_images(tmp_path, "none/1.png", "happy/1.png")
+    assert len(load_image_folder(tmp_path, labels=["none", "happy"]).data) == 2
+
+
+@pytest.mark.parametrize("name", ["cafe\u0301", "caf\u00e9"])
+def test_expected_labels_are_joined_as_well(tmp_path, name):
+    write_images(tmp_path, "caf\u00e9/1.png", "cafe\u0301/2.png")
+    assert len(load_image_folder(tmp_path, labels=[name]).data) == 2
+    names = load_image_folder(tmp_path, label_map={name: "joy"}).target_names
+    assert names.tolist() == ["joy"]
+
+
+@pytest.mark.kind("B16", "Labels of an archive are read in any shape and encoding that is clear.")
+@pytest.mark.parametrize(
+    ("labels", "classes", "told"),
+    [
+        (np.eye(3), [0, 1, 2], "one-hot"),
+        (np.eye(3, dtype=bool)[[1, 1, 0]], [1, 1, 0], "one-hot"),
+        (np.eye(7, dtype=np.uint8)[[6, 0, 6]], [6, 0, 6], "one-hot"),
+        (np.array([[3], [1], [1]]), [3, 1, 1], None),
+        (np.array([[["b"]], [["a"]], [["a"]]]), ["b", "a", "a"], None),
+        (np.array([[2.0, 0.0, 2.0]]), [2, 0, 2], None),
+        (np.array([b"fr\xf6hlich", b"sad", b"sad"]), ["fr\u00f6hlich", "sad", "sad"], "Latin-1"),
+        (np.array([[b"\xe9"], [b"a"], [b"a"]]), ["\u00e9", "a", "a"], "Latin-1"),
+        (np.array(["\u00e9".encode(), b"a", b"a"]), ["\u00e9", "a", "a"], None),
+    ],
+)
+def test_labels_of_archives_in_any_form(tmp_path, recwarn, labels, classes, told):
+    assert _arrays(tmp_path, labels, 3).target.tolist() == classes
+    assert [told in str(warning.message) for warning in recwarn] == [True] * bool(told)
+
+
+@pytest.mark.kind("B16", "Labels of an archive that are not clear name the cure.")
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        (np.array(["a", "b", "a"], dtype=object), r"objects, .*labels=np.array\(labels.tolist"),
+        (np.array([1, None, 2], dtype=object), "Python objects, which could run code"),
+        (np.array([{"a": 1}, [2], 3], dtype=object), "Python objects, which could run code"),
+        (np.array([[1, 1], [0, 1], [1, 0]]), r"one-hot, got 1, 1 in row 0\. Write"),
+        (np.array([[0, 1], [0, 0], [1, 0]]), "0, 0 in row 1"),
+        (np.array([[0.5, 0.5], [0, 1], [1, 0]]), "argmax"),
+        (np.array([["a", "b"], ["a", "b"], ["a", "b"]]), r"a label per image, .*got shape \(3, 2"),
+        (np.zeros((3, 2, 2)), r"got shape \(3, 2, 2\)"),
+        (np.eye(4), r"a label per image, .*got shape \(4, 4\)"),
+    ],
+)
+def test_labels_of_archives_that_are_not_clear(tmp_path, labels, match):
+    images = np.zeros((3, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images, labels=labels, allow_pickle=True)
+    with pytest.raises(ValueError, match=match) as error:
+        load_npz(tmp_path / "x.npz")
+    assert len(str(error.value)) < 600
+
+
+@pytest.mark.kind("B16", "Files and groups of an archive are read as its labels are.")
+@pytest.mark.parametrize("key", ["files", "groups"])
+@pytest.mark.parametrize("values", [[[b"a"], [b"b"]], [b"a", b"b"], [["a"], ["b"]], [["a", "b"]]])
+def test_columns_of_archives_in_any_form(tmp_path, key, values):
+    images = np.zeros((2, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images, labels=[0, 1], **{key: values})
+    bunch = load_npz(tmp_path / "x.npz")
+    assert bunch["filenames" if key == "files" else key].tolist() == ["a", "b"]

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import check_labels, cut_label
+from imbemotion._base.validation import check_labels, cut_label, shorten
 from imbemotion.datasets._bunch import (
     ImageSettings,
     Listing,
@@ -21,6 +21,7 @@ from imbemotion.datasets._bunch import (
     make_bunch,
     normalize,
     row_names,
+    warn,
 )
 from imbemotion.datasets._lists import read_csv, read_header
 
@@ -30,8 +31,9 @@ _FILE_KEYS = ("files", "filenames")
 _HOW = "Write one with np.savez(path, images=X, labels=y)."
 _DAMAGED = (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-_EMOTIONS = dict(zip("0123456", _NAMES, strict=True))
+_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
+_EMOTIONS = dict(zip("01234567", _NAMES, strict=True))  # 7 is that of CK+ and of later copies
+_EMOTION_COLUMNS = ("emotion", "label", "class", "expression", "target", "category")
 _USAGES = {usage.lower(): usage for usage in ("Training", "PublicTest", "PrivateTest")}
 _SPLITS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")} | {
     usage: (usage,) for usage in _USAGES.values()
@@ -96,6 +98,8 @@ def load_npz(
         classes = _array(archive, path, "label", label_key, _LABEL_KEYS)
         files = _array(archive, path, "file", None, _FILE_KEYS, is_optional=True)
         groups = _array(archive, path, "group", group_key, ("groups",), is_optional=True)
+    files, groups = _as_column(files, path, "file"), _as_column(groups, path, "group")
+    classes = _as_column(_from_one_hot(classes, len(images), path), path, "label")
     _check_lengths(path, images=images, labels=classes, files=files, groups=groups)
     names = row_names(len(images)) if files is None else files
     listing = Listing(images, _as_classes(classes), names, groups)
@@ -131,7 +135,12 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
             f"Name another with {what}_key=."
         )
     try:
-        n_rows = _count_rows(archive, name)
+        n_rows, has_objects = _read_head(archive, name)
+        if has_objects:
+            raise ValueError(
+                "it holds Python objects, which could run code. Write it as text or numbers, "
+                f"with {name}=np.array({name}.tolist())"
+            )
         most = _ROWS_PER_BYTE * path.stat().st_size
         if n_rows is not None and n_rows > most:  # zeros compress a thousandfold
             raise ValueError(f"it has {n_rows} rows, but the file has bytes for {most} at most")
@@ -141,14 +150,51 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
         raise ValueError(f"The array {name} of {path} cannot be read: {reason}.") from error
 
 
-def _count_rows(archive, name):
-    """Return the length of an array, of which only the header is read; None for a scalar."""
+def _read_head(archive, name):
+    """Return the length of an array, None for a scalar, and whether it holds Python objects."""
     with archive.zip.open(f"{name}.npy") as member:
         # Version 3 differs from 2 in the encoding of field names only.
         version = np.lib.format.read_magic(member)
         header = getattr(np.lib.format, f"read_array_header_{min(version[0], 2)}_0")
-        shape, _, _ = header(member)
-    return shape[0] if shape else None
+        shape, _, dtype = header(member)
+    return shape[0] if shape else None, dtype.hasobject
+
+
+def _from_one_hot(labels, n_images, path):
+    """Return the column of the only one in each row, where all rows have one, (n, k) -> (n,)."""
+    is_table = labels.ndim == 2 and len(labels) == n_images and labels.shape[1] > 1
+    if not is_table or labels.dtype.kind not in "biuf":
+        return labels
+    is_wrong = ((labels != 0) & (labels != 1)).any(axis=1) | (labels.sum(axis=1) != 1)
+    if is_wrong.any():
+        row = is_wrong.argmax()
+        raise ValueError(
+            f"The labels in {path} must be of shape (n,) or one-hot, got {shorten(labels[row])} "
+            f"in row {row}. Write labels.argmax(axis=1) if the largest is the class."
+        )
+    warn(f"The labels in {path} are one-hot: took columns as classes. Name them by label_map.")
+    return labels.argmax(axis=1)
+
+
+def _as_column(values, path, what):
+    """Return labels, files or groups as text or numbers, (n, 1) -> (n,)."""
+    if values is None or not values.ndim:
+        return values
+    if values.size not in values.shape:
+        raise ValueError(f"{path} must hold a {what} per image, (n,), got shape {values.shape}.")
+    values = values.ravel()
+    if values.dtype.kind != "S":
+        return values
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError:
+        text = np.char.decode(values, "latin-1")
+        names = shorten([name for name in np.unique(text).tolist() if not name.isascii()], 3)
+        warn(
+            f"The {what}s in {path} are bytes, but not UTF-8: read as Latin-1, such as {names}. "
+            "If that is wrong, write them as text."
+        )
+        return text
 
 
 def _check_lengths(path, **arrays):
@@ -161,7 +207,7 @@ def _check_lengths(path, **arrays):
 
 def _as_classes(labels):
     """Check labels and normalize those that are text, (n,)."""
-    labels = check_labels(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels)
+    labels = check_labels(labels)
     return np.array([normalize(label) for label in labels]) if labels.dtype.kind == "U" else labels
 
 
@@ -170,9 +216,10 @@ def load_fer2013(
 ) -> Bunch | Any:
     r"""Load the faces of the FER2013 challenge from one of its CSV files.
 
-    These are ``fer2013.csv``, ``icml_face_data.csv`` and ``train.csv``. In a line, ``emotion``
-    is a number, ``pixels`` are the gray values of a square face, row by row, and ``Usage``, if
-    there is one, is the subset of the challenge that the face belongs to.
+    These are ``fer2013.csv``, ``icml_face_data.csv``, ``train.csv`` and later copies, separated by
+    commas, semicolons or tabs. In a line, ``emotion`` (or ``label``, if there is no ``emotion``)
+    is a number or a name, ``pixels`` are the gray values of a square face, row by row, and
+    ``Usage``, if there is one, is the subset of the challenge that the face belongs to.
 
     Parameters
     ----------
@@ -204,10 +251,10 @@ def load_fer2013(
 
     Notes
     -----
-    The numbers 0 to 6 become angry, disgust, fear, happy, sad, surprise and neutral. The
-    challenge's ``test.csv`` has no emotions and is refused; the same faces with emotions are
-    PublicTest in the other files. Lines outside `split` are not checked. Faces that occur more
-    than once, also in several subsets, are all kept.
+    The numbers 0 to 7 become angry, disgust, fear, happy, sad, surprise, neutral and, not in the
+    challenge itself, contempt. Names stay, in lower case. The challenge's ``test.csv`` has no
+    emotions and is refused; the same faces with emotions are PublicTest in the other files. Lines
+    outside `split` are not checked. Faces that occur more than once are all kept.
 
     Examples
     --------
@@ -246,17 +293,25 @@ def _read_faces(path, split):
     if rows.empty:
         wanted = "" if split is None else f" of split={split!r}"
         raise ValueError(f"{path} lists no images{wanted}. Expected one per line.")
-    images, reasons = _read_images(rows, path)
-    labels = rows["emotion"].map(_EMOTIONS).fillna("").to_numpy(dtype=str)
+    labels = _name_emotions(rows["emotion"])
+    images, reasons = _read_images(rows.assign(label=labels), path)
     usages = usages.fillna("").to_numpy(dtype=str) if has_usage else None
     return Listing(images, labels, rows.index.to_numpy(), usages), reasons
+
+
+def _name_emotions(cells):
+    """Return the name of each emotion, empty where there is none, (n,)."""
+    names = cells.map(normalize)
+    # Among numbers, a word that is unknown is a mistake.
+    is_known = names.isin(_NAMES) | (not names.str.fullmatch(r"[-+.0-9]*").any())
+    return names.map(_EMOTIONS).fillna(names.where(is_known, "")).to_numpy(dtype=str)
 
 
 def _read_columns(path):
     """Read the file as text, with its columns in lower case."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is not a file. Expected a CSV file.")
-    rows = read_csv(path, separator=",")
+    rows = read_csv(path)
     header = ",".join(rows.columns)
     rows = rows.rename(columns=str.lower)  # the challenge writes Usage and " Usage"
     if "pixels" not in rows:
@@ -264,22 +319,27 @@ def _read_columns(path):
             f"{path} must begin with the names of its columns, emotion, pixels and Usage, "
             f"separated by commas, got {header[:_SHOWN]!r}."
         )
-    if "emotion" not in rows:
+    found = [name for name in _EMOTION_COLUMNS if name in rows]
+    if len(found) > 1 and found[0] != "emotion":
+        raise ValueError(
+            f"The emotions in {path} may be {' or '.join(found)}. Name one of them emotion."
+        )
+    if not found:
         raise ValueError(
             f"{path} has no column emotion, got {header}: its images have no labels. "
             "Load fer2013.csv or icml_face_data.csv, where the test images have theirs."
         )
-    return rows
+    return rows.rename(columns={found[0]: "emotion"})
 
 
 def _read_images(rows, path):
     """Return the images, (n, side, side), zeros where a row is broken, and the reasons."""
     faces, reasons = [], {}
-    columns = rows[["emotion", "usage", "pixels"]].to_numpy()
-    for row, (emotion, usage, text) in enumerate(columns):
+    columns = rows[["label", "emotion", "usage", "pixels"]].to_numpy()
+    for row, (label, emotion, usage, text) in enumerate(columns):
         try:
             faces.append(_numbers(text.encode()))
-            _check_face(emotion, usage)
+            _check_face(label, emotion, usage)
         except ValueError as error:
             reasons[row] = str(error)
             faces += [_NO_PIXELS] * (row + 1 - len(faces))
@@ -297,9 +357,9 @@ def _read_images(rows, path):
     return images, reasons
 
 
-def _check_face(emotion, usage):
-    if emotion not in _EMOTIONS:
-        raise ValueError(f"has the emotion {emotion[:_SHOWN]!r}, expected 0 to 6")
+def _check_face(label, emotion, usage):
+    if not label:
+        raise ValueError(f"has the emotion {emotion[:_SHOWN]!r}, expected 0 to 7 or its name")
     if usage.lower() not in _USAGES:
         expected = ", ".join(_USAGES.values())
         raise ValueError(f"has the Usage {usage[:_SHOWN]!r}, expected {expected}")

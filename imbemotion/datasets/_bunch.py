@@ -2,6 +2,8 @@
 
 import csv
 import os
+import re
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -18,6 +20,18 @@ from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
 _NAMED = 5  # how many images a warning names
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))\.0*")
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
+_LEADING_ZEROS = re.compile("0+(?=[0-9]+$)")
+_HIDDEN = ("Cf", "Cc")  # categories of zero-width and of control characters
+_AROUND = " .,;:_'\"`"  # which often slips into a label
+# Cyrillic and Greek letters that fonts draw as Latin ones.
+_TWINS = str.maketrans(
+    "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0456\u0458\u0455"
+    "\u03b1\u03bf\u03c1",
+    "abekmhopctyxijsaop",
+)
+_MISSING = {"", "-", "?", "nan", "na", "n/a", "n.a", "#n/a", "<na>", "nat", "none", "null", "nil"}
 
 
 class SourceKind(NamedTuple):
@@ -130,9 +144,26 @@ class Listing(NamedTuple):
         return self.take(rows)._replace(skipped=(*self.skipped, *pairs))
 
 
+def _spell(label):
+    """Return a label as text in its one spelling: composed, whole numbers without a point."""
+    text = unicodedata.normalize("NFC", str(label))  # macOS decomposes the names of files
+    whole = _WHOLE.fullmatch(text)
+    return str(int(whole[1])) if whole else text
+
+
 def normalize(label):
     """Return a class name in lower case, with single spaces between its words only."""
-    return " ".join(str(label).split()).lower()
+    return _spell(" ".join(str(label).split()).lower())
+
+
+def join_labels(labels):
+    """Join spellings that are surely the same label: NFC and NFD, 1 and 1.0, (n,)."""
+    if labels.dtype.kind == "f" and ((labels % 1 == 0) & (abs(labels) < 2**53)).all():
+        return labels.astype(np.int64)
+    if labels.dtype.kind != "U":
+        return labels
+    classes, codes = np.unique(labels, return_inverse=True)
+    return np.array([_spell(label) for label in classes.tolist()], dtype=str)[codes]
 
 
 def row_names(n_rows):
@@ -147,7 +178,7 @@ def _check_expected(labels, clean):
     if isinstance(labels, str) or not hasattr(labels, "__len__") or len(labels) == 0:
         raise TypeError(f"labels must be a list of class names, got {labels!r}.")
     names = labels.tolist() if hasattr(labels, "tolist") else labels
-    return [clean(name) if isinstance(name, str) else name for name in names]
+    return [_spell(clean(name)) if isinstance(name, str) else name for name in names]
 
 
 def warn(message):
@@ -156,13 +187,35 @@ def warn(message):
     warnings.warn(message, DataWarning, stacklevel=5)
 
 
-def warn_of_lookalikes(names, what="classes"):
-    """Warn of names that differ in case and spaces only."""
+def _look(label):
+    """Return what a reader sees of a label: no case, widths, marks around or hidden signs."""
+    text = unicodedata.normalize("NFKC", label).casefold().translate(_TWINS)
+    text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _HIDDEN)
+    text = _BETWEEN_WORDS.sub(" ", text)
+    return _LEADING_ZEROS.sub("", text.strip().strip(_AROUND))
+
+
+def warn_of_lookalikes(names):
+    """Warn of classes that a reader could take for one."""
     alike = defaultdict(list)
-    for name in names:
-        alike[normalize(name)].append(name)
+    for name in filter(lambda name: isinstance(name, str), names):
+        alike[_look(name) or name].append(name)
     if pairs := [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]:
-        warn(f"These {what} differ in case or spaces only: {shorten(pairs)}.")
+        warn(
+            f"These classes look alike, but count as different ones: {shorten(pairs)}. If they "
+            "are one, give them one name, for instance by label_map (--label-map)."
+        )
+
+
+def _warn_of_missing(labels):
+    """Warn of classes whose names are what programs write for a missing label."""
+    counts = Counter(labels.tolist() if labels.dtype.kind == "U" else ())
+    found = [f"{name!r} (images: {n})" for name, n in counts.items() if _look(name) in _MISSING]
+    if found:
+        warn(
+            f"Read as a class, though it may mean a missing label: {shorten(found)}. To leave "
+            "such images out, name the other classes in labels and set errors='skip'."
+        )
 
 
 def _in_words(skipped):
@@ -193,23 +246,18 @@ def map_labels(labels, label_map, clean):
                 f"label_map must lead to names or integers, got {new!r:.99} for {old}."
             )
         new = clean(new) if isinstance(new, str) else new
-        if known.setdefault(_as_key(old), new) != new:
+        if known.setdefault(normalize(old), new) != new:
             raise ValueError(f"label_map must have one new label per label, got two for {old}.")
     classes, codes = np.unique(labels, return_inverse=True)
-    rest = [label for label in classes.tolist() if _as_key(label) not in known]
+    rest = [label for label in classes.tolist() if normalize(label) not in known]
     if unknown := [label for label in rest if label not in known.values()]:
         text = f"label_map has no new label for {shorten(unknown)}"
         if len(rest) == len(classes):
             raise ValueError(f"{text}, but for {shorten(known)}. Name labels as in the data.")
         warn(f"{text}; they stay as they are.")
-    mapped = [known.get(_as_key(label), label) for label in classes.tolist()]
+    mapped = [known.get(normalize(label), label) for label in classes.tolist()]
     is_text = any(isinstance(label, str) for label in mapped)  # then numbers become text
     return np.array(list(map(str, mapped)) if is_text else mapped)[codes]
-
-
-def _as_key(label):
-    is_integer = isinstance(label, float) and label.is_integer()
-    return normalize(int(label) if is_integer else label)
 
 
 def _read_label_map(given):
@@ -262,17 +310,21 @@ def make_bunch(
     if label_map is not None:
         listing = listing._replace(labels=map_labels(listing.labels, label_map, clean))
     listing = _leave_out_foreign_names(listing, errors)
+    listing = listing._replace(labels=join_labels(listing.labels))
     labels = _check_expected(labels, clean)
     if labels is not None:
         # A command line knows the number 1 as "1": take names as they are in the data.
-        known = {str(label): label for label in np.unique(listing.labels).tolist()}
-        labels = [known.get(str(name), name) for name in labels]
+        known = {_spell(label): label for label in np.unique(listing.labels).tolist()}
+        labels = [known.get(_spell(name), name) for name in labels]
         listing = _check_known(listing, labels, errors)
     if load_content:
         data, failures = read(listing.images, errors=errors, **reading)
     else:
         data, failures = _only_names(listing, errors)
     listing = listing.leave_out({row: reason for row, _, reason in failures})
+    warn_of_lookalikes(np.unique(listing.labels).tolist())
+    if labels is None:  # else they are meant
+        _warn_of_missing(listing.labels)
     _report(listing, labels)
     if return_X_y:
         return data, listing.labels

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import check_labels, shorten
+from imbemotion._base.validation import brief, check_labels, shorten
 from imbemotion.datasets._bunch import (
     ImageSettings,
     SourceKind,
@@ -180,15 +180,19 @@ def load_table(
 
 def _as_classes(labels, path):
     """Return labels of one kind: text in lower case, or numbers, (n,)."""
-    kinds = {type(label) for label in labels}
-    if kinds == {str}:
-        if all(map(_INTEGER.fullmatch, labels)):
-            return labels.astype(np.int64)
-        return np.array([normalize(label) for label in labels])
+    kinds = {type(label): label for label in labels}
+    names = [normalize(label) for label in labels] if kinds.keys() <= {str, int, float} else []
+    if names and all(map(_INTEGER.fullmatch, names)):  # 1, "1" and 1.0 are one number
+        return np.array(names).astype(np.int64)
+    if kinds.keys() == {str}:
+        return np.array(names)
     # As one array, numbers among text would become text unnoticed.
-    if len(kinds) > 1 or not kinds & {int, float, bool}:
-        found = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise ValueError(f"The labels in {path} must be all text or all numbers, got {found}.")
+    if kinds.keys() not in ({int}, {float}, {int, float}, {bool}):
+        found = shorten([f"{brief(label)} ({kind.__name__})" for kind, label in kinds.items()])
+        raise ValueError(
+            f"The labels in {path} must be all text or all numbers, got {found}. "
+            "Write them in one way."
+        )
     return check_labels(np.array(labels.tolist()))
 
 

@@ -18,7 +18,6 @@ from imbemotion.datasets._bunch import (
     make_bunch,
     normalize,
     warn,
-    warn_of_lookalikes,
 )
 from imbemotion.images import ImageArray
 from imbemotion.images.manifest import MANIFEST, read_manifest
@@ -165,7 +164,6 @@ def _warn_of_classes(folder, names):
     lists = sorted(path.name for path in folder.glob("*.csv") if path.name != MANIFEST)
     if len(names) == 1 and lists:
         warn(f"{folder} holds only one class, {names[0]!r}. load_legend reads {shorten(lists)}.")
-    warn_of_lookalikes(names, "class folders")
 
 
 def _warn_of_rest(what, others, loose, empty):
@@ -203,7 +201,6 @@ def _list_by_names(folder, pattern, errors, what, suffixes, layout):
             f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
             "or leave them out with errors='skip' (--errors skip)."
         )
-    warn_of_lookalikes(np.unique(labels).tolist())
     paths = np.array(paths)
     return Listing(paths, labels, paths, groups).leave_out(reasons)
 
