@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from imbemotion import CNNClassifier, ImageArray, make_faces
 from imbemotion._base.files import publish_folder
 from imbemotion.cli import app
-from imbemotion.cli.endings import errors_in_one_sentence, watched_epochs
+from imbemotion.cli.app import errors_in_one_sentence, watched_epochs
 from imbemotion.workflow import claim_folder, example_config, resolve_config
 
 

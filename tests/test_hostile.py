@@ -20,9 +20,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from imbemotion import Augmentation, CNNClassifier, ImageArray, ImageLoader, make_faces
-from imbemotion._base.text import cell, from_cell, in_one_line, to_csv
+from imbemotion._base.files import cell, from_cell, to_csv
 from imbemotion._base.validation import DataWarning
 from imbemotion.classifier import _archive, _checkpoint, _saving
+from imbemotion.cli.output import in_one_line
 from imbemotion.datasets import load_image_folder, load_npz
 from imbemotion.datasets._lists import read_csv
 from imbemotion.loading import cache

@@ -1,8 +1,9 @@
-"""Files and folders that are published atomically: complete, or as they were before."""
+"""Files and folders that are published atomically, and what is written to them safely."""
 
 import ctypes
 import json
 import os
+import re
 import shutil
 import sys
 import zipfile
@@ -12,6 +13,8 @@ from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from tempfile import mkdtemp
+
+from pandas.api.types import is_numeric_dtype
 
 from imbemotion._base.validation import cut_label
 
@@ -31,6 +34,8 @@ _REMEDIES = {
 _REASON = 200  # characters of what another library says
 _ALLOCATING = b"\nbytearray\n"  # the only name that torch.load allows and that fills memory
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
+# What spreadsheets run, but for numbers: the quote that makes a text of it is the usual remedy.
+_FORMULA = re.compile(r"(?![-+]?[0-9]+(\.[0-9]*)?\Z)'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 @contextmanager
@@ -244,6 +249,24 @@ def publish_or_rescue(path, write, publish=_publish):
             f"{path} could not be written: {getattr(error, 'strerror', None) or error}. The "
             f"results are in {spare}; move them from there."
         ) from error
+
+
+def cell(value):
+    """Return a value for a CSV file; a quote before a text keeps spreadsheets from running it."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def from_cell(value):
+    """Return the value that `cell` wrote."""
+    is_quoted = isinstance(value, str) and value[:1] == "'" and _FORMULA.match(value[1:])
+    return value[1:] if is_quoted else value
+
+
+def to_csv(table, **settings):
+    """Write a table as the bytes of a CSV file that no spreadsheet runs."""
+    table = table.rename(columns=cell, index=cell)
+    table = table.apply(lambda column: column if is_numeric_dtype(column) else column.map(cell))
+    return table.to_csv(lineterminator="\n", **settings).encode()
 
 
 def parse_json(content):

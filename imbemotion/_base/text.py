@@ -1,37 +1,6 @@
-"""Tables of classes as plain text, for any terminal, file and spreadsheet."""
-
-import re
-
-from pandas.api.types import is_numeric_dtype
+"""Tables of classes as plain text, for any terminal."""
 
 from imbemotion._base.validation import cut_label, shorten, text_width
-
-# What spreadsheets run, but for numbers: the quote that makes a text of it is the usual remedy.
-_FORMULA = re.compile(r"(?![-+]?[0-9]+(\.[0-9]*)?\Z)'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-def cell(value):
-    """Return a value for a CSV file; a quote before a text keeps spreadsheets from running it."""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
-
-
-def from_cell(value):
-    """Return the value that `cell` wrote."""
-    is_quoted = isinstance(value, str) and value[:1] == "'" and _FORMULA.match(value[1:])
-    return value[1:] if is_quoted else value
-
-
-def to_csv(table, **settings):
-    """Write a table as the bytes of a CSV file that no spreadsheet runs."""
-    table = table.rename(columns=cell, index=cell)
-    table = table.apply(lambda column: column if is_numeric_dtype(column) else column.map(cell))
-    return table.to_csv(lineterminator="\n", **settings).encode()
-
-
-def in_one_line(text):
-    """Write line breaks and codes for terminals as escapes."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
 def signed(number):

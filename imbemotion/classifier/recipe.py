@@ -52,7 +52,7 @@ def choose_recipe(classifier, kind, X, y, train, mirrored=None):
         weight_decay = weight_decay if isinstance(classifier.optimizer, str) else None
     if mirrored is None and _is_open(classifier, X):
         mirrored = bool(is_mirrored(X[train[originals]], y[train[originals]]))
-    policy, views = _augmentations(classifier, X, mirrored)
+    policy, views = _augmentations(classifier, X, train, mirrored)
     n_epochs = ceil(n_steps / ceil(len(train) / batch_size))
     return Recipe(
         n_steps, n_epochs, batch_size, lr, backbone_lr, weight_decay, policy, mirrored, views
@@ -92,7 +92,7 @@ def _is_large(X):
     return min(X.shape[1:3]) >= _SMALLEST
 
 
-def _augmentations(classifier, X, mirrored):
+def _augmentations(classifier, X, train, mirrored):
     """Return the augmentation of training images, and the views of predicted ones."""
     policy, views = classifier.augmentation, classifier._own("net", "test_time_augmentation")
     if isinstance(policy, str) and policy == "auto":
@@ -102,7 +102,7 @@ def _augmentations(classifier, X, mirrored):
         policy = Augmentation.preset(policy)
     elif policy is not None and type(policy) is not Augmentation:
         seeds = np.arange(_N_TRIED, dtype=np.uint64)
-        check_policy(policy, np.asarray(X[np.arange(_N_TRIED) % len(X)]), seeds)
+        check_policy(policy, np.asarray(X[np.resize(train, _N_TRIED)]), seeds)
     if views == "auto":
         views = "flip" if mirrored else None
     return policy, views

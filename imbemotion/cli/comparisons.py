@@ -11,8 +11,7 @@ import typer
 
 from imbemotion import workflow
 from imbemotion.cli import output
-from imbemotion.cli.app import command
-from imbemotion.cli.endings import status_of
+from imbemotion.cli.app import command, status_of
 from imbemotion.cli.options import LOADING, NETWORK, out_option, resolve_settings
 
 _DEMO_COUNTS = {"happy": 300, "neutral": 240, "sad": 60, "surprise": 40, "angry": 25, "fear": 15}

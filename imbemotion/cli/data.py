@@ -10,8 +10,7 @@ import typer
 
 from imbemotion import workflow
 from imbemotion.cli import output
-from imbemotion.cli.app import command
-from imbemotion.cli.endings import explain
+from imbemotion.cli.app import command, explain
 from imbemotion.cli.options import (
     LOADING,
     READING,

@@ -8,9 +8,8 @@ import typer
 
 from imbemotion import workflow
 from imbemotion.cli import output
-from imbemotion.cli.app import command
+from imbemotion.cli.app import command, watched_epochs
 from imbemotion.cli.comparisons import compare_and_show
-from imbemotion.cli.endings import watched_epochs
 from imbemotion.cli.options import (
     LOADING,
     NETWORK,
@@ -103,7 +102,7 @@ def predict(
     for name, reason in skipped:
         output.note(f"Note: {name} was skipped: {reason}.")
     if out is not None:
-        from imbemotion._base.text import to_csv
+        from imbemotion._base.files import to_csv
 
         content = to_csv(table, index=False)
         publish_or_rescue(out, lambda file: file.write_bytes(content))

@@ -1,6 +1,7 @@
 """What is printed: tables, conclusions, JSON, progress and notes."""
 
 import json
+import re
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -8,8 +9,8 @@ from contextlib import contextmanager
 import typer
 
 from imbemotion._base.files import check_writable
-from imbemotion._base.text import in_one_line
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _JUDGED = ("better", "worse", "not distinguishable")
 _CLASSES = 30  # rows of a table of classes
 _LEGEND = (
@@ -141,6 +142,11 @@ def _left_out(n, which):
 def _arrow():
     """Return an arrow that standard output can show."""
     return "→" if (sys.stdout.encoding or "").lower().startswith("utf") else "->"
+
+
+def in_one_line(text):
+    """Write line breaks and codes for terminals as escapes."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
 def _escape(text):

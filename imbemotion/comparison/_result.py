@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from imbemotion._base.files import write_atomically
-from imbemotion._base.text import to_csv
+from imbemotion._base.files import to_csv, write_atomically
 from imbemotion.analysis import verdicts
 from imbemotion.comparison._store import Store
 

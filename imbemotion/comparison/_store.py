@@ -14,12 +14,12 @@ from filelock import FileLock, Timeout
 
 from imbemotion._base.files import (
     check_path,
+    from_cell,
     publish_folder,
     read_json,
     remove_unfinished,
     write_atomically,
 )
-from imbemotion._base.text import from_cell
 from imbemotion._base.validation import cut_label, shorten
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import confusion_matrix
 
-from imbemotion._base.text import to_csv
+from imbemotion._base.files import to_csv
 from imbemotion._base.validation import DataWarning, safe_indexing
 from imbemotion.analysis import analyze_confidence, analyze_distribution
 from imbemotion.comparison._description import describe, versions

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from imbemotion._base.files import parse_json
-from imbemotion._base.text import from_cell
+from imbemotion._base.files import from_cell, parse_json
 from imbemotion._base.validation import escape_text
 from imbemotion.datasets._bunch import Listing
 from imbemotion.loading.reading import image_suffixes

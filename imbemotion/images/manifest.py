@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imbemotion._base.files import publish_file, publish_folder
-from imbemotion._base.text import cell, from_cell
+from imbemotion._base.files import cell, from_cell, publish_file, publish_folder
 from imbemotion._base.validation import DataWarning, cut_label, shorten
 from imbemotion.images._recipes import blocks_of
 

@@ -104,7 +104,9 @@ class ImageLoader(FileLoader):
     def _ranges(self, items):
         if self.value_range is None:
             learned = getattr(self, "value_ranges_", None) or Ranges()
-            return learned if any(learned) else find_ranges(items)
+            are_paths = holds_paths(items) and all(isinstance(i, str | PathLike) for i in items)
+            # files are judged each by itself
+            return learned if any(learned) or are_paths else find_ranges(items)
         black, white = self.value_range
         if not black < white:
             raise ValueError(f"value_range must be (black, white), got {self.value_range!r}.")

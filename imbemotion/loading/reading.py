@@ -237,7 +237,8 @@ class FileLoader(TransformerMixin, BaseEstimator):
         with warnings.catch_warnings():  # a bomb is unreadable; Pillow would only warn
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             loaded = _read_items(items, reader, folder, errors)
-        tell(getattr(reader, "notes", ()))
+        if notes := getattr(reader, "notes", ()):
+            tell(notes)
         return loaded
 
     @fit_context(prefer_skip_nested_validation=True)

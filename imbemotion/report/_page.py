@@ -9,8 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
 from imbemotion import __version__
-from imbemotion._base.files import read_json, write_atomically
-from imbemotion._base.text import from_cell
+from imbemotion._base.files import from_cell, read_json, write_atomically
 from imbemotion.analysis import analyze_confidence, describe_few_groups
 from imbemotion.comparison import Comparison
 from imbemotion.plots.comparison_views import order_classes

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
-from imbemotion._base.files import check_writable, publish_folder, read_json
+from imbemotion._base.files import check_writable, publish_folder, read_json, to_csv
 from imbemotion._base.registry import SAMPLERS
-from imbemotion._base.text import to_csv
 from imbemotion.analysis import analyze_distribution
 from imbemotion.augmentation import Augmentation
 from imbemotion.compat import WEIGHTED
