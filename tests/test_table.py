@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from imbemotion._base.validation import DataWarning
-from imbemotion.datasets import load_table
+from imbemotion.datasets import load_legend, load_table
 from imbemotion.images import ImageArray
 from imbemotion.loading import UnreadableImagesError
 
@@ -215,8 +215,169 @@ def test_lines_are_counted_with_those_inside_quotes(pool):
         load_table(pool / "a.csv")
 
 
-@pytest.mark.parametrize("text", ["\n\npath,label\n0.png,joy\n", "\ufeff", ",\n,\n"])
+@pytest.mark.parametrize("text", ["\n\n", "\ufeff", ",\n,\n"])
 def test_a_table_without_column_names_is_refused(text, pool):
     (pool / "a.csv").write_text(text)
     with pytest.raises(ValueError, match=r"lists no images|The image column must be"):
         load_table(pool / "a.csv")
+
+
+@pytest.mark.kind("B9", "Lists are read in all forms that can mean one thing only.")
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("\n\npath,label\n0.png,joy\n1.png,fear\n", "utf-8"),
+        (";;\npath;label;\n0.png;joy;\n1.png;fear;;\n", "utf-8"),
+        ("sep=;\r\npath;label\r\n0.png;joy\r\n1.png;fear\r\n", "utf-8-sig"),
+        ('"sep=|"\npath|a,b,c,d|label\n0.png||joy\n1.png||fear\n', "utf-8"),
+        ("path\tlabel\n0.png\tjoy\n1.png\tfear\n", "utf-16"),
+        ("path,label\n0.png,joy\n1.png,fear\n", "utf-32"),
+        ('path, label\n0.png, "joy"\n"1.png", fear\n', "utf-8"),
+        ('path,"a;b;c;d",label\r0.png,"two, or\nthree",joy\r1.png,,fear', "utf-8"),
+        ('path,label,note\n0.png,joy,5" wide\n1.png,fear\n', "utf-8"),
+        ("path,note,Note,label\n0.png,1,2,joy\n1.png,3,4,fear\n", "utf-8"),
+    ],
+)
+def test_csv_files_are_read_in_all_clear_forms(text, encoding, pool):
+    (pool / "a.csv").write_bytes(text.encode(encoding))
+    assert load_table(pool / "a.csv", load_content=False).target.tolist() == ["joy", "fear"]
+
+
+@pytest.mark.kind("B9", "Lines above the header and rows in a quoted cell are warned of.")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("My faces\npath,label\n0.png,joy\n1.png,fear\n", "Took line 2 .* left out 'My faces'"),
+        ("# of 2024,,\n\npath,label,x\n0.png,joy,\n1.png,fear\n", "Took line 3 .*# of 2024"),
+        ("A\nB\npath;label\n0.png;joy\n1.png;fear\n", "Took line 3 .* left out 'A, B'"),
+        ('path,label,x\n0.png,joy,"\n2.png,sad,"\n1.png,fear\n', "further rows, in line 2"),
+    ],
+)
+def test_what_is_guessed_about_a_csv_file_is_warned_of(text, message, pool):
+    (pool / "a.csv").write_text(text)
+    with pytest.warns(DataWarning, match=message):
+        data = load_table(pool / "a.csv", load_content=False)
+    assert data.target.tolist() == ["joy", "fear"]
+
+
+WIDE = ",".join(["path", "label", *map(str, range(10_000))])
+
+
+@pytest.mark.kind("B9", "A list that may mean two things is refused with its line, never cut.")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", 'path,label\n0.png,joy\n"1.png,sad\n2.png,joy\n', "line 3 opens a quote that"),
+        ("a.csv", 'path,label\n0.png,"joy\n1.png,"sad\n2.png,joy', "line 2 goes on behind a q"),
+        ("a.csv", "path,label\n\n0.png,joy,sad\n", "line 3 has 3 cells, its header 2. Correct"),
+        ("a.csv", "path,label,label\n0.png,joy,sad\n", "has 2 columns 'label'. Rename all but"),
+        ("a.csv", "path,label,Label\n0.png,joy,sad\n", "may be label or Label, got the columns"),
+        ("a.csv", "path,label\n0.png,joy\n1.png,b\xf6se\n".encode("latin-1"), "line 3 is in an"),
+        ("a.csv", "path,label\n0.png,joy\n".encode("utf-16-le"), "line 1 is in another encoding"),
+        ("a.csv", "path,label\n0.png,joy\n".encode("utf-16")[:-1], "is in another encoding"),
+        (
+            "a.tsv",
+            "path\tlabel\n0.png\tj\t\tx\n",
+            "is not a TSV file in UTF-8: line 2 has 4 cells",
+        ),
+        ("a.csv", WIDE + "\n0.png,joy" * 5_000, "the 5,000 rows of .* fill few of its 10,002 col"),
+        ("a.jsonl", "\n".join(f'{{"{n}": 1}}' for n in range(5_000)), "fill few of its 5,000 col"),
+        ("a.json", '[{"path": "0.png", "label": "joy", "label": "sad"}]', "key 'label' 2 times"),
+        ("a.json", "[" * 100_000, "is not valid JSON: it is nested too deeply"),
+        ("a.json", '[{"path": "0.png", "label": "b\xf6se"}]'.encode("latin-1"), "line 1 is in an"),
+    ],
+)
+def test_lists_are_read_completely_or_refused(name, content, message, pool):
+    (pool / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=message) as caught:
+        load_table(pool / name)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.kind("B9", "A label that takes in the next row is refused, or left out.")
+@pytest.mark.parametrize(
+    "row",
+    [
+        '1.png,"sad\n2.png,joy"',
+        '"1.png,sad\n2.png",joy',
+        '1.png,"s\n\n2.png,joy\n3.png,joy"',
+        '1.png,"s,\n2.png;joy"',
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Quoted cells")
+def test_labels_that_take_in_rows_are_refused(row, pool):
+    (pool / "a.csv").write_text(f"path,label\n0.png,joy\n{row}\n")
+    with pytest.raises(ValueError, match="takes in another row; close its quote"):
+        load_table(pool / "a.csv")
+
+
+def test_a_wide_header_above_blank_lines_is_read(pool):
+    (pool / "a.csv").write_text(WIDE + "\n" * 20_000 + "0.png,joy\n")
+    assert load_table(pool / "a.csv", load_content=False).target.tolist() == ["joy"]
+
+
+def embedded(pool, cells, labels=("joy", "fear", "joy")):
+    pytest.importorskip("pyarrow")
+    contents = [(pool / f"{n}.png").read_bytes() for n in range(3)]
+    frame = pd.DataFrame({"image": cells(contents), "label": labels, "raw": contents})
+    frame.to_parquet(pool / "a.parquet")
+    return pool / "a.parquet"
+
+
+@pytest.mark.kind("B14", "Images inside a Parquet file are decoded.")
+@pytest.mark.parametrize(
+    "cells",
+    [
+        lambda contents: contents,
+        lambda contents: [{"bytes": c, "path": "x.png"} for c in contents],
+        lambda contents: [{"bytes": c, "path": None} for c in contents],
+        lambda contents: [{"bytes": None, "path": f"{n}.png"} for n in range(3)],
+        lambda contents: [{"bytes": contents[0]}, {"bytes": contents[1]}, {"bytes": contents[2]}],
+        lambda contents: [b"0.png", b"1.png", b"2.png"],
+        lambda contents: [b"0.png", *contents[1:]],
+    ],
+)
+@pytest.mark.parametrize("load", [load_table, load_legend])
+def test_images_inside_parquet_are_decoded(load, cells, pool, pictures):
+    data = load(embedded(pool, cells), size=None)
+    np.testing.assert_array_equal(np.asarray(data.data), pictures[:3])
+    assert data.target.tolist() == ["joy", "fear", "joy"]
+    assert "raw" not in data.columns
+
+
+def test_equal_images_inside_parquet_are_one(pool):
+    path = embedded(pool, lambda c: [c[0], c[1], c[0]])
+    with pytest.warns(DataWarning, match="lists 2 images in 3 rows"):
+        data = load_table(path)
+    assert (data.data.parents[0] == data.data.parents[2]).all()
+    assert (data.data.parents[0] != data.data.parents[1]).any()
+    with pytest.warns(DataWarning, match="row 0 is listed with the labels"):
+        data = load_table(embedded(pool, lambda c: [c[0], c[1], c[0]], ["a", "b", "c"]))
+    assert data.target.tolist() == ["b"]
+
+
+@pytest.mark.kind("B14", "No error prints the contents of an image.")
+@pytest.mark.parametrize(
+    ("cell", "label", "message"),
+    [
+        (b"\xff" * 9_999, "joy", "an image of 9,999 bytes is not an image"),
+        ({"bytes": b"\0" * 9_999, "path": "x.png"}, "joy", "an image of 9,999 bytes is not an im"),
+        (b"", "joy", "in row 1 names no image"),
+        ({"bytes": None, "path": None}, "joy", "in row 1 names no image"),
+        (b"\x89PNG" * 9_999, "", "row 1 has no label in row 1"),
+        (b"a" * 9_999, "joy", "File name too long|does not exist"),
+    ],
+)
+def test_errors_do_not_print_images(cell, label, message, pool):
+    path = embedded(
+        pool,
+        lambda c: (
+            [{"bytes": c[0]}, cell, {"bytes": c[2]}]
+            if isinstance(cell, dict)
+            else [c[0], cell, c[2]]
+        ),
+        ["joy", label, "joy"],
+    )
+    with pytest.raises(ValueError, match=message) as caught:
+        load_table(path)
+    assert len(str(caught.value)) < 5_000

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import zipfile
+from collections import Counter
 from contextlib import contextmanager, nullcontext, suppress
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, ENOTEMPTY, EROFS
 from glob import escape
@@ -269,10 +270,18 @@ def to_csv(table, **settings):
     return table.to_csv(lineterminator="\n", **settings).encode()
 
 
+def _as_dict(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name, n_times = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"an object has the key {cut_label(name)!r} {n_times} times")
+    return found
+
+
 def parse_json(content):
     """Parse JSON; whatever is wrong with it is a ValueError."""
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=_as_dict)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import Bunch
 
 from imbemotion._base.validation import brief, check_labels, shorten
@@ -92,16 +93,19 @@ def load_legend(
     # Only now, since a missing label would become the text "none".
     listing = listing._replace(labels=np.array([normalize(label) for label in listing.labels]))
     listing = _first_rows(without_conflicts(listing))
+    settings["has_files"] = listing.images.dtype.kind == "U"  # else they are the bytes of images
     return make_bunch(listing, legend, clean=normalize, **settings)
 
 
 def _first_rows(listing):
     """Keep the first row of each image."""
-    _, first, n_rows = np.unique(listing.images, return_index=True, return_counts=True)
-    if len(first) < len(listing.images):
-        repeated = [Path(path).name for path in listing.names[first[n_rows > 1]]]
+    images = pd.Series(listing.images)
+    first = ~images.duplicated()
+    if not first.all():
+        repeated = np.unique(listing.names[first & images.duplicated(keep=False)])
+        repeated = [Path(path).name for path in repeated]
         warn(f"Loaded once, though listed more than once: {shorten(repeated)}.")
-    return listing.take(np.sort(first))  # in the order of the list
+    return listing.take(np.flatnonzero(first))
 
 
 def load_table(
@@ -119,7 +123,8 @@ def load_table(
     ----------
     path : str or Path
         Table of files: CSV or TSV in UTF-8 with a header (separated by commas, semicolons,
-        tabs or bars), JSON (a list of objects), JSON lines (``.jsonl``) or Parquet.
+        tabs or bars), JSON (a list of objects), JSON lines (``.jsonl``) or Parquet, whose
+        images may be cells of bytes, or of ``{"bytes", "path"}`` as in Hugging Face's data sets.
     folder : str or Path, default=None
         Folder that paths are relative to. None looks for each file in ``images`` next to the
         table, then next to the table itself, then in the current folder.
@@ -175,6 +180,7 @@ def load_table(
     if n_files < n_rows:
         remedy = "Keep rows of one image together when you split them, by groups."
         warn(f"{path} lists {n_files:,} images in {n_rows:,} rows. {remedy}")
+    settings["has_files"] = listing.images.dtype.kind == "U"  # else they are the bytes of images
     return make_bunch(listing, path, clean=normalize, **settings)
 
 

@@ -1,21 +1,31 @@
 """Images and labels that a list names: CSV, TSV, JSON, JSON lines or Parquet."""
 
+import codecs
 import csv
 import os
 import re
-from collections import defaultdict
-from functools import cache
+from collections import Counter, defaultdict
+from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from imbemotion._base.files import from_cell, parse_json
-from imbemotion._base.validation import escape_text
-from imbemotion.datasets._bunch import Listing
+from imbemotion._base.validation import brief, cut, cut_label, escape_text, shorten
+from imbemotion.datasets._bunch import Listing, warn
 from imbemotion.loading.reading import image_suffixes
 
 _SEPARATORS = ",;\t|"
+_MARKS = {  # the longer ones first
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+_DIRECTIVE = re.compile(r'"?sep=([,;\t|])\1*"?', re.IGNORECASE)  # as Excel knows it
+_QUOTED = re.compile('"[^"]*"')
+_SWALLOWED = re.compile(r"[\r\n].*[,;\t|]")  # a further row in a cell whose quote is not closed
+_LONGEST = 4096  # characters of a path
 _EXAMPLE = '{"path": "1.png", "label": "happy"}'
 
 
@@ -34,80 +44,152 @@ def _read_rows(path):
 def read_header(path):
     """Return the column names of a CSV file in lower case; none where it is not text."""
     try:
-        return [name.strip().lower() for name in _split_header(path)[0]]
-    except (UnicodeDecodeError, OSError):
+        lines = islice(_read_lines(path, 1_000_000), 100)
+        return [name.lower() for name in next(_rows_of(path, *_find_header(lines)), (1, []))[1]]
+    except (ValueError, OSError):
         return []
 
 
-def _split_header(path, separator=None):
-    """Return the column names of a CSV file and what separates them."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        line = file.readline(1_000_000)
-    separator = separator or max(_SEPARATORS, key=line.count)
-    return next(csv.reader([line], delimiter=separator), []), separator
+def _refusal(path, line, reason):
+    kind = path.suffix[1:].upper() or "CSV"
+    return ValueError(
+        f"{path} is not a {kind} file in UTF-8: line {line} {reason}. Correct it, or save it anew "
+        '(in spreadsheets as "CSV UTF-8").'
+    )
 
 
+def _read_lines(path, longest=-1):
+    """Yield lines in UTF-8, or in the encoding of the mark that a file begins with."""
+    with path.open("rb") as file:
+        start, number = file.read(4), 0
+    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8-sig")
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
+        try:
+            for line in iter(partial(file.readline, longest), ""):
+                number += 1
+                if "\0" in line or not (line.isascii() or escape_text(line) == line):
+                    raise UnicodeError
+                yield line
+        except UnicodeError:
+            raise _refusal(path, number, "is in another encoding") from None
+
+
+def _find_header(lines, separator=None):
+    """Return the lines from the header on, what separates its names, and the lines before it."""
+    separators, seen, head = separator or _SEPARATORS, [], None
+    for number, line in enumerate(lines):
+        seen.append(line)
+        if head is None and (found := _DIRECTIVE.fullmatch(line.strip(" \r\n"))):
+            separators = found[1]
+        elif plain := line.strip(f"{separators} \r\n"):
+            head = number if head is None else head
+            if any(mark in plain for mark in separators):  # a line of a single cell is a title
+                head = number
+                break
+    head = head or 0
+    names = _QUOTED.sub("", "".join(seen[head : head + 1]))
+    return chain(seen[head:], lines), max(separators, key=names.count), seen[:head]
+
+
+def _rows_of(path, lines, separator, before):
+    """Yield the line that each row begins in, and its cells without spaces around them."""
+    csv.field_size_limit(2**31 - 1)  # the pixels of a face may take more than 128 KiB
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    place = len(before) + 1
+    try:
+        for row in reader:
+            cells = [from_cell(cell.strip(" \t\xa0")) for cell in row]
+            if any(cells):
+                yield place, cells
+            place = len(before) + reader.line_num + 1
+    except csv.Error as error:
+        is_open = "end of data" in str(error)
+        reason = (
+            "opens a quote that is never closed" if is_open else "goes on behind a quoted cell"
+        )
+        raise _refusal(path, place, reason) from error
+
+
+# Not pandas.read_csv: it drops the cells of rows that are longer than the header.
 def read_csv(path, separator=None):
     """Read a CSV file as text without spaces around it; the index holds the lines."""
-    try:
-        names, separator = _split_header(path, separator)
-        # usecols ends rows that are longer than the header where it ends.
-        # Text only: 01 and NA are labels like any other.
-        rows = pd.read_csv(
-            path, sep=separator, usecols=range(len(names)), index_col=False, dtype=str,
-            keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig",
-        )  # fmt: skip
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except ValueError as error:  # also of the encoding and of open quotes
-        raise ValueError(f"{path} is not a CSV file in UTF-8: {error}.") from error
-    rows = rows.apply(lambda cells: cells.str.strip().map(from_cell)).rename(columns=str.strip)
-    # A row begins in the line after the one before it, whose quoted cells may have several.
-    breaks = sum(rows[name].str.count("\n") for name in rows).cumsum().shift(fill_value=0)
-    rows.index = [f"line {number:.0f}" for number in np.arange(len(rows)) + 2 + breaks]
-    return rows[(rows != "").any(axis=1)]
+    lines, separator, before = _find_header(_read_lines(path), separator)
+    rows = _rows_of(path, lines, separator, before)
+    head, names = next(rows, (1, []))
+    names = [name or f"Unnamed: {number}" for number, name in enumerate(names)]
+    table = dict(rows)
+    _check_size(path, len(table), names)
+    for place, cells in table.items():
+        if any(cells[len(names) :]):
+            raise _refusal(path, place, f"has {len(cells)} cells, its header {len(names)}")
+        table[place] = (cells + [""] * (len(names) - len(cells)))[: len(names)]
+    titles = [line.strip(f"{separator} \r\n") for line in before if not _DIRECTIVE.match(line)]
+    if titles := list(filter(None, titles)):
+        warn(f"Took line {head} of {path} as its header and left out {shorten(titles)!r}.")
+    if found := [n for n, row in table.items() if any(map(_SWALLOWED.search, row))]:
+        warn(f"Quoted cells in {path} seem to take in further rows, in line {shorten(found)}.")
+    index = [f"line {place}" for place in table]
+    return pd.DataFrame(list(table.values()), index=index, columns=names, dtype=object)
+
+
+def _check_size(path, n_rows, names):
+    """Refuse columns that are named twice, and a table that is far larger than its file."""
+    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise ValueError(f"{path} has {count} columns {cut_label(name)!r}. Rename all but one.")
+    if n_rows * len(names) > path.stat().st_size + 1_000_000:
+        found = f"the {n_rows:,} rows of {path} fill few of its {len(names):,} columns"
+        raise ValueError(f"A table must have a value per column, but {found}. Correct its header.")
 
 
 # Not pandas.read_json: it makes floats of integers beside null, and dates of some texts.
 def _read_json(path):
-    rows = _parse(path, path.read_bytes())
+    rows = _parse(path, "".join(_read_lines(path)))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError(
-            f"{path} must hold a list of objects such as [{_EXAMPLE}], got {str(rows)[:60]!r}."
+            f"{path} must hold a list of objects such as [{_EXAMPLE}], got {brief(rows, 60)}."
         )
-    places = [f"object {number}" for number in range(1, len(rows) + 1)]
-    return pd.DataFrame(rows, index=places, dtype=object)
+    return _from_objects(path, {f"object {number}": row for number, row in enumerate(rows, 1)})
 
 
 def _read_json_lines(path):
-    lines = {n: line for n, line in enumerate(path.read_bytes().splitlines(), 1) if line.strip()}
-    rows = {f"line {n}": _parse(f"Line {n} of {path}", line) for n, line in lines.items()}
+    lines = enumerate(_read_lines(path), 1)
+    rows = {f"line {n}": _parse(f"Line {n} of {path}", line) for n, line in lines if line.strip()}
     wrong = next((place for place, row in rows.items() if not isinstance(row, dict)), None)
     if wrong:
         raise ValueError(
             f"{wrong.capitalize()} of {path} must be an object such as {_EXAMPLE}, "
-            f"got {str(rows[wrong])[:60]!r}."
+            f"got {brief(rows[wrong], 60)}."
         )
-    return pd.DataFrame(list(rows.values()), index=list(rows), dtype=object)
+    return _from_objects(path, rows)
+
+
+def _from_objects(path, rows):
+    names = list(dict.fromkeys(chain.from_iterable(rows.values())))
+    _check_size(path, len(rows), names)
+    return pd.DataFrame(list(rows.values()), index=list(rows), columns=names, dtype=object)
 
 
 def _parse(name, content):
     try:
         return parse_json(content)
-    except ValueError as error:  # also of the encoding
-        raise ValueError(f"{name} is not valid JSON: {error}.") from error
+    except ValueError as error:
+        raise ValueError(f"{name} is not valid JSON: {cut_label(error, 200)}.") from error
 
 
 def _read_parquet(path):
     try:
         rows = pd.read_parquet(path)
+        _check_size(path, 0, list(rows))
     except ImportError as error:
         raise ImportError(
             f"{path} is a Parquet file, which needs pyarrow. Install it with "
             "`pip install pyarrow`, or write the list as CSV."
         ) from error
-    except (ValueError, OSError) as error:  # pyarrow's are of these kinds
-        raise ValueError(f"{path} is not a Parquet file: {error}.") from error
+    except Exception as error:  # pyarrow raises nearly anything on broken files
+        reason = cut_label(error, 200).rstrip(".")
+        raise ValueError(f"{path} is not a Parquet file: {reason}.") from error
+    _check_size(path, 0, list(rows))
     return rows.set_axis([f"row {number}" for number in range(len(rows))])
 
 
@@ -119,17 +201,20 @@ READERS = {
 
 def _cells_of(rows, what, wanted, usual=(), is_strict=False):
     """Return the cells of a column, ignoring case, ``_``, ``-`` and spaces in its name."""
-    known = {_plain(name): name for name in rows}
-    choice = usual if wanted is None else (wanted,)
+    known, choice = defaultdict(list), usual if wanted is None else (wanted,)
+    for name in rows:
+        known[_plain(name)].append(name)
     found = [known[_plain(name)] for name in choice if _plain(name) in known]
-    if len(found) == 1 or (found and not is_strict):
+    found = [[wanted]] if wanted in list(rows) else found if is_strict else found[:1]
+    found = list(chain.from_iterable(found))
+    if len(found) == 1:
         cells = rows[found[0]].astype(object)
         cells = cells.where(cells.notna(), None)
         return [cell.strip() if isinstance(cell, str) else cell for cell in cells]
     problem = "may be" if found else "must be"
     raise ValueError(
         f"The {what} column {problem} {' or '.join(found or choice)}, got the columns "
-        f"{', '.join(map(str, rows))}. Name it by {what}_column= (--{what}-column)."
+        f"{shorten(rows, 20)}. Name it by {what}_column= (--{what}-column)."
     )
 
 
@@ -165,35 +250,60 @@ def _images_by_stem(folder):
     return found
 
 
+def _source_of(cell):
+    """Return the name of a file, or the bytes of an image, as Hugging Face stores them."""
+    if isinstance(cell, dict) and cell.keys() <= {"bytes", "path"}:
+        cell = cell.get("bytes") or cell.get("path")
+    if isinstance(cell, bytes) and cell.isascii() and (text := cell.decode()).isprintable():
+        cell = text  # images hold other bytes
+    return cell if isinstance(cell, bytes) else "" if cell is None else cut(str(cell), _LONGEST)
+
+
 def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=()):
     """Return what a list names, with labels as they are, and the reasons against some rows."""
     # columns are those for images, labels and groups; files and labels are the usual names.
     rows = _read_rows(path)
-    names = _cells_of(rows, "image", columns[0], files, is_strict)
-    names = ["" if name is None else str(name) for name in names]
+    sources = list(map(_source_of, _cells_of(rows, "image", columns[0], files, is_strict)))
     classes, groups = _cells_of(rows, "label", columns[1], labels, is_strict), None
-    paths = _find_files(names, path.parent, folder, elsewhere)
+    first, is_file = {}, [isinstance(source, str) for source in sources]  # else an image's bytes
+    pairs = zip(sources, rows.index, strict=True)
+    names = [s if isinstance(s, str) else first.setdefault(s, place) for s, place in pairs]
+    found = _find_files([s for s in sources if isinstance(s, str)], path.parent, folder, elsewhere)
+    paths, shown = found, found
+    if not all(is_file):
+        paths, shown = (
+            pd.Series(items, dtype=object).to_numpy(copy=True) for items in (sources, names)
+        )
+        paths[is_file] = shown[is_file] = found
     if columns[2] is not None:  # a row without a group is its own
-        pairs = zip(_cells_of(rows, "group", columns[2]), paths, strict=True)
-        groups = np.array([str(path if cell in ("", None) else cell) for cell, path in pairs])
+        pairs = zip(_cells_of(rows, "group", columns[2]), shown, strict=True)
+        groups = np.array([str(name if cell in ("", None) else cell) for cell, name in pairs])
     targets = pd.Series(classes, dtype=object).to_numpy()
     reasons = {
         row: f"has no label in {place}" if name else f"in {place} names no image"
         for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True))
         if not name or label in ("", None)
     }
-    texts = map("{}{}".format, names, classes)  # pandas cannot compare those with lone surrogates
+    texts = list(
+        map("{}{}".format, names, classes)
+    )  # pandas cannot compare those with lone surrogates
     foreign = [row for row, text in enumerate(texts) if escape_text(text) != text]
     reasons |= dict.fromkeys(foreign, "has a name or label that is not UTF-8")
-    names = np.where(np.array(names) == "", "An empty cell", paths)
-    plain = [name for name in rows if not isinstance(rows[name].iloc[0], bytes | dict | list)]
+    pairs = enumerate(zip(names, classes, strict=True))
+    lines = [row for row, (n, label) in pairs if "\n" in n or _SWALLOWED.search(str(label))]
+    reasons |= dict.fromkeys(
+        lines, "has a name or label that takes in another row; close its quote"
+    )
+    names = np.where(np.array(names) == "", "An empty cell", shown)
+    others = bytes | dict | list | np.ndarray
+    plain = [name for name in rows if not any(isinstance(cell, others) for cell in rows[name])]
     columns = rows[plain].reset_index(drop=True)
     return Listing(paths, targets, names, groups, columns=columns), reasons
 
 
 def without_conflicts(listing):
     """Leave out images that are listed with more than one label."""
-    found = pd.Series(listing.labels).astype(str).groupby(listing.images).unique()
+    found = pd.Series(listing.labels).astype(str).groupby(listing.images, sort=False).unique()
     labels = {path: " and ".join(sorted(names)) for path, names in found.items() if len(names) > 1}
     places = [(row, path) for row, path in enumerate(listing.images) if path in labels]
     return listing.leave_out({row: f"is listed with the labels {labels[p]}" for row, p in places})

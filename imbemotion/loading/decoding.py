@@ -116,6 +116,8 @@ def name_of(source):
         return os.fspath(source)
     if isinstance(source, Image.Image):
         return f"PIL image of mode {source.mode}"
+    if isinstance(source, bytes):
+        return f"an image of {len(source):,} bytes"
     shape = getattr(source, "shape", None)
     return type(source).__name__ + (f" of shape {shape}" if shape else "")
 
@@ -146,8 +148,9 @@ def decode(source, target, notes):
 
     to_bytes = partial(_to_bytes, ranges=target.ranges, note=note)
     try:
-        if isinstance(source, str | os.PathLike):
-            decoded = _open(read_file(source), target)
+        if isinstance(source, str | os.PathLike | bytes):
+            data = source if isinstance(source, bytes) else read_file(source)
+            decoded = _open(data, target)
             n_frames = getattr(decoded.image, "n_frames", 1)
             if n_frames > 1 and decoded.image.format != "MPO":  # a photograph and its preview
                 note("frames", n_frames)

@@ -201,6 +201,7 @@ def _distinct(items):
     for item in items:
         is_path = isinstance(item, str | os.PathLike)
         key = os.path.abspath(item) if is_path else id(item)  # images are not compared
+        key = item if isinstance(item, bytes) else key
         rows.append(numbers.setdefault(key, len(numbers)))
         if len(numbers) > len(sources):
             sources.append(item)
