@@ -363,6 +363,7 @@ def test_different_labels_stay_apart(tmp_path, load, labels):
         (_objects, ["happy", "hap\u00adpy"]),
         (_arrays, ["happy", "happy\ufeff"]),
         (_arrays, ["very-sad", "very sad"]),
+        (_arrays, ["a" * 5000, "a" * 5000 + "."]),
     ],
 )
 def test_labels_that_look_alike_are_reported(tmp_path, load, labels):
@@ -438,6 +439,7 @@ def test_expected_labels_are_joined_as_well(tmp_path, name):
         (np.array([[3], [1], [1]]), [3, 1, 1], None),
         (np.array([[["b"]], [["a"]], [["a"]]]), ["b", "a", "a"], None),
         (np.array([[2.0, 0.0, 2.0]]), [2, 0, 2], None),
+        (np.array([1, 0, 0], dtype=np.float16), [1, 0, 0], None),
         (np.array([b"fr\xf6hlich", b"sad", b"sad"]), ["fr\u00f6hlich", "sad", "sad"], "Latin-1"),
         (np.array([[b"\xe9"], [b"a"], [b"a"]]), ["\u00e9", "a", "a"], "Latin-1"),
         (np.array(["\u00e9".encode(), b"a", b"a"]), ["\u00e9", "a", "a"], None),
@@ -460,6 +462,8 @@ def test_labels_of_archives_in_any_form(tmp_path, recwarn, labels, classes, told
         (np.array([[0.5, 0.5], [0, 1], [1, 0]]), "argmax"),
         (np.array([["a", "b"], ["a", "b"], ["a", "b"]]), r"a label per image, .*got shape \(3, 2"),
         (np.zeros((3, 2, 2)), r"got shape \(3, 2, 2\)"),
+        (np.zeros(3, dtype=[("a", int), ("b", int)]), "text or number, got .* dtype"),
+        (np.zeros(3, dtype=complex), "text or number, got .* dtype complex128"),
         (np.eye(4), r"a label per image, .*got shape \(4, 4\)"),
     ],
 )

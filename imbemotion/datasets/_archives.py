@@ -70,7 +70,7 @@ def load_npz(
     bunch : Bunch or tuple of (ImageArray, ndarray)
         As :func:`load_source` returns it, in the order of the archive. `filenames` are the array
         ``files`` or ``filenames``, or None; without `load_content`, `data` are then ``"row 0"``,
-        ``"row 1"`` and so on. Text labels become lower case with single spaces.
+        ``"row 1"`` and so on. Text becomes lower case; labels that are one-hot or (n, 1), (n,).
 
     Raises
     ------
@@ -180,8 +180,9 @@ def _as_column(values, path, what):
     """Return labels, files or groups as text or numbers, (n, 1) -> (n,)."""
     if values is None or not values.ndim:
         return values
-    if values.size not in values.shape:
-        raise ValueError(f"{path} must hold a {what} per image, (n,), got shape {values.shape}.")
+    if values.size not in values.shape or values.dtype.kind in "Vc":  # records, complex numbers
+        got = f"shape {values.shape} and dtype {cut_label(values.dtype)}"
+        raise ValueError(f"{path} must hold a {what} per image, (n,), text or number, got {got}.")
     values = values.ravel()
     if values.dtype.kind != "S":
         return values

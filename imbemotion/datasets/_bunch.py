@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import DataWarning, escape_text, shorten
+from imbemotion._base.validation import DataWarning, cut, escape_text, shorten
 from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
@@ -158,8 +158,10 @@ def normalize(label):
 
 def join_labels(labels):
     """Join spellings that are surely the same label: NFC and NFD, 1 and 1.0, (n,)."""
-    if labels.dtype.kind == "f" and ((labels % 1 == 0) & (abs(labels) < 2**53)).all():
-        return labels.astype(np.int64)
+    if labels.dtype.kind == "f":
+        exact = labels.astype(float)
+        is_whole = ((exact % 1 == 0) & (abs(exact) < 2**53)).all()
+        return labels.astype(np.int64) if is_whole else labels
     if labels.dtype.kind != "U":
         return labels
     classes, codes = np.unique(labels, return_inverse=True)
@@ -187,6 +189,10 @@ def warn(message):
     warnings.warn(message, DataWarning, stacklevel=5)
 
 
+def _quote(name):
+    return cut(repr(name), 60)
+
+
 def _look(label):
     """Return what a reader sees of a label: no case, widths, marks around or hidden signs."""
     text = unicodedata.normalize("NFKC", label).casefold().translate(_TWINS)
@@ -200,7 +206,7 @@ def warn_of_lookalikes(names):
     alike = defaultdict(list)
     for name in filter(lambda name: isinstance(name, str), names):
         alike[_look(name) or name].append(name)
-    if pairs := [" and ".join(map(repr, same)) for same in alike.values() if len(same) > 1]:
+    if pairs := [" and ".join(map(_quote, same)) for same in alike.values() if len(same) > 1]:
         warn(
             f"These classes look alike, but count as different ones: {shorten(pairs)}. If they "
             "are one, give them one name, for instance by label_map (--label-map)."
@@ -210,7 +216,9 @@ def warn_of_lookalikes(names):
 def _warn_of_missing(labels):
     """Warn of classes whose names are what programs write for a missing label."""
     counts = Counter(labels.tolist() if labels.dtype.kind == "U" else ())
-    found = [f"{name!r} (images: {n})" for name, n in counts.items() if _look(name) in _MISSING]
+    found = [
+        f"{_quote(name)} (images: {n})" for name, n in counts.items() if _look(name) in _MISSING
+    ]
     if found:
         warn(
             f"Read as a class, though it may mean a missing label: {shorten(found)}. To leave "

@@ -234,9 +234,9 @@ def load_image_folder(
 ) -> Bunch | Any:  # fmt: skip
     """Load images from a folder that holds a subfolder per class.
 
-    The name of the subfolder is the label, unchanged. Images are found at any depth; hidden
-    files are ignored, and files other than images are reported. Parents and groups come from
-    the ``manifest.csv`` that ``ImageArray.save`` writes, if there is one.
+    The name of the subfolder is the label, with accents composed (NFC) and 1.0 as 1. Images are
+    found at any depth; hidden files are ignored, and files other than images are reported. Parents
+    and groups come from the ``manifest.csv`` that ``ImageArray.save`` writes, if there is one.
 
     Parameters
     ----------
