@@ -317,6 +317,7 @@ class TrainingScores(Callback):
             labels = batch[1]
             if isinstance(labels, list):
                 labels = max(labels, key=lambda target: target.share).labels
+            labels = labels.argmax(dim=1) if labels.is_floating_point() else labels
             n_classes, predicted = y_pred.shape[1], y_pred.argmax(dim=1).cpu()
             pairs = np.bincount(n_classes * labels.cpu() + predicted, minlength=n_classes**2)
             self.confusions_[-1] = self.confusions_[-1] + pairs.reshape(n_classes, n_classes)

@@ -198,7 +198,7 @@ def _check_shape(shape):
     if 0 in shape:
         raise ValueError(f"X must hold at least one image with pixels, got shape {shape}.")
     if len(shape) == 4 and shape[3] > _MAX_CHANNELS:
-        hint = " Move the channels last: X.transpose(0, 2, 3, 1)." if shape[1] <= 4 else ""
+        hint = " Move the channels last: np.moveaxis(np.asarray(X), 1, -1)." * (shape[1] <= 4)
         wanted = f"1 to {_MAX_CHANNELS} channels in the last place"
         raise ValueError(f"Images must have {wanted}, got shape {shape}.{hint}")
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from skorch.history import History
+from torch.utils.data import DataLoader, Dataset
 
 from imbemotion._base.validation import (
     check_finite,
@@ -17,6 +18,7 @@ from imbemotion._base.validation import (
     forget_fit,
     holds_paths,
     looks_like_images,
+    only_column,
     shorten,
     validate_data,
 )
@@ -118,6 +120,14 @@ def _add_validation(task, X, y):
 
 def check_images(classifier, X, *, reset):
     """Convert X to images, and record or compare their shape and kind."""
+    if isinstance(X, Dataset | DataLoader):
+        pairs = "X.dataset" if isinstance(X, DataLoader) else "X"
+        raise TypeError(
+            f"X must be an array of images or paths, got a {type(X).__name__} of PyTorch. Pass "
+            f"np.stack([np.asarray(image) for image, _ in {pairs}]), with channels last, and y = "
+            f"[label for _, label in {pairs}]. ImageNeuralNetClassifier takes Datasets."
+        )
+    X = only_column(X)  # of paths in a data frame
     flat = not (isinstance(X, ImageArray) or looks_like_images(X) or holds_paths(X))
     if flat and not reset and classifier.image_shape_[0] != 1:
         raise ValueError(
@@ -150,7 +160,8 @@ def _begin(classifier, X, y, sample_weight, start, classes):
     reset, name = start is None, type(classifier).__name__
     if reset:
         forget_fit(classifier)  # a fit that fails leaves nothing of the last one
-    if y is None:  # the sentence that scikit-learn's checks expect
+    # the sentence that scikit-learn's checks expect; for Datasets, check_images has another
+    if y is None and not isinstance(X, Dataset | DataLoader):
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     X = check_images(classifier, X, reset=reset)
     y = check_labels(y, n_samples=len(X))

@@ -8,6 +8,8 @@ from imbemotion.losses._losses import (
     SoftF1Loss,
     Target,
     batch_loss as batch_loss,
+    label_loss as label_loss,
+    weighted_mean as weighted_mean,
 )
 
 __all__ = [

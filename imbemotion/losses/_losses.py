@@ -1,5 +1,6 @@
 """Loss functions for skewed classes, and the loss of a batch."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -57,15 +58,11 @@ class _ClassLoss(nn.CrossEntropyLoss):
     def __init__(self, weight=None, *, class_counts=None, reduction="mean"):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
-        weight = weight if weight is None else torch.as_tensor(weight)
         super().__init__(weight, reduction=reduction)
         self.counts = None if class_counts is None else _check_counts(class_counts)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compute the loss, (n, n_classes) and (n,) -> scalar, or (n,) unreduced.
-
-        Targets are labels, or class probabilities (n, n_classes).
-        """
+        """Compute the loss, (n, n_classes) and (n,) or (n, n_classes) -> scalar or (n,)."""
         given = [part for part in (self.weight, self.counts) if part is not None]
         _check_targets(logits, target, [part.numel() for part in given], self.ignore_index)
         weight = logits.new_ones(logits.shape[1]) if self.weight is None else self.weight
@@ -321,7 +318,7 @@ class SoftF1Loss(nn.Module):
         if not 0 <= cross_entropy <= 1:
             raise ValueError(f"cross_entropy must be from 0 to 1, got {cross_entropy}.")
         self.cross_entropy = cross_entropy
-        self.register_buffer("weight", None if weight is None else torch.as_tensor(weight))
+        self.register_buffer("weight", weight)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) or (n, n_classes) -> scalar."""
@@ -365,20 +362,24 @@ def batch_loss(
     criterion: nn.Module, logits: Tensor, targets: list[Target], *, label_smoothing: float = 0.0,
     class_shares: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Compute the loss of a batch."""
-    for part in targets:
-        _check_targets(logits, part.labels, ignored=getattr(criterion, "ignore_index", _IGNORED))
-    if isinstance(criterion, nn.NLLLoss):  # which takes the logarithms of probabilities
-        logits = functional.log_softmax(logits, dim=1)
-    losses = ((part, criterion(logits, part.labels)) for part in targets)
-    loss = sum(part.share * _weighted_mean(criterion, values, part) for part, values in losses)
+    """Compute the loss of a batch, whose labels may be mixed, weighted and smoothed."""
+    losses = ((part, label_loss(criterion, logits, part.labels)) for part in targets)
+    loss = sum(part.share * weighted_mean(criterion, values, part) for part, values in losses)
     if not label_smoothing:
         return loss
     smooth = _expected_loss(criterion, logits, targets, class_shares.to(logits))
     return (1 - label_smoothing) * loss + label_smoothing * smooth
 
 
-def _weighted_mean(criterion, loss, target):
+def label_loss(criterion: nn.Module, logits: Tensor, labels: Tensor) -> Tensor:
+    """Check the labels and call a loss."""
+    _check_targets(logits, labels, ignored=getattr(criterion, "ignore_index", _IGNORED))
+    if isinstance(criterion, nn.NLLLoss):  # which takes logarithms of probabilities
+        logits = functional.log_softmax(logits, dim=1)
+    return criterion(logits, labels if labels.is_floating_point() else labels.long())
+
+
+def weighted_mean(criterion: nn.Module, loss: Tensor, target: Target) -> Tensor:
     """Average losses weighted by class and image, (n,) -> scalar, unless the loss is reduced."""
     if loss.ndim == 0:
         return loss
@@ -395,5 +396,5 @@ def _weighted_mean(criterion, loss, target):
 
 def _expected_loss(criterion, logits, targets, class_shares):
     """Average the losses over labels drawn from the class shares."""
-    drawn = _of_every_label(criterion, logits) @ class_shares  # (n,)
-    return sum(part.share * _weighted_mean(criterion, drawn, part) for part in targets)
+    drawn = _of_every_label(partial(label_loss, criterion), logits) @ class_shares  # (n,)
+    return sum(part.share * weighted_mean(criterion, drawn, part) for part in targets)

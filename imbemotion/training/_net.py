@@ -12,7 +12,8 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import EpochTimer
 from skorch.dataset import unpack_data
 
-from imbemotion.losses import Target, batch_loss
+from imbemotion.losses import Target, batch_loss, label_loss, weighted_mean
+from imbemotion.training.alarms import check_loss, check_outputs
 from imbemotion.training.batches import (
     ImageDataset,
     check_views,
@@ -132,12 +133,12 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             )
         return super().initialize()
 
-    _n_steps_left = None
+    _n_steps_left, _is_tried = None, False
 
     def on_train_begin(self, net, **kwargs) -> None:
-        """Start to count steps."""
+        """Start to count steps; the first one tries the loss."""
         super().on_train_begin(net, **kwargs)
-        self._n_steps_left = self.max_steps
+        self._n_steps_left, self._is_tried = self.max_steps, False
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params) -> None:
         """Pass over the data once, or until ``max_steps`` is reached.
@@ -155,6 +156,11 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             self._n_steps_left -= n_steps
             iterator = islice(iterator, n_steps)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if training and not self.history[-1, f"{prefix}_batch_count"]:
+            raise ValueError(
+                "An epoch must have a batch, got none: iterator_train__drop_last needs at least "
+                f"{self.batch_size} images (batch_size). Leave it out, or lower batch_size."
+            )
 
     def infer(self, x, **fit_params) -> torch.Tensor:
         """Scale a batch of images and compute their logits.
@@ -175,7 +181,15 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         # predictions are float32, so that they do not depend on where they are made
         half = self.precision == "bfloat16" and self.module_.training
         with torch.autocast(images.device.type, torch.bfloat16, enabled=half):
-            return super().infer(images, **fit_params).float()
+            output = super().infer(images, **fit_params)
+        # the first of several is the prediction, as in skorch
+        output = output[0] if isinstance(output, tuple | list) else output
+        if not isinstance(output, torch.Tensor):
+            raise TypeError(
+                "The network must return logits (n, n_classes), or a tuple that starts with "
+                f"them, got {type(output).__name__} from {type(self.module_).__name__}."
+            )
+        return output.float()
 
     def evaluation_step(self, batch, training: bool = False) -> torch.Tensor:
         """Compute the logits of a batch, with ``test_time_augmentation`` averaged over views.
@@ -213,7 +227,9 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             ``loss`` and ``y_pred``.
         """
         logits = self.evaluation_step(batch)
-        return {"loss": self.get_loss(logits, unpack_data(batch)[1]), "y_pred": logits}
+        labels = torch.as_tensor(unpack_data(batch)[1], device=logits.device)
+        loss = weighted_mean(self.criterion_, self.get_loss(logits, labels), Target(labels))
+        return {"loss": loss, "y_pred": logits}
 
     def get_loss(self, y_pred, y_true, X=None, training: bool = False) -> torch.Tensor:
         """Compute the loss of a batch; in training, smooth labels and check that it is finite.
@@ -222,29 +238,37 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         ----------
         y_pred : Tensor of shape (n, n_classes)
             The logits.
-        y_true : Tensor of int of shape (n,) or list of Target
-            The labels.
+        y_true : array-like of int (n,) or of float (n, n_classes), or list of Target
+            Labels, or class probabilities.
         X, training
             As in skorch.
 
         Returns
         -------
         loss : Tensor
-            A scalar.
+            A scalar; outside of training of shape (n,) for ``criterion__reduction="none"``.
 
         Raises
         ------
         FloatingPointError
             If the loss of a training batch is infinite or NaN.
+        ValueError
+            If the network returns no logits for the classes, or the loss does not take them.
         """
-        targets = y_true if isinstance(y_true, list) else [Target(y_true)]
-        targets = [target.to(y_pred.device) for target in targets]
-        smoothing = self.label_smoothing if training else 0.0
-        shares = torch.as_tensor(self.class_shares) if smoothing else None
-        loss = batch_loss(
-            self.criterion_, y_pred, targets, label_smoothing=smoothing, class_shares=shares
-        )
-        if training and not torch.isfinite(loss):
+        if not (isinstance(y_true, list) and all(isinstance(y, Target) for y in y_true)):
+            y_true = [Target(torch.as_tensor(y_true))]
+        targets = [target.to(y_pred.device) for target in y_true]
+        if not training:
+            return label_loss(self.criterion_, y_pred, targets[0].labels)
+        if not self._is_tried:
+            check_outputs(self, y_pred)
+            check_loss(self.criterion_, y_pred)
+            self._is_tried = True
+        settings = {"label_smoothing": self.label_smoothing}
+        if self.label_smoothing:
+            settings["class_shares"] = torch.as_tensor(self.class_shares)
+        loss = batch_loss(self.criterion_, y_pred, targets, **settings)
+        if not torch.isfinite(loss):
             number = len(self.history[-1, "batches"])
             raise self._overflow(f"The loss became {loss.item()}", f"batch {number}")
         return loss

@@ -1,11 +1,15 @@
 """Signs that a training went wrong, each in one sentence with the remedy."""
 
+import warnings
+from copy import deepcopy
+
 import numpy as np
 import torch
 from sklearn.metrics import f1_score
 
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import cut_label, shorten
 from imbemotion.callbacks import macro_f1
+from imbemotion.losses import label_loss
 
 _CHANCE = 1.1  # macro-F1 in training, relative to that of guessing, 1 / n_classes
 _FEWEST_EPOCHS = 5  # before a loss should have fallen
@@ -14,6 +18,49 @@ _RISE = 0.01  # of the best macro-F1 in the last tenth, that suggests more steps
 _WORSE = 0.05  # of macro-F1, by which averaged weights may be worse than the last ones
 _FEWEST_PROBED = 30  # images, as the score of fewer is chance
 _PROBED = 300  # images on which both are compared
+
+
+_PROBES = 10.0, 20.0, -10.0  # logits of the right class
+
+
+def check_outputs(net, logits):
+    """Refuse outputs of a network that are no logits, one for each class."""
+    name, n_classes = type(net.module_).__name__, np.size(net.class_shares)
+    if net.class_shares is not None and logits.shape[1:] != (n_classes,):
+        raise ValueError(
+            f"The network must return one logit for each of {n_classes} classes, got outputs of "
+            f"shape {tuple(logits.shape)} from {name}. Let it take n_classes."
+        )
+    sums = logits.detach().sum(dim=-1)
+    if (logits >= 0).all() and (abs(sums - 1) < 1e-3).all():
+        raise ValueError(
+            f"The network must return logits, got probabilities from {name} (each row sums to "
+            "1). Remove its softmax; predict_proba applies one."
+        )
+
+
+def check_loss(criterion, logits):
+    """Try a loss on the right logits, and refuse one that is not made for logits."""
+    n_classes, name = logits.shape[1], type(criterion).__name__
+    n = n_classes + 1 if n_classes <= 64 else 64  # other than n_classes: nothing broadcasts
+    labels = torch.arange(n, device=logits.device) % n_classes
+    right = 2 * torch.nn.functional.one_hot(labels, n_classes).float() - 1
+    problem = None
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the shapes, which are an error here
+        try:
+            loss = deepcopy(criterion)
+            values = [label_loss(loss, k * right, labels).mean().item() for k in _PROBES]
+        except Exception as error:
+            problem = error
+    if problem is None and np.isfinite(values).all() and values[1] >= min(-1, values[0] - 1):
+        return
+    found = f"values {np.round(values, 3)}" if problem is None else f"{problem!r}"
+    raise ValueError(
+        f"The loss must be computed from logits (n, n_classes) and labels (n,), got {name}, which "
+        f"returns {cut_label(found, 160)} in a trial. Use CrossEntropyLoss, or a "
+        "loss that applies softmax itself."
+    ) from problem
 
 
 def find_failures(classifier, net, task):

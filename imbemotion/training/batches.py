@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from skorch.dataset import Dataset
 from torch.nn import functional
-from torch.utils.data import Dataset, Sampler, Subset, default_collate, get_worker_info
+from torch.utils.data import Sampler, Subset, default_collate, get_worker_info
 
+from imbemotion._base.validation import check_pixels, cut_label
 from imbemotion.augmentation import apply_policy
 from imbemotion.callbacks import first_step
 from imbemotion.losses import Target
@@ -29,11 +31,12 @@ def input_scale(X):
 
 
 class ImageDataset(Dataset):
-    """Images and labels that are fetched a batch at a time."""
+    """Images, and labels or class probabilities, that are fetched a batch at a time."""
 
-    def __init__(self, X, y=None):
+    def __init__(self, X, y=None, length=None):
+        check_pixels(np.broadcast_to(np.uint8(0), np.shape(X)))  # the shape alone
         self.X = X
-        self.y = np.zeros(len(X), dtype=np.int64) if y is None else np.asarray(y, dtype=np.int64)
+        self.y = np.zeros(len(X), dtype=np.int64) if y is None else _as_targets(y)
 
     def __len__(self):
         return len(self.X)
@@ -49,6 +52,20 @@ class ImageDataset(Dataset):
         if not images.flags.writeable:  # PyTorch warns of memory that it must not write
             images = images.copy()
         return torch.from_numpy(images), torch.from_numpy(self.y[rows])
+
+
+def _as_targets(y):
+    """Return encoded labels as integers, or class probabilities (n, n_classes) as floats."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.dtype.kind == "f":
+        return y.astype(np.float32)
+    if y.ndim != 1 or y.dtype.kind not in "biuf" or (y != np.floor(y)).any():
+        raise ValueError(
+            "The labels of a net must be integers from 0, or class probabilities (n, n_classes), "
+            f"got {y.dtype} of shape {y.shape}: {cut_label(y.ravel()[:3], 60)}. Encode them, or "
+            "use CNNClassifier, which takes labels of any kind."
+        )
+    return y.astype(np.int64)
 
 
 def collate(batch):

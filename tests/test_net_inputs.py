@@ -1,0 +1,286 @@
+"""Networks, losses, batches and inputs as users of PyTorch and skorch have them."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from skorch.callbacks import EpochScoring
+from skorch.dataset import ValidSplit
+from skorch.scoring import loss_scoring
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from imbemotion import CNNClassifier, ImageNeuralNetClassifier
+from imbemotion.networks import SmallCNN
+
+Y = np.repeat([0, 1, 2], 8)
+X = np.random.default_rng(0).integers(0, 256, (24, 12, 12), dtype=np.uint8) // 4
+X[Y == 1, :6] += 150
+X[Y == 2, :, :6] += 150
+
+
+def make_net(module=SmallCNN, **settings):
+    torch.manual_seed(0)
+    defaults = {"module__n_classes": 3, "train_split": None, "verbose": 0, "max_epochs": 2}
+    return ImageNeuralNetClassifier(module, **{**defaults, **settings})
+
+
+def make_classifier(**settings):
+    return CNNClassifier(**{"module": "small_cnn", "max_steps": 40, "random_state": 0, **settings})
+
+
+class ProbabilityLoss(nn.Module):
+    """Expects probabilities."""
+
+    def forward(self, probabilities, labels):
+        return -torch.log(probabilities[range(len(labels)), labels]).mean()
+
+
+class LogProbabilityLoss(nn.Module):
+    """Expects logarithms of probabilities."""
+
+    def forward(self, log_probabilities, labels):
+        return -log_probabilities[range(len(labels)), labels].mean()
+
+
+def logits_only(logits):
+    return logits.mean()
+
+
+@pytest.mark.kind("D29", "Losses that are not computed from logits and labels are refused.")
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ProbabilityLoss,
+        LogProbabilityLoss,
+        nn.BCELoss,
+        nn.BCEWithLogitsLoss,
+        nn.MSELoss,
+        nn.L1Loss,
+        nn.KLDivLoss,
+        nn.GaussianNLLLoss,
+        nn.PoissonNLLLoss,
+        nn.HingeEmbeddingLoss,
+    ],
+)
+def test_losses_that_take_no_logits_are_refused(loss):
+    with pytest.raises(ValueError, match=f"computed from logits.*got {loss.__name__}") as caught:
+        make_classifier(loss=loss, max_steps=1).fit(X, Y)
+    assert len(str(caught.value)) < 450
+
+
+@pytest.mark.kind("D29", "NLLLoss trains on logits and on log-probabilities as cross-entropy.")
+@pytest.mark.parametrize("ends_in", ["logits", "log-probabilities"])
+@pytest.mark.parametrize("settings", [{}, {"criterion__weight": torch.tensor([1.0, 2.0, 3.0])}])
+def test_nll_loss_is_cross_entropy(ends_in, settings):
+    class Network(SmallCNN):
+        def forward(self, images):
+            logits = super().forward(images)
+            return logits if ends_in == "logits" else logits.log_softmax(dim=1)
+
+    nets = [make_net(Network, criterion=c, **settings) for c in (nn.NLLLoss, nn.CrossEntropyLoss)]
+    first, second = (net.fit(X, Y).history[:, "train_loss"] for net in nets[:1] + nets[1:])
+    assert np.isfinite([first, second]).all()
+    logits = torch.randn(24, 3)
+    np.testing.assert_allclose(*(float(net.get_loss(logits, Y)) for net in nets), rtol=1e-6)
+
+
+class Softmax(SmallCNN):
+    """Returns probabilities."""
+
+    def forward(self, images):
+        return super().forward(images).softmax(dim=1)
+
+
+class ByName(SmallCNN):
+    """Returns a dict."""
+
+    def forward(self, images):
+        return {"logits": super().forward(images)}
+
+
+class Maps(SmallCNN):
+    """Returns a map for each class."""
+
+    def forward(self, images):
+        return super().forward(images)[:, :, None, None]
+
+
+@pytest.mark.kind("D29", "A network that does not return one logit for each class is refused.")
+@pytest.mark.parametrize(
+    ("module", "settings", "error"),
+    [
+        ("small_cnn", {"n_classes": 2}, r"one logit for each of 3 classes.*\(24, 2\)"),
+        ("small_cnn", {"n_classes": 5}, r"one logit for each of 3 classes.*\(24, 5\)"),
+        ("small_cnn", {"n_classes": 1}, r"one logit for each of 3 classes.*\(24, 1\)"),
+        (Softmax, None, "must return logits, got probabilities from Softmax"),
+        (ByName, None, "must return logits.*got dict from ByName"),
+        (Maps, None, r"one logit for each of 3 classes.*\(24, 3, 1, 1\)"),
+    ],
+)
+def test_networks_of_other_outputs_are_refused(module, settings, error):
+    with pytest.raises((ValueError, TypeError), match=error):
+        make_classifier(module=module, module_params=settings, max_steps=1).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "error"),
+    [("iterator_train__drop_last", True, "An epoch must have a batch, got none")],
+)
+def test_lost_images_are_noticed(setting, value, error):
+    with pytest.raises(ValueError, match=error):
+        make_net(**{setting: value}).fit(X, Y)
+
+
+@pytest.mark.kind("D31", "Scores of epochs need no cache, on training and on validation images.")
+@pytest.mark.parametrize("on_train", [True, False])
+@pytest.mark.parametrize("scoring", ["accuracy", "f1_macro"])
+def test_scores_without_cache_are_those_with_it(on_train, scoring):
+    scores = [
+        ("s", EpochScoring(scoring, on_train=on_train, use_caching=False, name="score")),
+        ("t", EpochScoring(scoring, on_train=False, use_caching=True, name="cached")),
+    ]
+    split = ValidSplit(3, stratified=True)
+    net = make_net(train_split=split, callbacks=scores).fit(X, Y)
+    assert 0 <= net.history[-1, "score"] <= 1
+    assert on_train or net.history[-1, "score"] == net.history[-1, "cached"]
+
+
+@pytest.mark.kind("D31", "get_loss takes labels of every kind that NumPy and PyTorch have.")
+@pytest.mark.parametrize("kind", ["tensor", "array", "list", "int32", "uint8", "soft"])
+def test_get_loss_takes_labels_of_every_kind(kind):
+    labels = {
+        "tensor": torch.tensor(Y), "array": Y, "list": Y.tolist(), "int32": Y.astype(np.int32),
+        "uint8": Y.astype(np.uint8), "soft": np.eye(3, dtype=np.float32)[Y],
+    }[kind]  # fmt: skip
+    logits = torch.randn(24, 3, generator=torch.Generator().manual_seed(0))
+    loss = make_net().initialize().get_loss(logits, labels)
+    torch.testing.assert_close(loss, nn.functional.cross_entropy(logits, torch.tensor(Y)))
+
+
+@pytest.mark.kind("D31", "loss_scoring returns what the reduction of the loss asks for.")
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_loss_scoring_follows_the_reduction(reduction, weighted):
+    weight = torch.tensor([1.0, 2.0, 3.0]) if weighted else None
+    net = make_net(criterion__reduction=reduction, criterion__weight=weight)
+    net.set_params(train_split=ValidSplit(3, stratified=True)).fit(X, Y)
+    assert np.shape(loss_scoring(net, X, Y)) == ((24,) if reduction == "none" else ())
+    assert isinstance(net.history[-1, "valid_loss"], float)
+
+
+class TwoOutputs(SmallCNN):
+    """Returns a tuple, as Inception does."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits, logits.detach(), logits[::2]
+
+
+class ListOfOutputs(SmallCNN):
+    """Returns a list."""
+
+    def forward(self, images):
+        return [super().forward(images)]
+
+
+class OnlyInTraining(SmallCNN):
+    """Returns a tuple in training, as GoogLeNet does."""
+
+    def forward(self, images):
+        logits = super().forward(images)
+        return (logits, None) if self.training else logits
+
+
+@pytest.mark.kind("D31", "Networks of several outputs train and predict by the first one.")
+@pytest.mark.parametrize("module", [TwoOutputs, ListOfOutputs, OnlyInTraining, SmallCNN])
+def test_the_first_of_several_outputs_counts(module):
+    expected = make_net().fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(make_net(module).fit(X, Y).predict_proba(X), expected)
+
+
+class TwoModules(ImageNeuralNetClassifier):
+    """A net with a second module."""
+
+    def initialize_module(self):
+        super().initialize_module()
+        self.last_ = nn.Linear(3, 3)
+        return self
+
+    def infer(self, x, **params):
+        return self.last_(super().infer(x, **params))
+
+
+def test_nets_of_two_modules_train_both_and_are_pickled():
+    net = TwoModules(SmallCNN, module__n_classes=3, train_split=None, verbose=0, max_epochs=1)
+    before = net.initialize().last_.weight.clone()
+    net.partial_fit(X, Y)
+    assert not torch.equal(net.last_.weight, before)
+    again = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+
+
+@pytest.mark.kind("D31", "Channels-first arrays and Datasets as X are refused with the cure.")
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda c: c, r"np.moveaxis\(np.asarray\(X\), 1, -1\)"),
+        (torch.tensor, r"np.moveaxis\(np.asarray\(X\), 1, -1\)"),
+        (lambda c: torch.tensor(c[:, :1]), r"np.moveaxis\(np.asarray\(X\), 1, -1\)"),
+        (
+            lambda c: TensorDataset(torch.tensor(c)),
+            "got a TensorDataset of PyTorch. Pass np.stack",
+        ),
+        (lambda c: DataLoader(TensorDataset(torch.tensor(c))), "a DataLoader .*in X.dataset"),
+    ],
+)
+def test_inputs_of_pytorch_are_refused_with_the_cure(make, error):
+    given = make(np.repeat(X[:, None], 3, axis=1))
+    for y in (Y, None) if "Data" in error else (Y,):
+        with pytest.raises((ValueError, TypeError), match=error):
+            make_classifier().fit(given, y)
+    fitted = make_classifier(max_steps=40).fit(X, Y)
+    with pytest.raises((ValueError, TypeError), match=error):
+        fitted.predict(given)
+
+
+def test_the_named_cure_works_for_arrays_and_tensors():
+    first = np.repeat(X[:, None], 3, axis=1)
+    for given in (first, torch.tensor(first)):
+        cured = np.moveaxis(np.asarray(given), 1, -1)
+        assert make_classifier().fit(cured, Y).image_shape_ == (12, 12, 3)
+
+
+@pytest.mark.kind("D31", "Labels of a net that are no integers from 0 are refused, not rounded.")
+@pytest.mark.parametrize("labels", [Y + 0.5, np.array(list("abc"))[Y], Y[:, None], Y * np.nan])
+def test_labels_of_a_net_are_not_rounded(labels):
+    with pytest.raises(ValueError, match="labels of a net must be integers from 0"):
+        make_net().fit(X, labels)
+
+
+def test_class_probabilities_train_a_net():
+    soft = np.full((24, 3), 0.05, np.float32) + 0.85 * np.eye(3, dtype=np.float32)[Y]
+    net = make_net(max_epochs=30, optimizer=torch.optim.Adam).fit(X, soft)
+    assert net.predict(X).tolist() == Y.tolist()
+
+
+@pytest.mark.filterwarnings("ignore:The network has learned nothing", "ignore:Not even in")
+@pytest.mark.kind("D32", "A data frame with a column of paths is taken as its paths.")
+@pytest.mark.parametrize("kind", ["frame", "array", "series", "list"])
+def test_paths_in_a_column_are_read(tmp_path, kind):
+    from PIL import Image
+
+    paths = [str(tmp_path / f"{row}.png") for row in range(24)]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    table = pd.DataFrame({"path": paths, "label": Y})
+    given = {
+        "frame": table[["path"]], "array": table[["path"]].to_numpy(), "series": table["path"],
+        "list": paths,
+    }[kind]  # fmt: skip
+    model = make_classifier(max_steps=2).fit(given, Y)
+    assert model.image_shape_ == (12, 12, 3)
+    expected = make_classifier(max_steps=2).fit(paths, Y).predict_proba(paths)
+    np.testing.assert_array_equal(model.predict_proba(given), expected)
