@@ -41,7 +41,7 @@ MODULES = [path for path in FILES if not path.name.startswith("__")]
 MAY_IMPORT_TORCH = {"networks", "losses", "callbacks", "training", "classifier"}
 
 # The budgets of the whole library; later works raise those of lines and files.
-MOST_LINES, MOST_FILES, MOST_FILES_PER_ROOM = 27_500, 128, 10
+MOST_LINES, MOST_FILES, MOST_FILES_PER_ROOM = 28_000, 128, 10
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FUNCTION, LONG_FUNCTION = 400, 50, 8, 25
 SMALL_MODULE = 60
 MOST_KEYWORDS = 24
