@@ -311,9 +311,34 @@ def test_labels_that_take_in_rows_are_refused(row, pool):
         load_table(pool / "a.csv")
 
 
+@pytest.mark.kind("B9", "A cell of any length is refused in a short sentence, with little memory.")
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("0.png,{},a", "0.png has a label or group of more than"),
+        ("0.png,joy,{}", "0.png has a label or group of more than"),
+        ("{},joy,a", "File name too long|does not exist"),
+        ('0.png,"{}",a', "0.png has a label or group of more than"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*lists 2 images")
+def test_cells_of_any_length_are_refused(row, message, pool):
+    rows = [row.format("x" * 1_000_000), *["1.png,sad,b"] * 2_000]
+    (pool / "a.csv").write_text("\n".join(["path,label,who", *rows]))
+    with pytest.raises(ValueError, match=message) as caught:
+        load_table(pool / "a.csv", group_column="who")
+    assert len(str(caught.value)) < 5_000
+
+
 def test_a_wide_header_above_blank_lines_is_read(pool):
     (pool / "a.csv").write_text(WIDE + "\n" * 20_000 + "0.png,joy\n")
     assert load_table(pool / "a.csv", load_content=False).target.tolist() == ["joy"]
+
+
+def test_the_index_of_a_frame_is_a_column(pool):
+    pytest.importorskip("pyarrow")
+    table().set_index("path").to_parquet(pool / "a.parquet")
+    assert load_table(pool / "a.parquet", load_content=False).target.tolist() == LABELS
 
 
 def embedded(pool, cells, labels=("joy", "fear", "joy")):
@@ -332,6 +357,7 @@ def embedded(pool, cells, labels=("joy", "fear", "joy")):
         lambda contents: [{"bytes": c, "path": "x.png"} for c in contents],
         lambda contents: [{"bytes": c, "path": None} for c in contents],
         lambda contents: [{"bytes": None, "path": f"{n}.png"} for n in range(3)],
+        lambda contents: [{"bytes": c, "path": "", "size": 1} for c in contents],
         lambda contents: [{"bytes": contents[0]}, {"bytes": contents[1]}, {"bytes": contents[2]}],
         lambda contents: [b"0.png", b"1.png", b"2.png"],
         lambda contents: [b"0.png", *contents[1:]],
@@ -363,6 +389,7 @@ def test_equal_images_inside_parquet_are_one(pool):
         (b"\xff" * 9_999, "joy", "an image of 9,999 bytes is not an image"),
         ({"bytes": b"\0" * 9_999, "path": "x.png"}, "joy", "an image of 9,999 bytes is not an im"),
         (b"", "joy", "in row 1 names no image"),
+        ({"content": b"x" * 9_999}, "joy", "in row 1 names no image"),
         ({"bytes": None, "path": None}, "joy", "in row 1 names no image"),
         (b"\x89PNG" * 9_999, "", "row 1 has no label in row 1"),
         (b"a" * 9_999, "joy", "File name too long|does not exist"),

@@ -180,6 +180,7 @@ def _parse(name, content):
 def _read_parquet(path):
     try:
         rows = pd.read_parquet(path)
+        rows = rows.reset_index() if any(rows.index.names) else rows  # pandas hides a column there
         _check_size(path, 0, list(rows))
     except ImportError as error:
         raise ImportError(
@@ -212,9 +213,10 @@ def _cells_of(rows, what, wanted, usual=(), is_strict=False):
         cells = cells.where(cells.notna(), None)
         return [cell.strip() if isinstance(cell, str) else cell for cell in cells]
     problem = "may be" if found else "must be"
+    names = " or ".join(cut(str(name)) for name in found or choice)
     raise ValueError(
-        f"The {what} column {problem} {' or '.join(found or choice)}, got the columns "
-        f"{shorten(rows, 20)}. Name it by {what}_column= (--{what}-column)."
+        f"The {what} column {problem} {names}, got the columns {shorten(rows, 20)}. "
+        f"Name it by {what}_column= (--{what}-column)."
     )
 
 
@@ -250,13 +252,17 @@ def _images_by_stem(folder):
     return found
 
 
+def _is_empty(cell):
+    return cell is None or isinstance(cell, dict | list | np.ndarray) or cell == ""
+
+
 def _source_of(cell):
     """Return the name of a file, or the bytes of an image, as Hugging Face stores them."""
-    if isinstance(cell, dict) and cell.keys() <= {"bytes", "path"}:
+    if isinstance(cell, dict) and cell.keys() & {"bytes", "path"}:
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes) and cell.isascii() and (text := cell.decode()).isprintable():
         cell = text  # images hold other bytes
-    return cell if isinstance(cell, bytes) else "" if cell is None else cut(str(cell), _LONGEST)
+    return cell if isinstance(cell, bytes) else "" if _is_empty(cell) else cut(str(cell), _LONGEST)
 
 
 def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=()):
@@ -277,18 +283,21 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
         paths[is_file] = shown[is_file] = found
     if columns[2] is not None:  # a row without a group is its own
         pairs = zip(_cells_of(rows, "group", columns[2]), shown, strict=True)
-        groups = np.array([str(name if cell in ("", None) else cell) for cell, name in pairs])
+        groups = [str(name if _is_empty(cell) else cell) for cell, name in pairs]
     targets = pd.Series(classes, dtype=object).to_numpy()
     reasons = {
         row: f"has no label in {place}" if name else f"in {place} names no image"
         for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True))
-        if not name or label in ("", None)
+        if not name or label is None or (isinstance(label, str) and not label)
     }
     texts = list(
         map("{}{}".format, names, classes)
     )  # pandas cannot compare those with lone surrogates
     foreign = [row for row, text in enumerate(texts) if escape_text(text) != text]
     reasons |= dict.fromkeys(foreign, "has a name or label that is not UTF-8")
+    texts = map(str, classes) if groups is None else map("{}{}".format, classes, groups)
+    long = [row for row, text in enumerate(texts) if len(text) > 2 * _LONGEST]
+    reasons |= dict.fromkeys(long, f"has a label or group of more than {_LONGEST:,} characters")
     pairs = enumerate(zip(names, classes, strict=True))
     lines = [row for row, (n, label) in pairs if "\n" in n or _SWALLOWED.search(str(label))]
     reasons |= dict.fromkeys(
@@ -298,6 +307,7 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
     others = bytes | dict | list | np.ndarray
     plain = [name for name in rows if not any(isinstance(cell, others) for cell in rows[name])]
     columns = rows[plain].reset_index(drop=True)
+    groups = None if groups is None else np.array([cut(group, 2 * _LONGEST) for group in groups])
     return Listing(paths, targets, names, groups, columns=columns), reasons
 
 
