@@ -18,6 +18,7 @@ from sklearn.model_selection import (
 )
 from sklearn.utils.class_weight import compute_class_weight
 from skorch.callbacks import Callback, EarlyStopping
+from torch.utils.data import default_collate
 
 from imbemotion import Augmentation, CNNClassifier, ImageArray, RandomResampler, make_faces
 from imbemotion._base.registry import LOSSES
@@ -295,8 +296,9 @@ def test_a_collate_function_that_is_custom_is_used(faces):
     seen = []
 
     def collate(batch):
-        seen.append(len(batch[1]))
-        return batch
+        seen.append(len(batch))
+        assert all(image.shape == (1, 16, 16) and label.ndim == 0 for image, label in batch)
+        return default_collate(batch)
 
     quick(net_params={"iterator_train__collate_fn": collate}).fit(*faces)
     assert sum(seen) == 2 * 42

@@ -10,7 +10,8 @@ from skorch.callbacks import EpochScoring
 from skorch.dataset import ValidSplit
 from skorch.scoring import loss_scoring
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset, default_collate
+from torchvision.transforms import v2
 
 from imbemotion import CNNClassifier, ImageNeuralNetClassifier
 from imbemotion.networks import SmallCNN
@@ -125,9 +126,15 @@ def test_networks_of_other_outputs_are_refused(module, settings, error):
         make_classifier(module=module, module_params=settings, max_steps=1).fit(X, Y)
 
 
+@pytest.mark.kind("D29", "Settings by which images are lost or mixed up are refused.")
 @pytest.mark.parametrize(
     ("setting", "value", "error"),
-    [("iterator_train__drop_last", True, "An epoch must have a batch, got none")],
+    [
+        ("iterator_train__drop_last", True, "An epoch must have a batch, got none"),
+        ("iterator_valid__drop_last", True, "one per image, in order, got .*drop_last=True"),
+        ("iterator_valid__shuffle", True, "one per image, in order, got .*shuffle=True"),
+        ("iterator_valid__sampler", [3, 1], "one per image, in order, got .*sampler="),
+    ],
 )
 def test_lost_images_are_noticed(setting, value, error):
     with pytest.raises(ValueError, match=error):
@@ -220,6 +227,42 @@ def test_nets_of_two_modules_train_both_and_are_pickled():
     assert not torch.equal(net.last_.weight, before)
     again = pickle.loads(pickle.dumps(net))
     np.testing.assert_array_equal(again.predict_proba(X), net.predict_proba(X))
+
+
+def mixed(batch):
+    """Follow torchvision's recipe."""
+    return v2.MixUp(num_classes=3)(*default_collate(batch))
+
+
+def cut(batch):
+    """Follow torchvision's other recipe."""
+    return v2.CutMix(num_classes=3)(*default_collate(batch))
+
+
+def stacked(batch):
+    """Stack items."""
+    images, labels = zip(*batch, strict=True)
+    assert images[0].ndim == 3
+    return torch.stack(images), torch.stack(labels)
+
+
+@pytest.mark.kind("D31", "Collate functions of PyTorch receive items, channels first.")
+@pytest.mark.parametrize("collate", [default_collate, mixed, cut, stacked])
+@pytest.mark.parametrize("channels", [0, 3])
+def test_collate_functions_of_pytorch_work(collate, channels):
+    images = X if not channels else np.repeat(X[..., None], channels, axis=3)
+    net = {"iterator_train__collate_fn": collate, "iterator_valid__collate_fn": default_collate}
+    model = make_classifier(net_params=net, augmentation=None).fit(images, Y)
+    assert model.score(images, Y) > 0.9
+    with pytest.raises(ValueError, match=r"collate_fn takes plain labels.*Leave out mixup"):
+        make_classifier(net_params=net, mixup=0.3, max_steps=1).fit(images, Y)
+
+
+@pytest.mark.kind("D31", "What a collate function returns must be images and labels.")
+@pytest.mark.parametrize("collate", [list, dict, len, lambda batch: default_collate(batch)[0]])
+def test_collate_functions_that_return_something_else_are_refused(collate):
+    with pytest.raises(ValueError, match=r"collate_fn must turn a list of pairs into .*, got"):
+        make_net(iterator_train__collate_fn=collate).fit(X, Y)
 
 
 @pytest.mark.kind("D31", "Channels-first arrays and Datasets as X are refused with the cure.")

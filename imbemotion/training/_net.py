@@ -1,5 +1,6 @@
 """ImageNeuralNetClassifier: skorch's classifier with images fetched and scaled as batches."""
 
+from functools import partial
 from itertools import islice
 from numbers import Real
 from time import perf_counter
@@ -16,8 +17,10 @@ from imbemotion.losses import Target, batch_loss, label_loss, weighted_mean
 from imbemotion.training.alarms import check_loss, check_outputs
 from imbemotion.training.batches import (
     ImageDataset,
+    check_order,
     check_views,
     collate,
+    collate_items,
     softmax_probabilities,
     views,
 )
@@ -131,7 +134,26 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
                 f"label_smoothing={self.label_smoothing} needs class_shares, got None. Set the "
                 'shares of the classes, and criterion__reduction="none".'
             )
+        check_order(self.get_params_for("iterator_valid"))
         return super().initialize()
+
+    def get_iterator(self, dataset, training: bool = False):
+        """Return the batches of a dataset; a custom ``collate_fn`` receives items.
+
+        Parameters
+        ----------
+        dataset, training
+            As in skorch.
+
+        Returns
+        -------
+        iterator : DataLoader
+            Its ``collate_fn`` gets pairs of image (channels, height, width) and label.
+        """
+        iterator = super().get_iterator(dataset, training=training)
+        if getattr(iterator, "collate_fn", collate) is not collate:
+            iterator.collate_fn = partial(collate_items, iterator.collate_fn)
+        return iterator
 
     _n_steps_left, _is_tried = None, False
 

@@ -9,7 +9,7 @@ from skorch.dataset import Dataset
 from torch.nn import functional
 from torch.utils.data import Sampler, Subset, default_collate, get_worker_info
 
-from imbemotion._base.validation import check_pixels, cut_label
+from imbemotion._base.validation import brief, check_pixels, cut_label
 from imbemotion.augmentation import apply_policy
 from imbemotion.callbacks import first_step
 from imbemotion.losses import Target
@@ -71,6 +71,38 @@ def _as_targets(y):
 def collate(batch):
     """Pass on a batch of an ``ImageDataset``, and stack single items."""
     return batch if isinstance(batch, tuple) else default_collate(batch)
+
+
+def collate_items(function, batch):
+    """Call a collate function with items as PyTorch has them, channels first."""
+    if not isinstance(batch, tuple):
+        return function(batch)
+    images, labels = batch
+    if isinstance(labels, list):
+        raise ValueError(
+            f"A collate_fn takes plain labels, got a list of {len(labels)} Targets. Leave out "
+            "mixup and sample_weight."
+        )
+    is_gray = images.ndim == 3
+    images = (images[..., None] if is_gray else images).movedim(3, 1).float()
+    found = function(list(zip(images, labels, strict=True)))
+    if not (isinstance(found, tuple | list) and len(found) == 2 and np.ndim(found[0]) == 4):
+        raise ValueError(
+            "A collate_fn must turn a list of pairs into images (n, channels, height, width) and "
+            f"labels, got {brief(found)}. Start from torch.utils.data.default_collate."
+        )
+    images = found[0].movedim(1, 3)
+    return images[..., 0] if is_gray else images, found[1]
+
+
+def check_order(settings):
+    """Refuse settings of the validation batches by which predictions lose their order."""
+    for name in ("drop_last", "shuffle", "sampler"):
+        if settings.get(name):
+            raise ValueError(
+                "Predictions must be one per image, in order, got iterator_valid__"
+                f"{name}={cut_label(settings[name])}. Leave it out."
+            )
 
 
 _ZOOMS = (0, 1, 2, 3)  # 48ths of height and width that are cut off on every side
