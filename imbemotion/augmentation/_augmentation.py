@@ -247,13 +247,16 @@ class Augmentation(BaseEstimator):
         if not isinstance(limits, dict):
             raise ValueError(f"{source} must hold a JSON object of limits, got {limits!r:.60}.")
         known = cls().get_params()
-        if unknown := sorted(set(limits) - set(known)):
-            raise ValueError(
-                f"Augmentation has the parameters {', '.join(known)}, got {shorten(unknown)}."
-            )
-        pairs = {name: tuple(v) for name, v in limits.items() if isinstance(v, list)}
-        policy = cls(**{**limits, **pairs})  # JSON has no tuples
-        policy._validate_params()
+        try:
+            if unknown := sorted(set(limits) - set(known)):
+                raise ValueError(
+                    f"Augmentation has the parameters {', '.join(known)}, got {shorten(unknown)}."
+                )
+            pairs = {name: tuple(v) for name, v in limits.items() if isinstance(v, list)}
+            policy = cls(**{**limits, **pairs})  # JSON has no tuples
+            policy._validate_params()
+        except ValueError as error:
+            raise error if is_text else ValueError(f"{source} is no policy: {error}") from None
         return policy
 
 

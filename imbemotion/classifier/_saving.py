@@ -180,11 +180,12 @@ def _decode(path, tensors, content):
         mean, scale = (decode(part) for part in content["input"])
         history = History(decode(json.loads(tensors[_HISTORY].numpy().tobytes())))
         sound = _is_sound(**{name.strip("_"): value for name, value in attributes.items()})
+        sound &= bool(np.isfinite(mean).all() and np.isfinite(scale).all() and np.all(scale))
     except _archive.UnknownClassError:
         raise
     except Exception as error:
         raise ValueError(f"{path} {DAMAGED} {_cause(error)}") from error
-    if not (sound and np.isfinite(mean).all() and np.isfinite(scale).all() and np.all(scale)):
+    if not sound:
         raise ValueError(f"{path} {DAMAGED}")
     broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if broken:

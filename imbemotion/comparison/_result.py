@@ -267,8 +267,7 @@ class Comparison:
     def _predictions(self, record):
         """Return the predictions of a fit by column, None if there are none."""
         if record.get("predictions") is None and self.folder is not None:
-            given = self.settings["strategies"][record["strategy"]]
-            record["predictions"] = Store(self.folder).load_predictions(given["folder"], record)
+            record["predictions"] = Store(self.folder).load_predictions(record, self.settings)
         return record.get("predictions")
 
     def influence(self, test: str = "auto") -> pd.DataFrame:

@@ -21,6 +21,7 @@ from imbemotion._base.files import (
     write_atomically,
 )
 from imbemotion._base.validation import cut_label, shorten
+from imbemotion.analysis.verdicts import encode
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
 
@@ -156,9 +157,10 @@ class Store:
                 record[key] = np.nan
         return record
 
-    def load_predictions(self, folder, record):
+    def load_predictions(self, record, settings):
         """Return the columns of predictions.csv that verdicts need, None if it is damaged."""
         name = f"fold_{record['fold']}_seed_{record['repeat']}"
+        folder = settings["strategies"][record["strategy"]]["folder"]
         wanted = {"row": int, "group": str, "true": str, "predicted": str}
         path, columns = self.folder / folder / name / "predictions.csv", wanted.__contains__
         try:
@@ -167,6 +169,10 @@ class Store:
             return None
         is_whole = len(found) == record["n_test"] and wanted.keys() - {"group"} <= {*found}
         found = found.map(from_cell)
+        labels = (found[name] for name in ("true", "predicted") if is_whole)
+        is_whole = is_whole and all(
+            (encode(own, settings["classes"]) >= 0).all() for own in labels
+        )
         return {name: found[name].to_numpy() for name in found} if is_whole else None
 
     def load_all(self, settings):

@@ -200,7 +200,7 @@ READERS = {
 }  # fmt: skip
 
 
-def _cells_of(rows, what, wanted, usual=(), is_strict=False):
+def _cells_of(path, rows, what, wanted, usual=(), is_strict=False):
     """Return the cells of a column, ignoring case, ``_``, ``-`` and spaces in its name."""
     known, choice = defaultdict(list), usual if wanted is None else (wanted,)
     for name in rows:
@@ -215,8 +215,8 @@ def _cells_of(rows, what, wanted, usual=(), is_strict=False):
     problem = "may be" if found else "must be"
     names = " or ".join(cut(str(name)) for name in found or choice)
     raise ValueError(
-        f"The {what} column {problem} {names}, got the columns {shorten(rows, 20)}. "
-        f"Name it by {what}_column= (--{what}-column)."
+        f"The {what} column {problem} {names}, got the columns {shorten(rows, 20)} in "
+        f"{cut(path.name)}. Name it by {what}_column= (--{what}-column)."
     )
 
 
@@ -269,8 +269,8 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
     """Return what a list names, with labels as they are, and the reasons against some rows."""
     # columns are those for images, labels and groups; files and labels are the usual names.
     rows = _read_rows(path)
-    sources = list(map(_source_of, _cells_of(rows, "image", columns[0], files, is_strict)))
-    classes, groups = _cells_of(rows, "label", columns[1], labels, is_strict), None
+    sources = list(map(_source_of, _cells_of(path, rows, "image", columns[0], files, is_strict)))
+    classes, groups = _cells_of(path, rows, "label", columns[1], labels, is_strict), None
     first, is_file = {}, [isinstance(source, str) for source in sources]  # else an image's bytes
     pairs = zip(sources, rows.index, strict=True)
     names = [s if isinstance(s, str) else first.setdefault(s, place) for s, place in pairs]
@@ -282,11 +282,12 @@ def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=(
         )
         paths[is_file] = shown[is_file] = found
     if columns[2] is not None:  # a row without a group is its own
-        pairs = zip(_cells_of(rows, "group", columns[2]), shown, strict=True)
+        pairs = zip(_cells_of(path, rows, "group", columns[2]), shown, strict=True)
         groups = [str(name if _is_empty(cell) else cell) for cell, name in pairs]
     targets = pd.Series(classes, dtype=object).to_numpy()
+    of_list = f" of {path.name}"
     reasons = {
-        row: f"has no label in {place}" if name else f"in {place} names no image"
+        row: f"has no label in {place}{of_list}" if name else f"in {place}{of_list} names no image"
         for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True))
         if not name or label is None or (isinstance(label, str) and not label)
     }

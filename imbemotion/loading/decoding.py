@@ -14,10 +14,11 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from imbemotion._base.validation import cut_label
+from imbemotion._base.validation import cut, cut_label
 from imbemotion.loading.ranges import SIXTEEN_BITS, Ranges
 
 ABSENT = "does not exist"
+_LONGEST = 300  # characters of a name there
 _SHOWN = 100  # failures in the message of an error
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _REASONS = [  # the first match counts
@@ -87,7 +88,9 @@ class UnreadableImagesError(ValueError):
 
     def __str__(self):
         shown = self.failures[:_SHOWN]
-        lines = [f"  row {row}: {name} {reason}" for row, name, reason in shown]
+        lines = [
+            f"  row {row}: {cut(str(name), _LONGEST)} {reason}" for row, name, reason in shown
+        ]
         if len(shown) < len(self.failures):
             lines.append(f"  and {len(self.failures) - len(shown)} more, see `failures`")
         head = f"{len(self.failures)} of {self.n_images} images could not be read:"

@@ -30,6 +30,7 @@ from imbemotion.leaks.duplicates import check_images, pixel_keys
 
 SUBSETS = ("train", "valid", "test")
 _FORMAT = "imbemotion split 1"
+_OPTIONAL = ("data", str), ("seed", int)
 _RATIO = re.compile(r"\d{1,99}(/0*[1-9]\d{0,99})?")
 
 
@@ -137,9 +138,12 @@ class Split:
             If the data differ from those of the split, or the file does not hold a split.
         """
         content, y = _read(path), check_labels(y)
-        _check_labels(y, content["counts"], content["labels"])
-        if X is not None:
-            _check_data(_check_length(X, len(y)), content["data"])
+        try:
+            _check_labels(y, content["counts"], content["labels"])
+            if X is not None:
+                _check_data(_check_length(X, len(y)), content["data"])
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be used: {error}") from error
         rows = [np.array(content[name], dtype=np.int64) for name in SUBSETS]
         ratios = {name: Fraction(ratio) for name, ratio in content["ratios"].items()}
         stratified = content.get("stratified")  # unknown in older files
@@ -258,7 +262,8 @@ def _read(path):
         intact = content["format"] == _FORMAT and set(content["ratios"]) == set(SUBSETS)
         intact = intact and len(rows) == sum(content["counts"].values())  # before a range of them
         intact = intact and rows == list(range(len(rows)))
-        intact = intact and {"seed", "labels", "data"} <= set(content)
+        intact = intact and isinstance(content["labels"], str)
+        intact = intact and all(type(content[k]) in (t, type(None)) for k, t in _OPTIONAL)
         # Fraction would compute 1e999999999
         intact = intact and all(map(_RATIO.fullmatch, content["ratios"].values()))
         reason = f"its format is {content['format']!r:.60}, and it holds {len(rows)} rows"
