@@ -43,8 +43,8 @@ X, Y = make_faces({"happy": 8, "sad": 4}, size=8, random_state=0)
 TOKENS = [
     b"", b"\0", b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"'", b"\\", b"[", b"{", b'{"a":',
     b"- ", b"9" * 5000, b"-1", b"1e999", b"1e30", b"NaN", b"null", b"true", b"[]", b"{}",
-    b"\r", b"\n",    b",", b";", b"\t", b":", b": ", b"&a [*a]", b"*a", b"<<: ", b"? ", b"!!binary a",
-    b"!!python/object/apply:os.system [ls]", b"!!set {a}", b"!!float x", b"!!int x",
+    b"\r", b"\n", b",", b";", b"\t", b":", b": ", b"&a [*a]", b"*a", b"<<: ", b"? ",
+    b"!!binary a", b"!!python/object/apply:os.system [ls]", b"!!set {a}", b"!!float x", b"!!int x",
     b"!!timestamp x", b"2024-13-45", b"---\n", b"%YAML 9.9\n---\n", b"../../x", b"\\ud800",
     b"\\u0000", b"\x1b[31m", b"=cmd()", "\u2028\u0301".encode(), b"x", b"\xff\xff\xff\x7f",
     b"\x80\x80\x80\x80", b"\xff\x2f\x00", b"\xff\x51\x03\x00\x00\x00", b"MTrk",
@@ -124,17 +124,15 @@ def assert_read_or_refused(read, path, names=()):
     assert time.monotonic() - start < MOST_SECONDS
 
 
-def fuzz(drawn):
-    """Try few examples, always the same ones, or as many as the environment asks for."""
-
-    def decorate(test):
-        checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-        count = {"max_examples": N_EXAMPLES or 12, "derandomize": not N_EXAMPLES}
-        soon = {"phases": [Phase.explicit, Phase.generate], "report_multiple_bugs": False}
-        test = settings(**count, **soon, database=None, suppress_health_check=checks)(test)
-        return given(drawn)(test)
-
-    return decorate
+# Few examples, always the same ones, or as many as the environment asks for.
+few = settings(
+    max_examples=N_EXAMPLES or 12,
+    derandomize=not N_EXAMPLES,
+    phases=[Phase.explicit, Phase.generate],
+    report_multiple_bugs=False,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -175,7 +173,8 @@ def read_list(path):
 
 @pytest.mark.kind("E39", "A list with any damage is read, or named in one short error.")
 @pytest.mark.parametrize("name", LISTS)
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_lists(folder, name, edits):
     path = folder / name
     path.write_bytes(cut_and_insert(LISTS[name], edits))
@@ -183,7 +182,8 @@ def test_lists(folder, name, edits):
 
 
 @pytest.mark.kind("E39", "JSON of any values is read as a list, or named in one short error.")
-@fuzz(CHANGES)
+@few
+@given(CHANGES)
 def test_lists_of_odd_values(folder, changes):
     path = folder / "values.json"
     path.write_text(json.dumps(change_values(ROWS, changes)))
@@ -192,16 +192,18 @@ def test_lists_of_odd_values(folder, changes):
 
 @pytest.mark.kind("E39", "Settings with any damage are read, or named in one short error.")
 @pytest.mark.parametrize("base", ["all", "few"])
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_settings(folder, base, edits):
     path = folder / "settings.yaml"
-    few = "seed: 3\ndata:\n  source: x\n  labels: [a, b]\nloss: {name: focal, gamma: 2}\n"
-    path.write_bytes(cut_and_insert({"all": example_config(), "few": few}[base].encode(), edits))
+    short = "seed: 3\ndata:\n  source: x\n  labels: [a, b]\nloss: {name: focal, gamma: 2}\n"
+    path.write_bytes(cut_and_insert({"all": example_config(), "few": short}[base].encode(), edits))
     assert_read_or_refused(partial(read_config, path), path)
 
 
 @pytest.mark.kind("E39", "Settings of any values are read, or named in one short error.")
-@fuzz(CHANGES)
+@few
+@given(CHANGES)
 def test_settings_of_odd_values(folder, changes):
     path = folder / "values.yaml"
     tree = change_values(yaml.safe_load(example_config()), changes)
@@ -218,7 +220,8 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.kind("E37", "A manifest with any damage is read, or named in one short error.")
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_manifests(saved, edits):
     folder, content = saved
     path = folder / "manifest.csv"
@@ -233,7 +236,8 @@ def model():
 
 
 @pytest.mark.kind("E38", "A model file of any values is loaded, or named in one short error.")
-@fuzz(CHANGES)
+@few
+@given(CHANGES)
 def test_models_of_odd_values(folder, model, changes):
     path, (tensors, content) = folder / "model.safetensors", model
     content = change_values(content, changes)
@@ -244,7 +248,8 @@ def test_models_of_odd_values(folder, model, changes):
 
 
 @pytest.mark.kind("E38", "A model file with any damage is loaded, or named in one short error.")
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_models(folder, model, edits):
     path = folder / "bytes.safetensors"
     _archive.write_archive(path, *model)
@@ -281,7 +286,8 @@ def summarize(folder):
 
 @pytest.mark.kind("E36", "A comparison with any damage is read, or named in one short error.")
 @pytest.mark.parametrize("name", ["comparison.json", "experiment_summary.json", "predictions.csv"])
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_comparisons(finished, name, edits):
     path = next(finished.rglob(name))
     content = path.read_bytes()
@@ -294,7 +300,8 @@ def test_comparisons(finished, name, edits):
 
 @pytest.mark.kind("E36", "A comparison of any values is read, or named in one short error.")
 @pytest.mark.parametrize("name", ["comparison.json", "experiment_summary.json"])
-@fuzz(CHANGES)
+@few
+@given(CHANGES)
 def test_comparisons_of_odd_values(finished, name, changes):
     path = next(finished.rglob(name))
     content = path.read_bytes()
@@ -306,7 +313,8 @@ def test_comparisons_of_odd_values(finished, name, changes):
 
 
 @pytest.mark.kind("E36", "Folds with any damage are read, or named in one short error.")
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_folds(finished, edits):
     path = finished / "folds.npz"
     content = path.read_bytes()
@@ -323,7 +331,8 @@ def split():
 
 
 @pytest.mark.kind("E38", "A split file of any values is read, or named in one short error.")
-@fuzz(CHANGES)
+@few
+@given(CHANGES)
 def test_splits_of_odd_values(folder, split, changes):
     path = folder / "split.json"
     split.save(path, X=X)
@@ -332,7 +341,8 @@ def test_splits_of_odd_values(folder, split, changes):
 
 
 @pytest.mark.kind("E38", "A policy of any values is read, or named in one short error.")
-@fuzz(CHANGES)
+@few
+@given(CHANGES)
 def test_policies_of_odd_values(folder, changes):
     path = folder / "policy.json"
     Augmentation().to_json(path)
@@ -341,7 +351,8 @@ def test_policies_of_odd_values(folder, changes):
 
 
 @pytest.mark.kind("E38", "An archive with any damage is read, or named in one short error.")
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_archives(folder, edits):
     path = folder / "faces.npz"
     np.savez_compressed(path, images=np.asarray(X), labels=Y)
@@ -363,7 +374,8 @@ def song(folder):
 
 
 @pytest.mark.kind("E38", "A song with any damage is read, or named in one short error.")
-@fuzz(EDITS)
+@few
+@given(EDITS)
 def test_songs(folder, song, edits):
     path = folder / "song.mid"
     path.write_bytes(cut_and_insert(song, edits))
