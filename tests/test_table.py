@@ -388,9 +388,9 @@ def test_equal_images_inside_parquet_are_one(pool):
     [
         (b"\xff" * 9_999, "joy", "an image of 9,999 bytes is not an image"),
         ({"bytes": b"\0" * 9_999, "path": "x.png"}, "joy", "an image of 9,999 bytes is not an im"),
-        (b"", "joy", "in row 1 names no image"),
-        ({"content": b"x" * 9_999}, "joy", "in row 1 names no image"),
-        ({"bytes": None, "path": None}, "joy", "in row 1 names no image"),
+        (b"", "joy", "in row 1 of a.parquet names no image"),
+        ({"content": b"x" * 9_999}, "joy", "in row 1 of a.parquet names no image"),
+        ({"bytes": None, "path": None}, "joy", "in row 1 of a.parquet names no image"),
         (b"\x89PNG" * 9_999, "", "row 1 has no label in row 1"),
         (b"a" * 9_999, "joy", "File name too long|does not exist"),
     ],
