@@ -12,8 +12,8 @@ import imbemotion
 from imbemotion.cli import app
 
 COMMANDS = [
-    "init", "analyze", "strategies", "split", "balance", "train", "predict", "compare", "report",
-    "plan", "run", "demo",
+    "init", "check", "analyze", "strategies", "split", "balance", "train", "predict", "compare",
+    "report", "plan", "run", "demo",
 ]  # fmt: skip
 PROGRAM = "import sys; sys.argv[0] = 'imbemotion'; from imbemotion.cli import main; main()"
 
@@ -148,7 +148,7 @@ def test_names_that_are_no_text_are_said_as_such(tmp_path):
         open(folder + b"/1.png", "w").close()
     result = run("analyze", tmp_path, "--json")
     assert result.exit_code == 1
-    assert "A name must be text in UTF-8" in result.output
+    assert "Labels must be text in UTF-8, got sad" in result.output
 
 
 def test_the_package_itself_is_the_program():

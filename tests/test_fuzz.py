@@ -44,8 +44,9 @@ TOKENS = [
     b"", b"\0", b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b'"', b"'", b"\\", b"[", b"{", b'{"a":',
     b"- ", b"9" * 5000, b"-1", b"1e999", b"1e30", b"NaN", b"null", b"true", b"[]", b"{}",
     b"\r", b"\n", b",", b";", b"\t", b":", b": ", b"&a [*a]", b"*a", b"<<: ", b"? ",
-    b"!!binary a", b"!!python/object/apply:os.system [ls]", b"!!set {a}", b"!!float x", b"!!int x",
-    b"!!timestamp x", b"2024-13-45", b"---\n", b"%YAML 9.9\n---\n", b"../../x", b"\\ud800",
+    b"!!binary a", b"!!python/object/apply:os.system [ls]", b"!!set {a}", b"!!float x",
+    b"!!int x", b"!!timestamp x", b"2024-13-45", b"---\n", b"%YAML 9.9\n---\n", b"../../x",
+    b"\\ud800",
     b"\\u0000", b"\x1b[31m", b"=cmd()", "\u2028\u0301".encode(), b"x", b"\xff\xff\xff\x7f",
     b"\x80\x80\x80\x80", b"\xff\x2f\x00", b"\xff\x51\x03\x00\x00\x00", b"MTrk",
 ]  # fmt: skip

@@ -145,7 +145,7 @@ def test_class_folders_without_songs_are_reported(tree):
 
 @pytest.mark.parametrize(
     ("pattern", "error"),
-    [("(", "a regular expression, got '\\('"), (7, "got 7"), ("Q.*", "have a group for")],
+    [("(", "a regular expression, got '\\('"), (7, "got 7"), ("Q.*", "contain a group")],
 )
 def test_a_pattern_must_name_the_label(flat, pattern, error):
     with pytest.raises(ValueError, match=f"label_pattern must .*{error}"):

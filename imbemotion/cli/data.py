@@ -33,7 +33,7 @@ def check(
     quick: Annotated[bool, typer.Option("--quick", help="Do not decode the images.")] = False,
     as_json: AsJson = False,
 ):
-    """Read everything once, and report what is in it and what is wrong with it.
+    """Read everything once, and report what is wrong with it.
 
     The exit status is 0 if all is fine, 1 if something needs attention, and 2 if nothing in it can
     be used.

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 import typer
 
-from imbemotion._base.files import check_writable
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _JUDGED = ("better", "worse", "not distinguishable")
 _CLASSES = 30  # rows of a table of classes
@@ -66,6 +64,8 @@ def show_json(found, indent=1):
 
 def check_out(path, option="--out", suffixes=()):
     """Refuse a file that could not be written, before all the work."""
+    from imbemotion._base.files import check_writable
+
     if path is None:
         return
     if path.is_dir():
