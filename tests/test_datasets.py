@@ -329,7 +329,7 @@ def test_every_missing_file_is_named(pool):
         ("x.png,sad", "x.png does not exist"),
         ("1.png,", "1.png has no label in line 3"),
         ("1.png", "1.png has no label in line 3"),
-        (",sad", "An empty cell in line 3 names no image"),
+        (",sad", "An empty cell in line 3 of legend.csv names no image"),
     ],
 )
 def test_incomplete_rows_are_an_error_or_skipped(pool, row, reason):

@@ -79,7 +79,8 @@ def _write_fit(inner, name, gain, fold, counts, rng):
         f1 = 0.4 + 0.02 * fold + gain + rng.normal(0, 0.002, len(counts))
         even = [1 / len(counts)] * len(counts)
         record |= {
-            "score": f1.mean(), "train_score": 0.9, "f1": f1.tolist(), "n_train": 128,
+            "score": f1.mean(), "accuracy": 0.5, "train_score": 0.9, "f1": f1.tolist(),
+            "n_train": 128, "precision": f1.tolist(), "recall": f1.tolist(),
             "n_test": len(y), "n_resampled": 128, "fit_time": 1.5, "predict_time": 0.01,
             "share": even, "true_share": even, "error": None,
         }  # fmt: skip

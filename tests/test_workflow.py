@@ -56,7 +56,7 @@ def test_the_workflow_of_a_balancing_guide(run, data_folder, tmp_path):
     (tmp_path / "data").mkdir()
     found = run("split", music, "--train-ratio", 0.7, "--val-ratio", 0.15, "--test-ratio", 0.15,
                 "-o", "./data/split_indices.json")  # fmt: skip
-    assert "are of groups of the source that are in train" in found.stderr
+    assert "share a group with training images, by file names" in found.stderr
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/balanced_training.yaml").write_text(CONFIG.format(source=music))
     found = run("run", "configs/balanced_training.yaml").stdout

@@ -134,6 +134,7 @@ def load(kind, path, given):
             raise  # what was given is at least as likely to be wrong
         reason = DAMAGED if isinstance(error, _WRONG) else "cannot be loaded."
         raise ValueError(f"{path} {reason} {_cause(error)}") from error
+    _check_finite(classifier.net_.module_, path)
     classifier.net_.history_ = history
     for name, what in lost.items():
         warnings.warn(
@@ -187,13 +188,18 @@ def _decode(path, tensors, content):
         raise ValueError(f"{path} {DAMAGED} {_cause(error)}") from error
     if not sound:
         raise ValueError(f"{path} {DAMAGED}")
-    broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+    return parameters, attributes, (mean, scale), history
+
+
+def _check_finite(module, path):
+    """Refuse weights with which no image can be classified; buffers may mask by infinity."""
+    broken = [name for name, value in module.named_parameters() if not value.isfinite().all()]
+    broken += [name for name, value in module.named_buffers() if value.isnan().any()]
     if broken:
         raise ValueError(
             f"{path} holds NaN or infinite weights ({shorten(broken, 3)}), with which no image "
             "can be classified. Train again, for example with a lower rate."
         )
-    return parameters, attributes, (mean, scale), history
 
 
 def _is_sound(*, classes, class_counts, image_shape, dtype_kind, **_):

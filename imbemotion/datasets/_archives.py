@@ -304,7 +304,7 @@ def _name_emotions(cells):
     """Return the name of each emotion, empty where there is none, (n,)."""
     names = cells.map(normalize)
     # Among numbers, a word that is unknown is a mistake.
-    is_known = names.isin(_NAMES) | (not names.str.fullmatch(r"[-+.0-9]*").any())
+    is_known = names.isin(_NAMES) | (not names.str.fullmatch(r"[-+.0-9]+").any())
     return names.map(_EMOTIONS).fillna(names.where(is_known, "")).to_numpy(dtype=str)
 
 

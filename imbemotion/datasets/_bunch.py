@@ -22,7 +22,7 @@ from imbemotion.loading.decoding import ABSENT
 _NAMED = 5  # how many images a warning names
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))\.0*")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
-_LEADING_ZEROS = re.compile("0+(?=[0-9]+$)")
+_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9]+$)")
 _HIDDEN = ("Cf", "Cc")  # categories of zero-width and of control characters
 _AROUND = " .,;:_'\"`"  # which often slips into a label
 # Cyrillic and Greek letters that fonts draw as Latin ones.

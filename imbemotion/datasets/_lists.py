@@ -93,7 +93,7 @@ def _find_header(lines, separator=None):
 
 def _rows_of(path, lines, separator, before):
     """Yield the line that each row begins in, and its cells without spaces around them."""
-    csv.field_size_limit(2**31 - 1)  # the pixels of a face may take more than 128 KiB
+    usual = csv.field_size_limit(2**31 - 1)  # the pixels of a face may take more than 128 KiB
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     place = len(before) + 1
     try:
@@ -108,6 +108,8 @@ def _rows_of(path, lines, separator, before):
             "opens a quote that is never closed" if is_open else "goes on behind a quoted cell"
         )
         raise _refusal(path, place, reason) from error
+    finally:
+        csv.field_size_limit(usual)  # that of the whole process
 
 
 # Not pandas.read_csv: it drops the cells of rows that are longer than the header.

@@ -18,8 +18,9 @@ from imbemotion._base.validation import DataWarning, check_labels, looks_like_im
 from imbemotion.leaks import duplicates, groups as named
 
 _PERSONAL = re.compile(  # columns that likely hold groups, unlike age or gender
-    r"person|subject|actor|speaker|identity|participant|patient|user|group|video|clip|song|"
-    r"sess|sequence|individual|famil|parent|celeb|performer|leaf",
+    r"(?!.*(?:age_?group|ethnic|race|blood|skin|assess|score)).*(?:person|subject|actor|speaker|"
+    r"identity|participant|patient|user|group|video|clip|song|sess|sequence|individual|famil|"
+    r"parent|celeb|performer|leaf)",
     re.IGNORECASE,
 )
 _MANY = 5  # groups that a coarser grouping must keep, to be preferred
@@ -155,7 +156,7 @@ def _judge(files, y, columns):
     for name, values in columns.items():
         option, groups = f"column:{name}" if _is_word(name) else name, column_groups(values, files)
         reason = "its name does not tell of persons, songs or the like"
-        reason = named.reason_against(groups, y, fewest=0) if _PERSONAL.search(name) else reason
+        reason = named.reason_against(groups, y, fewest=0) if _PERSONAL.match(name) else reason
         yield Grouping(option, f"the column {name}", groups, reason)
     levels = [] if not files else named.name_levels(files, y)
     reasons = [named.reason_against(groups, y) for groups in levels]

@@ -21,7 +21,8 @@ _ID = re.compile(r"\D*\d+\D{0,2}")  # also 01F: it ends a level
 _IN_ONE_FIELD = re.compile(r"([^\W\d_]+\d+)[^\W\d_]+\d*|([^\W\d_]{2,})\d+")  # F01HA, Ann01
 _GENERIC = re.compile(  # words of splits and cameras, which name nobody
     r"((public|private)?(train|test|val|valid|dev|eval)(ing|ation)?(set)?|imgs?|images?|pics?|"
-    r"pictures?|photos?|dsc[nf]?|pxl|frames?|faces?|files?|samples?|crops?|aligned|scan|mvimg)",
+    r"pictures?|photos?|dsc[nf]?|pxl|frames?|faces?|files?|samples?|crops?|aligned|scan|mvimg|"
+    r"downloads?|screenshots?|pexels|shutterstock|istockphoto|gettyimages|unsplash|pixabay|ffhq)",
     re.IGNORECASE,
 )
 # Data sets whose groups no prefix shows, by whole names; the first bracket is the group, if any.
@@ -227,8 +228,10 @@ def reason_against(groups, y, fewest=_FEWEST):
         return "nearly every file is a group of its own"
     if sizes.max() > _MOST * len(codes):
         return "one group holds nearly all files"
-    if len(names) < 3 and not any(map(str.isdigit, "".join(map(str, names)))):
-        return f"it has {len(names)} groups only"
+    several = names[sizes > 1]
+    has_number = any(map(str.isdigit, "".join(map(str, several))))
+    if (len(several) < 2 or len(names) < 3) and not has_number:
+        return f"it has {len(several)} groups of several files only"
     pairs = set(zip(codes.tolist(), () if y is None else list(y), strict=y is not None))
     return "it follows the label" if len(pairs) == len({label for _, label in pairs}) > 1 else ""
 

@@ -54,7 +54,9 @@ class ImageLoader(FileLoader):
     Attributes
     ----------
     value_ranges_ : tuple
-        Black and white of floats and of wide integers in `fit`; None without such arrays.
+        Of `fit`: black and white of floats, those of wide integers (None without such arrays), and
+        whether `value_range` set them. Later values beyond are clipped with a warning, or refused
+        where they are of another range.
 
     Notes
     -----
@@ -114,6 +116,7 @@ class ImageLoader(FileLoader):
 
     def _learn(self, X):
         self.value_ranges_ = Ranges()  # an earlier fit does not count
+        X = list(only_column(X)) if getattr(X, "ndim", 3) <= 2 else X  # a Series of images
         self.value_ranges_ = self._reader(X).target.ranges
 
     def _size(self):

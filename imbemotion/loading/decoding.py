@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imbemotion._base.validation import cut, cut_label
-from imbemotion.loading.ranges import SIXTEEN_BITS, Ranges
+from imbemotion.loading.ranges import ROUNDING, SIXTEEN_BITS, Ranges
 
 ABSENT = "does not exist"
 _LONGEST = 300  # characters of a name there
@@ -43,6 +43,7 @@ _PLAIN = [(0, 0, 1, 1)]  # first column and row, steps between columns and rows
 _ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)]
 _ADAM7 += [(0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _CHANNELS = [(), (2,), (3,), (4,)]  # gray, gray and alpha, color, color and alpha
+_COMPOSED = ("MPO", "PSD")  # a photograph and its preview, layers
 _MOST_BYTES = 2**30  # of a file; far above any picture of MAX_IMAGE_PIXELS
 _DIM = 16  # 16-bit images that use a smaller part of their range are nearly black as 8-bit ones
 # What may hold a photograph. Others start programs (EPS), or are stubs that Pillow cannot read.
@@ -155,7 +156,7 @@ def decode(source, target, notes):
             data = source if isinstance(source, bytes) else read_file(source)
             decoded = _open(data, target)
             n_frames = getattr(decoded.image, "n_frames", 1)
-            if n_frames > 1 and decoded.image.format != "MPO":  # a photograph and its preview
+            if n_frames > 1 and decoded.image.format not in _COMPOSED:
                 note("frames", n_frames)
         else:
             is_image = isinstance(source, Image.Image)
@@ -350,11 +351,12 @@ def _to_bytes(values, ranges, note):
     if not np.isfinite([low, high]).all():
         raise Unreadable(f"contains NaN or infinite pixels: {low} to {high}")
     black, white = ranges.of(values)
-    if ranges.is_exceeded(low, high, kind):
-        if not ranges.may_be_exceeded(kind):
+    if low < black or high > white:
+        if not ranges.may_be_exceeded(low, high, kind):
             found = f"has {'floats' if kind == 'f' else 'integers'} from {low:g} to {high:g}"
             raise Unreadable(f"{found}, beyond {black:g}..{white:g}; set value_range")
-        note("clipped", f"{low:g} to {high:g}")
+        if high - white > ROUNDING * white or black - low > ROUNDING * white:
+            note("clipped", f"{low:g} to {high:g}")
     if kind == "f" and ranges.floats is None:
         note("floats", f"{black:g} to {white:g}")
     if (black, white) == SIXTEEN_BITS:

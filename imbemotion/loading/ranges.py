@@ -9,7 +9,7 @@ from PIL import Image
 
 from imbemotion._base.validation import DataWarning
 
-_SLACK = 1e-3  # share of their range by which floats may exceed it, from rounding
+ROUNDING, _SLACK = 1e-3, 0.1  # shares of their range by which floats exceed it in resizing
 _UNIT, _EIGHT_BITS, SIXTEEN_BITS = (0.0, 1.0), (0.0, 255.0), (0.0, 65535.0)
 
 
@@ -28,21 +28,18 @@ class Ranges(NamedTuple):
             return SIXTEEN_BITS
         return self.integers or _integer_range(values.max())
 
-    def is_exceeded(self, low, high, kind):
-        """Whether values lie beyond a known range."""
-        found = self.floats if kind == "f" else self.integers or SIXTEEN_BITS
-        slack = _SLACK * (found[1] - found[0]) * (kind == "f") if found else 0
-        return found is not None and (low < found[0] - slack or high > found[1] + slack)
-
-    def may_be_exceeded(self, kind):
-        """Whether the range of floats is only that of the images in fit."""
-        return kind == "f" and not self.is_set and _is_own(self.floats)
+    def may_be_exceeded(self, low, high, kind):
+        """Whether values beyond black and white are clipped: by rounding, resizing or choice."""
+        if kind != "f":
+            return self.is_set
+        return self.is_set or _is_own(self.floats) or _float_range(low, high) == self.floats
 
 
 def _float_range(low, high):
-    for black, white in (_UNIT, _EIGHT_BITS):
-        if low >= -_SLACK * white and high <= white + _SLACK * white:
-            return black, white
+    if low >= -_SLACK and high <= 1 + _SLACK:
+        return _UNIT
+    if low >= -_SLACK * 255 and 2 < high <= 255 + _SLACK * 255:  # up to 2 it may be another range
+        return _EIGHT_BITS
     return float(low), float(high)
 
 
@@ -117,8 +114,8 @@ def tell(notes):
 
 
 _NOTES = {
-    "clipped": "Clipped {n} images to the range of those in fit, such as {name} ({detail}). Set "
-    "value_range=(BLACK, WHITE).",
+    "clipped": "Clipped {n} images to the range of black and white, such as {name} ({detail}). "
+    "Set value_range=(BLACK, WHITE) if it is another.",
     "frames": "Read only the first frame or page of {n} files, such as {name} (1 of {detail}).",
     "dim": "{n} 16-bit images use less than a sixteenth of their range, such as {name} (up to "
     "{detail}), so they are nearly black. Set value_range=(0, 4095) for 12 bits.",

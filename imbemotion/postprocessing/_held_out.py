@@ -312,8 +312,7 @@ def _warn_of_unseen(labels, seen, classes):
 def make_splits(cv, X, y, params, random_state):
     """Return training and test rows, without splits that have no test rows."""
     cv, strata = _DEFAULT_FOLDS if cv is None else cv, y
-    if params.get("groups") is None and isinstance(cv, Real) and looks_like_images(X):
-        params = params | _equal_images(X)
+    is_drawn = params.get("groups") is None and isinstance(cv, Real)
     if isinstance(cv, Real) and not isinstance(cv, Integral):
         kind = StratifiedShuffleSplit if params.get("groups") is None else GroupShuffleSplit
         cv = kind(1, test_size=cv, random_state=random_state)
@@ -321,6 +320,9 @@ def make_splits(cv, X, y, params, random_state):
         classes, codes, sizes = np.unique(y, return_inverse=True, return_counts=True)
         strata = np.where(sizes == 1, sizes.argmax(), np.arange(len(classes)))[codes]
     found = draw_folds(cv, X, strata, random_state, **params)
+    copies = _equal_images(X) if is_drawn else None
+    if copies is not None:
+        found = [_without_copies(train, test, copies, y) for train, test in found]
     splits = [split for split in found if len(split[1])]
     if not splits:
         raise ValueError(
@@ -333,11 +335,22 @@ def make_splits(cv, X, y, params, random_state):
 
 
 def _equal_images(X):
-    """Return groups of nearly equal images, if there are any."""
+    """Return groups of nearly equal images, None where there are none or X is no batch."""
+    is_batch = isinstance(X, ImageArray | np.ndarray) and looks_like_images(X)
+    if not is_batch or X.dtype.kind not in "uf" or X.shape[3:] not in ((), (1,), (2,), (3,), (4,)):
+        return None
     if isinstance(X, ImageArray) and len(set(parent_groups(X.parents))) < len(X):
-        return {}  # copies by a sampler, of which a warning tells
-    groups = duplicate_groups(X, near=min(np.shape(X)[1:3]) >= SMALLEST)
-    return {"groups": groups} if len(set(groups)) < len(groups) else {}
+        return None  # copies by a sampler, of which a warning tells
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        return None
+    groups = duplicate_groups(X, near=min(X.shape[1:3]) >= SMALLEST)
+    return groups if len(set(groups)) < len(groups) else None
+
+
+def _without_copies(train, test, groups, y):
+    """Leave out training rows that look like test rows, unless a class would go with them."""
+    kept = train[~np.isin(groups[train], groups[test])]
+    return (kept if len(set(y[kept])) == len(set(y[train])) else train), test
 
 
 def _warn_of_small_classes(n_folds, y):

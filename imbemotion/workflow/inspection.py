@@ -186,7 +186,8 @@ def _judge_pixels(readable):
     flat = [name for name, look in decoded.items() if look.is_flat]
     wide = {name: look for name, look in decoded.items() if look.mode[0] in "IF"}
     dark = [n for n, look in decoded.items() if n not in wide and look.low < look.high < _DARK]
-    dark += [n for n, look in wide.items() if 1 < look.high < 4096]  # a sixteenth of 16 bits
+    least = {name: 1 if look.mode.startswith("I;16") else 255 for name, look in wide.items()}
+    dark += [n for n, look in wide.items() if least[n] < look.high < 4096]  # of 16 bits
     if flat:
         yield f"Images of a single color: {len(flat):,}, such as {escape_text(flat[0])}."
     if dark:
