@@ -162,11 +162,12 @@ def test_quick_decodes_nothing_but_finds_equal_files(faces, capsys):
     assert found["left_out"] == []
 
 
-@pytest.mark.parametrize("kind", ["npz", "list", "drawn", "midi"])
+@pytest.mark.parametrize("kind", ["npz", "named npz", "list", "drawn", "midi"])
 def test_sources_of_every_kind_are_checked(faces, tmp_path, capsys, kind):
-    if kind == "npz":
+    if kind.endswith("npz"):
         source = tmp_path / "x.npz"
-        np.savez(source, images=draw(8, 9, 7, 3), labels=["a", "b"] * 4)
+        names = {"files": [f"{n}.jpg" for n in range(8)]} if kind == "named npz" else {}
+        np.savez(source, images=draw(8, 9, 7, 3), labels=["a", "b"] * 4, **names)
     elif kind == "list":
         source = tmp_path / "list.csv"
         rows = "".join(f"{path},{path.parent.name}\n" for path in sorted(faces.rglob("*.png")))

@@ -29,8 +29,9 @@ def inspect_source(
     """Read all data that settings name once; return figures, and what needs attention."""
     settings, group_by = config["data"], config["split"]["group_by"]
     bunch, found_by_loaders = _load(settings)
+    in_memory = not _has_files(bunch)
     names = [f"row {row}" for row in range(len(bunch.target))]
-    if bunch.filenames is None:
+    if in_memory:
         looks = dict(zip(names, _describe_pixels(bunch.data), strict=True))
     else:
         names = [str(name) for name in bunch.filenames]
@@ -40,10 +41,10 @@ def inspect_source(
     readable = {name: look for name, look in looks.items() if name not in reasons}
     left_out = [*bunch.skipped, *((escape_text(name), why) for name, why in reasons.items())]
     found = {
-        "files": 0 if bunch.filenames is None else len(looks),
+        "files": 0 if in_memory else len(looks),
         "bytes": sum(os.path.getsize(name) for name in looks if os.path.isfile(name)),
         "images": len(bunch.target),
-        "decoded": not quick or bunch.filenames is None,
+        "decoded": not quick or in_memory,
         "classes": {str(label): n for label, n in class_sizes(bunch.target).items()},
         **_summarize(readable.values()),
         **_find_copies(names, bunch.target, readable),
@@ -57,6 +58,11 @@ def inspect_source(
     return found
 
 
+def _has_files(bunch):
+    """Return whether names are those of files, not of images in an archive."""
+    return bunch.filenames is not None and any(map(os.path.isfile, bunch.filenames))
+
+
 def _load(settings):
     """Load names and labels, and the pixels of sources without files; return warnings as well."""
     settings = {name: value for name, value in settings.items() if name not in ("valid", "test")}
@@ -67,7 +73,7 @@ def _load(settings):
         warnings.simplefilter("always", DataWarning)
         bunch = load_source(**settings)
     found = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
-    if bunch.filenames is None:
+    if not _has_files(bunch):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # the same once more
             bunch = load_source(**settings | {"load_content": True, "mode": "rgb"})
