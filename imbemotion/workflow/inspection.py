@@ -204,4 +204,6 @@ def _judge_pixels(readable):
 
 
 def _in_words(conflict):
-    return " and ".join(f"{name} ({label})" for name, label in list(conflict.items())[:2])
+    by_label = {label: name for name, label in reversed(conflict.items())}  # the first of each
+    shown = [f"{by_label[label]} ({label})" for label in dict.fromkeys(conflict.values())]
+    return " and ".join(shown[:2])
