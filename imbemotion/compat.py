@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.class_weight import compute_sample_weight
 
-from imbemotion._base.validation import check_random_state, class_sizes, shorten
+from imbemotion._base.validation import brief, check_random_state, class_sizes, shorten
 from imbemotion.analysis import sample_labels
 from imbemotion.datasets import load_source
 from imbemotion.leaks.advice import groups_by
@@ -84,8 +84,8 @@ def _check_strategy(strategy, name):
         near = get_close_matches(str(strategy), known, n=1)
         raise ValueError(
             f"{name} must be one of {shorten(sorted(known), 99)}, a number of samples from 1, or "
-            f"a share of the largest class in (0, 1], got {strategy!r}."
-            + (f" Did you mean {near[0]!r}?" if near else "")
+            f"a share of the largest class in (0, 1], got {brief(strategy)}."
+            + (f" Did you mean {near[0]!r:.90}?" if near else "")
         )
     return strategy
 
@@ -141,8 +141,8 @@ def _groups_of(samples, groups):
     without = [number for number, sample in enumerate(samples) if groups not in sample]
     if without:
         raise ValueError(
-            f"groups={groups!r} must be a key of every sample, got {len(without)} without it, "
-            f"the first at position {without[0]}. Add it, or pass one value per sample."
+            f"groups={brief(groups)} must be a key of every sample, got {len(without)} without "
+            f"it, the first at position {without[0]}. Add it, or pass one value per sample."
         )
     return [sample[groups] for sample in samples]
 
@@ -199,20 +199,22 @@ class DataConfig:
             value = getattr(self, field.name)
             is_path = isinstance(value, str | PathLike) and value
             if field.type is bool and not isinstance(value, bool):
-                raise TypeError(f"{field.name} must be true or false, got {value!r}.")
+                raise TypeError(f"{field.name} must be true or false, got {value!r:.90}.")
             if field.name.endswith("_path") and not is_path:
-                raise TypeError(f"{field.name} must be a path, got {value!r}.")
+                raise TypeError(f"{field.name} must be a path, got {value!r:.90}.")
         _check_strategy(self.balancing_strategy, "balancing_strategy")
         if not isinstance(self.balancing_strategy, str | int | float):
             raise TypeError(
                 "balancing_strategy must be a name such as 'oversample', or a number, got "
-                f"{self.balancing_strategy!r}."
+                f"{brief(self.balancing_strategy)}."
             )
         check_ratios({f"{name}_split": getattr(self, f"{name}_split") for name in _SUBSETS})
         if not isinstance(self.seed, Integral) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r}.")
+            raise ValueError(
+                f"seed must be an integer from 0 to 2**32 - 1, got {self.seed!r:.90}."
+            )
         if self.group_by not in _GROUPINGS:
-            raise ValueError(f"group_by must be one of {_GROUPINGS}, got {self.group_by!r}.")
+            raise ValueError(f"group_by must be one of {_GROUPINGS}, got {self.group_by!r:.90}.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -280,9 +282,9 @@ def load_split(config: DataConfig, split: str = "train") -> DataPart:
     DataPart(n_samples=28, counts={'happy': 14, 'sad': 14})
     """
     if not isinstance(config, DataConfig):
-        raise TypeError(f"config must be a DataConfig, got {config!r}.")
+        raise TypeError(f"config must be a DataConfig, got {brief(config)}.")
     if split not in _SUBSETS:
-        raise ValueError(f"split must be one of {', '.join(_SUBSETS)}, got {split!r}.")
+        raise ValueError(f"split must be one of {', '.join(_SUBSETS)}, got {split!r:.90}.")
     config = replace(config)  # checks the values again: they may have been changed
     source = _read_source(config.dataset_path)
     rows = getattr(_find_split(config, source), _SUBSETS[split])

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from imbemotion._base.validation import class_sizes, cut_label, shorten
+from imbemotion._base.validation import brief, class_sizes, cut_label, shorten
 
 __all__ = ["STRATEGY_NAMES", "at_least", "check_size", "expect_totals", "resolve_targets"]
 
@@ -111,7 +111,7 @@ def expect_totals(sampler, y):
     if not _EXACT & {kind.__name__ for kind in kinds} or getattr(sampler, "version", 1) == 3:
         raise ValueError(
             "Counts can be predicted only if sampling_strategy determines them, got "
-            f"{sampler!r}, where they depend on the data. Resample, and count the labels."
+            f"{brief(sampler)}, where they depend on the data. Resample, and count the labels."
         )
     counts = class_sizes(y)
     asked = check_sampling_strategy(sampler.sampling_strategy, y, sampler._sampling_type)

@@ -220,7 +220,7 @@ def check_tracking(kind, folder):
     # Imports no tool: they start threads, which a process that is to be forked should not have.
     _find_tool(kind)
     if folder is None:
-        raise ValueError(f"track={kind!r} needs a folder to write to. Pass folder as well.")
+        raise ValueError(f"track={kind!r:.90} needs a folder to write to. Pass folder as well.")
     if kind == "wandb" and not _wandb_is_set_up():
         warnings.warn(
             "W&B has no key, so its runs stay on this computer, in tracking/wandb below the "

@@ -213,6 +213,19 @@ def test_errors_show_the_value_that_came():
     assert sum(shown) >= 0.9 * len(shown)
 
 
+def test_messages_bound_the_values_they_quote():
+    unbounded = [
+        f"{by_path(path)}:{node.lineno}"
+        for path in FILES
+        for error in ast.walk(tree_of(path)) if isinstance(error, ast.Raise)
+        for node in ast.walk(error)
+        if isinstance(node, ast.FormattedValue) and node.conversion == ord("r")
+        and node.format_spec is None and isinstance(node.value, ast.Name | ast.Attribute)
+        and getattr(node.value, "id", "") != "self"
+    ]  # fmt: skip
+    assert unbounded == [], "write brief(value), or value!r:.90 for short ones"
+
+
 def test_comments_give_reasons_but_do_not_crowd_the_code():
     code, comments = (sum(map(len, kind)) for kind in zip(*map(lines_of, FILES), strict=True))
     assert 0.06 <= comments / code <= 0.12

@@ -41,8 +41,8 @@ class Registry(Mapping):
         if name in self:
             return
         near = get_close_matches(str(name).lower(), list(self), 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{what} must be one of {', '.join(self)}, got {name!r}.{hint}")
+        hint = f" Did you mean {near[0]!r:.90}?" if near else ""
+        raise ValueError(f"{what} must be one of {', '.join(self)}, got {name!r:.90}.{hint}")
 
     def __getitem__(self, name):
         return self._all()[name]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from imbemotion._base.text import draw_bar, name_counts, signed, write_table
-from imbemotion._base.validation import as_key, shorten
+from imbemotion._base.validation import as_key, brief, shorten
 from imbemotion.analysis._distribution import (
     analyze_distribution,
     as_html,
@@ -117,7 +117,7 @@ def preview_targets(y: _Labels, sampler: Any, *, key: str = "emotion") -> Target
 
 def _totals(sampler, y):
     if isinstance(sampler, type):
-        raise TypeError(f"sampler must be an object, got the class {sampler!r}. Create one.")
+        raise TypeError(f"sampler must be an object, got the class {brief(sampler)}. Create one.")
     if isinstance(sampler, str) and sampler == "passthrough":
         return counts_of(y)
     if hasattr(sampler, "fit_resample"):
@@ -196,7 +196,9 @@ def advise(
     stats, y = analyze_distribution(y, **planned, key=key), labels_of(y, key)
     if stats.n_classes == 1:
         (label,) = stats.counts
-        text = f"All {stats.n_samples:,} samples are {label!r}: a classifier needs two classes."
+        text = (
+            f"All {stats.n_samples:,} samples are {label!r:.90}: a classifier needs two classes."
+        )
         expected = ("missing classes", "unexpected classes")
         found = [item for item in _about_classes(stats) if item.topic in expected]
         return _AdviceList([Advice("strategy", "problem", text, "none"), *found])
@@ -241,7 +243,7 @@ def _imbalance(stats):
     degree, limit = ("high", _HIGH) if ratio <= _TOO_HIGH else ("too high", _TOO_HIGH)
     text = (
         f"The imbalance ratio is {ratio:.2f}:1, {degree} (more than {limit}). Judge by macro-F1: "
-        f"always answering {largest!r} has an accuracy of {stats.shares[largest]:.2f}."
+        f"always answering {largest!r:.90} has an accuracy of {stats.shares[largest]:.2f}."
     )
     if ratio <= _TOO_HIGH:
         return [Advice("imbalance", "warning", text)]

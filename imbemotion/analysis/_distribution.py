@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch
 
 from imbemotion._base.text import draw_bar, name_counts, text_width, write_table
-from imbemotion._base.validation import as_key, check_labels, check_scalar, class_sizes, shorten
+from imbemotion._base.validation import (
+    as_key,
+    brief,
+    check_labels,
+    check_scalar,
+    class_sizes,
+    shorten,
+)
 from imbemotion.leaks.groups import check_groups
 
 _TINY = 10  # images of a class in a test fold
@@ -28,13 +35,13 @@ def sample_labels(samples: list[Mapping], key: str = "emotion") -> NDArray:
             f'{type(samples).__name__}. Use to_dict("records") of a data frame.'
         )
     if not samples:
-        raise ValueError(f"samples must hold at least one dict, got none: {samples!r}.")
+        raise ValueError(f"samples must hold at least one dict, got none: {samples!r:.90}.")
     for number, sample in enumerate(samples):
         if not isinstance(sample, Mapping):
-            raise TypeError(f"samples must be dicts, got {sample!r} at index {number}.")
+            raise TypeError(f"samples must be dicts, got {brief(sample)} at index {number}.")
         if key not in sample:
             raise ValueError(
-                f"Every sample needs a label under {key!r}, got none at index {number}, which "
+                f"Every sample needs a label under {key!r:.90}, got none at index {number}, which "
                 f"holds {shorten(map(repr, sample)) or 'nothing'}. Set key= to another name."
             )
     return check_labels([sample[key] for sample in samples])
@@ -275,7 +282,7 @@ def _compare(counts, labels):
     if labels is None:
         return [], [], counts
     if isinstance(labels, str) or not hasattr(labels, "__iter__"):
-        raise TypeError(f"labels must be a list of the expected classes, got {labels!r}.")
+        raise TypeError(f"labels must be a list of the expected classes, got {brief(labels)}.")
     expected = list(dict.fromkeys(map(as_key, labels)))  # unique, in their order
     unexpected = [label for label in counts if label not in expected]
     missing = [label for label in expected if label not in counts]

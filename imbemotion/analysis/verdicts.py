@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from imbemotion._base.validation import brief
 from imbemotion.analysis import pooled, statistics
 from imbemotion.analysis._distribution import effective_size
 
@@ -37,7 +38,7 @@ def judge_strategies(
 ) -> Judgement:  # fmt: skip
     """Judge successful fits by strategy, the baseline first; ``read`` returns predictions."""
     if test not in TESTS:
-        raise ValueError(f"test must be one of {', '.join(TESTS)}, got {test!r}.")
+        raise ValueError(f"test must be one of {', '.join(TESTS)}, got {test!r:.90}.")
     if test != "corrected_t":
         found = {name: [read(fit) for fit in own] for name, own in fits.items()}
         is_complete = all(part is not None for own in found.values() for part in own)
@@ -49,8 +50,8 @@ def judge_strategies(
             raise ValueError(
                 'test="jackknife" needs the predictions of all fits and a score that is known as '
                 f"a function of the confusion matrix ({', '.join(pooled.SCORES)}), got "
-                f"{scoring!r}{'' if is_complete else ' and fits without predictions'}; and every "
-                'group has to be tested in one fold of a repeat. Use test="corrected_t".'
+                f"{brief(scoring)}{'' if is_complete else ' and fits without predictions'}; and "
+                'every group has to be tested in one fold of a repeat. Use test="corrected_t".'
             )
     return _judge_scores(fits, redrawn)
 

@@ -19,6 +19,7 @@ from imbemotion._base.registry import AUGMENTATIONS
 from imbemotion._base.validation import (
     DataWarning,
     StrOptions,
+    brief,
     check_pixels,
     cut_label,
     shorten,
@@ -194,8 +195,8 @@ class Augmentation(BaseEstimator):
             is_pair = not isinstance(pair, Real)
             if is_pair and not (len(pair) == 2 and all(map(limit.is_satisfied_by, pair))):
                 raise ValueError(
-                    f"The {name!r} parameter must be one limit or a pair (vertical, horizontal), "
-                    f"each {limit}, got {pair!r}."
+                    f"The {name} parameter must be one limit or a pair (vertical, horizontal), "
+                    f"each {limit}, got {brief(pair)}."
                 )
 
     def __call__(self, images: NDArray, seeds: ArrayLike) -> NDArray:

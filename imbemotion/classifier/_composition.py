@@ -11,7 +11,7 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from torch import nn
 
 from imbemotion._base.registry import LOSSES, OPTIMIZERS, SCHEDULES
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import brief, shorten
 from imbemotion.callbacks import (
     BestWeights,
     DeferredWeights,
@@ -154,7 +154,7 @@ def _check_names(classifier, part, given, kind, keyword=None):
         known = [name for name in signature(kind).parameters if name not in _LEARNED]
         raise ValueError(
             f"{keyword or part + '_params'} sets {shorten(unknown)}, but {part}="
-            f"{getattr(classifier, part)!r} takes {shorten(known) or 'no settings'}. "
+            f"{brief(getattr(classifier, part))} takes {shorten(known) or 'no settings'}. "
             f"Correct the names, or choose another {part}."
         )
 
@@ -183,7 +183,7 @@ def _loss_params(classifier, loss):
     if weights is not None:
         if "weight" in params:
             raise ValueError(
-                f"class_weight={kind!r} and a weight in loss_params exclude each other. Set "
+                f"class_weight={kind!r:.90} and a weight in loss_params exclude each other. Set "
                 "one of them."
             )
         _check_names(classifier, "loss", ["weight"], loss, keyword="class_weight")
@@ -200,12 +200,12 @@ def _request_single_losses(classifier, loss, params):
     if not _takes(loss, "reduction"):
         raise ValueError(
             "sample_weight and label_smoothing need a loss of single images (one that takes "
-            f"reduction), got loss={classifier.loss!r}. Use another one, or class_weight."
+            f"reduction), got loss={brief(classifier.loss)}. Use another one, or class_weight."
         )
     if params.setdefault("reduction", "none") not in ("none", "mean"):
         raise ValueError(
             "sample_weight and label_smoothing average over the images, got "
-            f"reduction={params['reduction']!r} in loss_params. Leave it out."
+            f"reduction={brief(params['reduction'])} in loss_params. Leave it out."
         )
     params["reduction"] = "none"
 

@@ -198,7 +198,9 @@ def class_weights(
 
 def _named_weights(name, counts, beta):
     if name not in _CLASS_WEIGHTS:
-        raise ValueError(f"class_weight must be one of {shorten(_CLASS_WEIGHTS)}, got {name!r}.")
+        raise ValueError(
+            f"class_weight must be one of {shorten(_CLASS_WEIGHTS)}, got {name!r:.90}."
+        )
     if not 0 <= beta < 1:
         raise ValueError(f"beta must be in [0, 1), got {beta}.")
     weights = _CLASS_WEIGHTS[name](np.maximum(counts, 1), beta)

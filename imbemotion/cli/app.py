@@ -148,7 +148,7 @@ def explain(error):
         return "Something in the input is nested too deeply. Use fewer levels."
     if isinstance(error, UnicodeEncodeError):
         part = error.object[max(0, error.start - 30) : error.end + 10]
-        return f"A name must be text in UTF-8, got {part!r}. Rename the file or folder."
+        return f"A name must be text in UTF-8, got {part!r:.90}. Rename the file or folder."
     lines = str(error).splitlines()
     last = [line for line in lines[_LINES:] if not line.startswith("  ")]  # after the list
     n_left_out = len(lines[_LINES:]) - len(last)

@@ -57,7 +57,7 @@ def _expect_name(name, known, others=""):
         return name
     near = get_close_matches(name, known, 1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise typer.BadParameter(f"{name!r} is not one of {', '.join(known)}{others}.{hint}")
+    raise typer.BadParameter(f"{name!r:.90} is not one of {', '.join(known)}{others}.{hint}")
 
 
 SAMPLING = {
@@ -95,7 +95,7 @@ def _check_pattern(pattern: str | None):
     try:
         re.compile(pattern or "")
     except re.error as error:
-        raise typer.BadParameter(f"{pattern!r} is no regular expression: {error}.") from error
+        raise typer.BadParameter(f"{pattern!r:.90} is no regular expression: {error}.") from error
     return pattern
 
 
@@ -103,7 +103,7 @@ def _parse_names(text: str | None):
     """Return the names in a text with commas."""
     names = text and [name.strip() for name in text.split(",") if name.strip()]
     if names == [] or text == "":
-        raise typer.BadParameter(f"name at least one, got {text!r}.")
+        raise typer.BadParameter(f"name at least one, got {text!r:.90}.")
     return names
 
 
@@ -326,7 +326,8 @@ def _refuse_conflicts(typed, overrides, options):
         values = overrides.get(section) if section else overrides
         if isinstance(values, dict) and values.get(key, value) != value:
             raise typer.BadParameter(
-                f"got {value!r}, but KEY=VALUE sets {setting} to {values[key]!r}. Keep one.",
+                f"got {value!r:.90}, but KEY=VALUE sets {setting} to {values[key]!r:.90}. Keep "
+                "one.",
                 param_hint=_name_options(setting, options),
             )
 

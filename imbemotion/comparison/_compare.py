@@ -19,6 +19,7 @@ from sklearn.metrics import check_scoring, f1_score
 
 from imbemotion._base.validation import (
     DataWarning,
+    brief,
     check_consistent_length,
     check_labels,
     column_or_1d,
@@ -157,7 +158,7 @@ def compare_strategies(
     scorer, scoring_name = _check_scorer(estimator, scoring, np.unique(data.y))
     check_budget(budget)
     if race is not None and not 0 <= race < np.inf:
-        raise ValueError(f"race must be a margin of 0 or more, or None, got {race!r}.")
+        raise ValueError(f"race must be a margin of 0 or more, or None, got {race!r:.90}.")
     if track is not None:
         check_tracking(track, folder)
     store = None if folder is None else Store(folder)
@@ -289,14 +290,14 @@ def _warn_of_failures(comparison):
     if failed.all():
         raise RuntimeError(f"Every fit failed, the first with {next(iter(errors.values()))}")
     n_failed = Counter(comparison.fits["strategy"][failed])
-    texts = [f"{name!r} failed in {n_failed[name]} fits: {e}" for name, e in errors.items()]
+    texts = [f"{name!r:.90} failed in {n_failed[name]} fits: {e}" for name, e in errors.items()]
     for name, notes in comparison._warnings("notes").items():
         more = f" (and {len(notes) - 1} similar notes)" if len(notes) > 1 else ""
-        texts.append(f"{name!r}: {notes[0]}{more}")
+        texts.append(f"{name!r:.90}: {notes[0]}{more}")
     for text in texts:
         warnings.warn(f"Strategy {text}", DataWarning, stacklevel=3)
     for name, alarms in comparison._warnings("alarms").items():
-        text = f"Strategy {name!r} may not have been trained well: {alarms[0]}"
+        text = f"Strategy {name!r:.90} may not have been trained well: {alarms[0]}"
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
@@ -339,7 +340,9 @@ def _check_scorer(estimator, scoring, classes):
     if scoring is None:
         return None, "macro-F1"
     if not isinstance(scoring, str) and not callable(scoring):
-        raise ValueError(f"scoring must be one scorer, a name or a callable, got {scoring!r}.")
+        raise ValueError(
+            f"scoring must be one scorer, a name or a callable, got {brief(scoring)}."
+        )
     name = scoring if isinstance(scoring, str) else _name_of_scorer(scoring, classes)
     return check_scoring(estimator, scoring=scoring), without_address(name)
 

@@ -195,7 +195,7 @@ class Comparison:
         """
         if not 0 < confidence < 1:
             raise ValueError(
-                f"confidence must lie between 0 and 1, for example 0.95, got {confidence!r}."
+                f"confidence must lie between 0 and 1, for example 0.95, got {confidence!r:.90}."
             )
         fits = self.fits
         of_strategy = {name: fits[fits["strategy"] == name] for name in self.strategies}
@@ -245,7 +245,7 @@ class Comparison:
         if gain <= 0 or not 0 < power < 1 or not 0 < confidence < 1:
             raise ValueError(
                 "gain must be positive, and power and confidence between 0 and 1, got "
-                f"gain={gain!r}, power={power!r}, confidence={confidence!r}."
+                f"gain={gain!r:.90}, power={power!r:.90}, confidence={confidence!r:.90}."
             )
         table = verdicts.plan_table(self.judge(), self.strategies, gain, power, confidence)
         n_repeats = max(1, self.fits["repeat"].nunique())

@@ -255,7 +255,7 @@ def _check_same(folder, before, now):
     known, given = before["strategies"], now["strategies"]
     before = {"budget": "none: it is older than budgets", **before}
     pairs = [(before.get(key), now.get(key), key) for key in _COMPARED]
-    pairs += [(known[k], given[k], f"strategy {k!r}") for k in given if k in known]
+    pairs += [(known[k], given[k], f"strategy {k!r:.90}") for k in given if k in known]
     found = [text for pair in pairs for text in _differences(*pair)]
     if next(iter(known)) != next(iter(given)):
         found.append("the first strategy, which is the baseline")

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
 from imbemotion._base.registry import STRATEGIES, STRATEGY_SETS
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import brief, shorten
 from imbemotion.comparison._description import describe_fit
 from imbemotion.comparison.fold_fit import apply_strategy, seeded
 from imbemotion.loading import ImageFlattener
@@ -152,7 +152,7 @@ def check_strategies(estimator, strategies):
         raise ValueError(
             "strategies must be a dict from names to parameters, for example "
             "{'none': {}, 'focal': {'cnn__loss': 'focal'}}, or names such as "
-            f"'balancing_study', got {strategies!r}."
+            f"'balancing_study', got {brief(strategies)}."
         )
     return strategies, {name: _apply(estimator, name, given) for name, given in strategies.items()}
 
@@ -177,29 +177,29 @@ def _check_steps(estimator, names, strategies):
     if not set(needed) <= set(steps):
         given = f"the steps {shorten(steps)}" if steps else type(estimator).__name__
         raise ValueError(
-            f"The strategies {names!r} are for an imblearn Pipeline with the steps "
+            f"The strategies {names!r:.90} are for an imblearn Pipeline with the steps "
             f"{' and '.join(needed)}, got {given}. Rename the steps, or pass a dict of strategies."
         )
 
 
 def _apply(estimator, name, parameters):
     if not isinstance(name, str):
-        raise ValueError(f"Names of strategies must be strings, got {name!r}.")
+        raise ValueError(f"Names of strategies must be strings, got {name!r:.90}.")
     if not (parameters is None or isinstance(parameters, dict) or callable(parameters)):
         raise TypeError(
-            f"Strategy {name!r} must be a dict of parameters, or a function that returns an "
-            f"estimator for the given one, got {parameters!r}."
+            f"Strategy {name!r:.90} must be a dict of parameters, or a function that returns an "
+            f"estimator for the given one, got {brief(parameters)}."
         )
     try:
         model = apply_strategy(estimator, parameters)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
-        raise ValueError(f"Strategy {name!r} does not fit the estimator: {text}") from error
+        raise ValueError(f"Strategy {name!r:.90} does not fit the estimator: {text}") from error
     steps = dict(getattr(model, "steps", [])).values()
     if any(hasattr(s, "fit_resample") for s in steps) and not isinstance(model, ImblearnPipeline):
         # scikit-learn's pipeline would refuse it as well, but in every single fit
         raise ValueError(
-            f"Strategy {name!r} puts a sampler into {type(model).__module__}."
+            f"Strategy {name!r:.90} puts a sampler into {type(model).__module__}."
             f"{type(model).__name__}, which accepts none. Use imblearn.pipeline.Pipeline."
         )
     return model

@@ -203,7 +203,7 @@ def _cluster(scheduler):
         from distributed import Client
     except ImportError as error:
         raise ImportError(
-            f"scheduler={scheduler!r} needs Dask. Install it: pip install 'imbemotion[dask]'."
+            f"scheduler={scheduler!r:.90} needs Dask. Install it: pip install 'imbemotion[dask]'."
         ) from error
     try:
         client = Client(scheduler, timeout=_CONNECTING)

@@ -36,7 +36,7 @@ _PASSING_ON = (  # parameters of fit, to their estimator
 def check_budget(budget):
     """Refuse unknown budgets."""
     if budget not in BUDGETS:
-        raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r}.")
+        raise ValueError(f"budget must be one of {', '.join(BUDGETS)}, got {budget!r:.90}.")
 
 
 def write_steps(n_steps, budget):

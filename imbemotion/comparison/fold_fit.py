@@ -18,6 +18,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from imbemotion._base.fits import SharedFits
 from imbemotion._base.validation import (
     DataWarning,
+    brief,
     check_consistent_length,
     check_random_state,
     column_or_1d,
@@ -114,7 +115,7 @@ def make_folds(cv, X, y, groups, n_repeats, root):
     """Draw all folds of all repeats."""
     # Seeds are derived from the root seed, repeat and fold, never from the order of fits.
     if not isinstance(n_repeats, Integral) or isinstance(n_repeats, bool) or n_repeats < 1:
-        raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r}.")
+        raise ValueError(f"n_repeats must be a whole number from 1, got {n_repeats!r:.90}.")
     params = {} if groups is None else {"groups": groups}
     folds, splits = [], None
     for repeat in range(n_repeats):
@@ -124,7 +125,7 @@ def make_folds(cv, X, y, groups, n_repeats, root):
             rows = (_check_rows(part, len(y)) for part in split)
             folds.append(Fold(repeat, number, *rows, _derive(root, repeat, number)))
     if not folds:
-        raise ValueError(f"cv must yield at least one fold, got none from {cv!r}.")
+        raise ValueError(f"cv must yield at least one fold, got none from {brief(cv)}.")
     for text in _faults(y, folds):
         warnings.warn(text, DataWarning, stacklevel=3)
     return folds
@@ -371,6 +372,6 @@ def _call_scorer(scorer, model, X, y):
         if np.isfinite(float(score)):
             return float(score)
     raise ValueError(
-        f"scoring must return one finite number, got {score!r}. The score may be undefined "
+        f"scoring must return one finite number, got {brief(score)}. The score may be undefined "
         "where a test fold lacks a class."
     )

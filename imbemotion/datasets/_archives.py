@@ -269,7 +269,7 @@ def load_fer2013(
     (['happy'], [[0, 9], [99, 255]])
     """
     if split not in (None, *_SPLITS):
-        raise ValueError(f"split must be None or one of {', '.join(_SPLITS)}, got {split!r}.")
+        raise ValueError(f"split must be None or one of {', '.join(_SPLITS)}, got {split!r:.90}.")
     # Until the images are read, the usage takes the place of groups.
     listing, reasons = _read_faces(Path(path), split)
     listing = listing.leave_out(reasons, settings.get("errors", "raise"))
@@ -285,14 +285,14 @@ def _read_faces(path, split):
     rows = _read_columns(path)
     has_usage = "usage" in rows
     if split is not None and not has_usage:
-        raise ValueError(f"{path} has no column Usage, so split must be None, got {split!r}.")
+        raise ValueError(f"{path} has no column Usage, so split must be None, got {split!r:.90}.")
     rows = rows if has_usage else rows.assign(usage="Training")
     usages = rows["usage"].str.lower().map(_USAGES)
     if split is not None:  # faces without a valid usage stay, as errors
         is_wanted = usages.isna() | usages.isin(_SPLITS[split])
         rows, usages = rows[is_wanted], usages[is_wanted]
     if rows.empty:
-        wanted = "" if split is None else f" of split={split!r}"
+        wanted = "" if split is None else f" of split={split!r:.90}"
         raise ValueError(f"{path} lists no images{wanted}. Expected one per line.")
     labels = _name_emotions(rows["emotion"])
     images, reasons = _read_images(rows.assign(label=labels), path)

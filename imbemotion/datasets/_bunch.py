@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import DataWarning, cut, escape_text, shorten
+from imbemotion._base.validation import DataWarning, brief, cut, escape_text, shorten
 from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
@@ -178,7 +178,7 @@ def _check_expected(labels, clean):
     if labels is None:
         return None
     if isinstance(labels, str) or not hasattr(labels, "__len__") or len(labels) == 0:
-        raise TypeError(f"labels must be a list of class names, got {labels!r}.")
+        raise TypeError(f"labels must be a list of class names, got {brief(labels)}.")
     names = labels.tolist() if hasattr(labels, "tolist") else labels
     return [_spell(clean(name)) if isinstance(name, str) else name for name in names]
 
@@ -236,7 +236,7 @@ def _check_known(listing, expected, errors):
     unknown = np.array([label not in expected for label in classes.tolist()])[codes]
     if unknown.any() and errors == "raise":
         counts = Counter(listing.labels[unknown].tolist())
-        found = [f"{label!r} (images: {n})" for label, n in counts.most_common()]
+        found = [f"{label!r:.90} (images: {n})" for label, n in counts.most_common()]
         raise ValueError(
             f"Unknown label: {shorten(found)}. Expected {shorten(map(repr, expected), 99)}. "
             "Correct them, or leave these images out with errors='skip'."
@@ -314,7 +314,7 @@ def make_bunch(
 ):  # fmt: skip
     """Check labels, read the images and put everything together."""
     if errors not in ("raise", "skip"):
-        raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
+        raise ValueError(f"errors must be one of raise, skip, got {errors!r:.90}.")
     if label_map is not None:
         listing = listing._replace(labels=map_labels(listing.labels, label_map, clean))
     listing = _leave_out_foreign_names(listing, errors)

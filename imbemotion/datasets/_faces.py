@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from imbemotion._base.validation import Interval, StrOptions, validate_parameter_constraints
+from imbemotion._base.validation import Interval, StrOptions, brief, validate_parameter_constraints
 from imbemotion.datasets._bunch import Listing, SourceKind, is_data_set, make_bunch, row_names
 from imbemotion.datasets._drawing import draw_images
 
@@ -110,15 +110,17 @@ def _between(palette, n, random_state):
 
 def _check_counts(counts):
     if not isinstance(counts, dict):
-        raise TypeError(f"counts must be a dict such as {{'happy': 90}}, got {counts!r}.")
+        raise TypeError(f"counts must be a dict such as {{'happy': 90}}, got {brief(counts)}.")
     unknown = [emotion for emotion in counts if emotion not in _PROTOTYPES]
     if unknown:
         raise ValueError(f"Unknown emotions {unknown}. Choose from {', '.join(_PROTOTYPES)}.")
     for emotion, n in counts.items():
         if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"counts must be integers of 0 or more, got {n!r} for {emotion!r}.")
+            raise ValueError(
+                f"counts must be integers of 0 or more, got {n!r:.90} for {emotion!r:.90}."
+            )
     if not sum(counts.values()):
-        raise ValueError(f"counts must ask for at least one face, got {counts!r}.")
+        raise ValueError(f"counts must ask for at least one face, got {brief(counts)}.")
 
 
 def _light(images, lighting, random_state):

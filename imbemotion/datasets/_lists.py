@@ -127,7 +127,7 @@ def read_csv(path, separator=None):
         table[place] = (cells + [""] * (len(names) - len(cells)))[: len(names)]
     titles = [line.strip(f"{separator} \r\n") for line in before if not _DIRECTIVE.match(line)]
     if titles := list(filter(None, titles)):
-        warn(f"Took line {head} of {path} as its header and left out {shorten(titles)!r}.")
+        warn(f"Took line {head} of {path} as its header and left out {brief(shorten(titles))}.")
     if found := [n for n, row in table.items() if any(map(_SWALLOWED.search, row))]:
         warn(f"Quoted cells in {path} seem to take in further rows, in line {shorten(found)}.")
     index = [f"line {place}" for place in table]
@@ -138,7 +138,9 @@ def _check_size(path, n_rows, names):
     """Refuse columns that are named twice, and a table that is far larger than its file."""
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
-        raise ValueError(f"{path} has {count} columns {cut_label(name)!r}. Rename all but one.")
+        raise ValueError(
+            f"{path} has {count} columns {cut_label(name)!r:.90}. Rename all but one."
+        )
     if n_rows * len(names) > path.stat().st_size + 1_000_000:
         found = f"the {n_rows:,} rows of {path} fill few of its {len(names):,} columns"
         raise ValueError(f"A table must have a value per column, but {found}. Correct its header.")

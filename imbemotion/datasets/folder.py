@@ -163,7 +163,9 @@ def _warn_of_classes(folder, names):
     # A single folder next to a list is likely the images of a legend.
     lists = sorted(path.name for path in folder.glob("*.csv") if path.name != MANIFEST)
     if len(names) == 1 and lists:
-        warn(f"{folder} holds only one class, {names[0]!r}. load_legend reads {shorten(lists)}.")
+        warn(
+            f"{folder} holds only one class, {names[0]!r:.90}. load_legend reads {shorten(lists)}."
+        )
 
 
 def _warn_of_rest(what, others, loose, empty):
@@ -198,8 +200,8 @@ def _list_by_names(folder, pattern, errors, what, suffixes, layout):
     if reasons and (errors == "raise" or len(reasons) == len(names)):  # nothing would be left
         raise ValueError(
             f"{len(reasons):,} of {len(names):,} {what} in {folder} do not match the label "
-            f"pattern {pattern.pattern!r}, such as {names[min(reasons)]}. Correct the pattern, "
-            "or leave them out with errors='skip' (--errors skip)."
+            f"pattern {pattern.pattern!r:.90}, such as {names[min(reasons)]}. Correct the "
+            "pattern, or leave them out with errors='skip' (--errors skip)."
         )
     paths = np.array(paths)
     return Listing(paths, labels, paths, groups).leave_out(reasons)

@@ -167,7 +167,7 @@ def _check_used(specific, kinds, sources):
     for name, value in specific.items():
         if not any(name in kind.takes for kind in kinds):
             raise ValueError(
-                f"{name} (--{name.replace('_', '-')}) does not apply here, got {value!r}: "
+                f"{name} (--{name.replace('_', '-')}) does not apply here, got {value!r:.90}: "
                 f"{sources[0]} is {kinds[0].name}. Leave it out."
             )
 
@@ -223,8 +223,8 @@ def _load_rolls(path, *, size, mode, resize, roll=None, **settings):
     for name, (value, default) in given.items():
         if settings["load_content"] and value != default:  # paths need none of them
             raise ValueError(
-                f"{name} (--{name}) does not apply to MIDI files, got {value!r}: rolls are gray, "
-                "and roll={'height': 88, 'width': 256} sets their size. Leave it out."
+                f"{name} (--{name}) does not apply to MIDI files, got {value!r:.90}: rolls are "
+                "gray, and roll={'height': 88, 'width': 256} sets their size. Leave it out."
             )
     unknown = (roll or {}).keys() - set(_ROLL)
     if unknown:

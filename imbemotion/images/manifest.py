@@ -104,7 +104,7 @@ def _file_names(n_images, labels):
     for name in set(classes):
         is_odd = name in ("", MANIFEST) or name.startswith(".") or not name.isprintable()
         if is_odd or "/" in name or "\\" in name:
-            raise ValueError(f"Labels must be valid folder names, got {name!r}. Rename them.")
+            raise ValueError(f"Labels must be valid folder names, got {name!r:.90}. Rename them.")
     return [f"{name}/{file}" for name, file in zip(classes, files, strict=True)]
 
 

@@ -212,7 +212,7 @@ def _of_groups(of_train, of_test, n_train, n_test):
     of_train = check_groups(of_train, n_train, "groups_train").tolist()
     of_test = check_groups(of_test, n_test, "groups_test").tolist()
     if isinstance(of_train[0], str) != isinstance(of_test[0], str):  # "3" is never equal to 3
-        pair = f"{of_train[0]!r} and {of_test[0]!r}"
+        pair = f"{of_train[0]!r:.90} and {of_test[0]!r:.90}"
         raise ValueError(f"groups_train and groups_test must be of one kind, got {pair}.")
     return _shared(enumerate(of_train), enumerate(of_test), n_test)
 

@@ -111,7 +111,7 @@ class ImageLoader(FileLoader):
             return learned if any(learned) or are_paths else find_ranges(items)
         black, white = self.value_range
         if not black < white:
-            raise ValueError(f"value_range must be (black, white), got {self.value_range!r}.")
+            raise ValueError(f"value_range must be (black, white), got {self.value_range!r:.90}.")
         return Ranges((black, white), (black, white), True)
 
     def _learn(self, X):
@@ -125,7 +125,9 @@ class ImageLoader(FileLoader):
             return None
         pair = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
         if len(pair) != 2 or not all(map(_PIXELS.is_satisfied_by, pair)):
-            raise ValueError(f"size must be a positive int or (height, width), got {self.size!r}.")
+            raise ValueError(
+                f"size must be a positive int or (height, width), got {self.size!r:.90}."
+            )
         return int(pair[1]), int(pair[0])  # NumPy integers are not for Pillow
 
     def __sklearn_tags__(self):

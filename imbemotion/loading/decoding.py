@@ -252,7 +252,7 @@ def _png_chunks(data):
             raise Unreadable(f"is truncated: a chunk of {length} bytes is cut off")
         body = view[start + 8 : end - 4]
         if zlib.crc32(body, zlib.crc32(kind)) != int.from_bytes(view[end - 4 : end]):
-            raise Unreadable(f"is damaged: the checksum of its {kind!r} chunk is wrong")
+            raise Unreadable(f"is damaged: the checksum of its {kind!r:.90} chunk is wrong")
         chunks.append((kind, body))
         start = end
     return chunks

@@ -228,7 +228,7 @@ class FileLoader(TransformerMixin, BaseEstimator):
         """Return images, and row, name and reason of those left out."""
         self._validate_params()
         if errors not in ("raise", "skip"):
-            raise ValueError(f"errors must be one of raise, skip, got {errors!r}.")
+            raise ValueError(f"errors must be one of raise, skip, got {errors!r:.90}.")
         folder = None if self.cache_dir is None else make_folder(self.cache_dir)
         items = _as_items(X)
         reader = self._reader(items)

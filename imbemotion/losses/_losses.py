@@ -57,7 +57,7 @@ class _ClassLoss(nn.CrossEntropyLoss):
 
     def __init__(self, weight=None, *, class_counts=None, reduction="mean"):
         if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}.")
+            raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r:.90}.")
         super().__init__(weight, reduction=reduction)
         self.counts = None if class_counts is None else _check_counts(class_counts)
 

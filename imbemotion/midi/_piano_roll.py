@@ -342,7 +342,7 @@ class PianoRoll(FileLoader):
     def _reader(self, items):
         if self.height not in _LOWEST:
             heights = "88 (the keys of a piano) or 128 (all pitches)"
-            raise ValueError(f"height must be {heights}, got {self.height!r}.")
+            raise ValueError(f"height must be {heights}, got {self.height!r:.90}.")
         parameters = self.get_params(deep=False)
         return _RollReader(**{name: parameters[name] for name in _RollReader._fields})
 

@@ -191,7 +191,7 @@ def load_features(network, path):
     if not is_path(path) and (path in ("", "DEFAULT") or not isinstance(path, str)):
         raise ValueError(
             f"weights of a {type(network).__name__} must be the path of a file, or None for "
-            f"random weights, got {path!r}. It has no weights to download."
+            f"random weights, got {path!r:.90}. It has no weights to download."
         )
     state = read_state(path)
     own = {n.removeprefix(_FEATURES): v for n, v in state.items() if n.startswith(_FEATURES)}

@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from imbemotion._base.registry import NETWORKS
+from imbemotion._base.validation import brief
 from imbemotion.networks import _checkpoints
 from imbemotion.networks._cnns import FeatureNetwork
 
@@ -37,7 +38,7 @@ def _check_torchvision(name):
         ours = "".join(f"{known!r}, " for known in NETWORKS)
         raise ValueError(
             f"The network must be {ours}a classification model of torchvision or 'timm/NAME', "
-            f"got {name!r}.{_suggest(str(name), [*NETWORKS, *names])}"
+            f"got {name!r:.90}.{_suggest(str(name), [*NETWORKS, *names])}"
         )
 
 
@@ -47,16 +48,18 @@ def _import_timm(name):
         import timm
     except ImportError as error:
         raise ImportError(
-            f"{name!r} needs timm. Run: python -m pip install 'imbemotion[timm]'"
+            f"{name!r:.90} needs timm. Run: python -m pip install 'imbemotion[timm]'"
         ) from error
     architecture, _, tag = name.removeprefix(_TIMM).partition(".")
     if not timm.is_model(architecture):
         near = _suggest(_TIMM + architecture, [_TIMM + known for known in timm.list_models()])
-        raise ValueError(f"The name after {_TIMM} must be a model of timm, got {name!r}.{near}")
+        raise ValueError(
+            f"The name after {_TIMM} must be a model of timm, got {name!r:.90}.{near}"
+        )
     tags = [known.partition(".")[2] for known in timm.list_pretrained(f"{architecture}.*")]
     if tag and tag not in tags:
         raise ValueError(
-            f"The weights of {_TIMM}{architecture} must be one of {tags}, got the tag {tag!r}."
+            f"The weights of {_TIMM}{architecture} must be one of {tags}, got {brief(tag)}."
         )
     return timm
 
@@ -64,7 +67,8 @@ def _import_timm(name):
 def _check_weights(name, weights, known):
     if weights is not None and weights not in known and not _checkpoints.is_path(weights):
         raise ValueError(
-            f"weights of {name} must be one of {known}, a file's path or None, got {weights!r}."
+            f"weights of {name} must be one of {known}, a file's path or None, "
+            f"got {brief(weights)}."
         )
 
 
@@ -132,7 +136,7 @@ def _from_timm(name, weights, n_more):
 def _create_timm(timm, name, pretrained):
     if pretrained and not timm.is_model_pretrained(name):
         raise ValueError(
-            f"timm has no weights for {name!r}. Set weights to None or a file's path."
+            f"timm has no weights for {name!r:.90}. Set weights to None or a file's path."
         )
     try:
         if pretrained:

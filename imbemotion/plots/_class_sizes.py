@@ -135,7 +135,7 @@ class ClassDistributionDisplay:
             If `kind` is unknown, or a pie should have a logarithmic axis.
         """
         if kind not in ("bar", "pie"):
-            raise ValueError(f'kind must be "bar" or "pie", got {kind!r}.')
+            raise ValueError(f'kind must be "bar" or "pie", got {kind!r:.90}.')
         if kind == "pie" and log:
             raise ValueError('A pie has no axis to be logarithmic, got log=True. Use kind="bar".')
         self.ax_ = style.new_axes(self._figure_size(kind))[0] if ax is None else ax

@@ -158,7 +158,7 @@ class ComparisonDisplay:
         """
         draw = {"score": self._draw_scores, "gain": self._draw_gains, "cost": self._draw_costs}
         if kind not in draw:
-            raise ValueError(f"kind must be one of {', '.join(draw)}, got {kind!r}.")
+            raise ValueError(f"kind must be one of {', '.join(draw)}, got {kind!r:.90}.")
         self.ax_ = style.new_axes(self.figure_size(kind))[0] if ax is None else ax
         self.figure_ = self.ax_.figure
         draw[kind](self.ax_)

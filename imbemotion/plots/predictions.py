@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from imbemotion._base.validation import cut_label
+from imbemotion._base.validation import brief, cut_label
 from imbemotion.analysis import ConfidenceAnalysis, analyze_confidence
 from imbemotion.plots import style
 from imbemotion.plots.style import COLORS, GAIN, INK, LOSS, legend_above, new_axes, simplify
@@ -95,7 +95,7 @@ class ConfidenceDisplay:
         """
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(
-                f"estimator must have predict_proba, got {estimator!r}. Wrap it in "
+                f"estimator must have predict_proba, got {brief(estimator)}. Wrap it in "
                 "CalibratedClassifierCV to get probabilities."
             )
         outputs = y, estimator.predict_proba(X), estimator.classes_
@@ -149,11 +149,13 @@ class ConfidenceDisplay:
             If `kind` is unknown, or the number of axes does not fit it.
         """
         if kind not in _KINDS:
-            raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {kind!r}.")
+            raise ValueError(f"kind must be one of {', '.join(_KINDS)}, got {kind!r:.90}.")
         n = 2 if kind == "both" else 1
         self.axes_ = new_axes((5 * n, 4), n) if ax is None else np.ravel(ax).tolist()
         if len(self.axes_) != n:
-            raise ValueError(f"ax must hold {n} axes for kind={kind!r}, got {len(self.axes_)}.")
+            raise ValueError(
+                f"ax must hold {n} axes for kind={kind!r:.90}, got {len(self.axes_)}."
+            )
         self.figure_ = self.axes_[0].figure
         if kind != "reliability":
             _draw_distribution(self.axes_[0], self.analysis)

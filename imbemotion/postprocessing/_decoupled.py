@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.fits import compute, fit_copy
 from imbemotion._base.registry import HEADS
-from imbemotion._base.validation import HasMethods, Interval, RegisteredName
+from imbemotion._base.validation import HasMethods, Interval, RegisteredName, brief
 from imbemotion.postprocessing._held_out import MetaClassifierMixin, check_classes
 
 
@@ -122,7 +122,7 @@ class DecoupledClassifier(
         if n_rows != len(y):
             raise ValueError(
                 f"transform must return one row of features per label, got {n_rows} rows from "
-                f"{self.estimator_!r} for {len(y)} labels."
+                f"{brief(self.estimator_)} for {len(y)} labels."
             )
         # tau_norm learns nothing: it has no use for resampled rows, and its prior is unknown.
         is_computed = isinstance(self.head, str) and self.head == "tau_norm"
@@ -149,8 +149,8 @@ class DecoupledClassifier(
                 raise
             n_rows, label = min((n, label) for label, n in Counter(y.tolist()).items())
             raise ValueError(
-                f"{self.sampler!r} needs more rows than the smallest class has, got {n_rows} of "
-                f"{label!r}: {error}. Use fewer neighbors, or ImageSMOTE, which adapts them."
+                f"{brief(self.sampler)} needs more rows than the smallest class has, got {n_rows} "
+                f"of {label!r:.90}: {error}. Use fewer neighbors, or ImageSMOTE, which adapts."
             ) from error
 
     @property
@@ -217,7 +217,8 @@ class DecoupledClassifier(
         if routed.head.fit and self.sampler is not None:
             raise ValueError(
                 f"The head cannot receive {', '.join(routed.head.fit)} together with a sampler, "
-                f"which changes the rows, got {self.sampler!r}. Request nothing or no sampler."
+                f"which changes the rows, got {brief(self.sampler)}. Request nothing or no "
+                "sampler."
             )
         return routed
 

@@ -81,7 +81,7 @@ def fit_lws(features, y, *, estimator, balance, tau):
     if unknown:
         raise ValueError(
             "head='lws' scales the logits of the estimator's classes "
-            f"({shorten(head.classes_)}), got {unknown[0]!r} in y. Use head='crt' or 'ncm'."
+            f"({shorten(head.classes_)}), got {unknown[0]!r:.90} in y. Use head='crt' or 'ncm'."
         )
     order = np.argsort(head.classes_)
     codes = order[np.searchsorted(head.classes_, y, sorter=order)]
@@ -99,7 +99,7 @@ def estimator_head(name, estimator, features):
         coef, intercept = np.asarray(last.head_coef_), np.asarray(last.head_intercept_)
     except AttributeError as error:
         raise TypeError(
-            f"head={name!r} needs an estimator with head_coef_ and head_intercept_, got "
+            f"head={name!r:.90} needs an estimator with head_coef_ and head_intercept_, got "
             f"{type(last).__name__}: {error} Or use head='crt' or 'ncm', which need features only."
         ) from error
     expected = (len(estimator.classes_), np.shape(features)[1]), (len(estimator.classes_),)

@@ -14,7 +14,14 @@ from sklearn.utils import indexable
 from sklearn.utils.metadata_routing import process_routing
 
 from imbemotion._base.fits import fit_copy
-from imbemotion._base.validation import DataWarning, HasMethods, Interval, StrOptions, shorten
+from imbemotion._base.validation import (
+    DataWarning,
+    HasMethods,
+    Interval,
+    StrOptions,
+    brief,
+    shorten,
+)
 from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
 
 _OWN_PRIORS = {  # settings by which other libraries change the prior
@@ -180,7 +187,8 @@ def _check_shares(given, classes, name):
         shares = np.zeros(0)
     if shares.shape != classes.shape or not (np.isfinite(shares) & (shares > 0)).all():
         raise ValueError(
-            f"{name} must hold one positive number per class ({shorten(labels)}), got {given!r}."
+            f"{name} must hold one positive number per class ({shorten(labels)}), got "
+            f"{brief(given)}."
         )
     return shares / shares.sum()
 
@@ -264,7 +272,7 @@ def _refuse_unknown_priors(classifier):
         if hasattr(value, "fit_resample") or (hasattr(value, "fit") and hasattr(value, "predict")):
             raise _unknown_prior(classifier, f"fits {type(value).__name__} inside ({name})")
         if _sets_prior(name, value):
-            raise _unknown_prior(classifier, f"has the setting {name}={value!r}")
+            raise _unknown_prior(classifier, f"has the setting {name}={value!r:.90}")
 
 
 def _sets_prior(name, value):
@@ -281,11 +289,15 @@ def _class_weights(classifier, classes, shares, weighted):
     if given is None:
         return 1
     if getattr(classifier, "probability", None) is True:  # of SVC
-        raise _unknown_prior(classifier, f"fits its probabilities after class_weight={given!r}")
+        raise _unknown_prior(
+            classifier, f"fits its probabilities after class_weight={brief(given)}"
+        )
     if isinstance(given, Mapping):
         return np.array([given.get(label, 1.0) for label in classes.tolist()])
     if str(given) not in ("balanced", "balanced_subsample"):
-        raise _unknown_prior(classifier, f"has the setting class_weight={given!r}")
+        raise _unknown_prior(classifier, f"has the setting class_weight={brief(given)}")
     if weighted:  # some count rows, others weights
-        raise _unknown_prior(classifier, f"has sample_weight and class_weight={given!r} at once")
+        raise _unknown_prior(
+            classifier, f"has sample_weight and class_weight={brief(given)} at once"
+        )
     return 1 / np.where(shares > 0, shares, 1)

@@ -21,6 +21,7 @@ from imbemotion._base.validation import (
     HasMethods,
     Interval,
     StrOptions,
+    brief,
     check_method_params,
     safe_indexing,
     scorer_parts,
@@ -182,7 +183,7 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
             check_is_fitted(self.estimator, "classes_")
         except NotFittedError as error:
             raise NotFittedError(
-                f'cv="prefit" needs a fitted estimator, got {self.estimator!r}.'
+                f'cv="prefit" needs a fitted estimator, got {brief(self.estimator)}.'
             ) from error
         self.estimator_ = self.estimator
 
@@ -225,7 +226,7 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
         method = scorer_parts(scorer)[-1]
         if method != "predict":
             raise ValueError(
-                f"scoring must score predicted labels, got {self.scoring!r}, which scores "
+                f"scoring must score predicted labels, got {brief(self.scoring)}, which scores "
                 f"{method}. Use for example 'f1_macro'."
             )
         return scorer

@@ -15,6 +15,7 @@ from imbemotion._base.validation import (
     DataWarning,
     HasMethods,
     Interval,
+    brief,
     check_finite,
     check_random_state,
 )
@@ -76,7 +77,9 @@ class _InterpolationSampler(BaseImageSampler):
         name, fitted = self._neighbors
         found = check_neighbors_object(name, getattr(self, name), additional_neighbor=1)
         if found.n_neighbors < 2:
-            raise ValueError(f"{name} must find 2 neighbors, one being the row, got {found!r}.")
+            raise ValueError(
+                f"{name} must find 2 neighbors, one being the row, got {brief(found)}."
+            )
         setattr(self, fitted, found)
         return found
 
@@ -93,10 +96,10 @@ class _InterpolationSampler(BaseImageSampler):
             return rows, interpolate(X, rows, partners, weights)
         rows = np.repeat(members, n_new)
         if not isinstance(X, ImageArray):
-            _warn(f"Class {label!r} has a single row, without neighbors: it is repeated.")
+            _warn(f"Class {label!r:.90} has a single row, without neighbors: it is repeated.")
             return rows, rows_of(X, rows)
         _warn(
-            f"Class {label!r} has a single image, without neighbors: its {n_new} new images "
+            f"Class {label!r:.90} has a single image, without neighbors: its {n_new} new images "
             "are augmentations of it. More images of this class would help most."
         )
         return rows, X.augment(rows, Augmentation(), draw_seeds(n_new, search.random_state))
@@ -247,7 +250,9 @@ class ImageADASYN(_InterpolationSampler):
         near = nearest_others(features, members, min(k, len(search.y) - 1), search.neighbors)
         foreign = (search.y[near] != label).sum(axis=1)  # neighbors of other classes, (n_members,)
         if not foreign.any():
-            _warn(f"No image of class {label!r} has a neighbor of another class: SMOTE is used.")
+            _warn(
+                f"No image of class {label!r:.90} has a neighbor of another class: SMOTE is used."
+            )
             return _draw_pairs(search, label, n_new)
         k = min(k, len(members) - 1)
         rows = np.repeat(np.arange(len(members)), _share_out(n_new, foreign))

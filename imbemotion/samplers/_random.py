@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from imbemotion._base.validation import (
     HasMethods,
     Interval,
+    brief,
     check_labels,
     check_random_state,
     check_scalar,
@@ -248,7 +249,7 @@ class AugmentationSampler(BaseImageSampler):
     def _policy(self):
         policy = Augmentation() if self.augmentation is None else self.augmentation
         if isinstance(policy, type):  # a class is callable, too
-            raise ValueError(f"augmentation must be an instance, got the class {policy!r}.")
+            raise ValueError(f"augmentation must be an instance, got the class {brief(policy)}.")
         if isinstance(policy, Augmentation):
             policy.draw([])  # an invalid limit is an error now, not in training
         return deepcopy(policy)  # later changes must not reach these images
@@ -276,7 +277,7 @@ class AugmentationSampler(BaseImageSampler):
         """
         if getattr(self, "_resampled", None) is None:
             raise NotFittedError(
-                f"{self!r} has no images to save: it has not resampled any, or comes from a "
+                f"{self!r:.90} has no images to save: it has not resampled any, or comes from a "
                 "pickle or a cache. Call fit_resample on it first."
             )
         return self._resampled[0].save(folder, labels=self._resampled[1])

@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from imbemotion._base.validation import brief
 from imbemotion.images import ImageArray, blocks_of, places_of
 from imbemotion.loading import ImageFlattener
 
@@ -84,13 +85,13 @@ def feature_space(features, X, y):
     if features != "pixels" and size is None:
         raise ValueError(
             "features must be 'pixels', a size such as '32x32' (height x width) or a "
-            f"transformer, got {features!r}."
+            f"transformer, got {brief(features)}."
         )
     if isinstance(X, ImageArray):
         return partial(_pixels, X, size and (int(size[2]), int(size[1])))
     if size is not None:
         raise ValueError(
-            f"features={features!r} shrinks images, but X is flat data of shape {X.shape}. "
+            f"features={brief(features)} shrinks images, but X is flat data of shape {X.shape}. "
             "Pass images, or features='pixels'."
         )
     return X.__getitem__

@@ -20,6 +20,7 @@ from sklearn.base import clone
 from imbemotion._base.files import read_json, write_atomically
 from imbemotion._base.validation import (
     DataWarning,
+    brief,
     check_labels,
     cut_label,
     holds_paths,
@@ -186,9 +187,9 @@ class Split:
         _check_labels(check_labels(y), self.counts, self.fingerprint)
         _check_length(X, len(y))
         if not hasattr(sampler, "fit_resample"):
-            raise TypeError(f"sampler must have a method fit_resample, got {sampler!r}.")
+            raise TypeError(f"sampler must have a method fit_resample, got {brief(sampler)}.")
         if balance not in ("train", "all"):
-            raise ValueError(f"balance must be 'train' or 'all', got {balance!r}.")
+            raise ValueError(f"balance must be 'train' or 'all', got {balance!r:.90}.")
         train, *others = [(safe_indexing(X, rows), safe_indexing(y, rows)) for rows in self]
         balanced = clone(sampler).fit_resample(*train)  # any strategy, resolved on training
         if balance == "all":
@@ -279,7 +280,9 @@ def _resample_to(sampler, X, y, totals, share):
     if len(y) == 0:  # a subset with a share of 0
         return X, y
     if "sampling_strategy" not in sampler.get_params():
-        raise TypeError(f"balance='all' needs a sampling_strategy, got the sampler {sampler!r}.")
+        raise TypeError(
+            f"balance='all' needs a sampling_strategy, got the sampler {brief(sampler)}."
+        )
     present = Counter(np.asarray(y).tolist())
     absent = [label for label in totals if label not in present]
     if absent:

@@ -36,7 +36,7 @@ def check_ratios(ratios):
         raise ValueError(f"{first}, {' and '.join(others)} must add up to 1, got {written}.")
     exact[[name for name in exact if exact[name]][-1]] += rest  # the last one that is not 0
     if not exact[first]:
-        raise ValueError(f"{first} must be more than 0, got {ratios[first]!r}.")
+        raise ValueError(f"{first} must be more than 0, got {ratios[first]!r:.90}.")
     return exact
 
 
@@ -48,7 +48,7 @@ def _exact(name, ratio):
     if isinstance(ratio, float):
         share = share.limit_denominator(_FINEST)  # 1 - 0.9 - 0.1 is -3e-17
     if not 0 <= share <= 1:
-        raise ValueError(f"{name} must be the share of rows, from 0 to 1, got {ratio!r}.")
+        raise ValueError(f"{name} must be the share of rows, from 0 to 1, got {ratio!r:.90}.")
     return share
 
 

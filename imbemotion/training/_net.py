@@ -26,7 +26,7 @@ from imbemotion.training.batches import (
 )
 from imbemotion.training.machine import record_interrupts
 
-_PRECISIONS = ("float32", "bfloat16")
+_TYPES = ("float32", "bfloat16")
 
 
 class _EpochTimer(EpochTimer):
@@ -126,8 +126,8 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         ValueError
             If a setting is unknown, or another one is missing.
         """
-        if self.precision not in _PRECISIONS:
-            raise ValueError(f"precision must be one of {_PRECISIONS}, got {self.precision!r}.")
+        if self.precision not in _TYPES:
+            raise ValueError(f"precision must be one of {_TYPES}, got {self.precision!r:.90}.")
         check_views(self.test_time_augmentation)
         if self.label_smoothing and self.class_shares is None:
             raise ValueError(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 
-from imbemotion._base.validation import cut_label, shorten
+from imbemotion._base.validation import brief, cut_label, shorten
 from imbemotion.callbacks import macro_f1
 from imbemotion.losses import label_loss
 
@@ -55,7 +55,7 @@ def check_loss(criterion, logits):
             problem = error
     if problem is None and np.isfinite(values).all() and values[1] >= min(-1, values[0] - 1):
         return
-    found = f"values {np.round(values, 3)}" if problem is None else f"{problem!r}"
+    found = f"values {np.round(values, 3)}" if problem is None else f"{brief(problem)}"
     raise ValueError(
         f"The loss must be computed from logits (n, n_classes) and labels (n,), got {name}, which "
         f"returns {cut_label(found, 160)} in a trial. Use CrossEntropyLoss, or a "

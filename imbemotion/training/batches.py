@@ -113,7 +113,9 @@ def check_views(kind):
     """Refuse unknown views."""
     if kind not in (None, *VIEWS):
         known = [*VIEWS]
-        raise ValueError(f"test_time_augmentation must be one of {known} or None, got {kind!r}.")
+        raise ValueError(
+            f"test_time_augmentation must be one of {known} or None, got {kind!r:.90}."
+        )
 
 
 def views(images, kind):

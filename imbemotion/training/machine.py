@@ -75,7 +75,7 @@ def pick_device(name):
     except (AssertionError, RuntimeError) as error:  # depends on what PyTorch was built without
         reason = str(error).split(". ")[0].rstrip(".")  # the rest lists all devices and kernels
         raise ValueError(
-            f"device={name!r} is not available here: {reason}. Use 'auto', which is a GPU if "
+            f"device={name!r:.90} is not available here: {reason}. Use 'auto', which is a GPU if "
             "there is one, or 'cpu'."
         ) from error
     return name

@@ -65,7 +65,7 @@ def put_back(net, state):
     for name, callback in net.callbacks_:
         for attribute, value in state["callbacks"].get(name, {}).items():
             if not _is_fitted(attribute):  # a file must not set paths, or replace methods
-                raise ValueError(f"{name} has no fitted attribute {attribute!r}")
+                raise ValueError(f"{name} has no fitted attribute {attribute!r:.90}")
             part = getattr(callback, attribute, None)
             if hasattr(part, "load_state_dict"):  # a learning rate schedule
                 part.load_state_dict(value)
