@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from imbemotion._base.files import from_cell, parse_json
-from imbemotion._base.validation import brief, cut, cut_label, escape_text, shorten
-from imbemotion.datasets._bunch import Listing, warn
+from imbemotion._base.validation import brief, cut, cut_label, escape_text, shorten, warn
+from imbemotion.datasets._bunch import Listing
 from imbemotion.loading.reading import image_suffixes
 
 _SEPARATORS = ",;\t|"
@@ -50,12 +50,8 @@ def read_header(path):
         return []
 
 
-def _refusal(path, line, reason):
-    kind = path.suffix[1:].upper() or "CSV"
-    return ValueError(
-        f"{path} is not a {kind} file in UTF-8: line {line} {reason}. Correct it, or save it anew "
-        '(in spreadsheets as "CSV UTF-8").'
-    )
+def _refusal(path, line, reason, cure="Correct it"):
+    return ValueError(f"{path} cannot be read: line {line} {reason}. {cure}.")
 
 
 def _read_lines(path, longest=-1):
@@ -71,7 +67,8 @@ def _read_lines(path, longest=-1):
                     raise UnicodeError
                 yield line
         except UnicodeError:
-            raise _refusal(path, number, "is in another encoding") from None
+            cure = 'Save the list in UTF-8 (in spreadsheets as "CSV UTF-8")'
+            raise _refusal(path, number, "is not in UTF-8", cure) from None
 
 
 def _find_header(lines, separator=None):
@@ -123,13 +120,13 @@ def read_csv(path, separator=None):
     _check_size(path, len(table), names)
     for place, cells in table.items():
         if any(cells[len(names) :]):
-            raise _refusal(path, place, f"has {len(cells)} cells, its header {len(names)}")
+            found = f"has {len(cells)} cells, but the header {len(names)}"
+            cure = f"Name all columns, or quote cells that contain {separator!r}"
+            raise _refusal(path, place, found, cure)
         table[place] = (cells + [""] * (len(names) - len(cells)))[: len(names)]
     titles = [line.strip(f"{separator} \r\n") for line in before if not _DIRECTIVE.match(line)]
     if titles := list(filter(None, titles)):
         warn(f"Took line {head} of {path} as its header and left out {brief(shorten(titles))}.")
-    if found := [n for n, row in table.items() if any(map(_SWALLOWED.search, row))]:
-        warn(f"Quoted cells in {path} seem to take in further rows, in line {shorten(found)}.")
     index = [f"line {place}" for place in table]
     return pd.DataFrame(list(table.values()), index=index, columns=names, dtype=object)
 
