@@ -351,8 +351,8 @@ def test_incomplete_rows_are_an_error_or_skipped(pool, row, reason):
             "image column must be image or file .*columns photo, emotion",
         ),
         ("image,mood\n0.png,sad", "label column must be .*Name it by label_column="),
-        ("image,emotion\n0.png,f\u00fcr", "is not a CSV file in UTF-8"),
-        (f'image,emotion\n"{"x" * 140_000}', "is not a CSV file in UTF-8: line 2 opens"),
+        ("image,emotion\n0.png,f\u00fcr", "cannot be read: line 2 is not in UTF-8. Save"),
+        (f'image,emotion\n"{"x" * 140_000}', "cannot be read: line 2 opens a quote"),
     ],
 )
 def test_a_legend_of_another_kind_is_refused(pool, text, message):
@@ -433,6 +433,19 @@ def test_images_without_a_label_are_an_error_or_skipped(faces, tmp_path):
         data = load_npz(path, errors="skip")
     np.testing.assert_array_equal(data.data, faces[[0, 2, 3]])
     assert data.skipped == [("row 1", "has no label")]
+
+
+@pytest.mark.kind("B11", "An error names at most a hundred images, and says how many more.")
+@pytest.mark.parametrize("n_bad", [1, 100, 101, 5000])
+def test_errors_name_a_hundred_images_at_most(tmp_path, n_bad):
+    path = archive(tmp_path, X=np.zeros((n_bad + 1, 1, 1), np.uint8), y=[*[""] * n_bad, "sad"])
+    with pytest.raises(ValueError, match=f"{n_bad} of {n_bad + 1} images cannot be") as caught:
+        load_npz(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == min(n_bad, 101) + 2
+    assert lines[-2] == (
+        f"  and {n_bad - 100} more" if n_bad > 100 else f"  row {n_bad - 1} has no label"
+    )
 
 
 def garbage(path):

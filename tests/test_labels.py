@@ -110,6 +110,8 @@ def test_every_loader_maps_labels(tmp_path, name):
         "code;emotion\nAN;anger\nDI;disgust\n\n",
         "\ufeffAN\tanger\r\nDI\tdisgust\r\nSU\tsurprise\r\n",
         {"AN": 7, "DI": 2},
+        {"AN": np.int64(7), np.str_("DI"): np.uint8(2)},
+        {np.str_("AN"): np.str_("anger"), "DI": np.array("disgust")[()]},
     ],
 )
 def test_label_maps_in_every_form(tmp_path, given):
@@ -133,6 +135,7 @@ def test_label_maps_in_every_form(tmp_path, given):
         ("AN=anger,an=disgust", "two for an"),
         ({"AN": None}, "must lead to names or integers, got None for AN"),
         ({"AN": True}, "got True"),
+        ({"AN": np.float64(0.5)}, r"got 0\.5 for AN"),
         ({"AN": ["x" * 5000]}, "must lead to names"),
         (3, "got 3"),
         ("HA=happy", "no new label for AN, DI, but for ha"),
@@ -143,6 +146,13 @@ def test_wrong_label_maps_are_refused(tmp_path, given, match):
     with pytest.raises(ValueError, match=match) as caught:
         load_image_folder(folder, label_map=given)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, np.uint64, float, np.float32])
+def test_numbers_of_any_type_are_mapped(tmp_path, kind):
+    np.savez(tmp_path / "x.npz", images=np.zeros((3, 2, 2)), labels=[1, 0, 0])
+    found = load_npz(tmp_path / "x.npz", label_map={kind(0): "sad", kind(1): "joy"})
+    assert found.target.tolist() == ["joy", "sad", "sad"]
 
 
 def test_labels_without_a_new_one_are_reported(tmp_path):

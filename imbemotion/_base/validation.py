@@ -2,6 +2,8 @@
 
 import re
 import reprlib
+import sys
+import warnings
 from numbers import Integral, Real
 from os import PathLike
 from unicodedata import combining, east_asian_width
@@ -32,25 +34,36 @@ from sklearn.utils.validation import (
 
 __all__ = [
     "MOST_THREADS", "N_JOBS", "ArraysTransformer", "DataWarning", "HasMethods", "Interval",
-    "RegisteredName", "StrOptions", "brief", "check_consistent_length", "check_finite",
+    "RegisteredName", "StrOptions", "brief", "check_consistent_length",
     "check_labels", "check_method_params", "check_pixels", "check_random_state",
     "check_sample_weight",
     "check_scalar", "column_or_1d", "cut", "cut_label", "escape_text", "fit_context", "forget_fit",
     "holds_paths", "keep_kinds", "looks_like_images",
     "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
-    "validate_parameter_constraints",
+    "validate_parameter_constraints", "warn",
 ]  # fmt: skip
 
 _MAX_CHANNELS = 4
 _LONGEST = 300  # characters of an item in a message
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 90, 90
-_BLOCK = 1024  # images that are checked at a time
 _FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
 
 
 class DataWarning(UserWarning):
     """Something in the data may surprise: rows left out, tiny classes, merged names."""
+
+
+# Their lines are not where a user can change anything.
+_INTERNAL = {"imbemotion", "imblearn", "joblib", "sklearn", "skorch"}
+
+
+def warn(message, category=DataWarning):
+    """Warn at the line of the user that led here, however many calls lie between."""
+    level, frame = 2, sys._getframe(1)  # skip_file_prefixes needs Python 3.12
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INTERNAL:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 class Interval(_Interval):
@@ -172,21 +185,6 @@ def check_pixels(images):
         values = f"values from {pixels.min()} to {pixels.max()}"
         raise ValueError(f"Integer images must lie in 0..255, got {values}. Use ImageLoader.")
     return pixels.astype(np.uint8)
-
-
-def check_finite(images):
-    """Refuse NaN and infinite pixels; a network would make NaN of them, and the first class."""
-    if images.dtype.kind != "f":
-        return
-    for start in range(0, len(images), _BLOCK):  # an ImageArray makes its rows when asked
-        block = np.asarray(images[start : start + _BLOCK])
-        wrong = ~np.isfinite(block).reshape(len(block), -1).all(axis=1)
-        if wrong.any():
-            row = start + int(wrong.argmax())
-            raise ValueError(
-                f"X must hold finite pixels, got NaN or infinity in row {row} of {len(images)}. "
-                "Leave such images out, or replace the pixels."
-            )
 
 
 def _check_shape(shape):

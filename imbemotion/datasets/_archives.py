@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import check_labels, cut_label, shorten
+from imbemotion._base.validation import check_labels, cut_label, shorten, warn
 from imbemotion.datasets._bunch import (
     ImageSettings,
     Listing,
@@ -21,7 +21,6 @@ from imbemotion.datasets._bunch import (
     make_bunch,
     normalize,
     row_names,
-    warn,
 )
 from imbemotion.datasets._lists import read_csv, read_header
 

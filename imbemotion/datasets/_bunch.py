@@ -4,7 +4,6 @@ import csv
 import os
 import re
 import unicodedata
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -15,11 +14,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import DataWarning, brief, cut, escape_text, shorten
+from imbemotion._base.validation import as_key, brief, cut, escape_text, shorten, warn
 from imbemotion.loading import UnreadableImagesError, load_images
 from imbemotion.loading.decoding import ABSENT
 
-_NAMED = 5  # how many images a warning names
+_NAMED, _LISTED = 5, 100  # how many images a warning and an error name
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))\.0*")
 _BETWEEN_WORDS = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")
 _LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9]+$)")
@@ -133,10 +132,12 @@ class Listing(NamedTuple):
         pairs = ((escape_text(self.names[row]), reasons[row]) for row in sorted(reasons))
         pairs = list(dict.fromkeys(pairs))
         if errors == "raise":
-            lines = "\n".join(f"  {name} {reason}" for name, reason in pairs)
+            lines = [f"  {cut(name)} {reason}" for name, reason in pairs[:_LISTED]]
+            rest = [f"  and {len(pairs) - _LISTED} more"] if len(pairs) > _LISTED else []
             raise ValueError(
-                f"{len(pairs)} of {len(self.labels)} images cannot be used:\n{lines}\n"
-                "Correct them, or leave them out with errors='skip'."
+                f"{len(pairs)} of {len(self.labels)} images cannot be used:\n"
+                + "\n".join([*lines, *rest])
+                + "\nCorrect them, or leave them out with errors='skip' (--errors skip)."
             )
         rows = np.setdiff1d(np.arange(len(self.labels)), list(reasons))
         if not rows.size:
@@ -180,13 +181,7 @@ def _check_expected(labels, clean):
     if isinstance(labels, str) or not hasattr(labels, "__len__") or len(labels) == 0:
         raise TypeError(f"labels must be a list of class names, got {brief(labels)}.")
     names = labels.tolist() if hasattr(labels, "tolist") else labels
-    return [_spell(clean(name)) if isinstance(name, str) else name for name in names]
-
-
-def warn(message):
-    """Warn of something in the data."""
-    # Two functions lie between this one and the user's: the loader and its helper.
-    warnings.warn(message, DataWarning, stacklevel=5)
+    return [_spell(clean(name)) if isinstance(name, str) else as_key(name) for name in names]
 
 
 def _quote(name):
@@ -248,7 +243,8 @@ def _check_known(listing, expected, errors):
 def map_labels(labels, label_map, clean):
     """Replace labels as a dict, text such as "AN=anger,DI=disgust" or a CSV file says."""
     known = {}
-    for old, new in _read_label_map(label_map):
+    for pair in _read_label_map(label_map):
+        old, new = map(as_key, pair)
         if not str(new).strip() or not isinstance(new, str | int) or isinstance(new, bool):
             raise ValueError(
                 f"label_map must lead to names or integers, got {new!r:.99} for {old}."

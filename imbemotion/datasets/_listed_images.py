@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import brief, check_labels, shorten
+from imbemotion._base.validation import brief, check_labels, shorten, warn
 from imbemotion.datasets._bunch import (
     ImageSettings,
     SourceKind,
@@ -17,7 +17,6 @@ from imbemotion.datasets._bunch import (
     is_file_of,
     make_bunch,
     normalize,
-    warn,
 )
 from imbemotion.datasets._lists import READERS, list_rows, without_conflicts
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from sklearn.utils import Bunch
 
-from imbemotion._base.validation import shorten
+from imbemotion._base.validation import shorten, warn
 from imbemotion.datasets._bunch import (
     ImageSettings,
     Listing,
@@ -17,13 +17,13 @@ from imbemotion.datasets._bunch import (
     SourceKind,
     make_bunch,
     normalize,
-    warn,
 )
 from imbemotion.images import ImageArray
 from imbemotion.images.manifest import MANIFEST, read_manifest
 from imbemotion.leaks import join_groups, parent_groups
 from imbemotion.leaks.groups import check_group_pattern, or_paths, warn_of_none
-from imbemotion.loading.reading import advise_on, files_in, image_suffixes, is_shown
+from imbemotion.loading.decoding import advise_on
+from imbemotion.loading.reading import files_in, image_suffixes, is_shown
 from imbemotion.midi import load_rolls
 
 MIDI_SUFFIXES = (".mid", ".midi")

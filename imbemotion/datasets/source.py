@@ -12,8 +12,8 @@ from sklearn.utils import Bunch
 
 from imbemotion._base.files import check_path
 from imbemotion._base.registry import SOURCES
-from imbemotion._base.validation import shorten
-from imbemotion.datasets._bunch import ImageBunch, SourceKind, warn, warn_of_lookalikes
+from imbemotion._base.validation import shorten, warn
+from imbemotion.datasets._bunch import ImageBunch, SourceKind, warn_of_lookalikes
 from imbemotion.datasets.folder import MIDI_SUFFIXES, load_midi_folder
 from imbemotion.loading.reading import files_in, image_suffixes
 

@@ -2,14 +2,13 @@
 
 import csv
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from imbemotion._base.files import cell, from_cell, publish_file, publish_folder
-from imbemotion._base.validation import DataWarning, cut_label, shorten
+from imbemotion._base.validation import cut_label, shorten, warn
 from imbemotion.images._recipes import blocks_of
 
 MANIFEST = "manifest.csv"
@@ -31,11 +30,9 @@ def read_manifest(folder, paths):
     missing = [name for name in names if name not in known]
     known.update({name: ([number], False) for number, name in enumerate(missing, start=new)})
     if missing:
-        warnings.warn(
+        warn(
             f"{MANIFEST} does not list {len(missing)} of the images, which therefore count as "
-            f"originals: {shorten(missing, 3)}. If they were moved or renamed, move them back.",
-            DataWarning,
-            stacklevel=4,
+            f"originals: {shorten(missing, 3)}. If they were moved or renamed, move them back."
         )
     found = [known[name] for name in names]
     width = max([2, *(len(parents) for parents, _ in found)])

@@ -6,7 +6,6 @@ import secrets
 import stat
 import struct
 import time
-import warnings
 import zlib
 from collections import deque
 from pathlib import Path
@@ -16,7 +15,7 @@ from filelock import FileLock
 
 from imbemotion import __version__
 from imbemotion._base.files import check_path
-from imbemotion._base.validation import cut_label
+from imbemotion._base.validation import cut_label, warn
 
 _RECORD = struct.Struct("<16sQI")  # key, row, checksum of its pixels
 _CHECK = struct.Struct("<I")  # checksum of the record itself, which it follows
@@ -159,11 +158,10 @@ def read_cached(sources, reader, folder):
             reasons |= _fill(store, reader, sources, keys, missing)
             pixels, rows = store.find(keys)
     except OSError as error:  # the images can be read without it
-        warnings.warn(
+        warn(
             f"The cache_dir {str(folder)!r} cannot be used: {error}. The images missing in it "
             "are decoded again whenever they are loaded. Choose a writable folder.",
             CacheWarning,
-            stacklevel=5,
         )
     missing = _missing(rows, reasons)
     if missing:
