@@ -3,8 +3,10 @@
 import io
 import pickle
 import struct
+import sys
 import zlib
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,15 +19,17 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils import estimator_html_repr
 
-from imbemotion._base.validation import DataWarning
+from imbemotion._base.validation import DataWarning, warn
 from imbemotion.images import ImageArray
 from imbemotion.loading import (
     ImageFlattener,
     ImageLoader,
     UnreadableImagesError,
     as_images,
+    decoding,
     load_images,
 )
+from imbemotion.loading.ranges import Ranges, find_ranges
 from imbemotion.loading.reading import image_suffixes
 
 WHITE = 255
@@ -634,6 +638,65 @@ def test_wide_integers_are_8_or_16_bits(tmp_path, top, kind):
         assert (ImageLoader().transform([source])[0] == expected).all()
 
 
+@pytest.mark.kind("C20", "Values beyond the range are refused, or clipped with a warning.")
+@pytest.mark.parametrize(
+    ("later", "value_range", "told"),
+    [
+        (np.array([[0, 300]]), None, r"integers from 0 to 300, beyond 0\.\.255; set value_range"),
+        (np.array([[-1, 9]]), None, r"integers from -1 to 9, beyond 0\.\.255"),
+        (np.array([[0, 200]], np.uint16), None, r"16-bit images use less .*\(up to 200 of"),
+        (np.array([[0, 256]]), (0, 255), r"Clipped 1 images to .* \(0 to 256\)"),
+        (np.array([[0, 4096]], np.uint16), (0, 4095), r"Clipped 1 images to .* \(0 to 4096\)"),
+        (np.array([[-1, 4]]), (0, 4095), r"Clipped 1 images to .* \(-1 to 4\)"),
+        (np.array([[-9.0, -1.0]]), (-8, -2), r"Clipped 1 images to .* \(-9 to -1\)"),
+    ],
+)
+def test_no_value_beyond_the_range_is_clipped_silently(later, value_range, told):
+    loader = ImageLoader(value_range=value_range).fit([np.array([[0, 255]])])
+    refuses = "beyond" in told
+    with (
+        pytest.raises(ValueError, match=told) if refuses else pytest.warns(DataWarning, match=told)
+    ):
+        loader.transform([later])
+
+
+def test_sixteen_bits_stay_sixteen_bits_after_a_fit_on_eight():
+    loader = ImageLoader().fit([np.array([[0, 255]])])
+    assert loader.transform([np.array([[0, 257, 65_535]], np.uint16)])[0].tolist() == [[0, 1, 255]]
+
+
+def test_ranges_are_found_in_one_pass_of_blocks(monkeypatch):
+    X = np.random.default_rng(0).random((3000, 4, 4), dtype=np.float32)
+    images, computed = ImageArray(X).interpolate(np.arange(3000), np.arange(3000), [0.5]), []
+    monkeypatch.setattr(
+        "imbemotion.images._recipes._interpolate",
+        lambda start, *_: computed.append(len(start)) or start,
+    )
+    assert find_ranges(images) == Ranges((0.0, 1.0), None)
+    assert sum(computed) == 3000
+    assert max(computed) <= 1024
+
+
+def _transform(source):
+    Pipeline([("load", ImageLoader())]).transform(source)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: ImageLoader().fit(np.array([[[-0.5, 0.5]]])), "Float images from"),
+        (lambda: ImageLoader().transform(np.array([[[0.5]], [[200.0]]])), "float images lie in"),
+        (lambda: _transform([np.array([[0, 300]])]), "16-bit images use less"),
+        (lambda: ImageLoader(value_range=(0, 9)).fit_transform([np.array([[99]])]), "Clipped 1"),
+        (lambda: warn("Nobody between."), "Nobody between"),
+    ],
+)
+def test_warnings_point_at_the_line_of_the_user(call, told):
+    with pytest.warns(DataWarning, match=told) as caught:
+        call()
+    assert {warning.filename for warning in caught} == {__file__}
+
+
 @pytest.mark.parametrize("kind", ["array", "batch", "png", "tiff"])
 def test_dim_16_bit_images_are_told(tmp_path, kind):
     values = np.linspace(0, 4000, 12).astype(np.uint16).reshape(3, 4)
@@ -664,6 +727,27 @@ def test_only_raster_formats_are_pictures(tmp_path, suffix):
     path.write_bytes((tmp_path / "some.eps").read_bytes())
     with pytest.raises(UnreadableImagesError, match="is not an image that Pillow can read"):
         ImageLoader().transform([path])
+
+
+@pytest.mark.kind("B17", "ImageLoader, too, names what photographs of other formats need.")
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [("a.heic", "pip install pillow-heif"), ("A.HIF", "pip install pillow-heif"),
+     ("a.jxl", "pip install pillow-jxl-plugin"), ("a.cr2", "Convert RAW, PDF and SVG")],
+)  # fmt: skip
+def test_the_loader_names_what_other_formats_need(tmp_path, name, cure):
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(UnreadableImagesError, match=rf"not an image .* \(.*{cure}"):
+        ImageLoader().transform([tmp_path / name])
+
+
+def test_the_loader_uses_plugins_that_are_installed(tmp_path, monkeypatch):
+    registered = []
+    plugin = SimpleNamespace(register_heif_opener=lambda: registered.append("heif"))
+    monkeypatch.setitem(sys.modules, "pillow_heif", plugin)
+    decoding._add_plugins.cache_clear()
+    ImageLoader().transform([save(tmp_path, photo(8, 8), "a.png")])
+    assert registered == ["heif"]
 
 
 def test_a_file_of_gigabytes_is_not_read(tmp_path):

@@ -11,7 +11,6 @@ from skorch.history import History
 from torch.utils.data import DataLoader, Dataset
 
 from imbemotion._base.validation import (
-    check_finite,
     check_labels,
     check_random_state,
     check_sample_weight,
@@ -25,7 +24,7 @@ from imbemotion._base.validation import (
 from imbemotion.callbacks import ProgressBar, WeightAveraging
 from imbemotion.classifier._checkpoint import open_checkpoint
 from imbemotion.classifier._composition import Task, compose_net, decide, training_prior
-from imbemotion.images import ImageArray
+from imbemotion.images import ImageArray, check_finite
 from imbemotion.loading import as_images
 from imbemotion.splitting.holdout import check_entered, split_originals
 from imbemotion.training.alarms import find_failures

@@ -23,6 +23,20 @@ def blocks_of(X, rows=None):
         yield place, np.asarray(X[place if rows is None else rows[place]])
 
 
+def check_finite(images):
+    """Refuse NaN and infinite pixels; a network would make NaN of them, and the first class."""
+    if images.dtype.kind != "f":
+        return
+    for place, pixels in blocks_of(images):
+        wrong = ~np.isfinite(pixels).reshape(len(pixels), -1).all(axis=1)
+        if wrong.any():
+            row = place.start + int(wrong.argmax())
+            raise ValueError(
+                f"X must hold finite pixels, got NaN or infinity in row {row} of {len(images)}. "
+                "Leave such images out, or replace the pixels."
+            )
+
+
 # One changed row: it is moved by `weight` towards source row `partner` (-1: not moved), then
 # augmented by policy number `policy` (-1: not augmented) under `seed`.
 _CHANGE = np.dtype([("partner", "i8"), ("weight", "f8"), ("seed", "u8"), ("policy", "i8")])

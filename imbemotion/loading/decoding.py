@@ -6,8 +6,10 @@ import os
 import stat
 import struct
 import zlib
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
 from hashlib import blake2b
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +26,6 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _REASONS = [  # the first match counts
     ((FileNotFoundError, NotADirectoryError), ABSENT),
     (PermissionError, "cannot be read: permission denied"),
-    (UnidentifiedImageError, "is not an image that Pillow can read"),
     (_BOMBS, "has more pixels than PIL.Image.MAX_IMAGE_PIXELS allows"),
     (MemoryError, "does not fit into memory"),
 ]
@@ -53,8 +54,36 @@ _RASTER = (
 _RASTER += "WEBP XBM XPM"
 
 
+# What makes photographs of files that Pillow cannot open by itself, by their suffixes.
+_CURES = {
+    **dict.fromkeys(
+        (".heic", ".heif", ".hif"), "HEIC images need pillow-heif: `pip install pillow-heif`."
+    ),
+    ".jxl": "JPEG XL images need pillow-jxl-plugin: `pip install pillow-jxl-plugin`.",
+    **dict.fromkeys(
+        (".arw", ".cr2", ".cr3", ".dng", ".nef", ".pdf", ".raf", ".svg"),
+        "Convert RAW, PDF and SVG files to PNG or JPEG.",
+    ),
+}
+
+
+def advise_on(paths):
+    """Return how files that Pillow cannot open by itself become images."""
+    ends = {os.path.splitext(path)[1].lower() for path in paths}
+    return " ".join(sorted({_CURES[end] for end in ends & _CURES.keys()}))
+
+
+@cache
+def _add_plugins():
+    """Let Pillow open more formats by the plugins that are installed."""
+    for plugin, register in (("pillow_heif", "register_heif_opener"), ("pillow_jxl", "")):
+        with suppress(ImportError):
+            getattr(import_module(plugin), register, int)()
+
+
 def raster_formats():
     """Return the names of the formats that Pillow can open and that hold pixels."""
+    _add_plugins()
     Image.init()
     return [name for name in _RASTER.split() if name in Image.OPEN]
 
@@ -102,10 +131,13 @@ class UnreadableImagesError(ValueError):
         return "\n".join([head, *lines, advice])
 
 
-def reason_for(error):
+def reason_for(error, source=None):
     """Put into plain words why decoding failed."""
     if isinstance(error, Unreadable):
         return str(error)
+    if isinstance(error, UnidentifiedImageError):
+        cure = advise_on([name_of(source)]).rstrip(".")
+        return "is not an image that Pillow can read" + (f" ({cure})" if cure else "")
     for kinds, reason in _REASONS:
         if isinstance(error, kinds):
             return reason
@@ -165,7 +197,7 @@ def decode(source, target, notes):
         plain = _to_plain(decoded.image, target.mode, to_bytes)
         return np.asarray(_resize(decoded._replace(image=plain), target))
     except Exception as error:  # decoders raise nearly anything on broken files
-        raise Unreadable(reason_for(error)) from error
+        raise Unreadable(reason_for(error, source)) from error
 
 
 class Description(NamedTuple):
@@ -193,7 +225,7 @@ def describe(path):
         looks = low.min().item(), high.max().item(), bool((low == high).all())
         return Description(image.format, image.size, image.mode, *looks, key)
     except Exception as error:  # as in decode
-        raise Unreadable(reason_for(error)) from error
+        raise Unreadable(reason_for(error, path)) from error
 
 
 def read_file(path):
@@ -355,7 +387,8 @@ def _to_bytes(values, ranges, note):
         if not ranges.may_be_exceeded(low, high, kind):
             found = f"has {'floats' if kind == 'f' else 'integers'} from {low:g} to {high:g}"
             raise Unreadable(f"{found}, beyond {black:g}..{white:g}; set value_range")
-        if high - white > ROUNDING * white or black - low > ROUNDING * white:
+        rounding = ROUNDING * (white - black) if kind == "f" else 0
+        if high - white > rounding or black - low > rounding:
             note("clipped", f"{low:g} to {high:g}")
     if kind == "f" and ranges.floats is None:
         note("floats", f"{black:g} to {white:g}")

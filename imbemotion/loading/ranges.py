@@ -1,15 +1,16 @@
 """Black and white of floats and of integers wider than 8 bits: one range for a whole batch."""
 
 import os
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from imbemotion._base.validation import DataWarning
+from imbemotion._base.validation import warn
+from imbemotion.images import blocks_of
 
 ROUNDING, _SLACK = 1e-3, 0.1  # shares of their range by which floats exceed it in resizing
+_OWN_RANGE = (np.uint8, np.uint16)  # types that say what white is
 _UNIT, _EIGHT_BITS, SIXTEEN_BITS = (0.0, 1.0), (0.0, 255.0), (0.0, 65535.0)
 
 
@@ -17,7 +18,7 @@ class Ranges(NamedTuple):
     """Values of black and white; None where they are unknown."""
 
     floats: tuple | None = None
-    integers: tuple | None = None  # of other types than uint8 and uint16
+    integers: tuple | None = None  # of types that do not say what white is
     is_set: bool = False  # by the user: for uint16, too
 
     def of(self, values):
@@ -53,46 +54,43 @@ def _is_own(found):
 
 def find_ranges(X):
     """Judge the arrays among X together, and warn where images disagree."""
-    low, high = _extremes(X, "f")
-    integers = _extremes(X, "iu")[1]
+    (low, high), (_, tops) = _extremes(X)
     floats = _float_range(low.min(), high.max()) if low.size else None
     if floats and _is_own(floats):
-        text = (
+        warn(
             f"Float images from {low.min():g} to {high.max():g} were rescaled so that these are "
+            "black and white. Set value_range=(BLACK, WHITE) if they are others."
         )
-        text += "black and white. Set value_range=(BLACK, WHITE) if they are others."
-        warnings.warn(text, DataWarning, stacklevel=4)
     n_dark = np.count_nonzero((high <= 1) & (high > 0))
     if floats == _EIGHT_BITS and n_dark:
-        text = f"{n_dark:,} of {high.size:,} float images lie in 0..1 and the others reach "
-        text += f"{high.max():g}; all were taken as 0..255. Bring them to one range, or set "
-        warnings.warn(f"{text}value_range=(0, 255).", DataWarning, stacklevel=4)
-    return Ranges(floats, _integer_range(integers.max()) if integers.size else None)
+        warn(
+            f"{n_dark:,} of {high.size:,} float images lie in 0..1 and the others reach "
+            f"{high.max():g}; all were taken as 0..255. Bring them to one range, or set "
+            "value_range=(0, 255)."
+        )
+    return Ranges(floats, _integer_range(tops.max()) if tops.size else None)
 
 
-def _extremes(X, kinds):
-    """Return the lowest and highest values of the finite images of some kinds, (n,) each."""
-    low, high = [np.empty(0)], [np.empty(0)]
-    for stack in _stacks(X):
-        if stack.size and stack.dtype.kind in kinds and stack.dtype not in (np.uint8, np.uint16):
-            flat = stack.reshape(len(stack), -1)
-            ends = flat.min(axis=1), flat.max(axis=1)
-            finite = np.isfinite(ends).all(axis=0)
-            low.append(ends[0][finite])
-            high.append(ends[1][finite])
-    return np.concatenate(low), np.concatenate(high)
+def _extremes(X):
+    """Return the lowest and highest values of finite images, (2, n) of floats and of integers."""
+    floats, integers = [np.empty((2, 0))], [np.empty((2, 0))]
+    for pixels in _stacks(X):
+        if pixels.dtype.kind in "fiu" and pixels.size and pixels.dtype not in _OWN_RANGE:
+            flat = pixels.reshape(len(pixels), -1)
+            ends = np.stack([flat.min(axis=1), flat.max(axis=1)])
+            found = floats if pixels.dtype.kind == "f" else integers
+            found.append(ends[:, np.isfinite(ends).all(axis=0)])
+    return np.concatenate(floats, axis=1), np.concatenate(integers, axis=1)
 
 
 def _stacks(X):
-    """Yield the pixels of a batch, or those of every array and wide PIL image in a list."""
+    """Yield a batch in blocks, or every array and wide PIL image of a list as a stack of one."""
     if getattr(X, "ndim", 1) > 2:
-        yield np.asarray(X) if X.dtype.kind in "iuf" and X.dtype != np.uint8 else np.empty(0)
+        yield from (pixels for _, pixels in blocks_of(X) if X.dtype != np.uint8)
         return
     for item in X if isinstance(X, list | tuple) else ():
-        is_image = isinstance(item, Image.Image)
-        if not isinstance(item, str | bytes | os.PathLike) and not (
-            is_image and item.mode not in ("F", "I")
-        ):
+        is_wide = not isinstance(item, str | bytes | os.PathLike)
+        if item.mode in ("F", "I") if isinstance(item, Image.Image) else is_wide:
             yield np.asarray(item)[None]
 
 
@@ -102,15 +100,13 @@ def tell(notes):
         found = [(name, detail) for of, name, detail in notes if of == kind]
         if found:
             name, detail = found[0]
-            text = text.format(n=f"{len(found):,}", name=name, detail=detail)
-            warnings.warn(text, DataWarning, stacklevel=4)
+            warn(text.format(n=f"{len(found):,}", name=name, detail=detail))
     tops = {detail for kind, _, detail in notes if kind == "floats"}
     if len(tops) > 1:
-        text = (
+        warn(
             f"Files of floats disagree in their ranges: {', '.join(sorted(tops)[:3])}. Each was "
+            "rescaled by its own; set value_range=(BLACK, WHITE) for all."
         )
-        text += "rescaled by its own; set value_range=(BLACK, WHITE) for all."
-        warnings.warn(text, DataWarning, stacklevel=4)
 
 
 _NOTES = {
@@ -118,5 +114,5 @@ _NOTES = {
     "Set value_range=(BLACK, WHITE) if it is another.",
     "frames": "Read only the first frame or page of {n} files, such as {name} (1 of {detail}).",
     "dim": "{n} 16-bit images use less than a sixteenth of their range, such as {name} (up to "
-    "{detail}), so they are nearly black. Set value_range=(0, 4095) for 12 bits.",
+    "{detail}), so they are nearly black. Set value_range, such as (0, 4095) for 12 bits.",
 }

@@ -2,9 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from importlib import import_module
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -31,23 +29,11 @@ from imbemotion.loading.ranges import tell
 _BATCH = 64  # images that a thread reads at a time
 # Folders that systems add for thumbnails, archives and deleted files.
 _JUNK = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "__macosx", "lost+found"}
-_CURES = {
-    ".heic": "HEIC images need pillow-heif: `pip install pillow-heif`.",
-    ".jxl": "JPEG XL images need pillow-jxl-plugin: `pip install pillow-jxl-plugin`.",
-} | dict.fromkeys(
-    (".arw", ".cr2", ".cr3", ".dng", ".nef", ".pdf", ".raf", ".svg"),
-    "Convert RAW, PDF and SVG files to PNG or JPEG.",
-)
-_CURES[".heif"] = _CURES[".hif"] = _CURES[".heic"]
-
 Loaded = tuple[ImageArray, list[tuple[int, str, str]]]  # row, name, reason of those left out
 
 
 def image_suffixes() -> set[str]:
     """Return the suffixes, in lower case, that Pillow may be able to open."""
-    for plugin, register in (("pillow_heif", "register_heif_opener"), ("pillow_jxl", "")):
-        with suppress(ImportError):
-            getattr(import_module(plugin), register, int)()
     formats = raster_formats()
     return {end for end, kind in Image.registered_extensions().items() if kind in formats}
 
@@ -71,12 +57,6 @@ def is_shown(name: str) -> bool:
 
 def _refuse(error):
     raise error  # os.walk would skip the folder
-
-
-def advise_on(paths: Iterable[str]) -> str:
-    """Return how files that Pillow cannot open by itself become images."""
-    ends = {os.path.splitext(path)[1].lower() for path in paths}
-    return " ".join(sorted({_CURES[end] for end in ends & _CURES.keys()}))
 
 
 class ImageReader(NamedTuple):

@@ -16,11 +16,10 @@ from imbemotion._base.validation import (
     HasMethods,
     Interval,
     brief,
-    check_finite,
     check_random_state,
 )
 from imbemotion.augmentation import Augmentation
-from imbemotion.images import ImageArray
+from imbemotion.images import ImageArray, check_finite
 from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
 from imbemotion.samplers.base import BaseImageSampler, choose_rows, draw_seeds, join, rows_of
 
