@@ -233,7 +233,7 @@ def test_policies_survive_json(name, tmp_path):
         (lambda: Augmentation(rotation=200).draw([0]), "'rotation' parameter"),
         (lambda: Augmentation(border="wrap").draw([0]), "'border' parameter"),
         (lambda: Augmentation.preset("wild"), "preset must be one of none, light.*got 'wild'"),
-        (lambda: Augmentation.from_json('{"rotate": 5}'), "got rotate"),
+        (lambda: Augmentation.from_json('{"rotate": 5}'), "parameter 'rotate'"),
         (lambda: Augmentation.from_json('{"hue": 5}'), "'hue' parameter"),
         (lambda: Augmentation(scale=(0.1, 1)).draw([0]), r"pair .*0.0, 1.0\), got \(0.1, 1\)"),
         (lambda: Augmentation(translation=(0.1,)).draw([0]), r"'translation' .* got \(0.1,\)"),
@@ -274,13 +274,41 @@ def test_float_images_are_changed_as_bytes_are(dtype, white, shape):
 
 def test_standardised_floats_keep_their_range():
     images = np.random.default_rng(0).normal(size=(20, 16, 16)).astype(np.float32)
-    low, high = images.min(axis=(1, 2)), images.max(axis=(1, 2))
     policy = clone(STRONG).set_params(border="constant", erasing=1.0)
     changed = policy(images, np.arange(20))
-    assert (changed.min(axis=(1, 2)) >= low - 1e-5).all()
-    assert (changed.max(axis=(1, 2)) <= high + 1e-5).all()
+    assert images.min() - 1e-5 <= changed.min() < changed.max() <= images.max() + 1e-5
     one_box = Augmentation.preset("none").set_params(erasing=1.0)(images, np.arange(20))
-    np.testing.assert_allclose(one_box.min(axis=(1, 2)), low)
+    np.testing.assert_allclose(one_box.min(axis=(1, 2)), images.min())
+
+
+def dark_and_bright(white, dtype="float32"):
+    """Return 20 images from 0 to white, all but the last of them nearly black."""
+    images = np.random.default_rng(0).random((20, 8, 8)) * white / 400
+    images[-1] *= 400
+    return images.astype(dtype)
+
+
+@pytest.mark.kind("C19", "Float images are augmented in one range, that of all in their data.")
+@pytest.mark.parametrize("white", [1, 255, 4000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nearly_black_floats_stay_so(white, dtype):
+    images, seeds = dark_and_bright(white, dtype), np.arange(20)
+    policy = Augmentation(brightness=0.5, contrast=0.9, gamma=0.2, noise=0.001, border="constant")
+    together = policy(images, seeds)
+    assert together[:-1].max() < 0.1 * white
+    later = ImageArray(images).augment(np.arange(20), policy, seeds)
+    assert policy.value_range is None
+    known = (0, white) if white <= 255 else (images.min().item(), images.max().item())
+    fixed = clone(policy).set_params(value_range=known)
+    for row in (0, 7, 19):
+        np.testing.assert_array_equal(later[row], together[row])
+        np.testing.assert_array_equal(fixed(images[[row]], [row])[0], together[row])
+
+
+@pytest.mark.parametrize("given", [(1, 0), (0, 0), (0,), ("a", "b"), (0, np.inf), (None, 1)])
+def test_a_range_is_a_pair_of_rising_numbers(given):
+    with pytest.raises(ValueError, match=r"value_range must be \(black, white\)"):
+        Augmentation(value_range=given).draw([0])
 
 
 @pytest.mark.parametrize("scale", [1, 255, -3])

@@ -83,8 +83,9 @@ def test_limits_from_numpy_survive_json():
 @pytest.mark.parametrize("n_channels", [2, 4])
 def test_colors_change_beside_alpha_as_they_do_without(n_channels, dtype):
     policy = Augmentation.preset("none").set_params(
-        brightness=0.5, contrast=0.5, gamma=0.5, saturation=1.0, hue=0.5, noise=0.05
-    )
+        brightness=0.5, contrast=0.5, gamma=0.5, saturation=1.0, hue=0.5, noise=0.05, blur=2.0,
+        erasing=0.5,
+    )  # fmt: skip
     X = np.random.default_rng(0).integers(0, 256, (9, 6, 5, n_channels)).astype(dtype)
     X[:, 0, 0] = 255  # so that levels of floats do not hang on alpha
     changed, seeds = policy(X, np.arange(9)), np.arange(9)
@@ -180,6 +181,18 @@ UNCHANGING = [
 @pytest.mark.parametrize("policy", UNCHANGING)
 def test_a_policy_that_changes_nothing_is_a_warning(pictures, policy):
     with pytest.warns(DataWarning, match="changed no image in 150 trials"):
+        AugmentationSampler(policy, random_state=0).fit_resample(pictures, Y)
+
+
+@pytest.mark.parametrize(
+    ("policy", "advice"),
+    [
+        (Augmentation.preset("none"), "For copies use RandomResampler, for changes Augm"),
+        (v2.Identity(), "If it calls transforms of torchvision"),
+    ],
+)
+def test_the_advice_suits_the_policy(pictures, policy, advice):
+    with pytest.warns(DataWarning, match=advice):
         AugmentationSampler(policy, random_state=0).fit_resample(pictures, Y)
 
 

@@ -34,11 +34,10 @@ from sklearn.utils.validation import (
 
 __all__ = [
     "MOST_THREADS", "N_JOBS", "ArraysTransformer", "DataWarning", "HasMethods", "Interval",
-    "RegisteredName", "StrOptions", "brief", "check_consistent_length",
-    "check_labels", "check_method_params", "check_pixels", "check_random_state",
-    "check_sample_weight",
-    "check_scalar", "column_or_1d", "cut", "cut_label", "escape_text", "fit_context", "forget_fit",
-    "holds_paths", "keep_kinds", "looks_like_images",
+    "RegisteredName", "StrOptions", "brief", "check_consistent_length", "check_labels",
+    "check_method_params", "check_pixels", "check_random_state", "check_sample_weight",
+    "check_scalar", "check_value_range", "column_or_1d", "cut", "cut_label", "escape_text",
+    "fit_context", "float_range", "forget_fit", "holds_paths", "keep_kinds", "looks_like_images",
     "safe_indexing", "scorer_parts", "shorten", "text_width", "validate_data",
     "validate_parameter_constraints", "warn",
 ]  # fmt: skip
@@ -47,6 +46,7 @@ _MAX_CHANNELS = 4
 _LONGEST = 300  # characters of an item in a message
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 3, 90, 90
+_SLACK = 0.1  # share of their range by which floats exceed it in resizing
 _FLOATS = {2: np.float32, 4: np.float32, 8: np.float64}  # by bytes of a pixel
 
 
@@ -185,6 +185,30 @@ def check_pixels(images):
         values = f"values from {pixels.min()} to {pixels.max()}"
         raise ValueError(f"Integer images must lie in 0..255, got {values}. Use ImageLoader.")
     return pixels.astype(np.uint8)
+
+
+def check_value_range(value):
+    """Return black and white, a pair of numbers, or None."""
+    if value is None:
+        return None
+    try:
+        black, white = np.asarray(value, dtype=float).tolist()
+    except (TypeError, ValueError):
+        black = white = np.nan
+    if not -np.inf < black < white < np.inf:
+        raise ValueError(
+            f"value_range must be (black, white), two numbers in this order, got {brief(value)}."
+        )
+    return black, white
+
+
+def float_range(low, high):
+    """Return black and white of float images with these extremes."""
+    if low >= -_SLACK and high <= 1 + _SLACK:
+        return 0.0, 1.0
+    if low >= -_SLACK * high and 2 < high <= 255 + _SLACK * 255:  # up to 2 it may be another range
+        return 0.0, 255.0
+    return float(low), float(high)
 
 
 def _check_shape(shape):

@@ -3,8 +3,8 @@
 import json
 import random
 import sys
-import warnings
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -17,16 +17,20 @@ from sklearn.base import BaseEstimator, clone
 from imbemotion._base.files import parse_json, read_json, write_atomically
 from imbemotion._base.registry import AUGMENTATIONS
 from imbemotion._base.validation import (
-    DataWarning,
     StrOptions,
     brief,
     check_pixels,
-    cut_label,
-    shorten,
+    check_value_range,
     validate_parameter_constraints,
+    warn,
 )
 from imbemotion.augmentation._geometry import BORDERS, INTERPOLATIONS
-from imbemotion.augmentation._operations import OPERATIONS, apply_parameters, draw_parameters
+from imbemotion.augmentation._operations import (
+    OPERATIONS,
+    apply_parameters,
+    draw_parameters,
+    find_range,
+)
 
 _TRIALS = 150  # that show a change of a probability of 0.05 almost surely
 _Limit = float | tuple[float, float]
@@ -37,7 +41,7 @@ class Augmentation(BaseEstimator):
 
     All geometry of an image is multiplied into one matrix, so that it is resampled once. Each
     image is changed under its own seed and is the same in any batch. Of two or four channels
-    the last is alpha, which moves with the image and keeps its values.
+    the last is alpha: it moves with the image, but is not blurred, erased or recolored.
 
     Parameters
     ----------
@@ -75,6 +79,9 @@ class Augmentation(BaseEstimator):
         How pixels are interpolated.
     whole_shifts : bool, default=False
         Whether shifts are rounded to whole pixels, such as the pitches of a piano roll.
+    value_range : tuple of (float, float), default=None
+        Black and white of float images. ``None`` judges those of a call together, samplers and
+        ``CNNClassifier`` all that they get: 0..1 or 0..255 if the pixels fit, else their extremes.
 
     References
     ----------
@@ -91,6 +98,7 @@ class Augmentation(BaseEstimator):
         "border": [StrOptions(set(BORDERS))],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "whole_shifts": ["boolean"],
+        "value_range": [tuple, list, None],
     }
 
     def __init__(
@@ -99,13 +107,14 @@ class Augmentation(BaseEstimator):
         brightness: float = 0.2, contrast: float = 0.2, gamma: float = 0.0,
         saturation: float = 0.0, hue: float = 0.0, noise: float = 0.0, blur: float = 0.0,
         erasing: float = 0.0, border: str = "reflect", interpolation: str = "linear",
-        whole_shifts: bool = False,
+        whole_shifts: bool = False, value_range: tuple[float, float] | None = None,
     ) -> None:  # fmt: skip
         self.flip, self.rotation, self.translation, self.scale = flip, rotation, translation, scale
         self.shear, self.perspective, self.brightness = shear, perspective, brightness
         self.contrast, self.gamma, self.saturation, self.hue = contrast, gamma, saturation, hue
         self.noise, self.blur, self.erasing = noise, blur, erasing
         self.border, self.interpolation, self.whole_shifts = border, interpolation, whole_shifts
+        self.value_range = value_range
 
     @classmethod
     def preset(cls, name: str) -> "Augmentation":
@@ -165,7 +174,7 @@ class Augmentation(BaseEstimator):
         Parameters
         ----------
         images : ndarray of uint8 or float of shape (n, height, width[, channels])
-            Floats range over 0..1 or 0..255 if all pixels do, else over their own extremes.
+            Floats range over ``value_range``.
         parameters : structured ndarray of shape (n,)
             From :meth:`draw`.
 
@@ -195,9 +204,10 @@ class Augmentation(BaseEstimator):
             is_pair = not isinstance(pair, Real)
             if is_pair and not (len(pair) == 2 and all(map(limit.is_satisfied_by, pair))):
                 raise ValueError(
-                    f"The {name} parameter must be one limit or a pair (vertical, horizontal), "
+                    f"The '{name}' parameter must be one limit or a pair (vertical, horizontal), "
                     f"each {limit}, got {brief(pair)}."
                 )
+        check_value_range(self.value_range)
 
     def __call__(self, images: NDArray, seeds: ArrayLike) -> NDArray:
         """Draw and apply in one step."""
@@ -247,14 +257,9 @@ class Augmentation(BaseEstimator):
         limits = parse_json(source) if is_text else read_json(source)
         if not isinstance(limits, dict):
             raise ValueError(f"{source} must hold a JSON object of limits, got {limits!r:.60}.")
-        known = cls().get_params()
+        pairs = {name: tuple(v) for name, v in limits.items() if isinstance(v, list)}
         try:
-            if unknown := sorted(set(limits) - set(known)):
-                raise ValueError(
-                    f"Augmentation has the parameters {', '.join(known)}, got {shorten(unknown)}."
-                )
-            pairs = {name: tuple(v) for name, v in limits.items() if isinstance(v, list)}
-            policy = cls(**{**limits, **pairs})  # JSON has no tuples
+            policy = cls().set_params(**limits | pairs)  # JSON has no tuples
             policy._validate_params()
         except ValueError as error:
             raise error if is_text else ValueError(f"{source} is no policy: {error}") from None
@@ -263,13 +268,9 @@ class Augmentation(BaseEstimator):
 
 # The presets that the registry names.
 NONE = Augmentation(**dict.fromkeys(OPERATIONS, 0.0))
-LIGHT = Augmentation(
-    flip=0.0, rotation=8, translation=0.06, scale=0.08, brightness=0.12, contrast=0.12
-)
+LIGHT = Augmentation(flip=0.0, rotation=8, scale=0.08, brightness=0.12, contrast=0.12)
 EMOTION = Augmentation()
-MODERATE = Augmentation(
-    rotation=12, translation=0.08, scale=0.12, brightness=0.2, contrast=0.2, erasing=0.1
-)
+MODERATE = Augmentation(rotation=12, translation=0.08, scale=0.12, erasing=0.1)
 STRONG = Augmentation(
     rotation=25, translation=0.1, scale=0.2, shear=10, perspective=0.3, brightness=0.4,
     contrast=0.4, saturation=0.4, hue=0.05, erasing=0.3,
@@ -311,23 +312,31 @@ def check_policy(policy: Any, images: NDArray, seeds: NDArray[np.uint64]) -> Non
     if not np.allclose(made, again, rtol=1e-4, atol=1e-6, equal_nan=True):
         raise ValueError(
             "An augmentation must make the same image whenever it gets the same seed, in any "
-            f"batch, but {cut_label(repr(policy), 80)} made two different ones. Draw from the "
+            f"batch, but {brief(policy, 80)} made two different ones. Draw from the "
             "global generators (random, np.random or torch), which are seeded for every image, "
             "or write draw(seeds) and apply(images, parameters). Pass transforms of "
             "Albumentations and torchvision themselves, not functions that call them."
         )
-    if np.array_equal(made, images) and np.ptp(images) > 0:
-        # it may be a rare change
-        images = np.resize(images, (_TRIALS, *images.shape[1:]))
-        if (apply_policy(policy, images, np.arange(_TRIALS, dtype=np.uint64)) != images).any():
-            return
-        warnings.warn(
-            f"The augmentation {cut_label(repr(policy), 80)} changed no image in {_TRIALS} "
-            "trials, so that all that it makes are copies. Transforms of torchvision change "
-            "tensors, not arrays: pass them themselves, not functions that call them.",
-            DataWarning,
-            stacklevel=2,
+    if not np.array_equal(made, images) or np.ptp(images) == 0:
+        return
+    images = np.resize(images, (_TRIALS, *images.shape[1:]))  # it may be a rare change
+    if (apply_policy(policy, images, np.arange(_TRIALS, dtype=np.uint64)) == images).all():
+        advice = "For copies use RandomResampler, for changes Augmentation() or another preset."
+        if not isinstance(policy, Augmentation):
+            advice = "If it calls transforms of torchvision, pass these: they change no arrays."
+        warn(
+            f"The augmentation {brief(policy, 80)} changed no image in {_TRIALS} trials, so that "
+            f"all images that it makes are copies. {advice}"
         )
+
+
+def with_range(policy: Any, images: Any) -> Any:
+    """Return a policy that takes float images of any batch to range as all of these do."""
+    if not isinstance(policy, Augmentation) or policy.value_range or images.dtype.kind != "f":
+        return policy
+    policy = copy(policy)
+    policy.value_range = find_range(images)
+    return policy
 
 
 def with_limits(params: dict, policy: Any) -> dict:
@@ -340,8 +349,8 @@ def with_limits(params: dict, policy: Any) -> dict:
     if hasattr(policy, "set_params"):
         return {**params, "augmentation": policy}
     raise ValueError(
-        f"{nested[0]} needs an Augmentation, got augmentation={cut_label(repr(policy), 80)}. "
-        "Start from augmentation=Augmentation()."
+        f"{nested[0]} needs an Augmentation, got augmentation={brief(policy, 80)}. Start from "
+        "augmentation=Augmentation()."
     )
 
 
@@ -385,8 +394,7 @@ def _generators_kept(torch):
 def _checked(policy, result, original):
     if result.shape != original.shape or result.dtype != original.dtype:
         raise ValueError(
-            f"An augmentation must keep shape {original.shape} and dtype {original.dtype}, "
-            f"but {cut_label(repr(policy), 80)} returned "
-            f"shape {result.shape} and dtype {result.dtype}."
+            f"An augmentation must keep shape {original.shape} and dtype {original.dtype}, but "
+            f"{brief(policy, 80)} returned shape {result.shape} and dtype {result.dtype}."
         )
     return result

@@ -89,33 +89,35 @@ class Warp:
         self._moved = (self._matrices != np.eye(3)).any(axis=(1, 2))
         self._flags = INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP
         self._border = BORDERS[border]
-        self.overshoots = interpolation == "cubic"  # OpenCV does not clip floats
+        self._overshoots = interpolation == "cubic"
 
-    def __call__(self, images, changed, rows, black):
+    def __call__(self, images, changed, rows, levels):
         """Resample the images of some rows; an image that does not move is copied bit by bit."""
+        moved = self._moved[rows].reshape(-1, *[1] * (images.ndim - 1))
         if images.dtype == np.float64:  # OpenCV resamples it more coarsely than float32
             single = np.empty(images.shape, dtype=np.float32)
-            self(images.astype(np.float32), single, rows, black)
-            moved = self._moved[rows].reshape(-1, *[1] * (images.ndim - 1))
+            self(images.astype(np.float32), single, rows, levels)
             changed[...] = np.where(moved, single, images)
-            return
-        if images.shape[3:] == (2,):  # OpenCV resamples pairs more coarsely than gray images
+        elif images.shape[3:] == (2,):  # OpenCV resamples pairs more coarsely than gray images
             for channel in range(2):
                 single = np.empty(images.shape[:3], dtype=images.dtype)
-                self(np.ascontiguousarray(images[..., channel]), single, rows, black)
+                self(np.ascontiguousarray(images[..., channel]), single, rows, levels)
                 changed[..., channel] = single
-            return
-        matrices, size = self._matrices[rows], self._size
+        else:
+            self._resample(images, changed, rows, levels[0])
+            if self._overshoots and images.dtype != np.uint8:  # OpenCV does not clip floats
+                np.clip(changed, *levels, out=changed, where=moved)
+
+    def _resample(self, images, changed, rows, black):
+        matrices, size, fill = self._matrices[rows], self._size, (black,) * 4
         flags, border, warp = self._flags, self._border, cv2.warpPerspective
         in_color, margin = images.shape[3:] == (3,), self._margin(images)
         if in_color or margin:
             source, inner, matrices = _room(images, matrices, margin, in_color)
         if in_color:
             result = np.empty_like(inner)
-        for image, place, matrix, is_moved, level in zip(
-            images, changed, matrices, self._moved[rows].tolist(), black.tolist(), strict=True
-        ):
-            fill = (level, level, level, level)
+        moved = self._moved[rows].tolist()
+        for image, place, matrix, is_moved in zip(images, changed, matrices, moved, strict=True):
             if not is_moved:
                 place[...] = image
             elif in_color:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from imbemotion._base.validation import Interval
+from imbemotion._base.validation import Interval, float_range
 from imbemotion.augmentation._geometry import BORDERS, Warp
 
 # Counter-based random numbers: a pure function of the seed of a row and the name of an operation
@@ -52,31 +52,30 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R 601: gray of 
 _LEVELS = np.arange(256, dtype=np.float32)
 _MIRROR = BORDERS["reflect"]
 _TONES = ("brightness", "contrast", "gamma")
+_BLOCK = 1024  # images whose extremes are found at a time
 
 
-def levels_of(images):
-    """Return the levels of black and of white for every image, (n,) each."""
-    # 0 and 255 for uint8. Floats are judged image by image, as by ImageLoader: 0 and 1 if all
-    # lie between, else 0 and 255 if all lie between, else their own extremes.
+def levels_of(policy, images):
+    """Return the levels of black and of white for all images."""
     if images.dtype == np.uint8:
-        return np.zeros(len(images)), np.full(len(images), 255.0)
-    flat = images.reshape(len(images), -1)
-    finite = np.isfinite(flat)
-    low = flat.min(axis=1, where=finite, initial=np.inf).astype(np.float64)
-    high = flat.max(axis=1, where=finite, initial=-np.inf).astype(np.float64)
-    usual = (low >= 0) & (high <= 255) | (low > high)  # the last: no finite value
-    black = np.where(usual, 0, low)
-    white = np.where(usual, np.where(high <= 1, 1, 255), high)
-    return black, np.where(white > black, white, black + np.maximum(1, np.abs(black)))
+        return 0.0, 255.0
+    black, white = policy.value_range or find_range(images)
+    return black, white if white > black else black + max(1.0, abs(black))
+
+
+def find_range(images):
+    """Return black and white of float images, judged together."""
+    low, high = np.inf, -np.inf
+    for start in range(0, len(images), _BLOCK):  # an ImageArray makes its rows when asked
+        block = np.asarray(images[start : start + _BLOCK])
+        finite = np.isfinite(block)
+        low = min(low, float(block.min(where=finite, initial=np.inf)))
+        high = max(high, float(block.max(where=finite, initial=-np.inf)))
+    return float_range(low, high)
 
 
 def change_levels(images, parameters, black, white):
     """Change color, tones and noise of every image in place where its parameters say so."""
-    if images.ndim == 4 and images.shape[3] in (2, 4):  # the last channel is alpha, which stays
-        opaque = np.ascontiguousarray(images[..., :-1])
-        change_levels(opaque, parameters, black, white)
-        images[..., :-1] = opaque
-        return
     is_color = images.ndim == 4 and images.shape[3] == 3
     recolored = is_color & ((parameters["saturation"] != 1) | (parameters["hue"] != 0))
     toned = np.any([parameters[name] != 1 for name in _TONES], axis=0)
@@ -84,9 +83,9 @@ def change_levels(images, parameters, black, white):
     if images.dtype == np.uint8:
         _change_bytes(images, parameters, *map(np.flatnonzero, (recolored, toned, noisy)))
         return
+    low = images.dtype.type(black)
+    span = images.dtype.type(white) - low
     for number in np.flatnonzero(recolored | toned | noisy):
-        low, span = images.dtype.type(black[number]), images.dtype.type(white[number])
-        span -= low
         pixels = (images[number] - low) / span
         pixels = _change_floats(pixels, parameters[number], recolored[number])
         images[number] = low + span * pixels
@@ -248,7 +247,7 @@ def _erase(images, parameters, black, white):
     height, width = images.shape[1:3]
     edges = np.rint(edges * (width, height, width, height)).astype(int)
     for number, (left, top, right, bottom) in zip(erased, edges.tolist(), strict=True):
-        images[number, top:bottom, left:right] = black[number]
+        images[number, top:bottom, left:right] = black
 
 
 class Operation(NamedTuple):
@@ -315,6 +314,7 @@ def apply_parameters(policy, images, parameters):
         parameters["translation"] = np.rint(parameters["translation"] * size) / size
     changed = np.empty(images.shape, images.dtype)  # in C order, as OpenCV wants it
     warp = Warp(parameters, height, width, policy.border, policy.interpolation)
+    levels = levels_of(policy, images)
     n_images, n_threads = len(images), _n_threads()
     in_threads = n_threads > 1 and images.size >= n_images * _WORTH_A_THREAD
     n_parts = n_threads if in_threads else -(-images.size // _AT_A_TIME)
@@ -322,7 +322,7 @@ def apply_parameters(policy, images, parameters):
 
     def change(first, end):
         rows = slice(first, end)
-        _change(images[rows], parameters[rows], warp, rows, changed[rows])
+        _change(images[rows], parameters[rows], warp, rows, changed[rows], levels)
 
     with one_opencv_thread():
         if in_threads:
@@ -334,14 +334,14 @@ def apply_parameters(policy, images, parameters):
     return changed
 
 
-def _change(images, parameters, warp, rows, changed):
-    black, white = levels_of(images)
-    warp(images, changed, rows, black)
-    if warp.overshoots and images.dtype != np.uint8:
-        limits = (level.reshape(-1, *[1] * (images.ndim - 1)) for level in (black, white))
-        np.copyto(changed, np.clip(changed, *limits), casting="same_kind")
+def _change(images, parameters, warp, rows, changed, levels):
+    warp(images, changed, rows, levels)
+    has_alpha = images.shape[3:] in ((2,), (4,))  # in the last channel, which keeps its values
+    colors = np.ascontiguousarray(changed[..., :-1]) if has_alpha else changed
     for step in _STEPS:
-        step(changed, parameters, black, white)
+        step(colors, parameters, *levels)
+    if has_alpha:
+        changed[..., :-1] = colors
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbemotion._base.validation import cut_label, shorten
-from imbemotion.augmentation import Augmentation, check_policy
+from imbemotion.augmentation import Augmentation, check_policy, with_range
 
 # Chosen on small face sets, digits and piano rolls; see docs/training.md.
 _FEWEST_STEPS, _STEPS_PER_ROOT = 400, 35
@@ -100,7 +100,8 @@ def _augmentations(classifier, X, train, mirrored):
         policy = light if _is_large(X) else None
     elif isinstance(policy, str):
         policy = Augmentation.preset(policy)
-    elif policy is not None and type(policy) is not Augmentation:
+    policy = with_range(policy, X[train])
+    if policy is not None and type(policy) is not Augmentation:
         seeds = np.arange(_N_TRIED, dtype=np.uint64)
         check_policy(policy, np.asarray(X[np.resize(train, _N_TRIED)]), seeds)
     if views == "auto":

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from PIL import Image
 
 from imbemotion._base.validation import check_pixels
+from imbemotion.augmentation import with_range
 from imbemotion.images._recipes import Content, Recipes, check_lineage, join
 from imbemotion.images.manifest import write_array, write_images
 
@@ -277,7 +278,7 @@ class ImageArray(NDArrayOperatorsMixin):
         content = self.as_source()._content
         recipes = content.recipes[np.asarray(rows, dtype=np.int64)]
         recipes = recipes.changed(seed=seeds, policy=len(content.policies))
-        policies = (*content.policies, policy)
+        policies = (*content.policies, with_range(policy, self))
         return ImageArray._of(content._replace(recipes=recipes, policies=policies))
 
     def interpolate(

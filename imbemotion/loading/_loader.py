@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from imbemotion._base.validation import (
     Interval,
     StrOptions,
+    check_value_range,
     forget_fit,
     holds_paths,
     looks_like_images,
@@ -109,10 +110,8 @@ class ImageLoader(FileLoader):
             are_paths = holds_paths(items) and all(isinstance(i, str | PathLike) for i in items)
             # files are judged each by itself
             return learned if any(learned) or are_paths else find_ranges(items)
-        black, white = self.value_range
-        if not black < white:
-            raise ValueError(f"value_range must be (black, white), got {self.value_range!r:.90}.")
-        return Ranges((black, white), (black, white), True)
+        given = check_value_range(self.value_range)
+        return Ranges(given, given, True)
 
     def _learn(self, X):
         self.value_ranges_ = Ranges()  # an earlier fit does not count

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from imbemotion._base.validation import warn
+from imbemotion._base.validation import float_range, warn
 from imbemotion.images import blocks_of
 
-ROUNDING, _SLACK = 1e-3, 0.1  # shares of their range by which floats exceed it in resizing
+ROUNDING = 1e-3  # share of white by which floats may exceed their range
 _OWN_RANGE = (np.uint8, np.uint16)  # types that say what white is
 _UNIT, _EIGHT_BITS, SIXTEEN_BITS = (0.0, 1.0), (0.0, 255.0), (0.0, 65535.0)
 
@@ -24,7 +24,7 @@ class Ranges(NamedTuple):
     def of(self, values):
         """Return black and white of an array, by its own values if need be."""
         if values.dtype.kind == "f":
-            return self.floats or _float_range(values.min(), values.max())
+            return self.floats or float_range(values.min(), values.max())
         if values.dtype == np.uint16 and not self.is_set:
             return SIXTEEN_BITS
         return self.integers or _integer_range(values.max())
@@ -33,15 +33,7 @@ class Ranges(NamedTuple):
         """Whether values beyond black and white are clipped: by rounding, resizing or choice."""
         if kind != "f":
             return self.is_set
-        return self.is_set or _is_own(self.floats) or _float_range(low, high) == self.floats
-
-
-def _float_range(low, high):
-    if low >= -_SLACK and high <= 1 + _SLACK:
-        return _UNIT
-    if low >= -_SLACK * 255 and 2 < high <= 255 + _SLACK * 255:  # up to 2 it may be another range
-        return _EIGHT_BITS
-    return float(low), float(high)
+        return self.is_set or _is_own(self.floats) or float_range(low, high) == self.floats
 
 
 def _integer_range(high):
@@ -55,7 +47,7 @@ def _is_own(found):
 def find_ranges(X):
     """Judge the arrays among X together, and warn where images disagree."""
     (low, high), (_, tops) = _extremes(X)
-    floats = _float_range(low.min(), high.max()) if low.size else None
+    floats = float_range(low.min(), high.max()) if low.size else None
     if floats and _is_own(floats):
         warn(
             f"Float images from {low.min():g} to {high.max():g} were rescaled so that these are "

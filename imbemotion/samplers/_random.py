@@ -22,7 +22,7 @@ from imbemotion._base.validation import (
     class_sizes,
     only_column,
 )
-from imbemotion.augmentation import Augmentation, check_policy, with_limits
+from imbemotion.augmentation import Augmentation, check_policy, with_limits, with_range
 from imbemotion.images import ImageArray
 from imbemotion.loading import as_images
 from imbemotion.samplers._vectors import round_to
@@ -240,7 +240,7 @@ class AugmentationSampler(BaseImageSampler):
 
     def _augment(self, images, parents, random_state):
         """Augment rows, after a check that the policy keeps to their seeds."""
-        policy, seeds = self._policy(), draw_seeds(len(parents), random_state)
+        policy, seeds = with_range(self._policy(), images), draw_seeds(len(parents), random_state)
         if len(parents):
             tried = np.linspace(0, len(parents) - 1, _PROBES).astype(int)
             check_policy(policy, np.asarray(images[parents[tried]]), seeds[tried])
