@@ -1,6 +1,7 @@
 """The skorch net: batches, scales, and trainings that stop for a reason."""
 
 import signal
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from imbemotion import ImageArray, ImageNeuralNetClassifier
+from imbemotion import CNNClassifier, ImageArray, ImageNeuralNetClassifier
 from imbemotion.losses import FocalLoss
 from imbemotion.networks import SmallCNN
 from imbemotion.training.batches import ImageDataset, input_scale
@@ -31,7 +32,7 @@ def make_net(**settings):
         "batch_size": 4,
         **settings,
     }
-    return ImageNeuralNetClassifier(SmallCNN, **settings)
+    return ImageNeuralNetClassifier(settings.pop("module", SmallCNN), **settings)
 
 
 def test_batches_are_fetched_at_once(faces):
@@ -123,3 +124,60 @@ def test_threads_are_put_back():
     with limited_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
+
+
+def allocate():
+    torch.empty(2**56)
+
+
+class Huge(SmallCNN):
+    """Takes no more images than it is told to."""
+
+    limit = 0
+
+    def __init__(self, *args, fail, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fail = fail
+
+    def forward(self, images):
+        if len(images) > self.limit:
+            self.fail()
+        return super().forward(images)
+
+
+@pytest.mark.kind("E39", "Memory that runs out is a sentence that names the setting to lower.")
+@pytest.mark.parametrize("make", ["net", "classifier"])
+@pytest.mark.parametrize(
+    "fail",
+    [
+        allocate,
+        Mock(side_effect=MemoryError()),
+        Mock(side_effect=torch.OutOfMemoryError("CUDA out of memory. Tried.\nMore.")),
+        Mock(side_effect=RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")),
+    ],
+)
+def test_memory_that_runs_out_is_a_sentence(faces, make, fail, monkeypatch):
+    model = make_net(module=Huge, module__fail=fail, max_epochs=1)
+    if make == "classifier":
+        settings = {"module_params": {"fail": fail}, "batch_size": 4, "max_epochs": 1}
+        model = CNNClassifier(module=Huge, **settings)
+    with pytest.raises(MemoryError, match=r"^Out of memory(: .+)?\. Use a lower batch_size, or"):
+        model.fit(*faces)
+    monkeypatch.setattr(Huge, "limit", 4)
+    model.fit(*faces)
+    monkeypatch.setattr(Huge, "limit", 2)
+    match = r"^Out of memory.+Use a lower iterator_valid__batch_size .+CNNClassifier: net__iter"
+    with pytest.raises(MemoryError, match=match):
+        model.predict(faces[0])
+    if make == "classifier":
+        model.set_params(net__iterator_valid__batch_size=2)
+    else:
+        model.iterator_valid__batch_size = 2  # set_params of skorch is for nets before fit
+    assert len(model.predict(faces[0])) == 20
+
+
+def test_features_that_do_not_fit_into_memory_are_a_sentence(faces):
+    net = make_net(max_epochs=1).fit(*faces)
+    net.module_.features.register_forward_hook(lambda *_: allocate())
+    with pytest.raises(MemoryError, match=r"^Out of memory: .+ Use a lower iterator_valid__batch"):
+        net.transform(faces[0])

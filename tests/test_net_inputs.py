@@ -1,6 +1,7 @@
 """Networks, losses, batches and inputs as users of PyTorch and skorch have them."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset, default_collate
 from torchvision.transforms import v2
 
 from imbemotion import CNNClassifier, ImageNeuralNetClassifier
+from imbemotion.losses import Target, label_loss, weighted_mean
 from imbemotion.networks import SmallCNN
 
 Y = np.repeat([0, 1, 2], 8)
@@ -46,8 +48,139 @@ class LogProbabilityLoss(nn.Module):
         return -log_probabilities[range(len(labels)), labels].mean()
 
 
-def logits_only(logits):
-    return logits.mean()
+class BoundedLogLoss(nn.Module):
+    """Expects probabilities, and never takes the logarithm of 0."""
+
+    def forward(self, probabilities, labels):
+        return -torch.log(probabilities[range(len(labels)), labels].clamp(min=1e-7)).mean()
+
+
+class LoggedModule(nn.Module):
+    """Base of losses of single images, from logarithms of probabilities."""
+
+    def forward(self, logits, labels):
+        return self.of_images(logits.log_softmax(dim=1).gather(1, labels[:, None])[:, 0])
+
+
+class Column(LoggedModule):
+    """Returns one value for each image, in a column."""
+
+    def of_images(self, log_p):
+        return -log_p[:, None]
+
+
+class Running(LoggedModule):
+    """Keeps a mean that belongs to the graph, which cannot be copied."""
+
+    mean, n_calls = 0.0, 0
+
+    def of_images(self, log_p):
+        self.n_calls += 1
+        self.mean = 0.9 * torch.as_tensor(self.mean).detach() - 0.1 * log_p.mean()
+        return -log_p.mean() + self.mean - self.mean.detach()
+
+
+class Penalized(nn.Module):
+    """Differentiates by the logits."""
+
+    def forward(self, logits, labels):
+        loss = nn.functional.cross_entropy(logits, labels)
+        (gradient,) = torch.autograd.grad(loss, logits, create_graph=True)
+        return loss + (gradient**2).sum()
+
+
+class Dice(nn.Module):
+    """Negative, and computed from the batch."""
+
+    def forward(self, logits, labels):
+        p, true = logits.softmax(dim=1), nn.functional.one_hot(labels, logits.shape[1])
+        return -100 * (2 * (p * true).sum(dim=0) / (p + true).sum(dim=0)).mean()
+
+
+class Hinge(nn.Module):
+    """One class against all others, with a scale of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, logits, labels):
+        true = 2 * nn.functional.one_hot(labels, logits.shape[1]) - 1
+        return nn.functional.relu(1 - self.scale.exp() * true * logits).mean()
+
+
+class Binary(nn.BCEWithLogitsLoss):
+    """A sigmoid for every class."""
+
+    def forward(self, logits, labels):
+        true = nn.functional.one_hot(labels, logits.shape[1])
+        return super().forward(logits, true.to(logits))
+
+
+class Views(nn.Module):
+    """Takes batches of three views only."""
+
+    def forward(self, logits, labels):
+        assert len(logits) % 3 == 0
+        return nn.functional.cross_entropy(logits, labels)
+
+
+class Unhinged(nn.Module):
+    """Has no least value."""
+
+    def forward(self, logits, labels):
+        return (logits.mean(dim=1) - logits[range(len(labels)), labels]).mean()
+
+
+class Angles(nn.Module):
+    """An additive angular margin, for cosines only."""
+
+    def forward(self, cosines, labels):
+        true = nn.functional.one_hot(labels, cosines.shape[1])
+        shifted = torch.cos(torch.acos(cosines) + 0.2 * true)
+        return nn.functional.cross_entropy(16 * shifted, labels)
+
+
+class Cosines(SmallCNN):
+    """Returns cosines."""
+
+    def forward(self, images):
+        return super().forward(images).tanh()
+
+
+@pytest.mark.kind("D29", "A loss that can train is never refused, whatever it is made of.")
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Column, Running, Penalized, Dice, Hinge, Binary, partial(Binary, reduction="none"), Views,
+        Unhinged, Angles, nn.MultiMarginLoss, partial(nn.CrossEntropyLoss, label_smoothing=0.1),
+    ],
+)  # fmt: skip
+def test_unusual_losses_train(loss):
+    net = make_net(Cosines, criterion=loss, lr=0.05, batch_size=24, max_epochs=5).fit(X, Y)
+    assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
+    assert getattr(net.criterion_, "n_calls", 5) == 5  # a trial leaves no trace
+
+
+def test_losses_of_class_probabilities_train_on_these():
+    class SoftLoss(nn.Module):
+        def forward(self, logits, target):
+            return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+    soft, losses = np.eye(3, dtype=np.float32)[Y], (SoftLoss, nn.CrossEntropyLoss)
+    first, second = (make_net(criterion=loss).fit(X, soft) for loss in losses)
+    np.testing.assert_allclose(first.predict_proba(X), second.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(24.0)])
+def test_losses_in_a_column_are_weighted_as_those_in_a_row(weights):
+    found = weighted_mean(
+        loss := Column(),
+        label_loss(loss, logits := torch.randn(24, 3), labels := torch.tensor(Y)),
+        Target(labels, None if weights is None else torch.tensor(weights)),
+    )  # fmt: skip
+    each = nn.functional.cross_entropy(logits, labels, reduction="none").numpy()
+    assert float(found) == pytest.approx(np.average(each, weights=weights))
 
 
 @pytest.mark.kind("D29", "Losses that are not computed from logits and labels are refused.")
@@ -56,6 +189,7 @@ def logits_only(logits):
     [
         ProbabilityLoss,
         LogProbabilityLoss,
+        BoundedLogLoss,
         nn.BCELoss,
         nn.BCEWithLogitsLoss,
         nn.MSELoss,
@@ -66,9 +200,10 @@ def logits_only(logits):
         nn.HingeEmbeddingLoss,
     ],
 )
-def test_losses_that_take_no_logits_are_refused(loss):
+@pytest.mark.parametrize("batch_size", [24, 3])  # 3: where labels and classes are equally many
+def test_losses_that_take_no_logits_are_refused(loss, batch_size):
     with pytest.raises(ValueError, match=f"computed from logits.*got {loss.__name__}") as caught:
-        make_classifier(loss=loss, max_steps=1).fit(X, Y)
+        make_net(criterion=loss, batch_size=batch_size).fit(X, Y)
     assert len(str(caught.value)) < 450
 
 

@@ -1,6 +1,25 @@
-"""Tables of classes as plain text, for any terminal."""
+"""Tables of classes as plain text, for any terminal, and errors of memory as sentences."""
+
+import re
 
 from imbemotion._base.validation import cut_label, shorten, text_width
+
+# words of PyTorch, for CUDA, CPUs and Windows
+_TOO_LARGE = re.compile(
+    "out of memory|allocate memory|enough memory|alloc_failed|bad_alloc", re.IGNORECASE
+)
+
+
+def explain_memory(error, size="batch_size"):
+    """Return a sentence that names the setting to lower if memory ran out, else None."""
+    if not (isinstance(error, MemoryError) or _TOO_LARGE.search(str(error))):
+        return None
+    if str(error).startswith("Out of memory"):  # explained already
+        return str(error)
+    reason = str(error).partition("\n")[0].rstrip(".")
+    reason = reason.rpartition("DefaultCPUAllocator: ")[2][:200]  # after a line of C++
+    reason = f": {reason}" if reason else ""
+    return f"Out of memory{reason}. Use a lower {size}, or fewer or smaller images."
 
 
 def signed(number):

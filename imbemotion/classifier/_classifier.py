@@ -262,6 +262,8 @@ array-like of paths, or flat data of shape (n_samples, n_features)
             groups are not one per row before sampling, or identical images differ in group.
         FloatingPointError
             If the loss becomes infinite or NaN.
+        MemoryError
+            If memory runs out; the message names what to lower. So does prediction.
         KeyboardInterrupt
             After Ctrl-C, with the weights so far kept and ``interrupted_`` set.
 
@@ -367,8 +369,7 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         """Losses, macro-F1 on validation images, and seconds of every epoch."""
         check_is_fitted(self, "net_")
         table = pd.DataFrame(self.net_.history.to_list())
-        technical = table.columns.str.endswith(("batches", "_batch_count", "_best"))
-        technical |= table.columns.str.startswith("event_")
+        technical = table.columns.str.contains("batches$|_batch_count$|_best$|^event_")
         return table.loc[:, ~technical].rename(columns={"dur": "seconds"})
 
     def _run(self, method, X):
@@ -377,8 +378,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
 
         check_is_fitted(self, "net_")
         X = check_images(self, X, reset=False)
-        # of prediction alone, so it may change after the fit
+        # of prediction alone, so they may change after the fit
         self.net_.test_time_augmentation = self._views()
+        if size := self._others("net").get("iterator_valid__batch_size"):
+            self.net_.iterator_valid__batch_size = size
         with limited_threads(self.n_threads):
             return getattr(self.net_, method)(X)
 

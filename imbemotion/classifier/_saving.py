@@ -159,7 +159,7 @@ def _as_large_as(state):
     def count(module, name, tensor):  # called before the memory of a tensor is written to
         left[:] -= (0, 0) if tensor is None else (tensor.numel(), 1)
         if (left < 0).any():
-            raise MemoryError(f"{type(module).__name__} is larger than what was saved")
+            raise RuntimeError(f"{type(module).__name__} is larger than what was saved")
 
     hooks = [
         register_module_parameter_registration_hook(count),

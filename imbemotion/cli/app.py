@@ -1,7 +1,6 @@
 """The program: how commands are declared, listed and explained, and how they end."""
 
 import inspect
-import re
 import signal
 import sys
 import threading
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from imbemotion._base.text import explain_memory
 from imbemotion.cli import output
 from imbemotion.cli.options import OPTIONS, Debug, Misuse, describe_setting
 
@@ -20,7 +20,6 @@ _ORDER = (
     "report", "plan", "run", "demo",
 )  # fmt: skip
 _ENDING = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
-_TOO_LARGE = re.compile("out of memory|allocate memory", re.IGNORECASE)  # of PyTorch
 _LINES = 6  # of a long list in an error, the first lines are shown
 # Errors of data, settings and machines; any other error is a bug and keeps its traceback.
 _ERRORS = (
@@ -140,10 +139,8 @@ def explain(error):
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         remedy = " Name another path, or change its permissions." * (". " not in error.strerror)
         return f"{error.filename}: {error.strerror}.{remedy}"
-    if isinstance(error, MemoryError) or _TOO_LARGE.search(str(error)):
-        reason = str(error).splitlines()[0].rstrip(".")[:200] if str(error) else ""
-        reason = f": {reason}" if reason else ""
-        return f"Out of memory{reason}. Use fewer or smaller images, or a lower batch_size."
+    if sentence := explain_memory(error):
+        return sentence
     if isinstance(error, RecursionError):
         return "Something in the input is nested too deeply. Use fewer levels."
     if isinstance(error, UnicodeEncodeError):

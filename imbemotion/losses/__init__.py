@@ -8,6 +8,7 @@ from imbemotion.losses._losses import (
     SoftF1Loss,
     Target,
     batch_loss as batch_loss,
+    check_targets as check_targets,
     label_loss as label_loss,
     weighted_mean as weighted_mean,
 )

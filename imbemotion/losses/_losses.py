@@ -13,7 +13,7 @@ from imbemotion._base.validation import cut_label, shorten
 _IGNORED = -100  # PyTorch's label of images without one
 
 
-def _check_targets(logits, target, sizes=(), ignored=_IGNORED):
+def check_targets(logits, target, sizes=(), ignored=_IGNORED):
     """Refuse logits, targets, and numbers of class weights that do not belong together."""
     shape, got = tuple(logits.shape), tuple(target.shape)
     if len(shape) != 2:
@@ -64,7 +64,7 @@ class _ClassLoss(nn.CrossEntropyLoss):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) or (n, n_classes) -> scalar or (n,)."""
         given = [part for part in (self.weight, self.counts) if part is not None]
-        _check_targets(logits, target, [part.numel() for part in given], self.ignore_index)
+        check_targets(logits, target, [part.numel() for part in given], self.ignore_index)
         weight = logits.new_ones(logits.shape[1]) if self.weight is None else self.weight
         if target.is_floating_point():
             weights = target * weight.to(logits)  # (n, n_classes)
@@ -322,7 +322,7 @@ class SoftF1Loss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss, (n, n_classes) and (n,) or (n, n_classes) -> scalar."""
-        _check_targets(logits, target, [] if self.weight is None else [self.weight.numel()])
+        check_targets(logits, target, [] if self.weight is None else [self.weight.numel()])
         weight = None if self.weight is None else self.weight.to(logits)
         p, true = torch.softmax(logits, dim=1), target  # (n, n_classes)
         if not target.is_floating_point():
@@ -360,23 +360,27 @@ class Target(NamedTuple):
 
 def batch_loss(
     criterion: nn.Module, logits: Tensor, targets: list[Target], *, label_smoothing: float = 0.0,
-    class_shares: Tensor | None = None,
+    class_shares: ArrayLike | None = None,
 ) -> Tensor:  # fmt: skip
     """Compute the loss of a batch, whose labels may be mixed, weighted and smoothed."""
     losses = ((part, label_loss(criterion, logits, part.labels)) for part in targets)
     loss = sum(part.share * weighted_mean(criterion, values, part) for part, values in losses)
     if not label_smoothing:
         return loss
-    smooth = _expected_loss(criterion, logits, targets, class_shares.to(logits))
+    # averaged over labels drawn from the class shares
+    drawn = _of_every_label(partial(label_loss, criterion), logits)  # (n, n_classes)
+    drawn = drawn @ torch.as_tensor(class_shares).to(logits)  # (n,)
+    smooth = sum(part.share * weighted_mean(criterion, drawn, part) for part in targets)
     return (1 - label_smoothing) * loss + label_smoothing * smooth
 
 
 def label_loss(criterion: nn.Module, logits: Tensor, labels: Tensor) -> Tensor:
-    """Check the labels and call a loss."""
-    _check_targets(logits, labels, ignored=getattr(criterion, "ignore_index", _IGNORED))
+    """Check the labels and call a loss; of several values of an image, return the mean."""
+    check_targets(logits, labels, ignored=getattr(criterion, "ignore_index", _IGNORED))
     if isinstance(criterion, nn.NLLLoss):  # which takes logarithms of probabilities
         logits = functional.log_softmax(logits, dim=1)
-    return criterion(logits, labels if labels.is_floating_point() else labels.long())
+    loss = criterion(logits, labels if labels.is_floating_point() else labels.long())
+    return loss.flatten(1).mean(dim=1) if loss.ndim > 1 else loss
 
 
 def weighted_mean(criterion: nn.Module, loss: Tensor, target: Target) -> Tensor:
@@ -392,9 +396,3 @@ def weighted_mean(criterion: nn.Module, loss: Tensor, target: Target) -> Tensor:
         loss, total = loss * target.weights, total * target.weights
     # A batch may hold only images of weight 0.
     return loss.sum() / total.sum().clamp_min(torch.finfo(loss.dtype).tiny)
-
-
-def _expected_loss(criterion, logits, targets, class_shares):
-    """Average the losses over labels drawn from the class shares."""
-    drawn = _of_every_label(partial(label_loss, criterion), logits) @ class_shares  # (n,)
-    return sum(part.share * weighted_mean(criterion, drawn, part) for part in targets)

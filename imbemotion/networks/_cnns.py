@@ -37,7 +37,6 @@ class FeatureNetwork(nn.Module):
     """
 
     default_lr = 1e-3  # of Adam
-    takes_channels_last = True  # the memory format that convolutions are fast on
     _frozen = ()  # modules kept in eval mode; stored, because each step asks for them
 
     def forward(self, images: Tensor) -> Tensor:

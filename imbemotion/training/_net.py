@@ -14,7 +14,7 @@ from skorch.callbacks import EpochTimer
 from skorch.dataset import unpack_data
 
 from imbemotion.losses import Target, batch_loss, label_loss, weighted_mean
-from imbemotion.training.alarms import check_loss, check_outputs
+from imbemotion.training.alarms import check_first_batch
 from imbemotion.training.batches import (
     ImageDataset,
     check_order,
@@ -24,9 +24,10 @@ from imbemotion.training.batches import (
     softmax_probabilities,
     views,
 )
-from imbemotion.training.machine import record_interrupts
+from imbemotion.training.machine import explained_memory, record_interrupts
 
 _TYPES = ("float32", "bfloat16")
+_PREDICTED = "iterator_valid__batch_size (of CNNClassifier: net__iterator_valid__batch_size)"
 
 
 class _EpochTimer(EpochTimer):
@@ -95,11 +96,11 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         class_shares=None, test_time_augmentation: str | None = None, max_steps: int | None = None,
         dataset=ImageDataset, predict_nonlinearity=softmax_probabilities, **kwargs,
     ):  # fmt: skip
-        given = {"criterion": criterion, "dataset": dataset, **kwargs}
-        given |= {"predict_nonlinearity": predict_nonlinearity}
-        defaults = {f"iterator_{part}__collate_fn": collate for part in ("train", "valid")}
-        defaults |= {"iterator_train__shuffle": True}
-        super().__init__(module, *args, **{**defaults, **given})
+        kwargs.setdefault("iterator_train__shuffle", True)
+        for part in ("train", "valid"):
+            kwargs.setdefault(f"iterator_{part}__collate_fn", collate)
+        kwargs |= {"dataset": dataset, "predict_nonlinearity": predict_nonlinearity}
+        super().__init__(module, *args, criterion=criterion, **kwargs)
         self.input_mean = input_mean
         self.input_scale = input_scale
         self.precision = precision
@@ -113,6 +114,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         given = super()._default_callbacks
         return [(name, _EpochTimer() if name == "epoch_timer" else call) for name, call in given]
 
+    @explained_memory("batch_size")
     def initialize(self) -> "ImageNeuralNetClassifier":
         """Check the settings and create the network.
 
@@ -213,6 +215,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             )
         return output.float()
 
+    @explained_memory(_PREDICTED)
     def evaluation_step(self, batch, training: bool = False) -> torch.Tensor:
         """Compute the logits of a batch, with ``test_time_augmentation`` averaged over views.
 
@@ -283,18 +286,16 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         if not training:
             return label_loss(self.criterion_, y_pred, targets[0].labels)
         if not self._is_tried:
-            check_outputs(self, y_pred)
-            check_loss(self.criterion_, y_pred)
+            check_first_batch(self, y_pred, targets[0].labels)
             self._is_tried = True
-        settings = {"label_smoothing": self.label_smoothing}
-        if self.label_smoothing:
-            settings["class_shares"] = torch.as_tensor(self.class_shares)
-        loss = batch_loss(self.criterion_, y_pred, targets, **settings)
+        smoothing = {"label_smoothing": self.label_smoothing, "class_shares": self.class_shares}
+        loss = batch_loss(self.criterion_, y_pred, targets, **smoothing)
         if not torch.isfinite(loss):
             number = len(self.history[-1, "batches"])
             raise self._overflow(f"The loss became {loss.item()}", f"batch {number}")
         return loss
 
+    @explained_memory(_PREDICTED)
     def transform(self, X) -> NDArray:
         """Compute the features that the head of the network receives.
 
@@ -316,9 +317,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
         self.check_is_fitted(["module_"])
         features, name = getattr(self.module_, "features", None), type(self.module_).__name__
         if not callable(features):
-            raise TypeError(
-                f"transform needs a network of features and head, got {name} without features."
-            )
+            raise TypeError(f"transform needs a network of features and head, got {name}.")
         self._set_training(False)
         batches = self.get_iterator(self.get_dataset(X), training=False)
         with torch.no_grad():
@@ -332,8 +331,6 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             images = images - self._on_device(self.input_mean)
         images = images / self._on_device(self.input_scale)
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        if getattr(self.module_, "takes_channels_last", False):
-            return images
         return images.contiguous()  # networks of tutorials flatten by view
 
     def _on_device(self, setting):
@@ -375,6 +372,7 @@ class ImageNeuralNetClassifier(NeuralNetClassifier):
             "learning rate, and check the images for outliers."
         )
 
+    @explained_memory("batch_size")
     def partial_fit(self, X, y=None, classes=None, **fit_params) -> "ImageNeuralNetClassifier":
         """Continue training, as in skorch, but raise Ctrl-C when the net is in order.
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 
+from imbemotion._base.text import explain_memory
 from imbemotion._base.validation import brief, cut_label, shorten
 from imbemotion.callbacks import macro_f1
-from imbemotion.losses import label_loss
+from imbemotion.losses import check_targets, label_loss
 
 _CHANCE = 1.1  # macro-F1 in training, relative to that of guessing, 1 / n_classes
 _FEWEST_EPOCHS = 5  # before a loss should have fallen
@@ -19,11 +20,34 @@ _WORSE = 0.05  # of macro-F1, by which averaged weights may be worse than the la
 _FEWEST_PROBED = 30  # images, as the score of fewer is chance
 _PROBED = 300  # images on which both are compared
 
+_RISES = 0.0, 100.0, 10_000.0  # of all logits of a batch
 
-_PROBES = 10.0, 20.0, -10.0  # logits of the right class
+
+def check_first_batch(net, logits, labels):
+    """Refuse a network that returns no logits, labels of other classes, and a foreign loss."""
+    criterion = net.criterion_
+    _check_outputs(net, logits)
+    check_targets(logits, labels, ignored=getattr(criterion, "ignore_index", -100))
+    if len(logits) == logits.shape[1]:  # where tensors of other shapes would be broadcast
+        logits, labels = torch.cat([logits, logits]), torch.cat([labels, labels])
+    problem = None
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the shapes, which are an error here
+        try:
+            found = _find_mistake(criterion, logits.detach().requires_grad_(), labels)
+        except Exception as error:
+            if explain_memory(error):
+                raise
+            problem, found = error, f"fails with {brief(error)}"
+    if found:
+        raise ValueError(
+            "The loss must be computed from logits (n, n_classes) and labels (n,), got "
+            f"{type(criterion).__name__}, which {cut_label(found, 160)}. Use CrossEntropyLoss, or "
+            "a loss that applies softmax itself."
+        ) from problem
 
 
-def check_outputs(net, logits):
+def _check_outputs(net, logits):
     """Refuse outputs of a network that are no logits, one for each class."""
     name, n_classes = type(net.module_).__name__, np.size(net.class_shares)
     if net.class_shares is not None and logits.shape[1:] != (n_classes,):
@@ -39,28 +63,18 @@ def check_outputs(net, logits):
         )
 
 
-def check_loss(criterion, logits):
-    """Try a loss on the right logits, and refuse one that is not made for logits."""
-    n_classes, name = logits.shape[1], type(criterion).__name__
-    n = n_classes + 1 if n_classes <= 64 else 64  # other than n_classes: nothing broadcasts
-    labels = torch.arange(n, device=logits.device) % n_classes
-    right = 2 * torch.nn.functional.one_hot(labels, n_classes).float() - 1
-    problem = None
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the shapes, which are an error here
-        try:
-            loss = deepcopy(criterion)
-            values = [label_loss(loss, k * right, labels).mean().item() for k in _PROBES]
-        except Exception as error:
-            problem = error
-    if problem is None and np.isfinite(values).all() and values[1] >= min(-1, values[0] - 1):
-        return
-    found = f"values {np.round(values, 3)}" if problem is None else f"{brief(problem)}"
-    raise ValueError(
-        f"The loss must be computed from logits (n, n_classes) and labels (n,), got {name}, which "
-        f"returns {cut_label(found, 160)} in a trial. Use CrossEntropyLoss, or a "
-        "loss that applies softmax itself."
-    ) from problem
+def _find_mistake(criterion, logits, labels):
+    """Return what shows that a loss expects probabilities or their logarithms, or None."""
+    try:
+        loss = deepcopy(criterion)
+    except Exception:  # what cannot be copied would be changed by a trial
+        return None
+    values = [label_loss(loss, logits + rise, labels).mean().item() for rise in _RISES]
+    if np.isnan(values[0]) and label_loss(loss, logits.softmax(dim=1), labels).isfinite().all():
+        return "returns NaN for logits, but numbers for probabilities"
+    if values[2] < min(-1, values[1] - 1):  # logits that all rise are no better
+        return f"falls without end where all logits rise: {np.round(values, 1)}"
+    return None
 
 
 def find_failures(classifier, net, task):

@@ -1,4 +1,4 @@
-"""Device, threads, precision, random numbers and interrupts during a training."""
+"""Device, threads, memory, precision, random numbers and interrupts during a training."""
 
 import platform
 import signal
@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import torch
+
+from imbemotion._base.text import explain_memory
 
 # On CPUs with AMX, PyTorch 2.14 computes wrong gradients, NaN among them, in bfloat16 for strided
 # convolutions of maps narrower than the stride, as most networks have for images under 17 pixels.
@@ -40,6 +42,18 @@ def limited_threads(number):
             yield
         finally:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def explained_memory(size):
+    """Raise a MemoryError that names the setting to lower where memory runs out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        sentence = explain_memory(error, size)
+        if sentence is None:
+            raise
+        raise MemoryError(sentence) from error
 
 
 @contextmanager
