@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier
 from typer.testing import CliRunner
 
@@ -21,10 +22,12 @@ from imbemotion import (
     load_image_folder,
     load_source,
     make_faces,
+    stratified_split,
 )
 from imbemotion.cli import app
 from imbemotion.leaks.advice import groups_by
 from imbemotion.postprocessing._held_out import make_splits
+from imbemotion.splitting import Split
 from imbemotion.splitting.holdout import split_originals
 from imbemotion.workflow import load_data, resolve_config, split_data
 
@@ -115,6 +118,61 @@ def test_no_groups_are_advised(name):
         found = find_groups(files, y=labels)
         assert (found.advised, found.groups) == ((), None)
         assert "no groups: advised" in str(found)
+
+
+@pytest.mark.kind("A1", "Folders of classes and of data sets are not taken for persons.")
+@pytest.mark.parametrize(
+    ("names", "n_each", "reason"),
+    [
+        (["anger/{n}", "fear/{n}", "sad/{n}", "joy/{n}"], 5, "has a single label"),
+        (["anger_{n}", "fear_{n}", "sad_{n}", "joy_{n}"], 5, "has a single label"),
+        (["fer2013/{w}/{n}", "ck48/{w}/{n}"], 5, "called like data sets"),
+        (["{w}/fer_{n:05}", "{w}/ckp_{n:05}", "{w}/raf_{n:05}"], 5, "called like data sets"),
+        (["lab1/{w}/{n}", "lab2/{w}/{n}", "web/{w}/{n}"], 40, "likely sources"),
+    ],
+)
+def test_classes_and_data_sets_are_no_persons(names, n_each, reason):
+    files, y = [], []
+    for number, name in enumerate(names):
+        for k, word in enumerate(WORDS):
+            files += [f"{name}.png".format(w=word, n=1000 * k + n) for n in range(n_each)]
+            y += [word if "{w}" in name else ["bad", "good"][number == len(names) - 1]] * n_each
+    found = find_groups(files, y=y)
+    assert found.groups is None
+    assert reason in str(found)
+
+
+def test_groups_in_a_column_are_named_however_few(folder):
+    files = [f"{n}.png" for n in range(600)]
+    columns = {"actor": np.repeat(["A", "B", "C"], 200), "text": ["x" * 900, "y"] * 300}
+    found = find_groups(files, y=["a", "b"] * 300, columns=columns)
+    assert found.option == "--group-by actor"
+    assert "find_groups(files, X, y=y, columns=columns).groups" in found.expect_leak(5)
+    assert found.groupings[1].groups.nbytes < 600 * 9
+
+
+def test_examples_are_the_largest_groups():
+    files = [f"P{p:02}_{n:03}.png" for p in range(9) for n in range(p)] + ["zoo.png"]
+    assert "9 groups, such as P08, P07, P06" in str(find_groups(files))
+    assert "3 groups, such as P02\n" in str(find_groups(["P02_1.png", "P02_2.png", *"ab"]))
+
+
+@pytest.mark.kind("A1", "Names that are taken as asked for, but not advised, say why.")
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        ([f"fer_{n}.png" if n % 2 else f"raf_{n}.png" for n in range(24)], "it has only 2 groups"),
+        ([f"Ann_{n}.png" for n in range(24)] + ["Bo_1.png"], "one group holds nearly all files"),
+        ([f"{w}_{n}.png" for n in range(8) for w in ("fer", "jaffe", "raf")], "like data sets"),
+        ([f"{n % 4}/Ann_{n}.png" for n in range(24)] + ["1/Bo_1.png"],
+         r"takes folders: 4 groups, such as 1, 0, 2"),
+    ],
+)  # fmt: skip
+def test_names_that_are_not_advised_are_reported(names, match):
+    bunch = load_source("faces", load_content=False)
+    bunch.filenames, bunch.target = np.array(names), np.array([*"aababbab" * 4][: len(names)])
+    with pytest.warns(DataWarning, match=f"taken, but not advised, .*{match}"):
+        assert len(set(groups_by(bunch, ["name"]))) < 4
 
 
 @pytest.mark.kind("A1", "Several levels of names are listed with numbers and examples.")
@@ -227,6 +285,40 @@ def test_commands_say_the_same(folder, command):
     assert "so scores are not those of new groups: add --group-by name (in Python" in text
 
 
+class Keep(BaseEstimator):
+    """A sampler that changes nothing."""
+
+    def fit_resample(self, X, y):
+        return X, y
+
+
+def test_a_split_of_paths_tells_of_groups(folder):
+    data = load_image_folder(folder, load_content=False)
+    drawn = stratified_split(data.target, random_state=0)
+    with pytest.warns(DataWarning, match="share a group .* add --group-by name"):
+        drawn.resample(Keep(), data.data, data.target)
+    drawn.resample(Keep(), data.data, data.target)  # only once
+    grouped = stratified_split(data.target, groups=find_groups(data.data).groups, random_state=0)
+    grouped.save(folder.parent / "grouped.json")
+    grouped = Split.load(folder.parent / "grouped.json", data.target)
+    grouped.resample(Keep(), data.data, data.target)
+
+
+def test_near_copies_in_a_training_are_reported(tmp_path):
+    faces = make_faces({"happy": 20, "sad": 20}, size=32, random_state=1, difficulty=0.7)[0]
+    X = np.repeat(np.asarray(faces), 2, axis=0)
+    X[1::2] = np.clip(X[1::2] + 6.0, 0, 255)
+    np.savez(tmp_path / "faces.npz", images=X, labels=np.repeat(["a", "b"], 40))
+    given = {"data": {"source": str(tmp_path / "faces.npz"), "size": 32}}
+    config = resolve_config(given)
+    with pytest.warns(
+        DataWarning, match="validation and test .* nearly the same .* --group-by dup"
+    ):
+        assert len(split_data(config, load_data(config))[1]) == 1
+    config = resolve_config(given | {"split": {"group_by": "duplicates"}})
+    assert split_data(config, load_data(config))[1] == []
+
+
 def near(kind, X, y):
     """Return training and held-out rows of images of which every second one is nearly a copy."""
     if kind == "validation":
@@ -320,6 +412,17 @@ def test_auto_takes_the_advice(column, names, tmp_path):
         data = load_data(config)
     parts = [set(persons[rows].tolist()) for rows in split_data(config, data)[0]]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 12
+
+
+def test_a_column_of_persons_is_found_by_compare(table):
+    data = load_source(table, load_content=False)
+    columns = data.columns.drop(columns=["path"])
+    files = [f"{n}.png" for n in range(36)]
+    with pytest.warns(DataWarning, match="by the column person .* add --group-by person"):
+        compare_strategies(
+            DummyClassifier(), np.arange(36)[:, None], data.target, {"none": {}}, cv=2,
+            filenames=files, columns=columns,
+        )  # fmt: skip
 
 
 def test_a_column_that_is_called_as_a_word_is_named(table):

@@ -121,7 +121,7 @@ def test_nothing_is_searched_for_in_flat_data():
 
 @pytest.mark.parametrize("most", [2000, 23])
 def test_near_duplicates_are_found_on_both_sides(most, monkeypatch):
-    monkeypatch.setattr(module, "_COMPARED", most)  # 23 of 24 images are drawn at random
+    monkeypatch.setattr(module, "COMPARED", most)  # 23 of 24 images are drawn at random
     images, y = faces()
     cv = [(np.arange(20), np.arange(20, 24)), (np.arange(4, 24), np.arange(4))]
     with warnings.catch_warnings():

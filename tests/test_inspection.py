@@ -183,6 +183,22 @@ def test_sources_of_every_kind_are_checked(faces, tmp_path, capsys, kind):
     assert kind == "midi" or found["ranges"]
 
 
+def test_archives_have_rows(tmp_path, capsys):
+    images = np.append(draw(8, 9, 7), draw(8, 9, 7)[:1] * 0 + draw(8, 9, 7)[:1], axis=0)
+    np.savez(tmp_path / "a.npz", images=images, labels=[*"ab" * 4, "a"])
+    assert any("Rows that show" in text for text in check(capsys, tmp_path / "a.npz")["findings"])
+    dark = draw(8, 9, 7).astype(np.uint16)
+    np.savez(tmp_path / "b.npz", images=dark, labels=["a", "b"] * 4)
+    assert check(capsys, tmp_path / "b.npz")["findings"]
+
+
+def test_look_alikes_are_reported_once(faces, tmp_path, capsys):
+    _look_alike(faces)
+    np.savez(tmp_path / "b.npz", images=draw(8, 9, 7, seed=9), labels=["happy", "sad"] * 4)
+    found = check(capsys, faces, tmp_path / "b.npz")["findings"]
+    assert sum("look alike" in text for text in found) == 1
+
+
 def test_progress_names_the_time_that_is_left(faces, capsys, monkeypatch):
     monkeypatch.setattr("imbemotion.cli.data._MANY", 1)
     app(["check", str(faces)], standalone_mode=False)

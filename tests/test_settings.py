@@ -122,6 +122,8 @@ def test_weighted_balancing_samples_batches_by_class(read):
         ("datta: {}", r"datta is unknown. Did you mean data\?"),
         ("data: {siz: 3}", r"data.siz is unknown. Did you mean data.size\?"),
         ("training: {epochs: 3}", r"epochs is unknown. Did you mean training.max_epochs\?"),
+        ("data: {group_column: leaf}", r"is unknown. Write split.group_by: column:NAME\."),
+        ("split: {group_column: leaf}", r"is unknown. Write split.group_by: column:NAME\."),
         ("data: {lr: 3}", r"data.lr is unknown. It belongs to the section training\."),
         ("data: {balancing_stratgy: hybrid}", "Did you mean data.balancing_strategy"),
         ("loss: {xyz: 3}", r"loss.xyz is unknown. Known are name, parameters, "),

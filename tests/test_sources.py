@@ -240,6 +240,13 @@ def test_classes_of_two_sources_that_look_alike_are_named(folder, pictures, tmp_
         load_source(folder, additional=[tmp_path / "more"], load_content=False)
 
 
+def test_classes_of_one_source_that_look_alike_are_named_once(folder, pictures, tmp_path):
+    ImageArray(pictures).save(tmp_path / "more", labels=["Sad", "sad"] * (len(pictures) // 2))
+    with pytest.warns(DataWarning, match="'Sad' and 'sad'") as caught:
+        load_source(tmp_path / "more", additional=[folder], load_content=False)
+    assert len(caught) == 1
+
+
 # kinds that others register
 
 

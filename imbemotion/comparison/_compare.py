@@ -56,7 +56,7 @@ def compare_strategies(
     n_jobs: int | None = None, random_state: Any = None,
     folder: str | Path | None = None, external_test: tuple | None = None,
     scheduler: str | None = None, track: str | None = None, on_fit: Callable | None = None,
-    about: dict | None = None, filenames: ArrayLike | None = None,
+    about: dict | None = None, filenames: ArrayLike | None = None, columns: Any = None,
 ) -> Comparison:  # fmt: skip
     """Compare balancing strategies on paired folds.
 
@@ -118,6 +118,8 @@ def compare_strategies(
     filenames : array-like of str of shape (n_samples,), default=None
         File names of the images, written beside predictions and searched for persons that are
         in training and test. None means ``X`` where it holds paths.
+    columns : DataFrame or dict of str to array-like of shape (n_samples,), default=None
+        Further columns of a list, searched for persons as well, as :func:`find_groups` does.
 
     Returns
     -------
@@ -136,8 +138,8 @@ def compare_strategies(
     Warns
     -----
     DataWarning
-        If test folds lack a class or share images, groups or persons in file names with
-        training, a strategy failed, or a fit warned of its data.
+        If test folds lack a class or share images, groups or persons in file names or columns
+        with training, a strategy failed, or a fit warned of its data.
 
     Examples
     --------
@@ -165,7 +167,7 @@ def compare_strategies(
     first = (store and store.read_settings()) or {}  # of the first start
     root = first["random_state"] if first and random_state is None else root_seed(random_state)
     n_threads = first.get("threads") or threads_per_fit(n_jobs, scheduler)
-    folds, leaks, notes = _make_folds(cv, data, n_repeats, root)
+    folds, leaks, notes = _make_folds(cv, data, columns, n_repeats, root)
     settings = {**(about or {}), "scoring": scoring_name, "redrawn": isinstance(cv, Integral)}
     settings |= {"budget": budget, "leaks": leaks}
     if store is not None:
@@ -228,13 +230,13 @@ def _make_jobs(fits, strategies, models, folds):
     ]
 
 
-def _make_folds(cv, data, n_repeats, root):
+def _make_folds(cv, data, columns, n_repeats, root):
     """Return folds, what they leak, and the texts of all warnings about them."""
     X, y, _, names, groups = data
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         folds = make_folds(cv, X, y, groups, n_repeats, root)
-        leaks = find_fold_leaks(X, y, folds, groups, names)
+        leaks = find_fold_leaks(X, y, folds, groups, names, columns)
         warn_of_leaks(leaks)
         warn_of_known(X, data.external)
     for w in caught:

@@ -196,12 +196,14 @@ def _look(label):
     return _LEADING_ZEROS.sub("", text.strip().strip(_AROUND))
 
 
-def warn_of_lookalikes(names):
-    """Warn of classes that a reader could take for one."""
+def warn_of_lookalikes(names, known=()):
+    """Warn of classes that a reader could take for one, unless both are in a known set."""
     alike = defaultdict(list)
     for name in filter(lambda name: isinstance(name, str), names):
         alike[_look(name) or name].append(name)
-    if pairs := [" and ".join(map(_quote, same)) for same in alike.values() if len(same) > 1]:
+    several = [same for same in alike.values() if len(same) > 1]
+    new = [same for same in several if not any(set(same) <= set(classes) for classes in known)]
+    if pairs := [" and ".join(map(_quote, same)) for same in new]:
         warn(
             f"These classes look alike, but count as different ones: {shorten(pairs)}. If they "
             "are one, give them one name, for instance by label_map (--label-map)."

@@ -183,7 +183,7 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
         targets = [target.astype(str) for target in targets]
     target = np.concatenate(targets)
     classes = np.unique(target)
-    warn_of_lookalikes(classes.tolist())
+    warn_of_lookalikes(classes.tolist(), [target.tolist() for target in targets])
     columns = [pd.DataFrame(part.get("columns"), range(len(part.target))) for part in parts]
     return ImageBunch(
         data=np.concatenate([part.data for part in parts]), target=target, target_names=classes,

@@ -24,7 +24,7 @@ _PERSONAL = re.compile(  # columns that likely hold groups, unlike age or gender
     re.IGNORECASE,
 )
 _MANY = 5  # groups that a coarser grouping must keep, to be preferred
-_RARE = 0.01  # share of equal images in different groups that hardly matters
+_OTHERS = "validation and test images"
 _WORD = re.compile(r"name(?::([1-9]))?|duplicates|auto")
 
 
@@ -69,11 +69,13 @@ class FoundGroups:
 
     def describe_leak(self, n_rows: int, n_tested: int, what: str = "test images") -> str:
         """Return one sentence on images of a test that share groups with training."""
-        sources = (f"{one.source} ({named.describe_groups(one.groups)})" for one in self.advised)
+        sources = [f"{one.source} ({named.describe_groups(one.groups)})" for one in self.advised]
+        columns = ", columns=columns" * any(_is_column(one) for one in self.advised)
         return (
             f"{n_rows:,} of {n_tested:,} {what} ({n_rows / n_tested:.1%}) share a group with "
             f"training images, by {' and by '.join(sources)}, so scores are not those of new "
-            f"groups: add {self.option} (in Python, groups=find_groups(files, X, y=y).groups)."
+            f"groups: add {self.option} (in Python, groups=find_groups(files, X, y=y{columns})"
+            ".groups)."
         )
 
     def expect_leak(self, n_folds: int) -> str | None:
@@ -126,7 +128,8 @@ def find_groups(
         equal = duplicates.duplicate_groups(X, near=near)
     elif files and all(map(os.path.isfile, map(str, files))):
         equal = duplicates.first_rows(duplicates.file_keys(files))
-    return advise_groups(files, None if y is None else check_labels(y), columns, equal, _RARE)
+    y = None if y is None else check_labels(y)
+    return advise_groups(files, y, columns, equal, duplicates.RARE)
 
 
 def advise_groups(files, y, columns=None, equal=None, rare=0.0):
@@ -138,8 +141,8 @@ def advise_groups(files, y, columns=None, equal=None, rare=0.0):
     advised, groups = ([], None) if best is None else ([best], best.groups)
     why = "as nothing joins some files and not nearly all"
     if best is not None:
-        is_column = best.source.startswith("the column")
-        why = f"as {best.source} holds groups" if is_column else "as the coarsest usable level"
+        why = f"as {best.source} holds groups"
+        why = why if _is_column(best) else "as the coarsest usable level"
     if equal is not None and len(set(np.asarray(equal).tolist())) < len(equal):
         crossing = _n_crossing(equal, groups)
         reason = "" if crossing > rare * len(equal) else "few of them are in different groups"
@@ -154,9 +157,13 @@ def advise_groups(files, y, columns=None, equal=None, rare=0.0):
 def _judge(files, y, columns):
     """Yield every grouping by columns, names and folders, with what speaks against it."""
     for name, values in columns.items():
-        option, groups = f"column:{name}" if _is_word(name) else name, column_groups(values, files)
-        reason = "its name does not tell of persons, songs or the like"
-        reason = named.reason_against(groups, y, fewest=0) if _PERSONAL.match(name) else reason
+        if _PERSONAL.match(name):
+            groups = column_groups(values, files)
+            reason = named.reason_against(groups, y, is_named=True)
+        else:  # its cells may be long, so they are numbered, not copied
+            groups = pd.factorize(np.array([*map(str, values)], dtype=object))[0]
+            reason = "its name does not tell of persons, songs or the like"
+        option = f"column:{name}" if _is_word(name) else name
         yield Grouping(option, f"the column {name}", groups, reason)
     levels = [] if not files else named.name_levels(files, y)
     reasons = [named.reason_against(groups, y) for groups in levels]
@@ -169,6 +176,10 @@ def _judge(files, y, columns):
         if y is None and not all(re.search(r"\d", name) for name in set(groups.tolist())):
             reason = reason or "they may be labels; pass y to find out"
         yield Grouping(option, "folders", groups, reason)
+
+
+def _is_column(grouping):
+    return grouping.source.startswith("the column")
 
 
 def _choose(usable, files):
@@ -269,11 +280,28 @@ def find_leaks(y, filenames, columns, split, group_by, X=None):
     found = advise_groups(filenames, y, columns, equal)
     others, groups = np.concatenate([split.valid, split.test]), found.groups
     n_shared = 0 if groups is None else np.isin(groups[others], groups[split.train]).sum()
-    if not n_shared:
+    if n_shared:
+        texts = [found.describe_leak(n_shared, len(others), _OTHERS)]
+    else:
+        texts = [] if group_by or not duplicates.are_clear(X) else _find_near(X, split, others)
+    for text in texts:
+        warnings.warn(text, DataWarning, stacklevel=3)
+    return texts
+
+
+def _find_near(X, split, others):
+    """Return a sentence on images that are nearly in training, none where these are few."""
+    if len(others) > duplicates.COMPARED:
+        others = np.random.default_rng(0).choice(others, duplicates.COMPARED, replace=False)
+    pairs = duplicates.near_pairs(X, others, X, split.train)
+    near = {row for rows, _ in pairs for row in rows.tolist()}
+    if len(near) <= duplicates.RARE * len(others):
         return []
-    text = found.describe_leak(n_shared, len(others), "validation and test images")
-    warnings.warn(text, DataWarning, stacklevel=2)
-    return [text]
+    return [
+        f"{len(near):,} of {len(others):,} {_OTHERS} ({len(near) / len(others):.1%}) are nearly "
+        "the same as a training image: encoded again, brightened, or shifted by a pixel. Add "
+        "--group-by duplicates (in Python, groups=duplicate_groups(X))."
+    ]
 
 
 def has_files(filenames):

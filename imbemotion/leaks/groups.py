@@ -35,16 +35,29 @@ _KNOWN = {
     "UTKFace": r"()\d{1,3}_[01]_[0-4]_\d{8,17}.*",  # age, gender and date
 }
 _KNOWN = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _KNOWN.items()}
+_DATA_SETS = re.compile(  # sources of images
+    r"(fer|ck\+?|ckp|raf|affectnet|jaffe|kdef|sfew|expw|emotic|celeba|lfw|mmi|oulu|casia|ffhq|"
+    r"nimstim|caers?|dfew|afew)[-_ +]*(plus|db|s|hq|\d*)",
+    re.IGNORECASE,
+)
 _LEVELS = 4  # of names or folders that are looked at
 _MOST = 0.9  # share of the files in one group from which it joins nearly everything
 _FEWEST = 0.05  # share of the files in groups of several, below which names carry no groups
+_PARTS = {True: 5, False: 20}  # groups a label, with numbers or not, that may be parts of it
+_SOURCES, _HUGE = 5, 100  # up to so many groups, of so many files on average, may be data sets
+
+
+def largest_groups(groups):
+    """Return the names of the three largest groups of several rows; numbers would say nothing."""
+    counts = Counter(np.asarray(groups).tolist()).most_common(3)
+    return [name for name, n in counts if n > 1 and isinstance(name, str)]
 
 
 def describe_groups(groups):
-    """Return the number of groups and three examples; numbers would say nothing."""
-    counts = Counter(np.asarray(groups).tolist())
-    some = [str(name)[-40:] for name, _ in counts.most_common(3) if isinstance(name, str)]
-    return f"{len(counts):,} groups{', such as ' if some else ''}{shorten(some)}"
+    """Return the number of groups and examples."""
+    some = [name[-40:] for name in largest_groups(groups)]
+    n_groups = len(set(np.asarray(groups).tolist()))
+    return f"{n_groups:,} groups{', such as ' if some else ''}{shorten(some)}"
 
 
 def stem_of(file):
@@ -90,12 +103,14 @@ def groups_from_filenames(
     Warns
     -----
     DataWarning
-        If every file is a group of its own, or names have several levels of groups.
+        If every file is a group of its own, or names have several levels of groups, or none
+        that would be advised.
 
     Examples
     --------
-    >>> groups_from_filenames(["a/Ann_Lee_0001.jpg", "b/Ann_Lee_0002.png", "IMG-17.jpg"]).tolist()
-    ['Ann_Lee', 'Ann_Lee', 'IMG-17.jpg']
+    >>> files = ["a/Ann_Lee_01.jpg", "b/Ann_Lee_02.png", "Bo_01.jpg", "Bo_02.jpg", "IMG-17.jpg"]
+    >>> groups_from_filenames(files).tolist()
+    ['Ann_Lee', 'Ann_Lee', 'Bo', 'Bo', 'IMG-17.jpg']
     """
     files = list(filenames)
     return by_level(files, None, 0) if pattern is None else by_pattern(files, pattern)
@@ -143,15 +158,29 @@ def warn_of_none(groups, how):
 def by_level(files, y, number):
     """Return groups by the names' level of that number, or by the coarsest for number 0."""
     levels = name_levels(files, y)
-    usable = [groups for groups in levels if not reason_against(groups, y)]
+    reasons = [reason_against(groups, y) for groups in levels]
+    usable = [groups for groups, reason in zip(levels, reasons, strict=True) if not reason]
     listed = [f"name:{n} ({describe_groups(g)})" for n, g in enumerate(usable, start=1)]
     if number > len(usable):
         found = "; ".join(listed) or "no level of groups"
         raise ValueError(f"The file names have {found}, got name:{number}.")
     if len(usable) > 1 and not number:
         _warn(f"The file names have several levels: {'; '.join(listed)}. The first is taken.")
+    if levels and not usable and 1 < len(set(levels[0].tolist())) < len(files):
+        _warn(
+            f"The file names give {describe_groups(levels[0])}. They are taken, but not advised, "
+            f"as {reasons[0]}. {_suggest_folders(files, y)}"
+        )
     groups = (usable or levels or [or_paths([""] * len(files), files)])[max(0, number - 1)]
     return warn_of_none(groups, "name")
+
+
+def _suggest_folders(files, y):
+    """Return what to group by where names do not help."""
+    for pattern, groups in () if y is None else folder_levels(files, y):
+        if pattern and not reason_against(groups, y):
+            return f"The pattern {pattern!r:.90} takes folders: {describe_groups(groups)}."
+    return "If something else belongs together, name a column, or a pattern such as '^([^_]+)_'."
 
 
 def name_levels(files, y=None):
@@ -221,19 +250,30 @@ def folder_levels(files, y):
             yield pattern if is_even else "", np.array(words)
 
 
-def reason_against(groups, y, fewest=_FEWEST):
-    """Return why a grouping is not advised, "" if it may be."""
+def reason_against(groups, y, is_named=False):
+    """Return why a grouping is not advised, "" if it may be; a fitting name is evidence, too."""
     names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if sizes[sizes > 1].sum() < max(2, fewest * len(codes)):
+    if sizes[sizes > 1].sum() < max(2, 0 if is_named else _FEWEST * len(codes)):
         return "nearly every file is a group of its own"
     if sizes.max() > _MOST * len(codes):
         return "one group holds nearly all files"
-    several = names[sizes > 1]
-    has_number = any(map(str.isdigit, "".join(map(str, several))))
+    several = [str(name) for name in names[sizes > 1]]
+    has_number = any(map(str.isdigit, "".join(several)))
     if (len(several) < 2 or len(names) < 3) and not has_number:
-        return f"it has {len(several)} groups of several files only"
+        return f"it has only {len(several)} group{'s' * (len(several) != 1)} of several files"
     pairs = set(zip(codes.tolist(), () if y is None else list(y), strict=y is not None))
-    return "it follows the label" if len(pairs) == len({label for _, label in pairs}) > 1 else ""
+    n_labels = len({label for _, label in pairs})
+    if len(pairs) == n_labels > 1:
+        return "it follows the label"
+    if is_named:
+        return ""
+    if len(pairs) == len(names) < _PARTS[has_number] * n_labels and n_labels > 1:
+        return "each of its few groups has a single label, like a part of a class"
+    if all(map(_DATA_SETS.fullmatch, several)):
+        return "its groups are called like data sets"
+    if len(names) <= _SOURCES and len(codes) >= _HUGE * len(names):
+        return f"{len(names)} groups of so many files are likely sources, not persons"
+    return ""
 
 
 def parent_groups(parents: NDArray[np.integer]) -> NDArray[np.int_]:

@@ -27,6 +27,7 @@ from imbemotion._base.validation import (
     safe_indexing,
     shorten,
 )
+from imbemotion.leaks.advice import find_leaks
 from imbemotion.leaks.duplicates import check_images, pixel_keys
 
 SUBSETS = ("train", "valid", "test")
@@ -50,8 +51,9 @@ class Split:
         The requested share of each subset.
     seed : int or None, default=None
         Seed of the split; None if it was not drawn with an integer.
-    stratified : bool or None, default=None
-        Whether every class was split by these shares; None if unknown.
+    stratified, grouped : bool or None, default=None
+        Whether every class was split by these shares, and whether groups were kept together;
+        None if unknown.
 
     Attributes
     ----------
@@ -71,10 +73,11 @@ class Split:
     def __init__(
         self, train: NDArray[np.integer], valid: NDArray[np.integer], test: NDArray[np.integer], *,
         y: NDArray, ratios: dict[str, Fraction], seed: int | None = None,
-        stratified: bool | None = None,
+        stratified: bool | None = None, grouped: bool | None = None,
     ):  # fmt: skip
         self.train, self.valid, self.test = train, valid, test
-        self.ratios, self.seed, self.stratified = ratios, seed, stratified
+        self.ratios, self.seed = ratios, seed
+        self.stratified, self.grouped, self._has_warned = stratified, grouped, False
         self.counts, self.fingerprint, self._n_rows = _count(y), _digest(y), len(y)
 
     def __iter__(self):
@@ -106,6 +109,7 @@ class Split:
             "ratios": {name: str(ratio) for name, ratio in self.ratios.items()},  # exact: 7/10
             "seed": self.seed,
             "stratified": self.stratified,
+            "grouped": self.grouped,
             "counts": self.counts,
             "labels": self.fingerprint,
             "data": None if X is None else _digest_data(_check_length(X, self._n_rows)),
@@ -147,8 +151,8 @@ class Split:
             raise ValueError(f"{path} cannot be used: {error}") from error
         rows = [np.array(content[name], dtype=np.int64) for name in SUBSETS]
         ratios = {name: Fraction(ratio) for name, ratio in content["ratios"].items()}
-        stratified = content.get("stratified")  # unknown in older files
-        return cls(*rows, y=y, ratios=ratios, seed=content["seed"], stratified=stratified)
+        known = {name: content.get(name) for name in ("stratified", "grouped")}  # not if old
+        return cls(*rows, y=y, ratios=ratios, seed=content["seed"], **known)
 
     def resample(
         self, sampler: Any, X: ArrayLike, y: ArrayLike, *, balance: str = "train"
@@ -176,6 +180,11 @@ class Split:
         ValueError
             If y differs from the labels of the split.
 
+        Warns
+        -----
+        DataWarning
+            If paths in X show groups that the split divides, and none were given.
+
         Examples
         --------
         >>> from imbemotion import RandomResampler, make_faces, stratified_split
@@ -190,6 +199,9 @@ class Split:
             raise TypeError(f"sampler must have a method fit_resample, got {brief(sampler)}.")
         if balance not in ("train", "all"):
             raise ValueError(f"balance must be 'train' or 'all', got {balance!r:.90}.")
+        if not (self.grouped or self._has_warned) and holds_paths(X):
+            self._has_warned = True
+            find_leaks(check_labels(y), [*map(str, X)], None, self, [])
         train, *others = [(safe_indexing(X, rows), safe_indexing(y, rows)) for rows in self]
         balanced = clone(sampler).fit_resample(*train)  # any strategy, resolved on training
         if balance == "all":

@@ -116,8 +116,9 @@ def stratified_split(
     else:
         subset_of = _by_group(codes, check_groups(groups, len(y)), ratios, random_state)
     rows = (np.flatnonzero(subset_of == subset) for subset in range(len(SUBSETS)))
-    split = Split(*rows, y=y, ratios=ratios, seed=seed, stratified=bool(stratify))
-    _warn(split, y, groups is not None)
+    drawn = {"stratified": bool(stratify), "grouped": groups is not None}
+    split = Split(*rows, y=y, ratios=ratios, seed=seed, **drawn)
+    _warn(split, y)
     return split
 
 
@@ -178,7 +179,7 @@ def _cheapest(held, group, targets, stay):
     return stay if stay >= 0 and costs[stay] <= costs[best] + 1e-9 else best
 
 
-def _warn(split, y, in_groups):
+def _warn(split, y):
     """Warn of classes that a subset lacks, and of subsets that groups leave far from a share."""
     texts, sizes = [], class_sizes(y)
     for name, ratio in split.ratios.items():
@@ -186,10 +187,10 @@ def _warn(split, y, in_groups):
         absent = [f"{k} (rows: {n})" for k, n in sizes.items() if ratio and k not in held]
         if absent:
             texts.append(f"{name} has no row of {shorten(absent)}.")
-        if in_groups and abs(len(held) - ratio * len(y)) > _FAR * len(y):
+        if split.grouped and abs(len(held) - ratio * len(y)) > _FAR * len(y):
             texts.append(f"{name} has {len(held)} of {len(y)} rows, expected {float(ratio):g}.")
     if texts:
-        cause = "groups are too few or too large" if in_groups else "classes have too few rows"
+        cause = "groups are too few or too large" if split.grouped else "classes have too few rows"
         warnings.warn(f"{' '.join(texts)} Some {cause} to be split.", DataWarning, stacklevel=3)
 
 

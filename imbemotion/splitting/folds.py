@@ -11,11 +11,16 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from imbemotion._base.validation import DataWarning, holds_paths
 from imbemotion.images import ImageArray
 from imbemotion.leaks.advice import advise_groups
-from imbemotion.leaks.duplicates import file_keys, first_rows, image_keys, near_pairs
-
-_COMPARED = 2_000  # distinct images whose near duplicates are searched for among all others
-_SHORTEST = 32  # pixels a side; of 680 drawn faces, 0 to 65 had a near duplicate, of 24 up to 166
-_RARE = 0.01  # share of near duplicates below which scores hardly change
+from imbemotion.leaks.duplicates import (
+    CLEAR,
+    COMPARED,
+    RARE,
+    are_clear,
+    file_keys,
+    first_rows,
+    image_keys,
+    near_pairs,
+)
 
 
 class Leak(NamedTuple):
@@ -52,12 +57,13 @@ def _stratified(n_folds, y, groups, random_state):
     return StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
 
 
-def find_fold_leaks(X, y, folds, groups=None, filenames=None):
+def find_fold_leaks(X, y, folds, groups=None, filenames=None, columns=None):
     """Return what the test rows of folds share with training, also where nobody asked."""
     folds = [fold for fold in folds if fold.repeat == 0]  # others are drawn by the same rule
     filenames = X if filenames is None and holds_paths(X) else filenames
     found = [_shared_parents(X, folds), *_shared_images(X, folds)]
-    found += [_shared_groups(folds, groups), _shared_names(y, folds, groups, filenames)]
+    found += [_shared_groups(folds, groups)]
+    found += [_shared_names(y, folds, groups, filenames, columns)]
     return [leak for leak in found if leak is not None]
 
 
@@ -66,7 +72,7 @@ def warn_of_leaks(leaks):
     found = {leak.kind: leak for leak in leaks if leak.n_rows}
     needless = {"copies"} if "parents" in found else set()
     near = found.get("near")
-    if near is not None and ("copies" in found or near.n_rows < _RARE * near.n_tested):
+    if near is not None and ("copies" in found or near.n_rows < RARE * near.n_tested):
         needless.add("near")
     if any(leak.kind == "groups" for leak in leaks):  # of other groups nobody needs to hear
         needless.add("names")
@@ -118,18 +124,17 @@ def _shared_images(X, folds):
     remedy = f"Use groups=duplicate_groups({images}), or --group-by duplicates."
     text = f"{n_rows:,} {what.format('are')}. {remedy}" if n_rows else f"None {what.format('is')}."
     yield Leak("copies", n_rows, n_tested, text)
-    is_batch = isinstance(X, np.ndarray | ImageArray) and X.ndim > 2
-    if is_batch and min(X.shape[1:3]) >= _SHORTEST:
+    if are_clear(X):
         yield _near_duplicates(X, folds, codes, remedy)
     else:
-        where = "in files" if holds_paths(X) else f"in images below {_SHORTEST} pixels a side"
+        where = "in files" if holds_paths(X) else f"in images below {CLEAR} pixels a side"
         yield Leak("near", None, 0, f"Near duplicates are not searched for {where}.")
 
 
 def _near_duplicates(X, folds, codes, remedy):
     examined = distinct = np.unique(codes)
-    if len(distinct) > _COMPARED:  # the time grows with the product of both numbers
-        examined = np.random.default_rng(0).choice(distinct, _COMPARED, replace=False)
+    if len(distinct) > COMPARED:  # the time grows with the product of both numbers
+        examined = np.random.default_rng(0).choice(distinct, COMPARED, replace=False)
         found = list(near_pairs(X, examined, X, distinct, is_known=np.equal))
     else:
         found = list(near_pairs(X, distinct))
@@ -162,11 +167,12 @@ def _shared_groups(folds, groups):
     return Leak("groups", n_rows, n_tested, text)
 
 
-def _shared_names(y, folds, groups, filenames):
-    """Return the leak of groups in file names, None if only groups are known."""
-    found = None if filenames is None else advise_groups(filenames, y)
+def _shared_names(y, folds, groups, filenames, columns):
+    """Return the leak of groups in file names and columns, None if only groups are known."""
+    found = None if filenames is None and not columns else advise_groups(filenames, y, columns)
     if found is None or found.groups is None:
-        names = "no file names are known" if found is None else "the file names show no groups"
+        names = f"the file names{' and columns' * bool(columns)} show no groups"
+        names = "no file names are known" if found is None else names
         text = (
             f"No groups were given, and {names}: images of one person may be in training and "
             "test. If persons repeat, pass groups, or --group-by with a column or a pattern."
@@ -174,7 +180,8 @@ def _shared_names(y, folds, groups, filenames):
         return Leak("names", None, 0, text) if groups is None else None
     n_rows, n_tested = _count(folds, np.unique(found.groups, return_inverse=True)[1])
     if not n_rows:
-        text = "By the file names, no person (or song) is in training and test of one fold."
+        sources = " and ".join(one.source for one in found.advised)
+        text = f"By {sources}, no person (or song) is in training and test of one fold."
         return Leak("names", 0, n_tested, text)
     return Leak("names", n_rows, n_tested, found.describe_leak(n_rows, n_tested))
 

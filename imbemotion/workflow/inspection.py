@@ -12,6 +12,7 @@ from imbemotion.datasets import load_source
 from imbemotion.images import blocks_of
 from imbemotion.leaks.advice import advise_groups, columns_of
 from imbemotion.leaks.duplicates import file_keys, pixel_keys
+from imbemotion.leaks.groups import largest_groups
 from imbemotion.loading import UnreadableImagesError
 from imbemotion.loading.decoding import Description, Unreadable, describe
 from imbemotion.midi import load_rolls
@@ -72,12 +73,10 @@ def _load(settings):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         bunch = load_source(**settings)
-    found = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
-    if not _has_files(bunch):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # the same once more
+        if not _has_files(bunch):
             bunch = load_source(**settings | {"load_content": True, "mode": "rgb"})
-    return bunch, found
+    found = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
+    return bunch, [*dict.fromkeys(found)]  # both loads warn of the labels
 
 
 def _describe_files(paths, settings, quick, on_file):
@@ -158,9 +157,12 @@ def _find_groups(bunch):
     found = advise_groups(bunch.filenames, bunch.target, columns_of(bunch))
     if found.groups is None:
         return None
-    examples = [*dict.fromkeys(map(str, found.groups.tolist()))]
-    shown = {"option": found.option, "n": len(examples), "examples": examples[:3]}
-    return shown | {"leak": found.expect_leak(_N_FOLDS)}
+    return {
+        "option": found.option,
+        "n": len(set(found.groups.tolist())),
+        "examples": largest_groups(found.groups),
+        "leak": found.expect_leak(_N_FOLDS),
+    }
 
 
 def _judge(found, readable, n_unreadable):
@@ -173,8 +175,9 @@ def _judge(found, readable, n_unreadable):
             f"{_in_words(found['conflicts'][0])}. Decide on one label, or remove them."
         )
     if found["duplicates"]:
+        what = "Files" if found["files"] else "Rows"
         yield (
-            f"Files that show the same image as an earlier one: {found['duplicates']:,}. Remove "
+            f"{what} that show the same image as an earlier one: {found['duplicates']:,}. Remove "
             "them, or keep copies together with --group-by duplicates."
         )
     if len(found["classes"]) == 1:

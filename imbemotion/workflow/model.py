@@ -271,7 +271,7 @@ def run_comparison(config, data, external=None, on_fit=None, command=""):
             budget=comparison["budget"], race=comparison["race"], n_jobs=comparison["jobs"],
             scheduler=comparison["scheduler"], folder=out, track=config["tracking"]["tool"],
             about={"source": source, "command": command}, on_fit=note,
-            filenames=data.filenames,
+            filenames=data.filenames, columns=data.columns,
         )  # fmt: skip
 
     if comparison["until"] is None:

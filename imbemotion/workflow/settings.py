@@ -224,6 +224,8 @@ def _suggest_key(section, key):
     """Name the nearest key, in this section or another."""
     places = {name: f"{other}.{name}" for other, keys in SCHEMA.items() for name in keys}
     places |= {name: f"{section}.{name}" for name in SCHEMA[section]}
+    if key == "group_column":  # of earlier versions
+        return " Write split.group_by: column:NAME."
     if key in places:
         return f" It belongs to the section {places[key].split('.')[0]}."
     if section == "data":
