@@ -9,6 +9,7 @@ import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline, make_pipeline
 from imblearn.under_sampling import RandomUnderSampler
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.decomposition import PCA
@@ -307,6 +308,20 @@ def test_images_go_through_pipelines_with_samplers_inside_and_outside(faces, hea
     assert model.transform(X).shape == (46, 3 * 3 * 128)
     outer = make_pipeline(RandomResampler(random_state=0), DecoupledClassifier(cnn, head=head))
     np.testing.assert_allclose(outer.fit(X, y).predict_proba(X).sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("fitted", ["pandas", "default"])
+@pytest.mark.parametrize("head", ["crt", LogisticRegression(), KNeighborsClassifier()], ids=str)
+@pytest.mark.parametrize("sampler", [None, SMOTE(random_state=0)], ids=["", "smote"])
+def test_heads_see_no_names_of_features(skewed, fitted, head, sampler):
+    X, y = skewed
+    expected = DecoupledClassifier(Discriminant(), head=head, sampler=sampler).fit(X, y)
+    with config_context(transform_output=fitted):
+        model = clone(expected).fit(X, y)
+    for later in ("pandas", "default"):  # a warning would be an error
+        with config_context(transform_output=later):
+            np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+            assert hasattr(model.transform(X), "columns") == (later == "pandas")
 
 
 def test_it_works_in_other_meta_estimators(skewed):

@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from sklearn import config_context
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_validate
 
-from imbemotion import DecoupledClassifier, RandomResampler
+from imbemotion import (
+    DecoupledClassifier,
+    PriorCorrectedClassifier,
+    RandomResampler,
+    TunedOffsetClassifierCV,
+)
 
 
 class Weighed(TransformerMixin, BaseEstimator):
@@ -58,6 +64,30 @@ def test_a_weighted_head_equals_that_of_scikit_learn(skewed):
     expected = LogisticRegression().fit(X, y, sample_weight=weights)
     np.testing.assert_allclose(model.head_.coef_, expected.coef_)
     assert model.estimator_.weights_ is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        DecoupledClassifier(LinearDiscriminantAnalysis()),
+        PriorCorrectedClassifier(LinearDiscriminantAnalysis()),
+        TunedOffsetClassifierCV(LinearDiscriminantAnalysis(), n_bootstraps=0, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_weights_that_score_requests_reach_it(skewed, model):
+    X, y = skewed
+    weights, fitted = np.linspace(0, 1, len(y)) ** 4, clone(model).fit(X[::2], y[::2])
+    expected = fitted.score(X[1::2], y[1::2], sample_weight=weights[1::2])
+    split = [(np.arange(0, len(y), 2), np.arange(1, len(y), 2))]
+    with config_context(enable_metadata_routing=True):
+        asking = clone(model).set_score_request(sample_weight=True)
+        if isinstance(model, TunedOffsetClassifierCV):
+            silent = make_scorer(f1_score, average="macro").set_score_request(sample_weight=False)
+            asking.set_params(scoring=silent)
+        found = cross_validate(asking, X, y, cv=split, params={"sample_weight": weights})
+    assert found["test_score"] == pytest.approx([expected])
+    assert expected != fitted.score(X[1::2], y[1::2])
 
 
 class RecordingFolds(GroupKFold):

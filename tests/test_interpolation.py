@@ -53,6 +53,16 @@ def test_smote_makes_the_images_of_imbalanced_learn(shape, seed):
     np.testing.assert_array_equal(y_res, y_theirs)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_smote_makes_the_floats_of_imbalanced_learn_bit_by_bit(dtype):
+    X = np.random.default_rng(0).normal(size=(60, 4, 4)).astype(dtype)
+    y, rows = np.repeat([0, 1, 2], [30, 20, 10]), X.reshape(60, -1)
+    theirs, _ = SMOTE(random_state=0).fit_resample(rows, y)
+    for images in (X, rows):
+        made = np.asarray(ImageSMOTE(random_state=0).fit_resample(images, y)[0])
+        np.testing.assert_array_equal(made.reshape(theirs.shape), theirs)
+
+
 def test_smote_makes_the_images_of_imbalanced_learn_on_real_faces(data_folder):
     data = np.load(data_folder / "fer2013_48.npz")
     train = np.flatnonzero(data["split"] == "train")[::29]

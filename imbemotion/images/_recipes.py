@@ -283,8 +283,9 @@ def _change(source, recipes, policies):
 
 def _interpolate(start, end, weights):
     """Move pixels towards others in float, then round: uint8 arithmetic would wrap around."""
-    # The order of operations is imbalanced-learn's on float32 pixels, so that results are equal.
-    start = start.astype(np.float64)
+    # Precision and order of operations are imbalanced-learn's on float pixels, so that results
+    # are equal.
+    start = start.astype(np.result_type(start, np.float32))
     steps = weights.reshape(-1, *[1] * (start.ndim - 1))
     mixed = (start + steps * (end - start)).astype(np.result_type(end, np.float32))
     return np.clip(np.rint(mixed), 0, 255) if end.dtype == np.uint8 else mixed

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -113,12 +114,12 @@ class DecoupledClassifier(
         routed = self._route(params)
         self.estimator_, _ = fit_copy(self.estimator, X, y, routed.estimator.fit)
         self.sampler_ = None
-        features = self._features(X)
-        self._n_features_out = np.shape(features)[1]
+        features = _without_names(self._features(X))
+        self._n_features_out = features.shape[1]
         self.head_ = self._fit_head(features, y, routed.head.fit)
 
     def _fit_head(self, features, y, params):
-        n_rows = np.shape(features)[0]
+        n_rows = features.shape[0]
         if n_rows != len(y):
             raise ValueError(
                 f"transform must return one row of features per label, got {n_rows} rows from "
@@ -191,16 +192,17 @@ class DecoupledClassifier(
         return features
 
     def _predict(self, X):
-        check_is_fitted(self, "head_")
-        return self.head_.predict(self._features(X))
+        return self._ask_head("predict", X)
 
     def _predict_proba(self, X):
-        check_is_fitted(self, "head_")
-        return self.head_.predict_proba(self._features(X))
+        return self._ask_head("predict_proba", X)
 
     def _decision_function(self, X):
+        return self._ask_head("decision_function", X)
+
+    def _ask_head(self, method, X):
         check_is_fitted(self, "head_")
-        return self.head_.decision_function(self._features(X))
+        return getattr(self.head_, method)(_without_names(self._features(X)))
 
     def _route(self, params):
         """Split the arguments of ``fit`` by receiver."""
@@ -231,3 +233,9 @@ class DecoupledClassifier(
         if inner.transformer_tags is not None:
             tags.transformer_tags = inner.transformer_tags
         return tags
+
+
+def _without_names(features):
+    """Return features as an array or a sparse matrix, whatever ``set_output`` makes of them."""
+    # It may be set otherwise when predicting: heads with names would warn of features without.
+    return features if sparse.issparse(features) else np.asarray(features)

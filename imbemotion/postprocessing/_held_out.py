@@ -166,7 +166,7 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
         routing : MetadataRouter
             Routes metadata of ``fit`` to the parts that request it.
         """
-        router = MetadataRouter(owner=self)
+        router = MetadataRouter(owner=self).add_self_request(self)  # sample_weight of score
         for name, (part, method) in self._routed_parts().items():
             to_method = MethodMapping().add(caller="fit", callee=method)
             router.add(**{name: part}, method_mapping=to_method)

@@ -31,8 +31,9 @@ def interpolate(X, rows, partners, weights):
 
 
 def _move(X, rows, partners, weights):
-    start, end = X[rows].astype(np.float64), X[partners]  # integers would wrap around
-    steps = weights[:, None]
+    # Integers would wrap around; floats keep their precision, as in imbalanced-learn.
+    wide = X.dtype if X.dtype.kind == "f" else np.float64
+    start, end, steps = X[rows].astype(wide), X[partners], weights[:, None]
     if sparse.issparse(X):
         moved = (start + (end - start).multiply(steps)).asformat(X.format)
         moved.data = round_to(moved.data, X.dtype)
