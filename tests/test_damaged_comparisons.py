@@ -3,6 +3,8 @@
 import io
 import json
 import shutil
+import tracemalloc
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -105,6 +107,12 @@ def cut(content):
         lambda content: to_npz(numbers=np.array(5)),
         lambda content: to_npz(numbers=np.array([[0, 0, 1]]), train_0=5, test_0=["a"]),
         lambda content: to_npz(numbers=np.array([None])),
+        lambda content: one_fold([0, 40], [1]), lambda content: one_fold([-1], [1]),
+        lambda content: one_fold([], [1]), lambda content: one_fold([0.0], [1]),
+        lambda content: one_fold([[0]], [1]), lambda content: one_fold(["a"], [1]),
+        lambda content: claiming("'<i8'", 10**12), lambda content: claiming("'|O'", 1),
+        lambda content: claiming("'<U500000000'", 9),
+        lambda content: one_fold(np.zeros(2**21, np.uint8), [1], np.savez_compressed),
     ],
 )  # fmt: skip
 def test_damaged_folds_are_an_error(stored, damage):
@@ -114,10 +122,37 @@ def test_damaged_folds_are_an_error(stored, damage):
         compare(stored)
 
 
-def to_npz(**arrays):
+def to_npz(save=np.savez, **arrays):
     content = io.BytesIO()
-    np.savez(content, **arrays)
+    save(content, **arrays)
     return content.getvalue()
+
+
+def one_fold(train, test, save=np.savez):
+    return to_npz(save, numbers=np.array([[0, 0, 1]]), train_0=train, test_0=test)
+
+
+def claiming(dtype, n_rows):
+    """Return folds whose training rows claim a type and number in their header."""
+    header = f"{{'descr': {dtype}, 'fortran_order': False, 'shape': ({n_rows},), }}".ljust(117)
+    entry = b"\x93NUMPY\x01\x00v\x00" + f"{header}\n".encode() + bytes(8)
+    content = io.BytesIO(one_fold([0], [1]))
+    with ZipFile(content) as old:
+        kept = {name: old.read(name) for name in old.namelist()} | {"train_0.npy": entry}
+    with ZipFile(content := io.BytesIO(), "w") as new:
+        for name, held in kept.items():
+            new.writestr(name, held)
+    return content.getvalue()
+
+
+def test_reading_folds_takes_no_more_memory_than_they_hold(stored):
+    (stored / "folds.npz").write_bytes(claiming("'<i8'", 10**9))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"folds\.npz is damaged: .* Restore"):
+        compare(stored)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**26
 
 
 @pytest.mark.kind("E36", "A damaged record counts as none, so that its fit is made again.")

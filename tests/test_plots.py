@@ -1,5 +1,6 @@
-"""ImageGridDisplay: every image is next to its parents, as bright as it is."""
+"""All displays keep scikit-learn's contract; images of a grid are next to their parents."""
 
+import inspect
 import subprocess
 import sys
 import warnings
@@ -8,10 +9,13 @@ from itertools import pairwise
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from imbemotion import plots
 from imbemotion.augmentation import Augmentation
+from imbemotion.comparison import Comparison
 from imbemotion.images import ImageArray
 from imbemotion.plots import ImageGridDisplay
 from imbemotion.samplers import AugmentationSampler, RandomResampler
@@ -201,7 +205,7 @@ def test_only_the_pixels_shown_are_made(skewed):
 def test_the_display_does_not_hold_the_data(skewed):
     display = ImageGridDisplay.from_sampler(STRONG, *skewed, n_rows=1)
     assert all(
-        isinstance(value, np.ndarray | list)
+        isinstance(value, np.ndarray | list | None)
         for name, value in vars(display).items()
         if not name.endswith("_")
     )
@@ -310,3 +314,84 @@ else:
     raise AssertionError("it was drawn")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+RECORDS = [
+    {"strategy": s, "repeat": 0, "fold": k, "score": 0.5, "f1": [0.5, 0.5], "fit_time": 1.0}
+    for s in ("none", "focal")
+    for k in (0, 1)
+]
+HISTORY = pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "valid_macro_f1": [0.1, 0.2]})
+GIVEN = {  # a constructor and its data
+    "ClassDistributionDisplay": ("from_labels", ["a", "a", "b"]),
+    "ComparisonDisplay": ("from_comparison", Comparison(RECORDS, ["none", "focal"], ["a", "b"])),
+    "ConfidenceDisplay": ("from_predictions", [0, 1], [[0.9, 0.1], [0.8, 0.2]], [0, 1]),
+    "ImageGridDisplay": ("from_resampled", *interpolated()),
+    "TrainingCurveDisplay": ("from_histories", HISTORY),
+}
+
+
+def written(figure):
+    return " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+
+
+def test_every_display_is_in_the_contract():
+    assert list(GIVEN) == plots.__all__
+
+
+@pytest.mark.kind("D32", "Displays take `ax` by position, a `name`, and properties of artists.")
+@pytest.mark.parametrize(
+    ("name", "kind", "artists"),
+    [
+        ("ClassDistributionDisplay", "bar", "patches_"),
+        ("ClassDistributionDisplay", "pie", "patches_"),
+        ("ComparisonDisplay", "score", "lines_"),
+        ("ComparisonDisplay", "gain", "im_"),
+        ("ComparisonDisplay", "cost", "lines_"),
+        ("ConfidenceDisplay", "distribution", "patches_"),
+        ("ConfidenceDisplay", "reliability", "patches_"),
+        ("ImageGridDisplay", None, "im_"),
+        ("TrainingCurveDisplay", None, "lines_"),
+    ],
+)
+def test_displays_are_those_of_scikit_learn(name, kind, artists):
+    constructor, *data = GIVEN[name]
+    how = {} if kind is None else {"kind": kind}
+    display = getattr(getattr(plots, name), constructor)(*data, name="of $me", alpha=0.5, **how)
+    assert "of $me" in written(display.figure_)
+    artists = np.ravel(getattr(display, artists)).tolist()
+    assert artists
+    assert all(artist.get_alpha() == 0.5 for artist in artists)
+    assert all(artist.figure is display.figure_ for artist in artists)
+    ax = Figure().subplots()
+    assert display.plot(ax, name="another", **how) is display
+    assert np.ravel(getattr(display, "ax_", getattr(display, "axes_", None))).tolist() == [ax]
+    assert display.figure_ is ax.figure
+    assert "another" in written(ax.figure)
+    display.plot(ax := Figure().subplots(), **how)  # the name is kept, as in scikit-learn
+    assert "of $me" in written(ax.figure)
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_every_constructor_takes_a_name_and_a_style(name):
+    display = getattr(plots, name)
+    makers = [maker for maker in vars(display) if maker.startswith("from_")]
+    assert makers
+    for maker in [*makers, "plot"]:
+        parameters = inspect.signature(getattr(display, maker)).parameters
+        assert {"name", "grid_params"} & set(parameters)
+        assert [p for p in parameters.values() if p.kind is p.VAR_KEYWORD]
+
+
+def test_short_names_of_properties_replace_the_usual_ones():
+    display = plots.TrainingCurveDisplay.from_histories(HISTORY, c="red", lw=5)
+    assert {(line.get_color(), line.get_linewidth()) for line in display.lines_} == {("red", 5)}
+    bars = plots.ClassDistributionDisplay.from_labels(["a", "b"], kind="pie", color="red")
+    assert {patch.get_facecolor()[:3] for patch in bars.patches_} == {(1, 0, 0)}
+
+
+def test_titles_of_given_axes_stay_without_a_name():
+    ax = Figure().subplots()
+    ax.set_title("mine")
+    ImageGridDisplay.from_resampled(*interpolated(), ax=ax)
+    assert ax.get_title() == "mine"

@@ -216,8 +216,8 @@ def _strategy(stats, y):
     also = " or under-sample" if n > _LARGE else ""
     dropped, copies = _cost(preview_targets(y, rule))
     text = (
-        f"The rule of thumb for {n:,} samples is to {words}{also}. To {words} drops "
-        f"{100 * dropped:.0f} % of them and uses some up to {copies:,.1f} times"
+        f"The rule of thumb for {n:,} samples is to {words}{also}. To {words} would drop "
+        f"{100 * dropped:.0f} % of them and use some up to {copies:,.1f} times"
     )
     if dropped <= _MOST_DROPPED and copies <= _MOST_COPIES:
         text += ". Compare it with no balancing on the same folds."
@@ -243,7 +243,7 @@ def _imbalance(stats):
     degree, limit = ("high", _HIGH) if ratio <= _TOO_HIGH else ("too high", _TOO_HIGH)
     text = (
         f"The imbalance ratio is {ratio:.2f}:1, {degree} (more than {limit}). Judge by macro-F1: "
-        f"always answering {largest!r:.90} has an accuracy of {stats.shares[largest]:.2f}."
+        f"predicting {largest!r:.90} for all has an accuracy of {stats.shares[largest]:.2f}."
     )
     if ratio <= _TOO_HIGH:
         return [Advice("imbalance", "warning", text)]
@@ -265,7 +265,7 @@ def _about_classes(stats):
          f"Not expected: {named(unexpected)}. Check the spelling."),
         (tiny, "tiny classes", "warning",
          f"Very small: {named(tiny)}. With fewer than ten samples of a class in the test set, its "
-         "scores are mostly chance. Collect more of them."),
+         "scores are mostly chance. Collect more samples of them."),
         (lonely, "neighbors", "warning",
          f"imbalanced-learn's SMOTE with {k} neighbors fails on {named(lonely)}: a training fold "
          f"may hold fewer than {k + 1}. ImageSMOTE and AugmentationSampler work there."),

@@ -84,8 +84,9 @@ def describe_few_groups(counts, groups):
         for label, (n, size) in sorted(few.items(), key=lambda item: item[1][1])
     ]
     return (
-        f"Scores of some classes rest on few persons (or other groups): {shorten(named)}. With "
-        "others, they could differ widely, however many images there are. Add more persons."
+        f"The scores of some classes rest on few persons (or other groups): {shorten(named)}. "
+        "With other persons they could be very different, however many images there are. Add more "
+        "persons."
     )
 
 
@@ -109,7 +110,7 @@ class Distribution(Bunch):
     fear       2  25.0 %  ########## under-represented
     <BLANKLINE>
     Tiny (fewer than 20): fear 2, joy 6
-    Fewer than 2 in a training fold of 2, too few for 1 neighbors: fear 2
+    Fewer than 2 in a training fold (of 2), too few for 1 neighbors: fear 2
     """
 
     def to_frame(self) -> pd.DataFrame:
@@ -189,7 +190,7 @@ class Distribution(Bunch):
         return write_table((*head, ""), [(*c, end) for c, end in zip(cells, last, strict=True)])
 
     def _remarks(self):
-        fold = f"a training fold of {self.n_folds}" if self.n_folds > 1 else "the data"
+        fold = f"a training fold (of {self.n_folds})" if self.n_folds > 1 else "the data"
         found = {
             "Not expected": self.unexpected,
             f"Tiny (fewer than {_TINY * self.n_folds})": self.tiny,

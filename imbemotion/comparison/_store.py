@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from itertools import chain, count
 from pathlib import Path
 from time import sleep
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,8 @@ _KINDS = {
 }  # fmt: skip
 _NEEDED = ("strategies", "classes", "data", "scoring", "random_state")
 _LOOK = {"repeats", "alpha", "decided"}
+_PARTS = "train", "test"
+_MOST_EXPANDED = 100  # times the bytes of a file; the rows of folds compress about tenfold
 _PAUSE = 0.5  # seconds between looks at what other processes have done
 
 
@@ -65,9 +68,8 @@ class Store:
                 _check_same(self.folder, before, now)
                 settings = {**before, "strategies": before["strategies"] | now["strategies"]}
             write_atomically(self.folder / _SETTINGS, to_json(settings))
-            settings, folds = self.read_settings(), _unpack(self.folder / _FOLDS)
-            n_repeats = settings.get("n_repeats", np.inf)
-            return settings, [fold for fold in folds if fold.repeat < n_repeats]
+            settings = self.read_settings()
+            return settings, self._read_folds(settings, settings.get("n_repeats", np.inf))
 
     def _add_repeats(self, before, now, folds):
         """Add the folds of further repeats, which are drawn from the same seed."""
@@ -77,10 +79,17 @@ class Store:
             return before
         _check_same(self.folder, {**before, "n_repeats": now["n_repeats"]}, now)
         # a start that was killed here may have added them before
-        kept = [fold for fold in _unpack(self.folder / _FOLDS) if fold.repeat < n_before]
+        kept = self._read_folds(before, n_before)
         added = [fold for fold in folds if fold.repeat >= n_before]
         write_atomically(self.folder / _FOLDS, _pack([*kept, *added]))
         return {**before, "n_repeats": now["n_repeats"]}
+
+    def _read_folds(self, settings, n_repeats):
+        """Return the folds of the first repeats."""
+        path = self.folder / _FOLDS
+        with _damage_of(path):
+            folds = _unpack(path.read_bytes(), settings["data"]["n_samples"])
+        return [fold for fold in folds if fold.repeat < n_repeats]
 
     def note(self, name, value):
         """Add an entry to the settings."""
@@ -221,24 +230,36 @@ def _is_intact(record, name, strategy, settings):
 
 def _pack(folds):
     arrays = {f"{part}_{k}": getattr(fold, part)
-              for k, fold in enumerate(folds) for part in ("train", "test")}  # fmt: skip
+              for k, fold in enumerate(folds) for part in _PARTS}  # fmt: skip
     numbers = np.array([(fold.repeat, fold.number, fold.seed) for fold in folds])
     content = io.BytesIO()
     np.savez_compressed(content, numbers=numbers, **arrays)
     return content.getvalue()
 
 
-def _unpack(path):
-    with _damage_of(path):
-        # read first, as NumPy leaves a damaged file open
-        stored = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        folds = [
-            Fold(repeat, number, stored[f"train_{k}"], stored[f"test_{k}"], seed)
-            for k, (repeat, number, seed) in enumerate(stored["numbers"].tolist())
-        ]
-        if not all(part.ndim == 1 and part.dtype.kind in "iu" for f in folds for part in f[2:4]):
-            raise ValueError(f"not all rows of its {len(folds)} folds are numbers")
-        return folds
+def _unpack(content, n_samples):
+    archive = ZipFile(io.BytesIO(content))
+    if sum(entry.file_size for entry in archive.filelist) > _MOST_EXPANDED * len(content):
+        raise ValueError(f"its entries would expand to over {_MOST_EXPANDED} times their size")
+    numbers = _read_entry(archive, "numbers")
+    folds = [
+        Fold(repeat, number, *(_read_entry(archive, f"{p}_{k}") for p in _PARTS), seed)
+        for k, (repeat, number, seed) in enumerate(numbers.tolist())
+    ]
+    for rows in (rows for fold in folds for rows in (fold.train, fold.test)):
+        if rows.ndim != 1 or not -1 < rows.min() <= rows.max() < n_samples:
+            raise ValueError(f"not all rows of its {len(folds)} folds are those of the data")
+    return folds
+
+
+def _read_entry(archive, name):
+    """Return an array of whole numbers; not by np.load, which allocates what a header claims."""
+    entry = io.BytesIO(archive.read(f"{name}.npy"))
+    np.lib.format.read_magic(entry)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(entry)
+    if dtype.kind not in "iu":
+        raise ValueError(f"its entry {name} must hold whole numbers, got {cut_label(dtype)}")
+    return np.frombuffer(entry.read(), dtype).reshape(shape)
 
 
 def _keep_folders(before, now):

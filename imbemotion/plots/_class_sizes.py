@@ -35,11 +35,15 @@ class ClassDistributionDisplay:
         Samples per class, in drawing order.
     after : dict of class to int, default=None
         The same after resampling. None draws only `counts`.
+    name : str, default=None
+        Name of the data, written above them.
 
     Attributes
     ----------
     figure_, ax_ : matplotlib Figure and Axes
         Figure and axes of the display.
+    patches_ : list of matplotlib Patch
+        The bars or wedges.
 
     See Also
     --------
@@ -57,14 +61,18 @@ class ClassDistributionDisplay:
     ['75 (-25)', '75 (0)', '75 (+25)']
     """
 
-    def __init__(self, counts: dict[Any, int], *, after: dict[Any, int] | None = None) -> None:
+    def __init__(
+        self, counts: dict[Any, int], *, after: dict[Any, int] | None = None,
+        name: str | None = None,
+    ) -> None:  # fmt: skip
         self.counts = counts
         self.after = after
+        self.name = name
 
     @classmethod
     def from_labels(
         cls, y: ArrayLike, *, y_resampled: ArrayLike | None = None,
-        labels: ArrayLike | None = None, **plot_params: Any,
+        labels: ArrayLike | None = None, name: str | None = None, **plot_params: Any,
     ) -> ClassDistributionDisplay:  # fmt: skip
         """Draw the class sizes of labels.
 
@@ -77,8 +85,10 @@ class ClassDistributionDisplay:
         labels : list, default=None
             Expected classes in drawing order; those missing in `y` are drawn with 0. None draws
             the classes of `y`, the largest first.
+        name : str, default=None
+            Name of the data.
         **plot_params : dict
-            Parameters of :meth:`plot`: ``ax``, ``kind`` and ``log``.
+            Parameters of :meth:`plot`: ``ax``, ``kind``, ``log`` and the style.
 
         Returns
         -------
@@ -89,17 +99,19 @@ class ClassDistributionDisplay:
         if after is not None:
             none = dict.fromkeys([*counts, *after], 0)  # classes that either has
             counts, after = none | counts, none | after
-        return cls(counts, after=after).plot(**plot_params)
+        return cls(counts, after=after, name=name).plot(**plot_params)
 
     @classmethod
-    def from_preview(cls, preview: TargetPreview, **plot_params: Any) -> ClassDistributionDisplay:
+    def from_preview(
+        cls, preview: TargetPreview, *, name: str | None = None, **plot_params: Any
+    ) -> ClassDistributionDisplay:
         """Draw class sizes before and after a sampler, the largest first.
 
         Parameters
         ----------
         preview : TargetPreview
             Result of :func:`preview_targets`.
-        **plot_params : dict
+        name, **plot_params
             As in :meth:`from_labels`.
 
         Returns
@@ -108,22 +120,27 @@ class ClassDistributionDisplay:
         """
         counts = _largest_first(preview["before"])
         after = {label: preview["after"][label] for label in counts}
-        return cls(counts, after=after).plot(**plot_params)
+        return cls(counts, after=after, name=name).plot(**plot_params)
 
     def plot(
-        self, ax: Axes | None = None, *, kind: str = "bar", log: bool = False
-    ) -> ClassDistributionDisplay:
+        self, ax: Axes | None = None, *, name: str | None = None, kind: str = "bar",
+        log: bool = False, **kwargs: Any,
+    ) -> ClassDistributionDisplay:  # fmt: skip
         """Draw the class sizes.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None creates a figure.
+        name : str, default=None
+            Name of the data. None writes that of the display, if it has one.
         kind : {"bar", "pie"}, default="bar"
             Bars or a pie.
         log : bool, default=False
             Whether the axis of bars is logarithmic, so that a class of 9 is visible next to one
             of 7,000. Lengths are not comparable then.
+        **kwargs : dict
+            Properties of the bars (``Axes.barh``) or wedges, for example ``alpha``.
 
         Returns
         -------
@@ -140,10 +157,12 @@ class ClassDistributionDisplay:
             raise ValueError('A pie has no axis to be logarithmic, got log=True. Use kind="bar".')
         self.ax_ = style.new_axes(self._figure_size(kind))[0] if ax is None else ax
         self.figure_ = self.ax_.figure
+        name = self.name if name is None else name
         if kind == "bar":
-            _draw_bars(self.ax_, self.counts, self.after, log)
+            self.patches_ = _draw_bars(self.ax_, self.counts, self.after, log, name, kwargs)
             return self
-        _draw_pies(self.ax_, self.counts, self.after)
+        self.patches_ = _draw_pies(self.ax_, self.counts, self.after, kwargs)
+        style.write_title(self.ax_, name)
         if ax is None:  # as wide as the list of classes needs
             self.figure_.draw_without_rendering()
             self.figure_.set_figwidth(self.ax_.get_tightbbox().x1 / self.figure_.dpi + 0.15)
@@ -170,8 +189,10 @@ def _count(y, labels):
     return {label: sizes[label] for label in [*map(as_key, labels), *stats.unexpected]}
 
 
-def _draw_bars(ax, counts, after, log):
+def _draw_bars(ax, counts, after, log, name, given):
     """Draw one bar per class, or two, and the size of classes if all were equal."""
+    from matplotlib.patches import Rectangle
+
     n_names = len(style.named_places(len(counts)))
     row = ax.get_window_extent().height / ax.figure.dpi * 72 / n_names  # points
     is_numbered = len(counts) <= style.MOST_NUMBERED
@@ -182,6 +203,7 @@ def _draw_bars(ax, counts, after, log):
         places = np.arange(len(counts)) + shift
         widths = np.maximum(np.array(list(sizes.values())) - low, 0)
         look["height"] /= 1 if is_numbered else 0.72  # thin bars touch, gaps would be a pattern
+        look = style.styled(Rectangle, given, **look)
         handles.append(ax.barh(places, widths, left=low, **look))
         texts += [
             ax.annotate(
@@ -192,13 +214,15 @@ def _draw_bars(ax, counts, after, log):
             for place, width, word in zip(places, widths, words, strict=True)
             if is_numbered
         ]  # fmt: skip
+    bars = [bar for container in handles for bar in container]
     if after is None:
         equal = sum(counts.values()) / len(counts)
         look = {"color": style.INK, "linestyle": (0, (4, 3)), "linewidth": 1, "zorder": 1.5}
         handles.append(ax.axvline(equal, label=f"equal size: {equal:,.0f}", **look))
     _label_axes(ax, counts, font, log)
-    style.legend_above(ax, handles, ncols=1)
+    style.legend_above(ax, handles, name, ncols=1)
     _make_room(ax, texts, low)
+    return bars
 
 
 def _sets(counts, after):
@@ -264,16 +288,17 @@ def _make_room(ax, texts, low):
         ax.set_xlim(0, max((ends / left).max(), 1))
 
 
-def _draw_pies(ax, counts, after):
+def _draw_pies(ax, counts, after, given):
     """Draw a pie of the classes, clockwise from the top, or one before and one after."""
     counts, after = _join_last(counts), after and _join_last(after)
-    _draw_pie(ax, counts, 0, "before: " if after else "")
+    wedges = _draw_pie(ax, counts, 0, "before: " if after else "", given)
     if after is not None:
-        _draw_pie(ax, after, _APART, "after: ")
+        wedges += _draw_pie(ax, after, _APART, "after: ", given)
     ax.set(aspect="equal", xlim=(-1.1, 1.1 + (_APART if after else 0)), ylim=(-1.1, 1.25))
     ax.set_anchor("W")
     ax.set_axis_off()
-    _list_classes(ax, counts, after)
+    _list_classes(ax, counts, after, given)
+    return wedges
 
 
 def _join_last(counts):
@@ -286,20 +311,24 @@ def _join_last(counts):
     return kept | {f"{len(rest)} other classes": sum(counts[label] for label in rest)}
 
 
-def _look(number):
+def _look(number, given):
+    from matplotlib.patches import Patch
+
     around, place = divmod(number, len(style.COLORS))
-    colors = {"facecolor": style.COLORS[place], "edgecolor": "white", "linewidth": 0.7}
-    return colors | {"hatch": style.HATCHES[around % len(style.HATCHES)]}
+    return style.styled(
+        Patch, given, facecolor=style.COLORS[place], edgecolor="white", linewidth=0.7,
+        hatch=style.HATCHES[around % len(style.HATCHES)],
+    )  # fmt: skip
 
 
-def _draw_pie(ax, counts, x, title):
+def _draw_pie(ax, counts, x, title, given):
     from matplotlib.patches import Wedge
 
-    total, end = sum(counts.values()), 90.0
+    total, end, wedges = sum(counts.values()), 90.0, []
     for number, n in enumerate(counts.values()):
         end, start = end - 360 * n / total, end
         if n:
-            ax.add_patch(Wedge((x, 0), 1, end, start, **_look(number)))
+            wedges.append(ax.add_patch(Wedge((x, 0), 1, end, start, **_look(number, given))))
         if n / total >= _NAMED:
             angle = radians((start + end) / 2)
             ax.text(
@@ -307,14 +336,15 @@ def _draw_pie(ax, counts, x, title):
                 ha="center", va="center", fontsize=8, color="black", bbox={**_FRAME, "pad": 1.2},
             )  # fmt: skip
     ax.text(x, 1.1, f"{title}{total:,} samples", ha="center", fontsize=10, color=style.INK)
+    return wedges
 
 
-def _list_classes(ax, counts, after):
+def _list_classes(ax, counts, after, given):
     from matplotlib.patches import Patch
 
     total = sum(counts.values())
     legend = ax.legend(
-        [Patch(**_look(number)) for number in range(len(counts))], [" "] * len(counts),
+        [Patch(**_look(number, given)) for number in range(len(counts))], [" "] * len(counts),
         loc="center left", bbox_to_anchor=(1.02, 0.5), ncols=ceil(len(counts) / _ROWS),
         frameon=False, fontsize=8.5, labelspacing=0.45, handleheight=1.1, borderaxespad=0,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from imbemotion.plots.style import GAIN, LOSS, legend_above, new_axes, simplify
+from imbemotion.plots.style import GAIN, LOSS, legend_above, new_axes, simplify, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,12 +43,16 @@ class TrainingCurveDisplay:
     histories : list of DataFrame
         One per fit with columns ``epoch``, ``train_loss`` and, with validation images,
         ``valid_loss``, ``valid_macro_f1`` and ``best``. Other columns are ignored.
+    name : str, default=None
+        Name of the curves in legends.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     axes_ : ndarray of matplotlib Axes of shape (n_panels,)
         One for the loss, one for the score if there is one.
+    lines_ : list of matplotlib Line2D
+        The strong lines.
 
     Examples
     --------
@@ -60,12 +64,13 @@ class TrainingCurveDisplay:
     ['loss']
     """
 
-    def __init__(self, histories: list[pd.DataFrame]) -> None:
+    def __init__(self, histories: list[pd.DataFrame], *, name: str | None = None) -> None:
         self.histories = histories
+        self.name = name
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, *, ax: Axes | Sequence[Axes] | None = None
+        cls, estimator: Any, *, name: str | None = None, **plot_params: Any
     ) -> TrainingCurveDisplay:
         """Draw the training of a classifier.
 
@@ -73,8 +78,10 @@ class TrainingCurveDisplay:
         ----------
         estimator : CNNClassifier or pipeline
             Fitted; of a pipeline the last step is used.
-        ax : matplotlib Axes or sequence of them, default=None
-            Axes to draw on, see :meth:`plot`.
+        name : str, default=None
+            Name of the curves.
+        **plot_params : dict
+            Parameters of :meth:`plot`: ``ax`` and the style.
 
         Returns
         -------
@@ -92,12 +99,12 @@ class TrainingCurveDisplay:
                 "estimator must have a history_, as CNNClassifier does, "
                 f"got {type(estimator).__name__}."
             )
-        return cls.from_histories([estimator.history_], ax=ax)
+        return cls.from_histories([estimator.history_], name=name, **plot_params)
 
     @classmethod
     def from_histories(
-        cls, histories: pd.DataFrame | Sequence[pd.DataFrame], *,
-        ax: Axes | Sequence[Axes] | None = None,
+        cls, histories: pd.DataFrame | Sequence[pd.DataFrame], *, name: str | None = None,
+        **plot_params: Any,
     ) -> TrainingCurveDisplay:  # fmt: skip
         """Draw one history or several, such as those of all folds.
 
@@ -105,8 +112,8 @@ class TrainingCurveDisplay:
         ----------
         histories : DataFrame or list of DataFrame
             The ``history_`` of fitted classifiers.
-        ax : matplotlib Axes or sequence of them, default=None
-            Axes to draw on, see :meth:`plot`.
+        name, **plot_params
+            As in :meth:`from_estimator`.
 
         Returns
         -------
@@ -127,14 +134,16 @@ class TrainingCurveDisplay:
                     "Every history needs rows and the columns epoch and train_loss, got "
                     f"{len(history)} rows of {', '.join(map(str, history.columns))}."
                 )
-        return cls(histories).plot(ax=ax)
+        return cls(histories, name=name).plot(**plot_params)
 
     @property
     def panels(self) -> list[str]:
         """Panels to draw: ``loss``, and ``macro-F1`` if it was measured."""
         return [name for name, curves in _PANELS.items() if any(map(self._tables, curves))]
 
-    def plot(self, ax: Axes | Sequence[Axes] | None = None) -> TrainingCurveDisplay:
+    def plot(
+        self, ax: Axes | Sequence[Axes] | None = None, *, name: str | None = None, **kwargs: Any
+    ) -> TrainingCurveDisplay:
         """Draw the curves.
 
         Parameters
@@ -142,6 +151,10 @@ class TrainingCurveDisplay:
         ax : matplotlib Axes or sequence of them, default=None
             Axes to draw on, at most one for each of `panels`; a single one shows the losses
             only. None creates a figure.
+        name : str, default=None
+            Name of the curves. None writes that of the display, if it has one.
+        **kwargs : dict
+            Properties of the lines, as for ``Axes.plot``.
 
         Returns
         -------
@@ -160,10 +173,12 @@ class TrainingCurveDisplay:
             raise ValueError(
                 f"ax must be at most one for each of {', '.join(panels)}, got {len(self.axes_)}."
             )
-        self.figure_ = self.axes_[0].figure
+        self.figure_, self.lines_ = self.axes_[0].figure, []
+        name = self.name if name is None else name
         for axes, panel in zip(self.axes_, panels, strict=False):
-            for column, style in _PANELS[panel].items():
-                self._draw_curves(axes, column, style)
+            for column, look in _PANELS[panel].items():
+                label = look["label"] if name is None else f"{name}: {look['label']}"
+                self._draw_curves(axes, column, {**look, "label": label}, kwargs)
             axes.set_xlabel("epoch")
             axes.set_ylabel(panel)
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -171,18 +186,21 @@ class TrainingCurveDisplay:
             legend_above(axes)
         return self
 
-    def _draw_curves(self, ax, column, style):
+    def _draw_curves(self, ax, column, look, given):
+        from matplotlib.lines import Line2D
+
         tables = self._tables(column)
         if not tables:
             return
+        look = styled(Line2D, given, linewidth=2, **look)
         for curve in tables if len(tables) > 1 else []:
-            ax.plot(curve, linewidth=0.8, alpha=0.35, **(style | {"label": None}))
+            ax.plot(curve, **look | {"linewidth": 0.8, "alpha": 0.35, "label": None})
         mean = pd.concat(tables, axis=1, join="inner").mean(axis=1)
-        ax.plot(mean, linewidth=2, marker="o" if len(mean) == 1 else None, **style)
+        self.lines_ += ax.plot(mean, **{"marker": "o" if len(mean) == 1 else None, **look})
         best = [point for table in self.histories for point in _find_best(table, column)]
         if column == "valid_macro_f1" and best:
             label = f"best, epoch {best[0][0]}" if len(best) == 1 else "best epoch of a fit"
-            ax.plot(*zip(*best, strict=True), "o", markersize=5, color=style["color"], label=label)
+            ax.plot(*zip(*best, strict=True), "o", markersize=5, color=look["color"], label=label)
 
     def _tables(self, column):
         """Return the values of a column in every fit that has it, by epoch."""

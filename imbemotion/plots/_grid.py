@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from imbemotion._base.validation import check_labels, check_scalar
 from imbemotion.images import ImageArray
-from imbemotion.plots.style import PLAIN_TEXT, wrap
+from imbemotion.plots.style import PLAIN_TEXT, wrap, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +42,8 @@ class ImageGridDisplay:
         Cells that show synthetic images; all others are framed.
     labels : list of str of length n_lines
         Text to the left of every row of cells.
+    name : str, default=None
+        Title of the grid.
 
     Attributes
     ----------
@@ -67,12 +69,14 @@ class ImageGridDisplay:
     """
 
     def __init__(
-        self, images: NDArray, *, rows: NDArray, is_synthetic: NDArray, labels: list[str]
-    ) -> None:
+        self, images: NDArray, *, rows: NDArray, is_synthetic: NDArray, labels: list[str],
+        name: str | None = None,
+    ) -> None:  # fmt: skip
         self.images = images
         self.rows = rows
         self.is_synthetic = is_synthetic
         self.labels = labels
+        self.name = name
 
     @classmethod
     def from_sampler(
@@ -89,7 +93,7 @@ class ImageGridDisplay:
         y : array-like of shape (n_samples,)
             The labels.
         **grid_params : dict
-            Parameters of :meth:`from_resampled`: ``n_rows``, ``n_columns`` and ``ax``.
+            Parameters of :meth:`from_resampled`.
 
         Returns
         -------
@@ -100,7 +104,7 @@ class ImageGridDisplay:
     @classmethod
     def from_resampled(
         cls, X_resampled: ImageArray, y_resampled: ArrayLike, *,
-        n_rows: int = 8, n_columns: int = 6, ax: Axes | None = None,
+        n_rows: int = 8, n_columns: int = 6, name: str | None = None, **plot_params: Any,
     ) -> ImageGridDisplay:  # fmt: skip
         """Draw synthetic images of a sampler, of ``augment`` or of ``interpolate``.
 
@@ -117,8 +121,10 @@ class ImageGridDisplay:
             Maximum number of originals.
         n_columns : int, default=6
             Maximum number of synthetic images of each.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. None creates a figure.
+        name : str, default=None
+            Title of the grid.
+        **plot_params : dict
+            Parameters of :meth:`plot`: ``ax`` and the style.
 
         Returns
         -------
@@ -145,15 +151,22 @@ class ImageGridDisplay:
         images = np.zeros(rows.shape + X_resampled.shape[1:], dtype=X_resampled.dtype)
         images[rows >= 0] = np.asarray(X_resampled[shown])[places]
         is_synthetic = is_synthetic[rows] & (rows >= 0)
-        return cls(images, rows=rows, is_synthetic=is_synthetic, labels=labels).plot(ax=ax)
+        display = cls(images, rows=rows, is_synthetic=is_synthetic, labels=labels, name=name)
+        return display.plot(**plot_params)
 
-    def plot(self, ax: Axes | None = None) -> ImageGridDisplay:
+    def plot(
+        self, ax: Axes | None = None, *, name: str | None = None, **kwargs: Any
+    ) -> ImageGridDisplay:
         """Draw the grid.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None creates a figure.
+        name : str, default=None
+            Title. None writes that of the display, if it has one.
+        **kwargs : dict
+            Properties of the image, as for ``Axes.imshow``.
 
         Returns
         -------
@@ -166,11 +179,13 @@ class ImageGridDisplay:
         begins = np.array(self.labels) != _PARTNERS
         colors, filled = _to_colors(self.images), self.rows >= 0
         mosaic, tops, lefts = _tile(colors, filled, self.is_synthetic, begins)
-        self.im_ = self.ax_.imshow(mosaic, interpolation="nearest")
+        self.im_ = self.ax_.imshow(mosaic, **{"interpolation": "nearest", **kwargs})
+        write_title(self.ax_, self.name if name is None else name)
         self._write_labels(tops, lefts)
         if ax is None:
             _fit_figure(self.ax_, self.rows.shape, max(self.images.shape[2:4]))
-        if self.ax_.get_window_extent().width < mosaic.shape[1] - 0.5:
+        is_shrunk = self.ax_.get_window_extent().width < mosaic.shape[1] - 0.5
+        if is_shrunk and "interpolation" not in kwargs:
             self.im_.set_interpolation("antialiased")  # nearest would drop pixels
         return self
 

@@ -34,12 +34,7 @@ _BELOW = 0.25  # single folds are drawn below the mark, so that none is covered
 _LEAST_RANGE = 0.05  # smaller gains than this never get a full color
 _DARK = 0.62  # share of the range from which numbers are written in white
 _BAR_HEIGHT = 2.5  # inches
-_NOTES = {
-    "baseline": "\n(F1)",
-    "failed": "\n(failed)",
-    "did not learn": "\n(did not learn)",
-    "not run": "\n(not run)",
-}
+_NOTES = {"baseline": "F1"} | {v: v for v in ("failed", "did not learn", "not run")}
 _WIDE_COLUMNS = 16  # strategies up to which the columns of gains are wide
 _WIDE = 8  # from this ratio of times on their axis is logarithmic
 _EQUAL = 1.1  # up to this ratio sizes would carry no information
@@ -76,11 +71,17 @@ class ComparisonDisplay:
         Name of the score.
     confidence : float, default=0.95
         Simultaneous coverage of all intervals of the summary.
+    name : str, default=None
+        Name of the comparison, written above it.
 
     Attributes
     ----------
     figure_, ax_ : matplotlib Figure and Axes
         Figure and axes of the view.
+    lines_ : list of matplotlib Line2D
+        The marks of the strategies; empty for "gain".
+    im_ : matplotlib AxesImage
+        The heat map; None for "score" and "cost".
 
     Notes
     -----
@@ -110,11 +111,13 @@ class ComparisonDisplay:
     counts: dict[str, int] | None = None
     scoring: str = "macro-F1"
     confidence: float = 0.95
+    name: str | None = None
 
     @classmethod
     def from_comparison(
-        cls, comparison: Any, *, confidence: float = 0.95, **plot_params: Any
-    ) -> ComparisonDisplay:
+        cls, comparison: Any, *, confidence: float = 0.95, name: str | None = None,
+        **plot_params: Any,
+    ) -> ComparisonDisplay:  # fmt: skip
         """Draw a comparison.
 
         Parameters
@@ -123,8 +126,10 @@ class ComparisonDisplay:
             Result of ``compare_strategies`` or ``Comparison.load``.
         confidence : float, default=0.95
             Simultaneous coverage of all intervals.
+        name : str, default=None
+            Name of the comparison.
         **plot_params : dict
-            Parameters of :meth:`plot`: ``ax`` and ``kind``.
+            Parameters of :meth:`plot`: ``ax``, ``kind`` and the style.
 
         Returns
         -------
@@ -134,18 +139,25 @@ class ComparisonDisplay:
             comparison.summary(confidence=confidence), fits=comparison.fits,
             per_class=comparison.per_class(), per_class_gain=comparison.per_class_gain(),
             counts=comparison.settings.get("data", {}).get("counts"),
-            scoring=comparison.scoring, confidence=confidence,
+            scoring=comparison.scoring, confidence=confidence, name=name,
         ).plot(**plot_params)  # fmt: skip
 
-    def plot(self, ax: Axes | None = None, *, kind: str = "score") -> ComparisonDisplay:
+    def plot(
+        self, ax: Axes | None = None, *, name: str | None = None, kind: str = "score",
+        **kwargs: Any,
+    ) -> ComparisonDisplay:  # fmt: skip
         """Draw one of the views.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on. None creates a figure.
+        name : str, default=None
+            Name of the comparison. None writes that of the display, if it has one.
         kind : {"score", "gain", "cost"}, default="score"
             The view.
+        **kwargs : dict
+            Properties of the marks (``Axes.plot``) or of the heat map (``Axes.imshow``).
 
         Returns
         -------
@@ -160,8 +172,8 @@ class ComparisonDisplay:
         if kind not in draw:
             raise ValueError(f"kind must be one of {', '.join(draw)}, got {kind!r:.90}.")
         self.ax_ = style.new_axes(self.figure_size(kind))[0] if ax is None else ax
-        self.figure_ = self.ax_.figure
-        draw[kind](self.ax_)
+        self.figure_, self.lines_, self.im_ = self.ax_.figure, [], None
+        draw[kind](self.ax_, self.name if name is None else name, kwargs)
         return self
 
     def figure_size(self, kind: str) -> tuple[float, float]:
@@ -195,7 +207,7 @@ class ComparisonDisplay:
         lines = "\n".join(self._label_classes(self.per_class.columns)).split("\n")
         return max(2.2, 0.078 * max(map(text_width, lines)))
 
-    def _draw_scores(self, ax):
+    def _draw_scores(self, ax, title, given):
         """Draw a line per strategy: single folds, the score, and the interval of its gain."""
         summary = self.summary.sort_values("score", ascending=False, kind="stable")
         baseline = summary.loc[summary["verdict"] == "baseline", "score"]
@@ -204,11 +216,10 @@ class ComparisonDisplay:
         side = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 8}
         for place, (name, line) in enumerate(summary.iterrows()):
             scores = self.fits.loc[self.fits["strategy"] == name, "score"]
-            _draw_strategy(ax, place, line, scores, start)
+            self.lines_ += _draw_strategy(ax, place, line, scores, start, given)
             ax.text(1.02, place, _describe(line), **side)
-        ax.set_yticks(
-            range(len(summary)), [style.wrap(name) for name in summary.index], **style.PLAIN_TEXT
-        )
+        names = [style.wrap(name) for name in summary.index]
+        ax.set_yticks(range(len(names)), names, **style.PLAIN_TEXT)
         ax.set_ylim(len(summary) - 0.5, -0.5)
         ax.set_xlabel(self.scoring, **style.PLAIN_TEXT)
         _limit(ax, self.fits["score"])
@@ -218,9 +229,10 @@ class ComparisonDisplay:
         if summary["verdict"].isin(_COMPARED).any():
             label = f"interval of the gain ({self.confidence:.0%} for all together)"
             handles += ax.plot([], [], color=style.INK, linewidth=2, label=label)
-        style.legend_above(ax, handles + ax.plot([], [], label="single folds", **_FOLDS))
+        handles += ax.plot([], [], label="single folds", **_FOLDS)
+        style.legend_above(ax, handles, title)
 
-    def _draw_gains(self, ax):
+    def _draw_gains(self, ax, title, given):
         """Draw classes as rows and strategies as columns; the baseline's F1 is written first."""
         baseline = self.per_class.iloc[0]
         classes = order_classes(baseline.index, self.counts)  # may be booleans: no mask of rows
@@ -228,29 +240,31 @@ class ComparisonDisplay:
         is_numbered = max(gains.shape) <= style.MOST_NUMBERED  # (n_classes, n_strategies)
         gains[:, 0] = np.nan if is_numbered else 0  # F1 of the baseline needs numbers
         limit = max(_LEAST_RANGE, np.abs(gains[np.isfinite(gains)]).max(initial=0))
-        image = ax.imshow(gains, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
+        look = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "aspect": "auto", **given}
+        self.im_ = ax.imshow(gains, **look)
+        style.write_title(ax, title)
         if is_numbered:
             _write_cells(ax, baseline.reindex(classes).to_numpy(), gains, limit)
             _separate(ax, gains.shape)
         _write_names(ax.set_yticks, self._label_classes(classes))
         verdicts, strategies = self.summary["verdict"], self.per_class_gain.index
-        notes = _NOTES if is_numbered else {}
+        notes = {v: f"\n({note})" for v, note in _NOTES.items() if is_numbered}
         names = [_name(s, len(strategies), 22) + notes.get(verdicts[s], "") for s in strategies]
         _write_names(ax.set_xticks, names)
         ax.tick_params(length=0, labeltop=True, labelbottom=False)
         for label in ax.get_xticklabels():
             label.set(rotation=50, rotation_mode="anchor", ha="left", va="center")
         ax.spines[:].set_visible(False)
-        _add_color_bar(ax, image)
+        _add_color_bar(ax, self.im_)
 
-    def _draw_costs(self, ax):
+    def _draw_costs(self, ax, title, given):
         """Draw scores against the seconds of a fit; marks are larger where more was needed."""
         done = self.summary[~self.summary["verdict"].isin(_FAILED)]
         times, column = done["fit_time"], _size_column(done)
         diameters = _diameters(done[column]) if column else np.full(len(done), _USUAL)
         for (_, line), diameter in zip(done.iterrows(), diameters, strict=True):
-            mark = _mark(line["verdict"]) | {"markersize": diameter}
-            ax.plot(line["fit_time"], line["score"], alpha=0.85, **mark)
+            mark = _mark(line["verdict"]) | {"markersize": diameter, "alpha": 0.85}
+            self.lines_ += _draw_mark(ax, line["fit_time"], line["score"], mark, given)
         if len(times) and times.min() > 0 and times.max() > _WIDE * times.min():
             ax.set_xscale("log")
             ax.xaxis.set_major_formatter("{x:g}")
@@ -261,7 +275,7 @@ class ComparisonDisplay:
         handles = _verdict_handles(ax, self.summary, name_failed=True)
         if column:
             handles += _size_handles(ax, done[column], diameters, _SIZES[column])
-        style.legend_above(ax, handles, labelspacing=0.8)
+        style.legend_above(ax, handles, title, handleheight=2)  # font sizes: _LARGEST
         names = [style.wrap(name) for name in done.index]
         style.label_points(ax, times.to_numpy(), done["score"].to_numpy(), names, diameters)
 
@@ -289,11 +303,17 @@ def _verdict_handles(ax, summary, name_failed=False):
     return handles
 
 
-def _draw_strategy(ax, place, line, scores, start):
+def _draw_mark(ax, x, y, mark, given):
+    from matplotlib.lines import Line2D
+
+    return ax.plot(x, y, **style.styled(Line2D, given, **mark))
+
+
+def _draw_strategy(ax, place, line, scores, start, given):
     mark = _mark(line["verdict"])
     if line["verdict"] in _FAILED:
-        ax.plot(0.01, place, transform=ax.get_yaxis_transform(), **mark)
-        return
+        mark["transform"] = ax.get_yaxis_transform()
+        return _draw_mark(ax, 0.01, place, mark, given)
     ax.plot(scores, np.full(len(scores), place + _BELOW), **_FOLDS)
     score = line["score"]
     if line["verdict"] in _COMPARED:
@@ -301,7 +321,7 @@ def _draw_strategy(ax, place, line, scores, start):
         score = start + line["gain"]
         ends = [start + line["gain_low"], start + line["gain_high"]]
         ax.plot(ends, [place, place], color=mark["color"], linewidth=2, solid_capstyle="butt")
-    ax.plot(score, place, zorder=3, **mark)
+    return _draw_mark(ax, score, place, {"zorder": 3, **mark}, given)
 
 
 def _limit(ax, scores):

@@ -38,12 +38,16 @@ class ConfidenceDisplay:
     ----------
     analysis : ConfidenceAnalysis
         Result of :func:`analyze_confidence`.
+    name : str, default=None
+        Name of the classifier in titles.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     axes_ : list of matplotlib Axes
         Axes of the distribution, the reliability diagram, or both.
+    patches_ : list of matplotlib Patch
+        The distributions, and the bars of the accuracy.
 
     Notes
     -----
@@ -62,13 +66,15 @@ class ConfidenceDisplay:
     0.96
     """
 
-    def __init__(self, analysis: ConfidenceAnalysis) -> None:
+    def __init__(self, analysis: ConfidenceAnalysis, *, name: str | None = None) -> None:
         self.analysis = analysis
+        self.name = name
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: ArrayLike, *, n_bins: int = 15, **plot_params: Any
-    ) -> ConfidenceDisplay:
+        cls, estimator: Any, X: Any, y: ArrayLike, *, n_bins: int = 15, name: str | None = None,
+        **plot_params: Any,
+    ) -> ConfidenceDisplay:  # fmt: skip
         """Predict with a fitted classifier and draw its confidence.
 
         Parameters
@@ -81,8 +87,10 @@ class ConfidenceDisplay:
             Their labels.
         n_bins : int, default=15
             Number of equal bins of [0, 1].
+        name : str, default=None
+            Name of the classifier.
         **plot_params : dict
-            Parameters of :meth:`plot`: ``ax`` and ``kind``.
+            Parameters of :meth:`plot`: ``ax``, ``kind`` and the style.
 
         Returns
         -------
@@ -99,12 +107,12 @@ class ConfidenceDisplay:
                 "CalibratedClassifierCV to get probabilities."
             )
         outputs = y, estimator.predict_proba(X), estimator.classes_
-        return cls.from_predictions(*outputs, n_bins=n_bins, **plot_params)
+        return cls.from_predictions(*outputs, n_bins=n_bins, name=name, **plot_params)
 
     @classmethod
     def from_predictions(
         cls, y_true: ArrayLike, probabilities: ArrayLike, classes: ArrayLike, *,
-        n_bins: int = 15, **plot_params: Any,
+        n_bins: int = 15, name: str | None = None, **plot_params: Any,
     ) -> ConfidenceDisplay:  # fmt: skip
         """Draw the confidence of predictions.
 
@@ -116,8 +124,7 @@ class ConfidenceDisplay:
             Output of ``predict_proba``.
         classes : array-like of shape (n_classes,)
             Class of every column, as in ``classes_``.
-        n_bins : int, default=15
-        **plot_params : dict
+        n_bins, name, **plot_params
             As in :meth:`from_estimator`.
 
         Returns
@@ -125,19 +132,25 @@ class ConfidenceDisplay:
         display : ConfidenceDisplay
         """
         analysis = analyze_confidence(y_true, probabilities, classes, n_bins=n_bins)
-        return cls(analysis).plot(**plot_params)
+        return cls(analysis, name=name).plot(**plot_params)
 
     def plot(
-        self, ax: Axes | Sequence[Axes] | None = None, *, kind: str = "both"
-    ) -> ConfidenceDisplay:
+        self, ax: Axes | Sequence[Axes] | None = None, *, name: str | None = None,
+        kind: str = "both", **kwargs: Any,
+    ) -> ConfidenceDisplay:  # fmt: skip
         """Draw the distribution of the confidence, the reliability diagram, or both.
 
         Parameters
         ----------
         ax : matplotlib Axes, or two of them for "both", default=None
             Axes to draw on. None creates a figure.
+        name : str, default=None
+            Name of the classifier. None writes that of the display, if it has one.
         kind : {"both", "distribution", "reliability"}, default="both"
             The parts to draw.
+        **kwargs : dict
+            Properties of the distributions (``Axes.stairs``) and of the bars of the accuracy
+            (``Axes.bar``), for example ``alpha``.
 
         Returns
         -------
@@ -156,36 +169,45 @@ class ConfidenceDisplay:
             raise ValueError(
                 f"ax must hold {n} axes for kind={kind!r:.90}, got {len(self.axes_)}."
             )
-        self.figure_ = self.axes_[0].figure
+        self.figure_, self.patches_ = self.axes_[0].figure, []
+        name = self.name if name is None else name
         if kind != "reliability":
-            _draw_distribution(self.axes_[0], self.analysis)
+            self.patches_ += _draw_distribution(self.axes_[0], self.analysis, name, kwargs)
         if kind != "distribution":
-            _draw_reliability(self.axes_[-1], self.analysis)
+            self.patches_ += _draw_reliability(self.axes_[-1], self.analysis, name, kwargs)
         return self
 
 
-def _draw_distribution(ax, analysis):
+def _draw_distribution(ax, analysis, name, given):
+    from matplotlib.patches import StepPatch
+
+    steps = []
     table, edges = analysis.predictions, np.array([*analysis.bins["low"], 1.0])
-    for name, look in _LOOKS.items():
-        count, mean, _ = analysis.by_correctness.loc[name]
+    for group, look in _LOOKS.items():
+        count, mean, _ = analysis.by_correctness.loc[group]
         if not count:
             continue
-        confidence = table["confidence"][table["correct"] == (name == "correct")]
+        confidence = table["confidence"][table["correct"] == (group == "correct")]
         # mirrored, so that bins hold their high ends, as those of the analysis do
         shares = 100 / count * np.histogram(-confidence, -edges[::-1])[0][::-1]
         first, last = np.flatnonzero(shares)[[0, -1]]
         bars = shares[first : last + 1], edges[first : last + 2]
-        label = f"{name}: {count:,.0f}, mean {mean:.2f}"
-        ax.stairs(*bars, fill=True, linewidth=1.6, label=label, **look)
+        label = f"{group}: {count:,.0f}, mean {mean:.2f}"
+        look = style.styled(StepPatch, given, fill=True, linewidth=1.6, label=label, **look)
+        steps.append(ax.stairs(*bars, **look))
     ax.set_ylabel("share of these predictions (%)", fontsize=_FONT)
-    _finish(ax, "Confidence of correct and wrong predictions")
+    _finish(ax, name, "Confidence of correct and wrong predictions")
+    return steps
 
 
-def _draw_reliability(ax, analysis):
+def _draw_reliability(ax, analysis, name, given):
+    from matplotlib.patches import Rectangle
+
     bins = analysis.bins[analysis.bins["count"] > 0]
     middle, width = (bins["low"] + bins["high"]) / 2, 0.92 * (bins["high"] - bins["low"])
     accuracy = bins["accuracy"]
-    ax.bar(middle, accuracy, width, color=_CORRECT, label="accuracy")
+    look = style.styled(Rectangle, given, color=_CORRECT, label="accuracy")
+    bars = ax.bar(middle, accuracy, width, **look)
     ax.bar(
         middle, bins["confidence"] - accuracy, width, accuracy, facecolor="none",
         edgecolor=LOSS, hatch="////", linewidth=1.2, label="gap to confidence",
@@ -196,12 +218,15 @@ def _draw_reliability(ax, analysis):
     ax.set_ylim(0, 1.02)
     ax.set_ylabel("accuracy", fontsize=_FONT)
     errors = analysis.expected_calibration_error, analysis.maximum_calibration_error
-    _finish(ax, "Reliability: ECE {:.3f}, MCE {:.3f}".format(*errors))
+    _finish(ax, name, "Reliability: ECE {:.3f}, MCE {:.3f}".format(*errors))
+    return [*bars]
 
 
-def _finish(ax, title):
+def _finish(ax, name, title):
     simplify(ax, grid="y")
-    ax.set_title(title, fontsize=_FONT + 1, loc="left", pad=22)  # above the legend
+    title = title if name is None else f"{name}\n{title}"
+    look = {"fontsize": _FONT + 1, "loc": "left", "pad": 22}  # above the legend
+    ax.set_title(title, **look, **style.PLAIN_TEXT)
     ax.set_xlabel("confidence", fontsize=_FONT)
     ax.set_xlim(0, 1)
     ax.tick_params(labelsize=_FONT - 1)

@@ -54,6 +54,16 @@ def new_axes(size, n=1):
     return axes[0].tolist()
 
 
+def styled(kind, given, **usual):
+    """Return properties of an artist, the usual ones and instead of them those that were given."""
+    from matplotlib.cbook import normalize_kwargs
+
+    given = normalize_kwargs(given, kind)  # "lw" is "linewidth"
+    if "color" in given:  # of patches it is both
+        usual = {key: usual[key] for key in usual if key not in ("facecolor", "edgecolor")}
+    return usual | given
+
+
 def simplify(ax, grid=None):
     """Remove the frame, ticks and all lines but a light grid."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -64,15 +74,22 @@ def simplify(ax, grid=None):
         ax.set_axisbelow(True)
 
 
-def legend_above(ax, handles=None, **how):
-    """Put a legend above the axes, on the left, where it covers nothing."""
+def legend_above(ax, handles=None, name=None, **how):
+    """Put a legend above the axes, on the left, where it covers nothing, and a name above it."""
     how = {"ncols": 3, "fontsize": 8.5, "labelspacing": 0.3, "handlelength": 1.6} | how
     legend = ax.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
-        borderaxespad=0.4, borderpad=0, columnspacing=1.2, handletextpad=0.5, **how,
+        borderaxespad=0.4, borderpad=0, columnspacing=1.2, handletextpad=0.5, title=name,
+        alignment="left", **how,
     )  # fmt: skip
-    for text in legend.get_texts():
+    for text in [legend.get_title(), *legend.get_texts()]:
         text.set(**PLAIN_TEXT)
+
+
+def write_title(ax, name):
+    """Write a name above the axes; without one, they keep the title that they may have."""
+    if name is not None:
+        ax.set_title(name, **PLAIN_TEXT)
 
 
 def named_places(n):

@@ -91,7 +91,7 @@ def draw_distribution(counts):
         lambda figure: display.plot(ax=figure.add_subplot(), log=log),
         (7.2, 1 + 0.32 * min(len(counts), MOST_NUMBERED)),
         f"Images of every class: {shorten(named, 20)}.",
-        "Images of every class" + (", on a logarithmic axis: compare no lengths" if log else ""),
+        "Images of every class" + " (logarithmic axis: lengths are not comparable)" * log,
     )
 
 
@@ -111,7 +111,7 @@ def draw_confidence(name, analysis):
     display = ConfidenceDisplay(analysis)
     alt = (
         f"Confidence of {name}: {analysis.mean_confidence:.0%} on average, and "
-        f"{analysis.accuracy:.0%} of the predictions are right."
+        f"{analysis.accuracy:.0%} of the predictions are correct."
     )
     return _draw(
         lambda figure: display.plot(ax=figure.subplots(1, 2), kind="both"),

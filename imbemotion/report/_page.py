@@ -255,14 +255,14 @@ def _missing(run, summary, content):
         "confusions": "No confusion matrices: no predictions were stored.",
         "confidences": "No plots of confidence: no probabilities were stored.",
         "curves": "No training curves: no strategy trained a network, or no fit is done.",
-        "synthetic": "No synthetic images: no strategy made any, or its first fold is not done.",
+        "synthetic": "No synthetic images: no strategy creates any, or none has a first fold yet.",
     }
     missing = [text for part, text in reasons.items() if not content[part]]
     waiting = summary.index[summary["verdict"] == "not run"]
     if len(waiting):
         missing.append(f"Not run yet: {findings.quote(waiting)}.")
     if summary["external"].isna().all():
-        missing.append("No external test set: scores hold for data like these only.")
+        missing.append("No external test set: the scores hold only for data like these.")
     if run.damaged:
         missing.append(f"Could not be read: {', '.join(run.damaged)}.")
     return missing

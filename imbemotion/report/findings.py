@@ -49,7 +49,7 @@ def find_answer(summary, scoring, n_folds, *, per_class=None, complete=True):
         )
     if best is None:
         return (
-            f"The baseline {base} reaches {scoring} {baseline['score']:.3f}; no other strategy "
+            f"The baseline {base} reaches {baseline['score']:.3f} {scoring}; no other strategy "
             "has a result to compare with it."
         )
     if n_folds == 1:
@@ -68,7 +68,7 @@ def _findings(summary, scoring, per_class):
     )
     if len(better):
         line = better.iloc[0]
-        least = "but how much is open"
+        least = "but by how much is uncertain"
         if line["gain_low"] > 0.0005:
             least = f"at least {signed(line['gain_low'], 2 if line['gain_low'] > 0.005 else 3)}"
         gain = f"{signed(line['gain'], 2)} {scoring}, {least}"
@@ -78,7 +78,7 @@ def _findings(summary, scoring, per_class):
         yield f"No strategy was shown to be better than {base}."
     if len(better) > 1:
         verb = "are" if len(better) > 2 else "is"
-        yield f"{quote(better.index[1:])} {verb} better, too."
+        yield f"{quote(better.index[1:])} {verb} better as well."
     if len(worse):
         yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse."
     if len(same):
@@ -87,7 +87,8 @@ def _findings(summary, scoring, per_class):
         summary.index[summary["verdict"] == word] for word in ("dropped", "did not learn")
     )
     if len(dropped):
-        yield f"{quote(dropped)} {'were' if len(dropped) > 1 else 'was'} dropped early, as worse."
+        verb = "were" if len(dropped) > 1 else "was"
+        yield f"{quote(dropped)} {verb} clearly worse early on, and dropped."
     if len(silent):
         yield f"{quote(silent)} did not learn; train longer."
 
@@ -122,13 +123,16 @@ def describe_outlook(plan, summary):
     name = waiting.idxmax()
     line = plan.loc[name]
     minutes = max(1, round(2 * line["minutes"]))
-    now, later = (f"{line[name]:.2f} or more" for name in ("detectable", "detectable_later"))
-    text = f"For {quote([name])}, a comparison like this finds true gains of {now} four times "
-    text += "out of five; two more repeats "
+    now, later = (f"{line[key]:.2f}" for key in ("detectable", "detectable_later"))
+    text = (
+        f"If the true gain of {quote([name])} were {now} or more, a comparison like this would "
+        "show it four times out of five; "
+    )
     if now == later:
-        yield f"{text}would hardly change that."
+        yield f"{text}two more repeats would hardly change that."
     else:
-        yield f"{text}(about {minutes} minute{'s' * (minutes > 1)} of fitting) would find {later}."
+        cost = f"about {minutes} minute{'s' * (minutes > 1)} of fitting"
+        yield f"{text}with two more repeats ({cost}), {later} would be enough."
 
 
 def describe_influence(influence, summary):
@@ -138,15 +142,17 @@ def describe_influence(influence, summary):
     large = influence[(influence["share"] > LARGE_SHARE) & strategies.isin(judged)]
     is_group, sentences = labels.name == "group", []
     for label, own in large.groupby(level=1, sort=False):
-        who, remedy = f"One image, in row {label}", "the two sets of predictions hardly differ"
+        who = f"image (row {label})"
+        remedy = "Apart from it, the predictions hardly differ from the baseline's"
         if is_group:
-            who = f"One group, {quote([label])} ({own['n_images'].iloc[0]:,.0f} images)"
-            remedy = "collect images of more groups (such as persons)"
+            who = f"group, {quote([label])} ({own['n_images'].iloc[0]:,.0f} images)"
+            remedy = "Collect images of more groups (such as persons)"
         shares = [
             f"{100 * share:.0f}\N{NO-BREAK SPACE}% of the evidence about {quote([name])}"
             for name, share in own["share"].droplevel(1).items()
         ]
-        sentences.append(f"{who}, carries {shorten(shares, 3)}: {remedy}.")
+        what = f"The results depend heavily on a single {who}"
+        sentences.append(f"{what}: it provides {shorten(shares, 3)}. {remedy}.")
     return sentences
 
 
@@ -177,7 +183,7 @@ def describe_progress(summary, fits, n_folds):
     failed = summary["n_failed"][summary["n_failed"] > 0]
     if len(failed):
         some = f"{failed.sum():.0f} fits" if failed.sum() > 1 else "One fit"
-        sentences.append(f"{some} failed, of {quote(failed.index)}; the reasons are given below.")
+        sentences.append(f"{some} of {quote(failed.index)} failed; the reasons are given below.")
     return sentences
 
 
@@ -185,13 +191,13 @@ def describe_comparison(settings, n_strategies):
     """Return what was compared, on how many images and folds."""
     data = settings["data"]
     size = " x ".join(map(str, data["shape"]))
-    groups = data.get("n_groups")
-    kept = f", kept together in {groups:,} groups" if groups else ""
+    groups = f", from {data['n_groups']:,} groups" if data.get("n_groups") else ""
     n_folds, n_repeats = settings["n_folds"], settings["n_repeats"]
     repeated = f", repeated {n_repeats} times" if n_repeats > 1 else ""
     return (
-        f"{n_strategies} strategies, {n_folds} folds{repeated}; {data['n_samples']:,} images"
-        f"{f' of {size} pixels' if size else ''} in {len(data['counts'])} classes{kept}."
+        f"Compared were {n_strategies} strategies on {n_folds} folds{repeated}, with "
+        f"{data['n_samples']:,} images{f' of {size} pixels' if size else ''} in "
+        f"{len(data['counts'])} classes{groups}."
     )
 
 
@@ -211,10 +217,10 @@ def describe_tiny_classes(counts, n_folds):
     tiny = {label: n for label, n in counts.items() if n < _TINY * n_folds}
     if not tiny:
         return None
-    named = shorten([f"{label} ({n})" for label, n in sorted(tiny.items(), key=lambda t: t[1])])
+    named = [f"{label} ({n} in all)" for label, n in sorted(tiny.items(), key=lambda t: t[1])]
     return (
-        f"A test fold contains fewer than {_TINY} images of {named}: their F1, and with it the "
-        "mean over the classes, depends strongly on chance."
+        f"Test folds contain fewer than {_TINY} images of {shorten(named, 5)}. The F1 of such "
+        "classes, and with it the mean over all classes, depends strongly on chance."
     )
 
 
@@ -266,12 +272,13 @@ def cost_table(summary):
         "epochs": _write(summary["n_epochs"], "{:.1f}".format),
         "best epoch": _write(summary["best_epoch"], "{:.1f}".format),
     }
-    return _lay_out("Cost, as the mean of the folds", summary.index, columns)
+    return _lay_out("Cost (mean of the folds)", summary.index, columns)
 
 
 def _lay_out(caption, names, columns, n_text=1):
     """Return a table of all columns that are not empty."""
-    filled = {name: cells for name, cells in columns.items() if set(cells) - {"", _DASH}}
+    empty = {"", _DASH, "none"}  # no steps
+    filled = {name: cells for name, cells in columns.items() if set(cells) - empty}
     rows = [[str(name), *cells] for name, *cells in zip(names, *filled.values(), strict=True)]
     return Table(caption, ["strategy", *filled], rows, n_text)
 
@@ -327,7 +334,7 @@ def confidence_table(analyses):
             found.expected_calibration_error,
         ]  # fmt: skip
         rows.append([str(name), *_write(np.array(values), _percent)])
-    columns = ["strategy", "right", "confidence", "where right", "where wrong", "error (ECE)"]
+    columns = ["strategy", "accuracy", "confidence", "if correct", "if wrong", "error (ECE)"]
     return Table("Confidence over all test folds", columns, rows)
 
 
