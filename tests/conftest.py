@@ -28,6 +28,18 @@ def pictures():
     return np.random.default_rng(0).integers(0, 256, (12, 6, 5), dtype=np.uint8)
 
 
+@pytest.fixture
+def fits_here(monkeypatch):
+    """Run the fits of stored comparisons in this process: another one imports torch first."""
+    from imbemotion.comparison.fold_fit import fit_together
+
+    def run_jobs(settings, data, groups, **_):
+        for jobs in groups:
+            yield from fit_together(settings, data, jobs)
+
+    monkeypatch.setattr("imbemotion.comparison._compare.run_jobs", run_jobs)
+
+
 def pytest_terminal_summary(terminalreporter):
     """Print how many tests of other packages ran, passed and were excused."""
     ended = {

@@ -134,6 +134,7 @@ def test_near_duplicates_are_found_on_both_sides(most, monkeypatch):
     assert "--group-by duplicates" in text
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_what_was_found_is_stored_shown_and_said(tmp_path):
     with pytest.warns(DataWarning, match="share a group"):
         compare_strategies(

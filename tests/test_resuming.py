@@ -33,6 +33,7 @@ class Halves:
         return [(rows[:20], rows[20:]), (rows[20:], rows[:20])]
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_splitter_of_ones_own_is_told_from_another(tmp_path):
     def compare(seed):
         return compare_strategies(

@@ -123,6 +123,7 @@ def test_results_are_those_without_a_folder(done):
     pd.testing.assert_frame_equal(without_times(here.fits), without_times(comparison.fits))
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_an_external_test_set_is_scored_too(tmp_path):
     external = 255 - X[Y != "fear"], Y[Y != "fear"]
     comparison = compare(tmp_path, external_test=external, strategies={"none": {}})
@@ -140,6 +141,7 @@ def test_a_comparison_can_be_read_again(done):
     assert again.settings["data"]["counts"] == {"joy": 40, "anger": 20, "fear": 12}
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_the_groups_of_every_class_are_stored_and_make_no_other_comparison(tmp_path):
     groups = np.r_[np.arange(60) // 2, [60] * 9, 61, 62, 63]  # fear: 9, 1, 1 and 1 images
     compare(tmp_path, groups=groups, strategies={"none": {}})
@@ -159,6 +161,7 @@ def test_what_is_done_is_not_done_again(done, monkeypatch):
     pd.testing.assert_frame_equal(again.fits, comparison.fits)
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_the_seed_of_the_first_start_is_kept(tmp_path):
     first = compare(tmp_path, random_state=None)
     for path in tmp_path.glob("*/fold_1_seed_0/experiment_summary.json"):
@@ -167,6 +170,7 @@ def test_the_seed_of_the_first_start_is_kept(tmp_path):
     pd.testing.assert_frame_equal(without_times(first.fits), without_times(again.fits))
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_folds_of_the_first_start_are_kept(tmp_path):
     splitter = StratifiedKFold(3, shuffle=True)  # another split each time it is asked
     first = compare(tmp_path, cv=splitter)
@@ -201,6 +205,7 @@ def test_a_changed_start_is_refused_by_name(done, change, name):
         compare(folder, **change)
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_what_has_no_effect_on_results_may_differ(tmp_path):
     first = compare(tmp_path, cv=2)
     again = compare(tmp_path, cv=2, model=pipeline().set_params(verbose=True))
@@ -230,6 +235,7 @@ def test_a_tracker_that_fails_loses_no_fit(tmp_path, monkeypatch):
     assert any("not be tracked: OSError: the server is gone" in n for n in record["notes"])
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_other_versions_are_refused_by_name(tmp_path):
     compare(tmp_path, cv=2)
     settings = json.loads((tmp_path / "comparison.json").read_text())
@@ -239,6 +245,7 @@ def test_other_versions_are_refused_by_name(tmp_path):
         compare(tmp_path, cv=2)
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_strategies_can_be_added(tmp_path):
     first = compare(tmp_path, strategies={"none": {}}, cv=2)
     more = {"none": {}, "smooth": {"cnn__var_smoothing": 0.1}}
@@ -251,6 +258,7 @@ def test_strategies_can_be_added(tmp_path):
     assert list(table.index) == ["none", "smooth", "smoother"]
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_strategies_of_different_starts_share_no_folder(tmp_path):
     compare(tmp_path, strategies={"none": {}, "a b": {}}, cv=2)
     more = compare(tmp_path, strategies={"none": {}, "a_b": {"cnn__var_smoothing": 0.1}}, cv=2)
@@ -267,6 +275,7 @@ def test_long_names_get_folders_of_their_own():
     assert all(len(folder.encode()) < 200 for folder in folders)
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_record_that_was_cut_off_is_made_again(tmp_path):
     first = compare(tmp_path, cv=2)
     next(tmp_path.glob("*/fold_0_seed_0/experiment_summary.json")).write_text("{")
@@ -288,6 +297,7 @@ class Moody(GaussianNB):
 
 
 @pytest.mark.filterwarnings("ignore:Strategy 'moody' failed")
+@pytest.mark.usefixtures("fits_here")
 def test_what_failed_is_tried_again(tmp_path):
     trouble = tmp_path / "trouble"
     trouble.touch()
@@ -458,6 +468,7 @@ def make_scorer(value):
     return constant
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_splitters_and_scorers_are_known_again(tmp_path):
     first = compare(tmp_path, cv=Halves(), scoring=make_scorer(0.5))
     again = compare(tmp_path, cv=Halves(), scoring=make_scorer(0.5))
@@ -527,6 +538,7 @@ def test_comments_and_line_breaks_do_not_change_code(tmp_path, monkeypatch):
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_changed_lambda_is_refused_and_the_rest_of_its_line_is_not_looked_at(tmp_path):
     one, other = lambda model: model.set_params(flat="passthrough"), lambda model: model
     compare(tmp_path, strategies={"none": {}, "own": other}, cv=2)
@@ -554,6 +566,7 @@ def test_the_stored_precision_is_that_of_the_fits(steps, shape, expected, monkey
     assert _precision([model], np.zeros(shape, dtype=np.uint8)) == expected
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_repeats_are_added_until_all_is_decided(tmp_path):
     rng = np.random.default_rng(2)
     y = np.repeat([0, 1], [90, 30])
@@ -583,6 +596,7 @@ def test_repeats_are_added_until_all_is_decided(tmp_path):
     assert seen == [looks[-1]["repeats"]]
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_added_repeats_keep_the_folds_of_the_first(tmp_path):
     def compare(n_repeats, folder=tmp_path / "runs"):
         X, y = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 1], 20)

@@ -147,6 +147,7 @@ def test_sets_join_without_repeats_and_start_with_the_baseline():
     assert len(names) == len(set(names)) == 9
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_post_hoc_strategies_wrap_the_pipeline(tmp_path):
     X, y = make_faces({"happy": 40, "sad": 12}, size=12, random_state=0)
     network = pipeline(module="residual_cnn", module_params={"widths": (8, 8)}, max_epochs=1)
@@ -219,6 +220,7 @@ def test_every_named_strategy_runs():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fits_here")
 def test_the_expression_study_runs_on_the_command_line(tmp_path):
     X, y = make_faces({"happy": 180, "sad": 50, "fear": 14}, size=8, random_state=0)
     np.savez(tmp_path / "faces.npz", images=np.asarray(X), labels=y)
@@ -238,6 +240,7 @@ def test_the_expression_study_runs_on_the_command_line(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* are also in the training rows")
+@pytest.mark.usefixtures("fits_here")
 def test_the_weights_of_the_study_come_out_of_its_data(data_folder, tmp_path):
     data = load_npz(data_folder / "facial_expressions_64.npz", size=16)
     train = np.concatenate([np.flatnonzero(data.target == k)[:n] for k, n in STUDIED.items()])
