@@ -43,6 +43,7 @@ def test_a_folder_becomes_a_table(folder):
         assert word in result.stdout
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_legend_and_an_archive_work_too(faces, tmp_path):
     X, y = faces
     files = ImageArray(X).save(tmp_path / "images")
@@ -64,6 +65,7 @@ def test_every_fit_can_be_written_out(folder, tmp_path):
     assert fits["score"].between(0, 1).all()
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_persons_are_kept_together(faces, tmp_path):
     X, y = faces
     np.savez(
@@ -75,11 +77,13 @@ def test_persons_are_kept_together(faces, tmp_path):
     assert "9 groups" in result.output
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_groups_that_keep_nothing_together_are_said(folder):
     result = run("compare", folder, *QUICK, "--group-by", "name")
     assert "Every image is a group by itself" in result.stderr
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_the_demo_compares_all_strategies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("demo", "--epochs", "1", "--folds", "2", "--jobs", "1", "--model", "small_cnn")
@@ -90,6 +94,7 @@ def test_the_demo_compares_all_strategies(tmp_path, monkeypatch):
     assert (tmp_path / "imbemotion_demo.png").stat().st_size > 5_000
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_fit_has_one_thread_whatever_the_number_of_jobs(folder, tmp_path):
     assert run("compare", folder, *QUICK, "--out", tmp_path / "runs").exit_code == 0
     settings = yaml.safe_load((tmp_path / "runs/config.yaml").read_text())
@@ -136,6 +141,7 @@ def test_bad_sources_end_with_one_sentence(make, sentence, tmp_path):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_bad_files_can_be_skipped(tmp_path, faces):
     ImageArray(faces[0]).save(tmp_path / "faces", labels=faces[1])
     (tmp_path / "faces" / "happy" / "bad.jpg").write_text("no picture")
@@ -152,6 +158,7 @@ def test_results_are_not_lost_to_a_folder_that_does_not_exist(folder, tmp_path):
     assert "[1/4]" not in result.stderr
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_names_of_classes_are_shown_as_they_are(faces, tmp_path):
     names = np.where(faces[1] == "sad", "joy[old]", "[red]fear")
     ImageArray(faces[0]).save(tmp_path / "faces", labels=names)
@@ -197,6 +204,7 @@ def test_a_traceback_comes_on_request(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fits_here")
 def test_the_raw_facial_expressions_run_with_their_legend(data_folder):
     result = run("compare", data_folder / "facial_expressions_raw", *QUICK, "--group-by", "name")
     assert result.exit_code == 0, result.output
@@ -205,6 +213,7 @@ def test_the_raw_facial_expressions_run_with_their_legend(data_folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fits_here")
 def test_the_facial_expressions_run_grouped_by_person(data_folder):
     quick = [*QUICK[:-1], "undersample,hybrid"]
     source = data_folder / "facial_expressions_64.npz"
@@ -231,6 +240,7 @@ def test_what_one_fit_cannot_tell_is_left_out():
     assert "nan" not in shown.get()
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_plan_is_printed_in_sentences(faces, tmp_path):
     compare_strategies(
         GaussianNB(), np.asarray(faces[0]).reshape(18, -1), faces[1],

@@ -151,6 +151,7 @@ def test_another_run_is_replaced_on_request_only_and_wholly(faces, tmp_path):
     assert names == FILES - {"validation_metrics.csv"} | {"notes.txt"}
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_comparison_is_not_trained_over_nor_its_settings_lost(faces, tmp_path):
     words = ["--strategies", "none,focal", "--folds", 2, "--jobs", 1, "--out", tmp_path / "out"]
     assert run("compare", faces, *QUICK, *words).exit_code == 0
@@ -345,6 +346,7 @@ def test_rolls_are_augmented_as_rolls_are(data_folder, tmp_path):
     assert run("predict", alone, folder).exit_code == 0
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_the_policy_of_strategies_can_be_named(faces, tmp_path):
     words = ["--strategies", "none,augmentation", "--folds", 2, "--jobs", 1, "--augmentation"]
     result = run("compare", faces, *QUICK, *words, "leaf", "--out", tmp_path / "runs")

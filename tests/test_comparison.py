@@ -293,6 +293,7 @@ def test_a_comparison_is_a_table_with_verdicts_in_notebooks():
     assert Comparison([], ["none"], ["a", "b"])._repr_html_().count("not run") == 1
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_plan_tells_what_a_comparison_can_find(tmp_path):
     comparison = compare_strategies(
         pipeline(), X, Y, {"none": {}, "smoother": {"cnn__var_smoothing": 0.5}}, cv=3,
@@ -321,6 +322,7 @@ def _always_the_same(estimator):
     return DummyClassifier(strategy="constant", constant=0)
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_race_drops_what_is_clearly_worse_after_two_folds(tmp_path):
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], [60, 60, 60])

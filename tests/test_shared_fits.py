@@ -187,6 +187,7 @@ def test_what_cannot_be_described_is_equal_to_nothing():
     assert describe_fit(model) != describe_fit(model)
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_comparison_that_was_interrupted_shares_what_is_left(tmp_path):
     strategies = TWO | {"crt": POST_HOC["crt"]}
     first = compare(pipeline(), strategies, folder=tmp_path, n_jobs=1)

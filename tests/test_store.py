@@ -311,6 +311,7 @@ def test_what_failed_is_tried_again(tmp_path):
     assert len(Comparison.load(tmp_path / "runs").fits) == 4
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_code_of_ones_own_is_kept(tmp_path):
     compare(tmp_path, strategies={"none": {}, "own": {"cnn": Moody()}}, cv=2)
     snapshot = tmp_path / "moody_balance_own" / "fold_0_seed_0" / "code_snapshot"
@@ -346,15 +347,14 @@ def test_two_at_once_share_the_work(tmp_path):
     told = [[], []]
 
     def start(number):
-        settings = {"strategies": SHARING, "n_repeats": 2, "n_jobs": 1}
-        compare(tmp_path, on_fit=told[number].append, **settings)
+        compare(tmp_path, on_fit=told[number].append, strategies=SHARING, n_jobs=1)
 
     threads = [threading.Thread(target=start, args=[number]) for number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [len(records) for records in told] == [18, 18]
+    assert [len(records) for records in told] == [9, 9]
     times = [sorted(record["fit_time"] for record in records) for records in told]
     assert times[0] == times[1]  # the same fits: none was done by both
 
@@ -482,7 +482,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from test_store import SHARING, compare
-compare({folder!r}, strategies=SHARING, n_repeats=3)
+compare({folder!r}, strategies=SHARING, n_repeats=2)
 """
 
 
@@ -490,15 +490,15 @@ compare({folder!r}, strategies=SHARING, n_repeats=3)
 def test_killed_at_any_moment_it_ends_the_same(tmp_path):
     rng = np.random.default_rng(0)
     script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "runs"))
-    for _ in range(10):
+    for _ in range(8):
         process = subprocess.Popen([sys.executable, "-c", script])
         try:
             process.wait(timeout=rng.uniform(1.5, 4))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    killed = compare(tmp_path / "runs", strategies=SHARING, n_repeats=3)
-    straight = compare(tmp_path / "straight", strategies=SHARING, n_repeats=3)
+    killed = compare(tmp_path / "runs", strategies=SHARING, n_repeats=2)
+    straight = compare(tmp_path / "straight", strategies=SHARING, n_repeats=2)
     pd.testing.assert_frame_equal(without_times(killed.fits), without_times(straight.fits))
     for path in (tmp_path / "straight").glob("*/fold_*/predictions.csv"):
         other = tmp_path / "runs" / path.relative_to(tmp_path / "straight")
