@@ -11,8 +11,7 @@ from sklearn.dummy import DummyClassifier
 
 from imbemotion import DataWarning, ImageArray, RandomResampler, compare_strategies, make_faces
 from imbemotion.comparison.fold_fit import make_folds
-from imbemotion.leaks import parent_groups
-from imbemotion.splitting import folds as module
+from imbemotion.leaks import duplicates, parent_groups
 from imbemotion.splitting.folds import find_fold_leaks, warn_of_leaks
 
 Y = np.repeat(["joy", "anger"], [24, 12])
@@ -121,7 +120,7 @@ def test_nothing_is_searched_for_in_flat_data():
 
 @pytest.mark.parametrize("most", [2000, 23])
 def test_near_duplicates_are_found_on_both_sides(most, monkeypatch):
-    monkeypatch.setattr(module, "COMPARED", most)  # 23 of 24 images are drawn at random
+    monkeypatch.setattr(duplicates, "COMPARED", most)  # 23 of 24 images are drawn at random
     images, y = faces()
     cv = [(np.arange(20), np.arange(20, 24)), (np.arange(4, 24), np.arange(4))]
     with warnings.catch_warnings():

@@ -95,15 +95,13 @@ def predict(
     as_json: AsJson = False,
 ):
     """Predict the classes of images, with probabilities."""
-    from imbemotion._base.files import publish_or_rescue
+    from imbemotion._base.files import publish_or_rescue, to_csv
 
     output.check_out(out)
     table, skipped = workflow.predict_images(model, images, errors=options["errors"] or "raise")
     for name, reason in skipped:
         output.note(f"Note: {name} was skipped: {reason}.")
     if out is not None:
-        from imbemotion._base.files import to_csv
-
         content = to_csv(table, index=False)
         publish_or_rescue(out, lambda file: file.write_bytes(content))
     classes = [name.removeprefix("p_") for name in table.columns[3:]]

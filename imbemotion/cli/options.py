@@ -60,23 +60,20 @@ def _expect_name(name, known, others=""):
     raise typer.BadParameter(f"{name!r:.90} is not one of {', '.join(known)}{others}.{hint}")
 
 
-SAMPLING = {
+_SAMPLING = {
     "oversample": "Repeat images until every class is as large as the largest.",
     "undersample": "Drop images until every class is as small as the smallest.",
     "hybrid": "Repeat and drop images: every class ends with the median size.",
     "mean": "Repeat and drop images: every class ends with the mean size.",
     "sqrt": "Repeat images up to the geometric mean of class size and largest class size.",
 }
+SAMPLING = {name: Entry("", text) for name, text in _SAMPLING.items()}
 
 
 def _samplers():
     """Return what ``--sampler`` takes: sampling strategies, and methods that add new images."""
     methods = {name: entry for name, entry in SAMPLERS.items() if name != "repeat"}
-    return {"none": Entry("", "Leave the training images as they are."), **_sampling(), **methods}
-
-
-def _sampling():
-    return {name: Entry("", text) for name, text in SAMPLING.items()}
+    return {"none": Entry("", "Leave the training images as they are."), **SAMPLING, **methods}
 
 
 def _check_network(name: str | None):
@@ -178,13 +175,13 @@ OPTIONS = {
     "weights": _option(str, "model.weights"),
     "sampler": _named(_samplers, "Samplers", None, "How training is balanced."),
     "strategy": _option(
-        str, "balancing.strategy", "--strategy -s", _sampling, "Strategies",
+        str, "balancing.strategy", "--strategy -s", lambda: SAMPLING, "Strategies",
         callback=lambda text: _to_strategy(text, [*SAMPLING, "weighted"]),
         help="A strategy below, a number for every class, a share of the largest class such as "
         "0.5, or weighted (a weight per image instead).",
     ),
     "preview": _option(
-        str, None, "--strategies -s", _sampling, "Strategies", metavar="A,B,C",
+        str, None, "--strategies -s", lambda: SAMPLING, "Strategies", metavar="A,B,C",
         callback=_parse_strategies,
         help="Strategies, with commas: names, numbers such as 300 (for every class), or shares of "
         "the largest class such as 0.5. All of those below by default.",

@@ -112,9 +112,9 @@ class LeakReport:
         table : DataFrame of shape (n_respects, 3)
             Affected rows of test (``n_test``), their ``share``, and those of train (``n_train``).
         """
-        parts, columns = self._overlaps(), ["n_test", "share", "n_train"]
+        parts = self._overlaps()
         lines = [(len(p.test_rows), p.share, len(p.train_rows)) for p in parts.values()]
-        return pd.DataFrame(lines, index=list(parts), columns=columns)
+        return pd.DataFrame(lines, index=[*parts], columns=["n_test", "share", "n_train"])
 
     def to_frame(self) -> pd.DataFrame:
         """List all pairs; a group of 50 rows in train and 10 in test has 500 of them.
@@ -124,12 +124,11 @@ class LeakReport:
         pairs : DataFrame of shape (n_pairs, 3)
             ``kind`` ("exact", "near", "groups" or "parents"), ``train`` and ``test`` (rows).
         """
-        parts, columns = self._overlaps(), ["kind", "train", "test"]
-        pairs = {
-            kind: pd.DataFrame(part.pairs, columns=columns[1:]) for kind, part in parts.items()
-        }
-        frames = [frame.assign(kind=kind) for kind, frame in pairs.items()]
-        return pd.concat(frames, ignore_index=True)[columns]
+        frames = [
+            pd.DataFrame(part.pairs, columns=["train", "test"]).assign(kind=kind)
+            for kind, part in self._overlaps().items()
+        ]
+        return pd.concat(frames, ignore_index=True)[["kind", "train", "test"]]
 
     def __repr__(self):
         lines = [f"  {_WORDS[name]}: {part!r}" for name, part in self._overlaps().items()]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -291,17 +292,11 @@ def find_leaks(y, filenames, columns, split, group_by, X=None):
 
 def _find_near(X, split, others):
     """Return a sentence on images that are nearly in training, none where these are few."""
-    if len(others) > duplicates.COMPARED:
-        others = np.random.default_rng(0).choice(others, duplicates.COMPARED, replace=False)
-    pairs = duplicates.near_pairs(X, others, X, split.train)
-    near = {row for rows, _ in pairs for row in rows.tolist()}
-    if len(near) <= duplicates.RARE * len(others):
-        return []
-    return [
-        f"{len(near):,} of {len(others):,} {_OTHERS} ({len(near) / len(others):.1%}) are nearly "
-        "the same as a training image: encoded again, brightened, or shifted by a pixel. Add "
-        "--group-by duplicates (in Python, groups=duplicate_groups(X))."
-    ]
+    folds = [SimpleNamespace(train=split.train, test=others)]
+    codes = duplicates.first_rows(duplicates.image_keys(X))
+    n_rows, n_tested, text = duplicates.describe_near(X, folds, codes, _OTHERS)
+    remedy = "Add --group-by duplicates (in Python, groups=duplicate_groups(X))."
+    return [f"{text} {remedy}"] if n_rows > duplicates.RARE * n_tested else []
 
 
 def has_files(filenames):

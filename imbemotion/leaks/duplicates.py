@@ -106,6 +106,42 @@ def near_pairs(X, rows, other=None, other_rows=None, *, is_known=None):
                 yield rows[pairs], other_rows[pairs]
 
 
+def count_shared(folds, codes, pairs=None, examined=None):
+    """Return how many test rows have the code of a training row, or one paired with it."""
+    n_rows, n_tested = 0, 0
+    for fold in folds:
+        known = np.zeros(codes.max() + 1, dtype=bool)
+        known[codes[fold.train]] = True
+        if pairs is not None:
+            known[pairs[0][known[pairs[1]]]] = True
+        test = codes[fold.test]
+        test = test if examined is None else test[np.isin(test, examined)]
+        n_rows, n_tested = n_rows + int(known[test].sum()), n_tested + len(test)
+    return n_rows, n_tested
+
+
+def describe_near(X, folds, codes, what):
+    """Return how many test rows are nearly in training, of how many examined, and a sentence."""
+    examined = distinct = np.unique(codes)
+    if len(distinct) > COMPARED:  # the time grows with the product of both numbers
+        examined = np.random.default_rng(0).choice(distinct, COMPARED, replace=False)
+        found = list(near_pairs(X, examined, X, distinct, is_known=np.equal))
+    else:
+        found = list(near_pairs(X, distinct))
+    one, two = np.concatenate(found, axis=1) if found else np.zeros((2, 0), dtype=int)
+    pairs = np.append(one, two), np.append(two, one)
+    n_rows, n_tested = count_shared(folds, codes, pairs, examined)
+    drawn = ", drawn at random," if len(examined) < len(distinct) else ""
+    text = f"None of {n_tested:,} {what}{drawn} is nearly the same as a training image."
+    if n_rows:
+        text = (
+            f"{n_rows:,} of {n_tested:,} {what}{drawn} ({100 * n_rows / n_tested:.1f} %) are the "
+            "same as an image in training, or nearly: encoded again, brightened, or shifted by a "
+            "pixel."
+        )
+    return n_rows, n_tested, text
+
+
 def _pixel_span(*arrays):
     """Return the values of black and white: 0 and 255, or the extremes of float images."""
     height, width = arrays[0].shape[1:3]  # all are of one size

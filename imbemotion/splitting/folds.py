@@ -10,17 +10,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 
 from imbemotion._base.validation import DataWarning, holds_paths
 from imbemotion.images import ImageArray
+from imbemotion.leaks import duplicates
 from imbemotion.leaks.advice import advise_groups
-from imbemotion.leaks.duplicates import (
-    CLEAR,
-    COMPARED,
-    RARE,
-    are_clear,
-    file_keys,
-    first_rows,
-    image_keys,
-    near_pairs,
-)
+from imbemotion.leaks.duplicates import count_shared, file_keys, first_rows, image_keys
 
 
 class Leak(NamedTuple):
@@ -72,27 +64,13 @@ def warn_of_leaks(leaks):
     found = {leak.kind: leak for leak in leaks if leak.n_rows}
     needless = {"copies"} if "parents" in found else set()
     near = found.get("near")
-    if near is not None and ("copies" in found or near.n_rows < RARE * near.n_tested):
+    if near is not None and ("copies" in found or near.n_rows < duplicates.RARE * near.n_tested):
         needless.add("near")
     if any(leak.kind == "groups" for leak in leaks):  # of other groups nobody needs to hear
         needless.add("names")
     for kind, leak in found.items():
         if kind not in needless:
             warnings.warn(leak.text, DataWarning, stacklevel=3)
-
-
-def _count(folds, codes, pairs=None, examined=None):
-    """Return how many test rows have the code of a training row, or one paired with it."""
-    n_rows, n_tested = 0, 0
-    for fold in folds:
-        known = np.zeros(codes.max() + 1, dtype=bool)
-        known[codes[fold.train]] = True
-        if pairs is not None:
-            known[pairs[0][known[pairs[1]]]] = True
-        test = codes[fold.test]
-        test = test if examined is None else test[np.isin(test, examined)]
-        n_rows, n_tested = n_rows + int(known[test].sum()), n_tested + len(test)
-    return n_rows, n_tested
 
 
 def _shared_parents(X, folds):
@@ -117,46 +95,27 @@ def _shared_images(X, folds):
         yield Leak("copies", None, 0, "X holds no images, so none were compared.")
         return
     codes = first_rows(keys)
-    n_rows, n_tested = _count(folds, codes)
+    n_rows, n_tested = count_shared(folds, codes)
     what = f"of {n_tested:,} test images {{}} also in the training rows of their fold, compared "
     what += _compared(X)
     images = "images of the files" if holds_paths(X) else "X"
     remedy = f"Use groups=duplicate_groups({images}), or --group-by duplicates."
     text = f"{n_rows:,} {what.format('are')}. {remedy}" if n_rows else f"None {what.format('is')}."
     yield Leak("copies", n_rows, n_tested, text)
-    if are_clear(X):
-        yield _near_duplicates(X, folds, codes, remedy)
+    if duplicates.are_clear(X):
+        n_rows, n_tested, text = duplicates.describe_near(X, folds, codes, "test images")
+        yield Leak("near", n_rows, n_tested, f"{text} {remedy}" if n_rows else text)
     else:
-        where = "in files" if holds_paths(X) else f"in images below {CLEAR} pixels a side"
+        small = f"in images below {duplicates.CLEAR} pixels a side"
+        where = "in files" if holds_paths(X) else small
         yield Leak("near", None, 0, f"Near duplicates are not searched for {where}.")
-
-
-def _near_duplicates(X, folds, codes, remedy):
-    examined = distinct = np.unique(codes)
-    if len(distinct) > COMPARED:  # the time grows with the product of both numbers
-        examined = np.random.default_rng(0).choice(distinct, COMPARED, replace=False)
-        found = list(near_pairs(X, examined, X, distinct, is_known=np.equal))
-    else:
-        found = list(near_pairs(X, distinct))
-    one, two = np.concatenate(found, axis=1) if found else np.zeros((2, 0), dtype=int)
-    pairs = np.append(one, two), np.append(two, one)
-    n_rows, n_tested = _count(folds, codes, pairs, examined)
-    drawn = ", drawn at random," if len(examined) < len(distinct) else ""
-    if not n_rows:
-        text = f"None of {n_tested:,} test images{drawn} is nearly the same as a training image."
-        return Leak("near", 0, n_tested, text)
-    text = (
-        f"{n_rows:,} of {n_tested:,} test images{drawn} ({n_rows / n_tested:.1%}) are the same as "
-        "an image in training, or nearly: encoded again, brightened, or shifted by a pixel. "
-    ).replace("%", " %")
-    return Leak("near", n_rows, n_tested, text + remedy)
 
 
 def _shared_groups(folds, groups):
     if groups is None:
         return None
     names, codes = np.unique(groups, return_inverse=True)
-    n_rows, n_tested = _count(folds, codes)
+    n_rows, n_tested = count_shared(folds, codes)
     if not n_rows:
         text = f"None of the {len(names):,} groups is in training and test of one fold."
         return Leak("groups", 0, n_tested, text)
@@ -178,7 +137,7 @@ def _shared_names(y, folds, groups, filenames, columns):
             "test. If persons repeat, pass groups, or --group-by with a column or a pattern."
         )
         return Leak("names", None, 0, text) if groups is None else None
-    n_rows, n_tested = _count(folds, np.unique(found.groups, return_inverse=True)[1])
+    n_rows, n_tested = count_shared(folds, np.unique(found.groups, return_inverse=True)[1])
     if not n_rows:
         sources = " and ".join(one.source for one in found.advised)
         text = f"By {sources}, no person (or song) is in training and test of one fold."

@@ -36,7 +36,6 @@ _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 _FRACTION = Interval(Real, 0, 1, closed="both")
-_POSITIVE = Interval(Real, 0, None, closed="neither")
 _TEXT = (str, None)
 _EVERY_EPOCH = "Whether training images change every epoch; auto: as the data allow."
 _JOBS = (_COUNT, Interval(Integral, None, -1, closed="right"))

@@ -41,7 +41,8 @@ _N_THREADS = 1  # of each fit of a comparison, so that results do not depend on 
 
 def resolve_config(given):
     """Check settings and fill in all others."""
-    given = _expand(_from_data_config(given))
+    given = _name_keys(_from_data_config(given))
+    given = {section: _take_parameters(section, values) for section, values in given.items()}
     _refuse_unknown(given)
     config = {name: given.get(name, key.default) for name, key in TOP.items()}
     _check_values("", config, TOP)
@@ -143,14 +144,8 @@ def _is_main_value(section, values):
     return isinstance(values, str) or is_number
 
 
-def _expand(given):
-    """Expand ``loss: focal`` and ``loss: {name: focal, gamma: 3}`` into keys of the schema."""
-    named = _name_keys(given)
-    return {section: _take_parameters(section, values) for section, values in named.items()}
-
-
 def _take_parameters(section, values):
-    """Move parameters of a loss, network or policy into the key ``parameters``."""
+    """Move parameters into their key: ``{name: focal, gamma: 3}`` holds one of a loss."""
     keys = SCHEMA.get(section, {})
     if not isinstance(values, dict) or "parameters" not in keys:
         return values
