@@ -168,8 +168,8 @@ def by_level(files, y, number):
         _warn(f"The file names have several levels: {'; '.join(listed)}. The first is taken.")
     if levels and not usable and 1 < len(set(levels[0].tolist())) < len(files):
         _warn(
-            f"The file names give {describe_groups(levels[0])}. They are taken, but not advised, "
-            f"as {reasons[0]}. {_suggest_folders(files, y)}"
+            f"Grouping by file names ({describe_groups(levels[0])}) is taken, but not advised, as "
+            f"{reasons[0]}. {_suggest_folders(files, y)}"
         )
     groups = (usable or levels or [or_paths([""] * len(files), files)])[max(0, number - 1)]
     return warn_of_none(groups, "name")

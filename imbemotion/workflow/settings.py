@@ -220,7 +220,7 @@ def _suggest_key(section, key):
     places = {name: f"{other}.{name}" for other, keys in SCHEMA.items() for name in keys}
     places |= {name: f"{section}.{name}" for name in SCHEMA[section]}
     if key == "group_column":  # of earlier versions
-        return " Write split.group_by: column:NAME."
+        return " Set split.group_by to column:NAME."
     if key in places:
         return f" It belongs to the section {places[key].split('.')[0]}."
     if section == "data":
