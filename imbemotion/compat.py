@@ -311,7 +311,7 @@ def _read_source(path):
 
 def _find_split(config, source):
     shares = {part: getattr(config, f"{name}_split") for name, part in _SUBSETS.items()}
-    group_by = {"none": [], "groups": ["groups"]}.get(config.group_by, ["name"])
+    group_by = [] if config.group_by == "none" else [config.group_by]
     return find_split(
         config.split_indices_path if config.save_split_indices else None, source.target,
         shares=shares, stratify=config.use_stratified_split, seed=config.seed,

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from imbemotion._base.text import explain_memory
 from imbemotion.cli import output
 from imbemotion.cli.options import OPTIONS, Debug, Misuse, describe_setting
 
@@ -136,6 +135,8 @@ def _handled(handler, names):
 
 def explain(error):
     """Return an error in words; of a long list in it, only the beginning."""
+    from imbemotion._base.text import explain_memory
+
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         remedy = " Name another path, or change its permissions." * (". " not in error.strerror)
         return f"{error.filename}: {error.strerror}.{remedy}"

@@ -236,7 +236,6 @@ def _without_weights(options):
 
 
 def _weights(found):
-    """Return the weight of every class, or None."""
     subset = next(iter(found.subsets.values()))
     if subset.weights is None:
         return None

@@ -97,7 +97,6 @@ def _check_pattern(pattern: str | None):
 
 
 def _parse_names(text: str | None):
-    """Return the names in a text with commas."""
     names = text and [name.strip() for name in text.split(",") if name.strip()]
     if names == [] or text == "":
         raise typer.BadParameter(f"name at least one, got {text!r:.90}.")
@@ -115,7 +114,6 @@ def _to_strategy(text, known=tuple(SAMPLING)):
 
 
 def _parse_strategies(text: str | None):
-    """Return strategies by the words for them."""
     return text and {name: _to_strategy(name) for name in _parse_names(text)}
 
 

@@ -89,7 +89,6 @@ def _shared_parents(X, folds):
 
 
 def _shared_images(X, folds):
-    """Yield the leaks of identical images and of near duplicates."""
     keys = image_keys(X)
     if keys is None:
         yield Leak("copies", None, 0, "X holds no images, so none were compared.")

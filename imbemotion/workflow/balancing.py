@@ -158,7 +158,6 @@ def _balance_rows(config, y, weighted):
 
 
 def _balance_subsets(config, data, split, weighted):
-    """Balance training, or all subsets."""
     rows = {name: getattr(split, part) for name, part in SUBSETS.items()}
     if weighted:
         weights = {"train": compute_sample_weight("balanced", data.y[split.train])}

@@ -99,7 +99,6 @@ def _choose_augmentation(config):
 
 
 def _name_of_run(config):
-    """Name a training by its network, sampler and loss."""
     strategy, technique = config["balancing"]["strategy"], "none"
     if strategy is not None:
         strategy = "own" if isinstance(strategy, dict) else strategy
