@@ -3,7 +3,7 @@
 import errno
 import os
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -313,3 +313,57 @@ def test_a_null_character_in_a_path_is_an_error(use):
 def test_foreign_warnings_of_charts_are_not_shown(text):
     with any_script():
         warnings.warn(text, UserWarning, stacklevel=1)
+
+
+# Power cuts
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """Return what is written to the disk, in order, with the renaming of files between."""
+    events = []
+    sync, replace = os.fsync, os.replace
+
+    def note(handle):
+        events.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "sync", lambda: events.append("everything"))
+    monkeypatch.setattr(os, "replace", lambda *to: events.append("replaced") or replace(*to))
+    return events
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs the names of open files")
+def test_a_file_is_on_the_disk_before_it_replaces_another(file, synced):
+    write_atomically(file, b"after")
+    assert synced == ["file.npy", "replaced", "out"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs the names of open files")
+@pytest.mark.parametrize(("n_files", "expected"), [(1, ["0", "new"]), (500, ["everything"])])
+@pytest.mark.parametrize("replace", [(), True])
+def test_a_folder_is_on_the_disk_before_it_appears(tmp_path, synced, n_files, expected, replace):
+    folder = tmp_path / "folder"
+    if replace:
+        folder.mkdir()
+    with publish_folder(folder, replace=replace) as building:
+        for number in range(n_files):
+            (building / str(number)).write_text("after")
+    assert synced == [*expected, "folder", tmp_path.name]
+
+
+@pytest.mark.kind("E35", "A disk that fails is an error that keeps the old file.")
+@pytest.mark.parametrize(
+    ("code", "fails"),
+    [(errno.ENOSPC, True), (errno.EIO, True), (errno.EINVAL, False), (errno.ENOTSUP, False)],
+)
+def test_errors_of_the_disk_keep_the_old_file(file, monkeypatch, code, fails):
+    def sync(handle):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with pytest.raises(OSError, match=r"file\.npy") if fails else nullcontext():
+        write_atomically(file, b"after")
+    assert file.read_bytes() == (b"before" if fails else b"after")
+    assert os.listdir(file.parent) == [file.name]

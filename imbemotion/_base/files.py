@@ -34,6 +34,7 @@ _REMEDIES = {
 }
 _REASON = 200  # characters of what another library says
 _ALLOCATING = b"\nbytearray\n"  # the only name that torch.load allows and that fills memory
+_FEW = 100  # files that are written to the disk one by one
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 # What spreadsheets run, but for numbers: the quote that makes a text of it is the usual remedy.
 _FORMULA = re.compile(r"(?![-+]?[0-9]+(\.[0-9]*)?\Z)'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -142,6 +143,7 @@ def publish_folder(folder, *, replace=()):
         building = place / "new"
         building.mkdir()  # unlike the temporary folder, with the permissions of new folders
         yield building
+        _sync_all(building)
         if fills:
             _fill(folder, building, place, replace)
         elif replace and folder.exists():
@@ -149,6 +151,31 @@ def publish_folder(folder, *, replace=()):
             _exchange(folder, building, place)
         else:
             building.rename(folder)  # an error where the folder exists and is not empty
+        _sync(folder)
+        _sync(folder.parent)
+
+
+def _sync(path):
+    """Have a file, or the names in a folder, written to the disk: a power cut may come."""
+    try:
+        held = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(held)
+        finally:
+            os.close(held)
+    except OSError as error:  # not every system can do it
+        if error.errno in _REMEDIES:
+            raise
+
+
+def _sync_all(folder):
+    """Have all files in a folder written to the disk; thousands of them in one call."""
+    places = [place for place in folder.rglob("*") if not place.is_symlink()]
+    if len(places) > _FEW and hasattr(os, "sync"):
+        os.sync()
+    else:
+        for place in (*places, folder):
+            _sync(place)
 
 
 def _carry_over(folder, building, replace):
@@ -214,7 +241,9 @@ def publish_file(path):
         # Companions such as NAME.data sort behind NAME and have to be there first.
         for file in sorted(place.iterdir(), reverse=True):
             file.chmod(mode)
+            _sync(file)
             os.replace(file, path.parent / file.name)
+        _sync(path.parent)
 
 
 def _is_stream(path):
