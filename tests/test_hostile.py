@@ -24,9 +24,9 @@ from imbemotion._base.files import cell, from_cell, to_csv
 from imbemotion._base.validation import DataWarning
 from imbemotion.classifier import _archive, _checkpoint, _saving
 from imbemotion.cli.output import in_one_line
-from imbemotion.datasets import load_image_folder, load_npz
+from imbemotion.datasets import load_fer2013, load_image_folder, load_npz, load_table
 from imbemotion.datasets._lists import read_csv
-from imbemotion.loading import cache
+from imbemotion.loading import cache, load_images
 from imbemotion.midi import PianoRoll
 from imbemotion.networks import PretrainedCNN
 from imbemotion.splitting import Split
@@ -42,17 +42,23 @@ def kibibytes(name):
     return int(line.split()[1])
 
 
-def assert_refused(call, path):
-    """Check that a call ends with one short sentence about a file, and without a gibibyte."""
+def refusal(call):
+    """Return the message that a call ends with, after it has taken less than a gibibyte."""
     if STATUS.exists():
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before = kibibytes("VmRSS") if STATUS.exists() else 0
     with pytest.raises(ValueError, match=r"is |has |must |cannot ") as caught:
         call()
-    assert path.name in str(caught.value)
-    assert len(str(caught.value)) < 1000
     if STATUS.exists():
         assert kibibytes("VmHWM") - before < GIBIBYTE
+    return str(caught.value)
+
+
+def assert_refused(call, path):
+    """Check that a call ends with one short sentence about a file, and without a gibibyte."""
+    message = refusal(call)
+    assert path.name in message
+    assert len(message) < 1000
 
 
 @pytest.fixture(scope="module")
@@ -319,6 +325,91 @@ def test_songs_are_bounded(tmp_path, content):
     path = tmp_path / "song.mid"
     path.write_bytes(content)
     assert_refused(lambda: PianoRoll().transform([path]), path)
+
+
+def parquet(n_rows, compression="snappy", **columns):
+    def write(path):
+        pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        codes = np.zeros(n_rows, dtype=np.int8)
+        table = {
+            name: pyarrow.DictionaryArray.from_arrays(codes, [value]).cast(pyarrow.binary())
+            for name, value in columns.items()
+        }
+        parquet.write_table(pyarrow.table(table), path, compression=compression)
+
+    return write
+
+
+def zeros(**arrays):
+    """Return what writes an .npz archive of zeros, or of a letter, which compress well."""
+
+    def write(path):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, (shape, descr) in arrays.items():
+                letter = {"S": b"a", "U": b"a\0\0\0"}.get(descr[1], b"\0")
+                n_bytes = int(np.prod(shape)) * np.dtype(descr).itemsize
+                content = header(shape, descr) + letter * (n_bytes // len(letter))
+                file.writestr(f"{name}.npy", content)
+
+    return write
+
+
+def picture(mode="1", size=(9000, 9900), **options):
+    return lambda path: Image.new(mode, size).save(path, **options)
+
+
+def icon(path):
+    """Write an icon of 16 x 16 pixels that contains a far larger image."""
+    picture()(path.with_suffix(".png"))
+    data = path.with_suffix(".png").read_bytes()
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(data), 22)
+    path.write_bytes(struct.pack("<HHH", 0, 1, 1) + entry + data)
+
+
+def text(head, row, n_rows):
+    return lambda path: path.write_text(head + row * n_rows)
+
+
+BOMBS = {
+    "rows.parquet": parquet(10**7, path=b"a.png", label=b"a"),
+    "cells.parquet": parquet(10**5, path=b"a.png", label=b"x" * 3000),
+    "page.parquet": parquet(1, "zstd", path=bytes(10**8), label=b"x"),
+    "texts.npz": zeros(images=((10**5, 1, 1), "|u1"), labels=((10**5,), "|S900")),
+    "wide.npz": zeros(images=((90, 1, 1), "|u1"), labels=((90,), "<U250000")),
+    "names.npz": zeros(images=((9000, 9, 9), "|u1"), labels=((9000,), "|u1"),
+                       files=((9000,), "|S9999")),
+    "bits.png": picture(),
+    "fax.tiff": picture(compression="group4"),
+    "clear.gif": picture("P", transparency=0),
+    "icon.ico": icon,
+    "path.csv": text("path,label\n" + "a" * 4000 + ",b\n", "a,b\n", 24_000),
+    "label.csv": text("path,label\na," + "b" * 8000 + "\n", "a,b\n", 24_000),
+    "group.csv": text("path,label,who\na,b," + "c" * 8000 + "\n", "a,b,c\n", 16_000),
+    "wide.csv": text("path,label" + ",x" * 9000 + "\n", "a,b\n", 20_000),
+    "face.csv": text("emotion,pixels\n0," + "0 " * 25_600 + "\n", "0,\n", 16_000),
+    "deep.json": text("", "[", 100_000),
+}  # fmt: skip
+ROWS = {"path.csv", "label.csv", "group.csv", "face.csv"}
+READERS = {
+    **dict.fromkeys((".png", ".tiff", ".gif", ".ico"), lambda path: load_images([path])),
+    **dict.fromkeys((".csv", ".json", ".parquet"), load_table),
+    ".npz": load_npz,
+    "group.csv": lambda path: load_table(path, group_column="who"),
+    "face.csv": load_fer2013,
+}
+
+
+@pytest.mark.kind("E38", "No file of a hundred kilobytes makes a loader take a gibibyte.")
+@pytest.mark.parametrize("name", BOMBS)
+def test_small_files_take_little_memory(tmp_path, name):
+    path = tmp_path / name
+    BOMBS[name](path)
+    assert path.stat().st_size < 200_000
+    read = READERS[name if name in READERS else path.suffix]
+    if name in ROWS:  # the message names a hundred of them
+        assert len(refusal(lambda: read(path))) < 10_000
+    else:
+        assert_refused(lambda: read(path), path)
 
 
 @pytest.mark.kind("E38", "Records of a cache that name rows it does not have count as absent.")

@@ -5,7 +5,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from math import isqrt
+from math import isqrt, prod
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -19,6 +19,7 @@ from imbemotion.datasets._bunch import (
     SourceKind,
     is_file_of,
     make_bunch,
+    most_characters,
     normalize,
     row_names,
 )
@@ -39,7 +40,7 @@ _SPLITS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")} | {
 }
 _PIXEL = re.compile("[01]?[0-9]?[0-9]|2[0-4][0-9]|25[0-5]")
 _NO_PIXELS = np.empty(0, dtype=np.uint8)
-_ROWS_PER_BYTE = 10
+_ROWS_PER_BYTE = 10  # of a file
 _REASON = 200  # characters of what another library says
 _SHOWN = 60  # characters of a broken file that an error quotes
 
@@ -101,9 +102,11 @@ def load_npz(
     classes = _as_column(_from_one_hot(classes, len(images), path), path, "label")
     _check_lengths(path, images=images, labels=classes, files=files, groups=groups)
     names = row_names(len(images)) if files is None else files
-    listing = Listing(images, _as_classes(classes), names, groups)
-    errors = settings.get("errors", "raise")
-    unlabeled = np.flatnonzero(listing.labels == "") if listing.labels.dtype.kind == "U" else ()
+    labels, unlabeled = check_labels(classes), ()
+    if labels.dtype.kind == "U":
+        labels = np.array([normalize(label) for label in labels])
+        unlabeled = np.flatnonzero(labels == "")
+    listing, errors = Listing(images, labels, names, groups), settings.get("errors", "raise")
     listing = listing.leave_out(dict.fromkeys(unlabeled, "has no label"), errors)
     settings = {"size": None, "has_files": files is not None} | settings
     return make_bunch(listing, path, clean=normalize, **settings)
@@ -134,29 +137,31 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
             f"Name another with {what}_key=."
         )
     try:
-        n_rows, has_objects = _read_head(archive, name)
-        if has_objects:
+        shape, dtype = _read_head(archive, name)
+        if dtype.hasobject:
             raise ValueError(
                 "it holds Python objects, which could run code. Write it as text or numbers, "
                 f"with {name}=np.array({name}.tolist())"
             )
         most = _ROWS_PER_BYTE * path.stat().st_size
-        if n_rows is not None and n_rows > most:  # zeros compress a thousandfold
-            raise ValueError(f"it has {n_rows} rows, but the file has bytes for {most} at most")
-        return archive[name] if n_rows is None or not only_rows else np.arange(n_rows)
+        if shape and shape[0] > most:  # zeros compress a thousandfold
+            raise ValueError(f"it has {shape[0]} rows, but the file has bytes for {most} at most")
+        if dtype.kind in "SU" and prod(shape) * dtype.itemsize > 4 * most_characters(path):
+            raise ValueError(f"it has {prod(shape)} texts of the length of the longest, {dtype}")
+        return np.arange(shape[0]) if shape and only_rows else archive[name]
     except _DAMAGED as error:
         reason = cut_label(error, _REASON)
         raise ValueError(f"The array {name} of {path} cannot be read: {reason}.") from error
 
 
 def _read_head(archive, name):
-    """Return the length of an array, None for a scalar, and whether it holds Python objects."""
+    """Return the shape and the dtype of an array."""
     with archive.zip.open(f"{name}.npy") as member:
         # Version 3 differs from 2 in the encoding of field names only.
         version = np.lib.format.read_magic(member)
         header = getattr(np.lib.format, f"read_array_header_{min(version[0], 2)}_0")
         shape, _, dtype = header(member)
-    return shape[0] if shape else None, dtype.hasobject
+    return shape, dtype
 
 
 def _from_one_hot(labels, n_images, path):
@@ -203,12 +208,6 @@ def _check_lengths(path, **arrays):
     if len(set(lengths.values())) > 1 or "a single value" in lengths.values():
         found = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"The arrays of {path} must be of the same length, got {found}.")
-
-
-def _as_classes(labels):
-    """Check labels and normalize those that are text, (n,)."""
-    labels = check_labels(labels)
-    return np.array([normalize(label) for label in labels]) if labels.dtype.kind == "U" else labels
 
 
 def load_fer2013(

@@ -169,6 +169,11 @@ def join_labels(labels):
     return np.array([_spell(label) for label in classes.tolist()], dtype=str)[codes]
 
 
+def most_characters(path):
+    """Return how many characters an array of texts from a file may take."""
+    return 2**24 + 20 * os.path.getsize(path)
+
+
 def row_names(n_rows):
     """Name rows that have no file."""
     return np.array([f"row {row}" for row in range(n_rows)])

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from functools import cache, partial
-from itertools import chain, islice
+from itertools import chain, compress, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 
 from imbemotion._base.files import from_cell, parse_json
 from imbemotion._base.validation import brief, cut, cut_label, escape_text, shorten, warn
-from imbemotion.datasets._bunch import Listing
+from imbemotion.datasets._bunch import Listing, most_characters
 from imbemotion.loading.reading import image_suffixes
 
 _SEPARATORS = ",;\t|"
@@ -25,7 +25,9 @@ _MARKS = {  # the longer ones first
 _DIRECTIVE = re.compile(r'"?sep=([,;\t|])\1*"?', re.IGNORECASE)  # as Excel knows it
 _QUOTED = re.compile('"[^"]*"')
 _SWALLOWED = re.compile(r"[\r\n].*[,;\t|]")  # a further row in a cell whose quote is not closed
-_LONGEST = 4096  # characters of a path
+_SHORTEST, _LONGEST = 256, 4096  # characters of a path: at least and at most
+_EMPTY = "An empty cell"
+_PARQUET_BYTES, _PARQUET_ROWS = 2**26, 10_000  # beyond those in proportion to the file
 _EXAMPLE = '{"path": "1.png", "label": "happy"}'
 
 
@@ -180,9 +182,8 @@ def _parse(name, content):
 
 def _read_parquet(path):
     try:
-        rows = pd.read_parquet(path)
+        rows = _unpack_parquet(path).to_pandas()
         rows = rows.reset_index() if any(rows.index.names) else rows  # pandas hides a column there
-        _check_size(path, 0, list(rows))
     except ImportError as error:
         raise ImportError(
             f"{path} is a Parquet file, which needs pyarrow. Install it with "
@@ -190,9 +191,34 @@ def _read_parquet(path):
         ) from error
     except Exception as error:  # pyarrow raises nearly anything on broken files
         reason = cut_label(error, 200).rstrip(".")
-        raise ValueError(f"{path} is not a Parquet file: {reason}.") from error
+        raise ValueError(f"{path} cannot be read as a Parquet file: {reason}.") from error
     _check_size(path, 0, list(rows))
     return rows.set_axis([f"row {number}" for number in range(len(rows))])
+
+
+def _unpack_parquet(path):
+    """Read a Parquet file batch by batch, as long as it takes memory in proportion to its size."""
+    from pyarrow import Table
+    from pyarrow.parquet import ParquetFile
+
+    n_bytes = path.stat().st_size
+    with ParquetFile(path) as file:
+        about = file.metadata
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
+        # A value takes at most its chunk, though each row may repeat it.
+        largest = max((chunk.total_uncompressed_size for chunk in chunks), default=1)
+        left = _PARQUET_BYTES + 20 * n_bytes
+        if about.num_rows > n_bytes + _PARQUET_ROWS or largest > left:
+            found = f"{about.num_rows:,} rows and a column of {largest:,} bytes"
+            raise ValueError(f"its {n_bytes:,} bytes claim {found}, which is no list of images")
+        batches = []
+        for batch in file.iter_batches(max(1, left // max(1, largest))):
+            left -= batch.nbytes
+            if left < 0:
+                raise ValueError(f"its {n_bytes:,} bytes would take many times the memory")
+            batches.append(batch)
+        return Table.from_batches(batches, file.schema_arrow)
 
 
 READERS = {
@@ -240,7 +266,7 @@ def _find_files(names, near, folder, elsewhere=()):
             stems = (by_stem(os.path.dirname(p)).get(os.path.basename(p), ()) for p in choice)
             path = next((found[0] for found in stems if len(found) == 1), choice[0])
         paths.append(path)
-    return np.array(paths)
+    return paths
 
 
 def _images_by_stem(folder):
@@ -257,60 +283,64 @@ def _is_empty(cell):
     return cell is None or isinstance(cell, dict | list | np.ndarray) or cell == ""
 
 
-def _source_of(cell):
+def _source_of(cell, most):
     """Return the name of a file, or the bytes of an image, as Hugging Face stores them."""
     if isinstance(cell, dict) and cell.keys() & {"bytes", "path"}:
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes) and cell.isascii() and (text := cell.decode()).isprintable():
         cell = text  # images hold other bytes
-    return cell if isinstance(cell, bytes) else "" if _is_empty(cell) else cut(str(cell), _LONGEST)
+    return cell if isinstance(cell, bytes) else "" if _is_empty(cell) else str(cell)[: most + 1]
+
+
+def _fault_of(place, source, label, group, most):
+    """Return why a row cannot be used, or None."""
+    name, label = source if isinstance(source, str) else place, "" if label is None else str(label)
+    if "\n" in name or _SWALLOWED.search(label):
+        return "has a name or label that takes in another row; close its quote"
+    if max(len(name), len(label), len(group)) > most:
+        return f"has a name, label or group of more than {most:,} characters"
+    if escape_text(name + label) != name + label:
+        return "has a name or label that is not UTF-8"
+    if not name:
+        return f"in {place} names no image"
+    return None if label else f"has no label in {place}"
 
 
 def list_rows(path, folder, columns, files, labels, is_strict=False, elsewhere=()):
     """Return what a list names, with labels as they are, and the reasons against some rows."""
     # columns are those for images, labels and groups; files and labels are the usual names.
     rows = _read_rows(path)
-    sources = list(map(_source_of, _cells_of(path, rows, "image", columns[0], files, is_strict)))
-    classes, groups = _cells_of(path, rows, "label", columns[1], labels, is_strict), None
-    first, is_file = {}, [isinstance(source, str) for source in sources]  # else an image's bytes
-    pairs = zip(sources, rows.index, strict=True)
-    names = [s if isinstance(s, str) else first.setdefault(s, place) for s, place in pairs]
-    found = _find_files([s for s in sources if isinstance(s, str)], path.parent, folder, elsewhere)
-    paths, shown = found, found
-    if not all(is_file):
-        paths, shown = (
-            pd.Series(items, dtype=object).to_numpy(copy=True) for items in (sources, names)
-        )
-        paths[is_file] = shown[is_file] = found
+    most = min(_LONGEST, max(_SHORTEST, most_characters(path) // len(rows)))
+    cells = _cells_of(path, rows, "image", columns[0], files, is_strict)
+    sources = [_source_of(cell, most) for cell in cells]
+    classes = _cells_of(path, rows, "label", columns[1], labels, is_strict)
+    is_file = [isinstance(source, str) for source in sources]
+    found = iter(_find_files(compress(sources, is_file), path.parent, folder, elsewhere))
+    images = [next(found) if isinstance(source, str) else source for source in sources]
+    firsts = dict(zip(reversed(sources), reversed(rows.index), strict=True))
+    names = [image if isinstance(image, str) else firsts[image] for image in images]
+    groups = [""] * len(rows)
     if columns[2] is not None:  # a row without a group is its own
-        pairs = zip(_cells_of(path, rows, "group", columns[2]), shown, strict=True)
-        groups = [str(name if _is_empty(cell) else cell) for cell, name in pairs]
-    targets = pd.Series(classes, dtype=object).to_numpy()
-    of_list = f" of {path.name}"
-    reasons = {
-        row: f"has no label in {place}{of_list}" if name else f"in {place}{of_list} names no image"
-        for row, (place, name, label) in enumerate(zip(rows.index, names, classes, strict=True))
-        if not name or label is None or (isinstance(label, str) and not label)
-    }
-    texts = list(
-        map("{}{}".format, names, classes)
-    )  # pandas cannot compare those with lone surrogates
-    foreign = [row for row, text in enumerate(texts) if escape_text(text) != text]
-    reasons |= dict.fromkeys(foreign, "has a name or label that is not UTF-8")
-    texts = map(str, classes) if groups is None else map("{}{}".format, classes, groups)
-    long = [row for row, text in enumerate(texts) if len(text) > 2 * _LONGEST]
-    reasons |= dict.fromkeys(long, f"has a label or group of more than {_LONGEST:,} characters")
-    pairs = enumerate(zip(names, classes, strict=True))
-    lines = [row for row, (n, label) in pairs if "\n" in n or _SWALLOWED.search(str(label))]
-    reasons |= dict.fromkeys(
-        lines, "has a name or label that takes in another row; close its quote"
-    )
-    names = np.where(np.array(names) == "", "An empty cell", shown)
+        pairs = zip(_cells_of(path, rows, "group", columns[2]), names, strict=True)
+        groups = [name if _is_empty(cell) else str(cell)[: most + 1] for cell, name in pairs]
+    places = [f"{place} of {path.name}" for place in rows.index]
+    found = map(_fault_of, places, sources, classes, groups, repeat(most))
+    reasons = {row: fault for row, fault in enumerate(found) if fault}
     others = bytes | dict | list | np.ndarray
     plain = [name for name in rows if not any(isinstance(cell, others) for cell in rows[name])]
-    columns = rows[plain].reset_index(drop=True)
-    groups = None if groups is None else np.array([cut(group, 2 * _LONGEST) for group in groups])
-    return Listing(paths, targets, names, groups, columns=columns), reasons
+    return Listing(
+        images=np.array(images) if all(is_file) else _as_objects(images),
+        labels=_as_objects(classes),
+        names=np.array(
+            [name if source else _EMPTY for name, source in zip(names, sources, strict=True)]
+        ),
+        groups=None if columns[2] is None else np.array(groups),
+        columns=rows[plain].reset_index(drop=True),
+    ), reasons
+
+
+def _as_objects(items):
+    return pd.Series(items, dtype=object).to_numpy(copy=True)
 
 
 def without_conflicts(listing):

@@ -7,6 +7,6 @@ from imbemotion.loading._loader import (
     load_images as load_images,
 )
 from imbemotion.loading.cache import CacheWarning
-from imbemotion.loading.decoding import UnreadableImagesError
+from imbemotion.loading.reading import UnreadableImagesError
 
 __all__ = ["CacheWarning", "ImageFlattener", "ImageLoader", "UnreadableImagesError"]

@@ -16,19 +16,18 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from imbemotion._base.validation import cut, cut_label
+from imbemotion._base.validation import cut_label
 from imbemotion.loading.ranges import ROUNDING, SIXTEEN_BITS, Ranges
 
 ABSENT = "does not exist"
-_LONGEST = 300  # characters of a name there
-_SHOWN = 100  # failures in the message of an error
+_REASON = 100  # characters of what another library says
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_REASONS = [  # the first match counts
-    ((FileNotFoundError, NotADirectoryError), ABSENT),
-    (PermissionError, "cannot be read: permission denied"),
-    (_BOMBS, "has more pixels than PIL.Image.MAX_IMAGE_PIXELS allows"),
-    (MemoryError, "does not fit into memory"),
-]
+_REASONS = {
+    (FileNotFoundError, NotADirectoryError): ABSENT,
+    PermissionError: "cannot be read: permission denied",
+    _BOMBS: "has more pixels than PIL.Image.MAX_IMAGE_PIXELS allows",
+    MemoryError: "does not fit into memory",
+}
 _NAMES = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
 # EXIF orientation: what makes an image upright
 _TURNS = {n: Image.Transpose[name] for n, name in enumerate(_NAMES.split(), start=2)}
@@ -46,31 +45,25 @@ _ADAM7 += [(0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 _CHANNELS = [(), (2,), (3,), (4,)]  # gray, gray and alpha, color, color and alpha
 _COMPOSED = ("MPO", "PSD")  # a photograph and its preview, layers
 _MOST_BYTES = 2**30  # of a file; far above any picture of MAX_IMAGE_PIXELS
+_MOST_PIXELS, _PIXELS_PER_BYTE = 2**25, 300  # of a file, whichever allows more; else a bomb
 _DIM = 16  # 16-bit images that use a smaller part of their range are nearly black as 8-bit ones
 # What may hold a photograph. Others start programs (EPS), or are stubs that Pillow cannot read.
-_RASTER = (
-    "AVIF BMP DDS DIB GIF HEIF ICO JPEG JPEG2000 JXL MPO PCX PNG PPM PSD QOI SGI SUN TGA TIFF "
-)
-_RASTER += "WEBP XBM XPM"
+_RASTER = "AVIF BMP DDS DIB GIF HEIF ICO JPEG JPEG2000 JXL MPO PCX PNG PPM PSD QOI SGI SUN TGA"
+_RASTER += " TIFF WEBP XBM XPM"
 
 
 # What makes photographs of files that Pillow cannot open by itself, by their suffixes.
 _CURES = {
-    **dict.fromkeys(
-        (".heic", ".heif", ".hif"), "HEIC images need pillow-heif: `pip install pillow-heif`."
-    ),
+    ".heic .heif .hif": "HEIC images need pillow-heif: `pip install pillow-heif`.",
     ".jxl": "JPEG XL images need pillow-jxl-plugin: `pip install pillow-jxl-plugin`.",
-    **dict.fromkeys(
-        (".arw", ".cr2", ".cr3", ".dng", ".nef", ".pdf", ".raf", ".svg"),
-        "Convert RAW, PDF and SVG files to PNG or JPEG.",
-    ),
+    ".arw .cr2 .cr3 .dng .nef .pdf .raf .svg": "Convert RAW, PDF and SVG files to PNG or JPEG.",
 }
 
 
 def advise_on(paths):
     """Return how files that Pillow cannot open by itself become images."""
     ends = {os.path.splitext(path)[1].lower() for path in paths}
-    return " ".join(sorted({_CURES[end] for end in ends & _CURES.keys()}))
+    return " ".join(cure for suffixes, cure in _CURES.items() if ends & set(suffixes.split()))
 
 
 @cache
@@ -92,45 +85,6 @@ class Unreadable(ValueError):  # noqa: N818 - never leaves the package
     """One image cannot be read; the text says why."""
 
 
-class UnreadableImagesError(ValueError):
-    """Some images could not be read; the message lists them with their reasons.
-
-    Parameters
-    ----------
-    failures : list of (int, str, str)
-        Row, name and reason of every unreadable image.
-    n_images : int
-        Number of images requested.
-
-    Examples
-    --------
-    >>> raise UnreadableImagesError([(4, "ann.jpg", "is truncated")], n_images=9)
-    Traceback (most recent call last):
-        ...
-    imbemotion.loading.decoding.UnreadableImagesError: 1 of 9 images could not be read:
-      row 4: ann.jpg is truncated
-    Repair them or leave them out with errors='skip' (--errors skip).
-    """
-
-    def __init__(self, failures: list[tuple[int, str, str]], n_images: int):
-        super().__init__(failures, n_images)  # as args, so that the error can be pickled
-        self.failures, self.n_images = failures, n_images
-
-    def __str__(self):
-        shown = self.failures[:_SHOWN]
-        lines = [
-            f"  row {row}: {cut(str(name), _LONGEST)} {reason}" for row, name, reason in shown
-        ]
-        if len(shown) < len(self.failures):
-            lines.append(f"  and {len(self.failures) - len(shown)} more, see `failures`")
-        head = f"{len(self.failures)} of {self.n_images} images could not be read:"
-        advice = "Repair them or leave them out with errors='skip' (--errors skip)."
-        if [reason for *_, reason in self.failures] == [ABSENT] * self.n_images:
-            advice = "Are their paths relative to another folder? Loaders of lists take it as "
-            advice += "images=FOLDER (--images FOLDER)."
-        return "\n".join([head, *lines, advice])
-
-
 def reason_for(error, source=None):
     """Put into plain words why decoding failed."""
     if isinstance(error, Unreadable):
@@ -138,12 +92,12 @@ def reason_for(error, source=None):
     if isinstance(error, UnidentifiedImageError):
         cure = advise_on([name_of(source)]).rstrip(".")
         return "is not an image that Pillow can read" + (f" ({cure})" if cure else "")
-    for kinds, reason in _REASONS:
+    for kinds, reason in _REASONS.items():
         if isinstance(error, kinds):
             return reason
     if "truncated" in str(error).lower():
         return "is truncated"
-    return f"cannot be decoded ({type(error).__name__}: {cut_label(error, _SHOWN)})"
+    return f"cannot be decoded ({type(error).__name__}: {cut_label(error, _REASON)})"
 
 
 def name_of(source):
@@ -247,6 +201,7 @@ def _open(data, target):
     """Decode a whole file; a JPEG at a half, a quarter or an eighth where that is enough."""
     chunks = _png_chunks(data) if data.startswith(_SIGNATURE) else None
     image = Image.open(io.BytesIO(data), formats=raster_formats())
+    _check_size(image, data)
     if isinstance(image, JpegImageFile):
         full, turn = image.size, _read_turn(image)
         (left, top, right, bottom), size = _box_and_size(full, target, turn)
@@ -258,9 +213,17 @@ def _open(data, target):
         image.load()
         return _Decoded(image, full, reduced[1][2:] if reduced else full, turn)
     image.load()
+    _check_size(image, data)  # icons contain images of other sizes than they say
     if chunks:
         _check_png_rows(chunks, image)
     return _Decoded(image, image.size, image.size, _read_turn(image))
+
+
+def _check_size(image, data):
+    """Refuse an image that would take a thousand times the memory of its file."""
+    n_pixels = image.width * image.height
+    if n_pixels > max(_MOST_PIXELS, _PIXELS_PER_BYTE * len(data)):
+        raise Unreadable(f"has {n_pixels:,} pixels in {len(data):,} bytes: no picture")
 
 
 def _load(image):
@@ -396,5 +359,8 @@ def _to_bytes(values, ranges, note):
         if 0 < high < white / _DIM:
             note("dim", f"{high:g} of {white:g}")
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    scaled = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    scaled = values.astype(np.float64)  # in place from here on: it takes the most memory
+    scaled -= black
+    scaled *= 255 / ((white - black) or 1)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)

@@ -13,19 +13,13 @@ from joblib import Parallel, delayed, effective_n_jobs
 from PIL import Image, ImageFile, features
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from imbemotion._base.validation import N_JOBS, check_pixels, fit_context, only_column
+from imbemotion._base.validation import N_JOBS, check_pixels, cut, fit_context, only_column
 from imbemotion.images import ImageArray
 from imbemotion.loading.cache import make_folder, read_cached
-from imbemotion.loading.decoding import (
-    Target,
-    Unreadable,
-    UnreadableImagesError,
-    decode,
-    name_of,
-    raster_formats,
-)
+from imbemotion.loading.decoding import ABSENT, Target, Unreadable, decode, name_of, raster_formats
 from imbemotion.loading.ranges import tell
 
+_SHOWN = 100  # failures in the message of an error
 _BATCH = 64  # images that a thread reads at a time
 # Folders that systems add for thumbnails, archives and deleted files.
 _JUNK = {"@eadir", "@recycle", "#recycle", "$recycle.bin", "__macosx", "lost+found"}
@@ -57,6 +51,43 @@ def is_shown(name: str) -> bool:
 
 def _refuse(error):
     raise error  # os.walk would skip the folder
+
+
+class UnreadableImagesError(ValueError):
+    """Some images could not be read; the message lists them with their reasons.
+
+    Parameters
+    ----------
+    failures : list of (int, str, str)
+        Row, name and reason of every unreadable image.
+    n_images : int
+        Number of images requested.
+
+    Examples
+    --------
+    >>> raise UnreadableImagesError([(4, "ann.jpg", "is truncated")], n_images=9)
+    Traceback (most recent call last):
+        ...
+    imbemotion.loading.reading.UnreadableImagesError: 1 of 9 images could not be read:
+      row 4: ann.jpg is truncated
+    Repair them or leave them out with errors='skip' (--errors skip).
+    """
+
+    def __init__(self, failures: list[tuple[int, str, str]], n_images: int):
+        super().__init__(failures, n_images)  # as args, so that the error can be pickled
+        self.failures, self.n_images = failures, n_images
+
+    def __str__(self):
+        shown = self.failures[:_SHOWN]
+        lines = [f"  row {row}: {cut(str(name))} {reason}" for row, name, reason in shown]
+        if len(shown) < len(self.failures):
+            lines.append(f"  and {len(self.failures) - len(shown)} more, see `failures`")
+        head = f"{len(self.failures)} of {self.n_images} images could not be read:"
+        advice = "Repair them or leave them out with errors='skip' (--errors skip)."
+        if [reason for *_, reason in self.failures] == [ABSENT] * self.n_images:
+            advice = "Are their paths relative to another folder? Loaders of lists take it as "
+            advice += "images=FOLDER (--images FOLDER)."
+        return "\n".join([head, *lines, advice])
 
 
 class ImageReader(NamedTuple):
