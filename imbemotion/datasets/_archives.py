@@ -23,7 +23,7 @@ from imbemotion.datasets._bunch import (
     normalize,
     row_names,
 )
-from imbemotion.datasets._lists import read_csv, read_header
+from imbemotion.datasets._lists import LABEL_COLUMNS, read_csv, read_header
 
 _IMAGE_KEYS = ("images", "X", "x", "data", "arr_0")
 _LABEL_KEYS = ("labels", "y", "target", "emotions", "arr_1")
@@ -33,7 +33,6 @@ _DAMAGED = (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
 _EMOTIONS = dict(zip("01234567", _NAMES, strict=True))  # 7 is that of CK+ and of later copies
-_EMOTION_COLUMNS = ("emotion", "label", "class", "expression", "target", "category")
 _USAGES = {usage.lower(): usage for usage in ("Training", "PublicTest", "PrivateTest")}
 _SPLITS = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")} | {
     usage: (usage,) for usage in _USAGES.values()
@@ -155,7 +154,6 @@ def _array(archive, path, what, key, usual, only_rows=False, is_optional=False):
 
 
 def _read_head(archive, name):
-    """Return the shape and the dtype of an array."""
     with archive.zip.open(f"{name}.npy") as member:
         # Version 3 differs from 2 in the encoding of field names only.
         version = np.lib.format.read_magic(member)
@@ -272,8 +270,7 @@ def load_fer2013(
     listing, reasons = _read_faces(Path(path), split)
     listing = listing.leave_out(reasons, settings.get("errors", "raise"))
     return_X_y = settings.pop("return_X_y", False)
-    settings = {"size": None, "has_files": False} | settings
-    bunch = make_bunch(listing, path, clean=normalize, **settings)
+    bunch = make_bunch(listing, path, clean=normalize, **({"size": None} | settings))
     bunch.usage, bunch.groups = bunch.groups, None
     return (bunch.data, bunch.target) if return_X_y else bunch
 
@@ -307,7 +304,6 @@ def _name_emotions(cells):
 
 
 def _read_columns(path):
-    """Read the file as text, with its columns in lower case."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist or is not a file. Expected a CSV file.")
     rows = read_csv(path)
@@ -318,7 +314,7 @@ def _read_columns(path):
             f"{path} must begin with the names of its columns, emotion, pixels and Usage, "
             f"separated by commas, got {header[:_SHOWN]!r}."
         )
-    found = [name for name in _EMOTION_COLUMNS if name in rows]
+    found = [name for name in LABEL_COLUMNS if name in rows]
     if len(found) > 1 and found[0] != "emotion":
         raise ValueError(
             f"The emotions in {path} may be {' or '.join(found)}. Name one of them emotion."

@@ -313,7 +313,7 @@ _read_images = partial(load_images, size=48)
 
 def make_bunch(
     listing, source, *, labels=None, label_map=None, errors="raise", load_content=True,
-    return_X_y=False, has_files=True, clean=lambda label: label, read=_read_images, **reading,
+    return_X_y=False, has_files=None, clean=lambda label: label, read=_read_images, **reading,
 ):  # fmt: skip
     """Check labels, read the images and put everything together."""
     if errors not in ("raise", "skip"):
@@ -339,6 +339,8 @@ def make_bunch(
     _report(listing, labels)
     if return_X_y:
         return data, listing.labels
+    if has_files is None:  # else the images are pixels, or the bytes of files
+        has_files = listing.images.dtype.kind == "U"
     return ImageBunch(
         data=data, target=listing.labels, target_names=np.unique(listing.labels),
         filenames=listing.names if has_files else None, groups=listing.groups,

@@ -6,11 +6,13 @@ import tarfile
 import zlib
 from pathlib import Path
 from typing import Any, Unpack
+from warnings import catch_warnings, simplefilter
 
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
 from imbemotion._base.files import publish_folder
+from imbemotion._base.validation import DataWarning
 from imbemotion.datasets._bunch import ImageSettings, SourceKind, is_data_set
 from imbemotion.datasets._listed_images import load_legend
 from imbemotion.leaks import groups_from_filenames
@@ -81,7 +83,9 @@ def fetch_facial_expressions(
         _fetch(folder)
     return_X_y = settings.pop("return_X_y", False)
     bunch = load_legend(folder / _LEGEND, folder / _IMAGES, **settings)
-    bunch.groups = groups_from_filenames([Path(name).name for name in bunch.filenames])
+    with catch_warnings():  # the names are known, however few of them are left
+        simplefilter("ignore", DataWarning)
+        bunch.groups = groups_from_filenames([Path(name).name for name in bunch.filenames])
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
@@ -92,7 +96,12 @@ def _fetch(folder):
             archive = unpacked.with_name("archive.tar.gz")
             _download(archive)
             _unpack(archive, unpacked)
-            _check_digest(unpacked)
+            if (found := _digest(unpacked)) != _DIGEST:
+                raise OSError(
+                    f"The files from {_URL} are not those expected: their digest must be "
+                    f"{_DIGEST}, got {found}. Try again; or get a copy elsewhere and use "
+                    "load_legend."
+                )
     except OSError:
         if not folder.is_dir():  # else another process has been faster
             raise
@@ -122,7 +131,6 @@ def _advice(archive):
 
 
 def _unpack(archive, folder):
-    """Unpack the images and the legend, and nothing else."""
     try:
         with tarfile.open(archive, "r:gz") as members:
             for member in members:
@@ -135,15 +143,6 @@ def _unpack(archive, folder):
 
 def _is_wanted(name):
     return name == _LEGEND or name.rpartition("/")[0] == _IMAGES
-
-
-def _check_digest(folder):
-    found = _digest(folder)
-    if found != _DIGEST:
-        raise OSError(
-            f"The files from {_URL} are not those expected: their digest must be {_DIGEST}, "
-            f"got {found}. Try again; or get a copy elsewhere and use load_legend."
-        )
 
 
 def _digest(folder):

@@ -226,10 +226,9 @@ def make_faces(
 
 
 def _load_faces(source, *, mode, **settings):
-    """Load the default faces as a source."""
     X, y = make_faces(mode=mode, random_state=0)
     listing = Listing(X, y, row_names(len(y)))
-    return make_bunch(listing, source, has_files=False, mode=mode, **settings)
+    return make_bunch(listing, source, mode=mode, **settings)
 
 
 FACES = SourceKind("a data set", is_data_set("faces"), _load_faces)

@@ -18,14 +18,13 @@ from imbemotion.datasets._bunch import (
     make_bunch,
     normalize,
 )
-from imbemotion.datasets._lists import READERS, list_rows, without_conflicts
+from imbemotion.datasets._lists import LABEL_COLUMNS, READERS, list_rows, without_conflicts
 
 # Columns that are taken if none is named.
 _LEGEND_FILES = ("image", "file", "filename", "path", "name", "img")
-_LEGEND_LABELS = ("emotion", "label", "class", "expression", "target", "category")
 _FILES = tuple(name for name in _LEGEND_FILES if name != "name")  # which may be a person's
 _FILES += ("file_path", "image_path", "img_path", "image_file", "image_name")
-_LABELS = (*_LEGEND_LABELS, "class_name", "label_name")
+_LABELS = (*LABEL_COLUMNS, "class_name", "label_name")
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")  # 01 is a name, not a number
 
 
@@ -87,17 +86,15 @@ def load_legend(
     """
     path = Path(legend, "legend.csv") if Path(legend).is_dir() else Path(legend)
     columns = image_column, label_column, group_column
-    listing, reasons = list_rows(path, folder, columns, _LEGEND_FILES, _LEGEND_LABELS)
+    listing, reasons = list_rows(path, folder, columns, _LEGEND_FILES, LABEL_COLUMNS)
     listing = listing.leave_out(reasons, settings.get("errors", "raise"))
     # Only now, since a missing label would become the text "none".
     listing = listing._replace(labels=np.array([normalize(label) for label in listing.labels]))
     listing = _first_rows(without_conflicts(listing))
-    settings["has_files"] = listing.images.dtype.kind == "U"  # else they are the bytes of images
     return make_bunch(listing, legend, clean=normalize, **settings)
 
 
 def _first_rows(listing):
-    """Keep the first row of each image."""
     images = pd.Series(listing.images)
     first = ~images.duplicated()
     if not first.all():
@@ -179,7 +176,6 @@ def load_table(
     if n_files < n_rows:
         remedy = "Keep rows of one image together when you split them, by groups."
         warn(f"{path} lists {n_files:,} images in {n_rows:,} rows. {remedy}")
-    settings["has_files"] = listing.images.dtype.kind == "U"  # else they are the bytes of images
     return make_bunch(listing, path, clean=normalize, **settings)
 
 

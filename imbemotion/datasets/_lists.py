@@ -17,6 +17,7 @@ from imbemotion._base.validation import brief, cut, cut_label, escape_text, shor
 from imbemotion.datasets._bunch import Listing, most_characters
 from imbemotion.loading.reading import image_suffixes
 
+LABEL_COLUMNS = ("emotion", "label", "class", "expression", "target", "category")
 _SEPARATORS = ",;\t|"
 _MARKS = {  # the longer ones first
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -148,7 +149,7 @@ def _check_size(path, n_rows, names):
 # Not pandas.read_json: it makes floats of integers beside null, and dates of some texts.
 def _read_json(path):
     rows = _parse(path, "".join(_read_lines(path)))
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list):
         raise ValueError(
             f"{path} must hold a list of objects such as [{_EXAMPLE}], got {brief(rows, 60)}."
         )
@@ -158,16 +159,14 @@ def _read_json(path):
 def _read_json_lines(path):
     lines = enumerate(_read_lines(path), 1)
     rows = {f"line {n}": _parse(f"Line {n} of {path}", line) for n, line in lines if line.strip()}
-    wrong = next((place for place, row in rows.items() if not isinstance(row, dict)), None)
-    if wrong:
-        raise ValueError(
-            f"{wrong.capitalize()} of {path} must be an object such as {_EXAMPLE}, "
-            f"got {brief(rows[wrong], 60)}."
-        )
     return _from_objects(path, rows)
 
 
 def _from_objects(path, rows):
+    for place, row in rows.items():
+        if not isinstance(row, dict):
+            found = f"such as {_EXAMPLE}, got {brief(row, 60)}"
+            raise ValueError(f"{place.capitalize()} of {path} must be an object {found}.")
     names = list(dict.fromkeys(chain.from_iterable(rows.values())))
     _check_size(path, len(rows), names)
     return pd.DataFrame(list(rows.values()), index=list(rows), columns=names, dtype=object)
@@ -201,22 +200,20 @@ def _unpack_parquet(path):
     from pyarrow import Table
     from pyarrow.parquet import ParquetFile
 
-    n_bytes = path.stat().st_size
+    n_bytes, batches = path.stat().st_size, []
+    left = _PARQUET_BYTES + 20 * n_bytes
+    refusal = ValueError(f"its {n_bytes:,} bytes would unpack to far more than images and labels")
     with ParquetFile(path) as file:
         about = file.metadata
-        groups = [about.row_group(number) for number in range(about.num_row_groups)]
-        chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
-        # A value takes at most its chunk, though each row may repeat it.
-        largest = max((chunk.total_uncompressed_size for chunk in chunks), default=1)
-        left = _PARQUET_BYTES + 20 * n_bytes
+        groups = map(about.row_group, range(about.num_row_groups))
+        sizes = [g.column(n).total_uncompressed_size for g in groups for n in range(g.num_columns)]
+        largest = max(sizes, default=1)  # which a value may fill, and every row may repeat
         if about.num_rows > n_bytes + _PARQUET_ROWS or largest > left:
-            found = f"{about.num_rows:,} rows and a column of {largest:,} bytes"
-            raise ValueError(f"its {n_bytes:,} bytes claim {found}, which is no list of images")
-        batches = []
+            raise refusal
         for batch in file.iter_batches(max(1, left // max(1, largest))):
             left -= batch.nbytes
             if left < 0:
-                raise ValueError(f"its {n_bytes:,} bytes would take many times the memory")
+                raise refusal
             batches.append(batch)
         return Table.from_batches(batches, file.schema_arrow)
 
@@ -270,7 +267,6 @@ def _find_files(names, near, folder, elsewhere=()):
 
 
 def _images_by_stem(folder):
-    """Return the images of a folder by their names without suffix."""
     found, suffixes = defaultdict(list), image_suffixes()
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
         stem, suffix = os.path.splitext(name)

@@ -63,7 +63,6 @@ def _find(folder, suffixes):
 
 
 def _list_by_folders(folder, what, suffixes, layout):
-    """List files whose folder is their label."""
     folder, places = _class_folders(folder, suffixes, layout.format(folder))
     _warn_of_classes(folder, [place.name for place in places])
     paths, labels, others, empty = [], [], [], []
@@ -109,7 +108,6 @@ def _class_folders(folder, suffixes, layout):
 
 
 def _subfolders(folder):
-    """List the subfolders that are shown, in order."""
     found = sorted(path for path in folder.iterdir() if is_shown(path.name))
     # One that is lost would be a class that vanishes.
     lost = [path for path in found if path.is_symlink() and not path.exists() and not path.suffix]

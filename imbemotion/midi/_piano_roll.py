@@ -69,7 +69,6 @@ def _parse(data):
 
 
 def _chunk(file):
-    """Read the name and the content of the next chunk."""
     name, size = struct.unpack(">4sI", _take(file, 8))
     return name, _take(file, size)
 
@@ -157,14 +156,14 @@ class _Keyboard:
         self._has_pedal = pedal
         self._pressed = defaultdict(deque)  # (track, channel, pitch): (start, velocity)
         self._pedals = set()  # channels
-        self._held = defaultdict(list)  # channel: (start, pitch, velocity)
+        self._held = defaultdict(list)  # (channel, pitch): (start, velocity)
         self._notes = []
 
     def note_on(self, seconds, track, message):
         if message.velocity == 0:
             self.note_off(seconds, track, message)
             return
-        self._let_go(seconds, message.channel, message.note)  # the same string is struck again
+        self._let_go(seconds, [(message.channel, message.note)])  # the string is struck again
         self._pressed[track, message.channel, message.note].append((seconds, message.velocity))
 
     def note_off(self, seconds, track, message):
@@ -173,7 +172,7 @@ class _Keyboard:
             return
         start, velocity = pressed.popleft()
         if message.channel in self._pedals:
-            self._held[message.channel].append((start, message.note, velocity))
+            self._held[message.channel, message.note].append((start, velocity))
         else:
             self._notes.append(_Note(start, seconds, message.note, velocity))
 
@@ -184,23 +183,19 @@ class _Keyboard:
             self._pedals.add(message.channel)
         else:
             self._pedals.discard(message.channel)
-            self._let_go(seconds, message.channel)
+            self._let_go(seconds, [key for key in self._held if key[0] == message.channel])
 
     def finish(self, seconds):
-        for channel in list(self._held):
-            self._let_go(seconds, channel)
+        self._let_go(seconds, list(self._held))
         for (_, _, pitch), pressed in self._pressed.items():
             self._notes += (_Note(start, seconds, pitch, loud) for start, loud in pressed)
         return self._notes
 
-    def _let_go(self, seconds, channel, key=None):
-        """End the notes that the pedal holds, of one key or of all."""
-        held, self._held[channel] = self._held[channel], []
-        for start, pitch, velocity in held:
-            if key in (None, pitch):
-                self._notes.append(_Note(start, seconds, pitch, velocity))
-            else:
-                self._held[channel].append((start, pitch, velocity))
+    def _let_go(self, seconds, keys):
+        """End the notes of these keys that the pedal holds."""
+        for key in keys:
+            held = self._held.pop(key, ())
+            self._notes += (_Note(start, seconds, key[1], velocity) for start, velocity in held)
 
 
 class _RollReader(namedtuple("_RollReader", "resolution height width crop pedal n_jobs")):
