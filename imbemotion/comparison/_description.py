@@ -131,10 +131,10 @@ def _identify(code):
     name = f"{code.__module__}.{getattr(code, '__qualname__', type(code).__qualname__)}"
     if not _is_custom(code):
         return {"code": name}
-    try:
-        text = ast.dump(_syntax(code))
-    except (OSError, TypeError, SyntaxError):  # typed at a prompt, or edited meanwhile
-        text = repr(_instructions(code))
+    text = repr(_instructions(code))
+    if getattr(code, "__name__", None) != "<lambda>":  # whose source is that of a whole line
+        with suppress(OSError, TypeError, SyntaxError):  # typed at a prompt, or edited meanwhile
+            text = ast.dump(ast.parse(dedent(inspect.getsource(code))))
     return {"code": name, "source": blake2b(text.encode(), digest_size=16).hexdigest()}
 
 
@@ -146,28 +146,6 @@ def _is_custom(code):
     return not any(Path(path).is_relative_to(home) for home in (*_INSTALLED, _PACKAGE))
 
 
-def _syntax(code):
-    """Return the syntax tree of a class or function, of a lambda without the rest of its line."""
-    if getattr(code, "__name__", None) != "<lambda>":
-        return ast.parse(dedent(inspect.getsource(code)))
-    lines, _ = inspect.findsource(code)
-    spans = [
-        (span[0::2], span[1::2])
-        for span in code.__code__.co_positions()
-        if span[0] is not None and span[2] != span[3]
-    ]
-    first, last = min(start for start, _ in spans), max(end for _, end in spans)
-    around = [
-        node for node in ast.walk(ast.parse("".join(lines)))
-        if isinstance(node, ast.Lambda)
-        and (node.body.lineno, node.body.col_offset) <= first
-        and last <= (node.body.end_lineno, node.body.end_col_offset)
-    ]  # fmt: skip
-    if not around:
-        raise OSError(f"The file of a lambda has changed: there is none in line {first[0]}.")
-    return around[-1]  # the innermost
-
-
 def _instructions(code):
     """Return the instructions, names and constants of code without source."""
     if inspect.isclass(code):
@@ -175,7 +153,8 @@ def _instructions(code):
         return {k: _instructions(member) for k, member in members if inspect.isfunction(member)}
     code = getattr(code, "__code__", code)
     if not inspect.iscode(code):
-        return describe(code) if isinstance(code, tuple | frozenset | str | Number) else None
+        is_constant = isinstance(code, tuple | frozenset | str | bytes | Number)
+        return describe(code) if is_constant else None
     return [code.co_code.hex(), code.co_names, [_instructions(part) for part in code.co_consts]]
 
 

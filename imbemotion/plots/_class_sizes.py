@@ -205,15 +205,9 @@ def _draw_bars(ax, counts, after, log, name, given):
         look["height"] /= 1 if is_numbered else 0.72  # thin bars touch, gaps would be a pattern
         look = style.styled(Rectangle, given, **look)
         handles.append(ax.barh(places, widths, left=low, **look))
-        texts += [
-            ax.annotate(
-                word, (low + width, place), xytext=(3, 0), textcoords="offset points",
-                va="center", fontsize=font, color=style.INK, bbox={**_FRAME, "pad": 0.6},
-                **style.PLAIN_TEXT,
-            )
-            for place, width, word in zip(places, widths, words, strict=True)
-            if is_numbered
-        ]  # fmt: skip
+        if is_numbered:
+            look = {"fontsize": font, "color": style.INK, "bbox": {**_FRAME, "pad": 0.6}}
+            texts += ax.bar_label(handles[-1], words, padding=3, **look, **style.PLAIN_TEXT)
     bars = [bar for container in handles for bar in container]
     if after is None:
         equal = sum(counts.values()) / len(counts)

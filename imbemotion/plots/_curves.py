@@ -15,16 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-_VALID = {"label": "validation", "color": LOSS, "linestyle": "--"}
-_PANELS = {
-    "loss": {
-        "train_loss": {"label": "training", "color": GAIN, "linestyle": "-"},
-        "valid_loss": _VALID,
-    },
-    "macro-F1": {
-        "train_macro_f1": {"label": "training", "color": GAIN, "linestyle": "-"},
-        "valid_macro_f1": _VALID,
-    },
+_PANELS = {"loss": "loss", "macro-F1": "macro_f1"}
+_LOOKS = {
+    "train": {"label": "training", "color": GAIN, "linestyle": "-"},
+    "valid": {"label": "validation", "color": LOSS, "linestyle": "--"},
 }
 
 
@@ -139,7 +133,10 @@ class TrainingCurveDisplay:
     @property
     def panels(self) -> list[str]:
         """Panels to draw: ``loss``, and ``macro-F1`` if it was measured."""
-        return [name for name, curves in _PANELS.items() if any(map(self._tables, curves))]
+        return [
+            panel for panel, figure in _PANELS.items()
+            if any(self._tables(f"{part}_{figure}") for part in _LOOKS)
+        ]  # fmt: skip
 
     def plot(
         self, ax: Axes | Sequence[Axes] | None = None, *, name: str | None = None, **kwargs: Any
@@ -176,8 +173,9 @@ class TrainingCurveDisplay:
         self.figure_, self.lines_ = self.axes_[0].figure, []
         name = self.name if name is None else name
         for axes, panel in zip(self.axes_, panels, strict=False):
-            for column, look in _PANELS[panel].items():
+            for part, look in _LOOKS.items():
                 label = look["label"] if name is None else f"{name}: {look['label']}"
+                column = f"{part}_{_PANELS[panel]}"
                 self._draw_curves(axes, column, {**look, "label": label}, kwargs)
             axes.set_xlabel("epoch")
             axes.set_ylabel(panel)

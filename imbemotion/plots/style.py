@@ -26,8 +26,8 @@ _FONTS = (  # for Chinese, Japanese, Korean, Hindi and Thai
     "Nirmala UI", "Noto Sans Thai", "Leelawadee UI", "Arial Unicode MS",
 )  # fmt: skip
 PLAIN_TEXT = {"parse_math": False}  # a "$" in a label is a "$"
-_DIRECTIONS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
-_DISTANCES = (0, 8, 18, 30, 44, 60, 80, 105)  # points, beyond the edge of the mark
+_SIDES = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)])
+_DISTANCES = np.array([0, 8, 18, 30, 44, 60, 80, 105])  # points, beyond the edge of the mark
 _NEAR = 8  # points; names further away than this get a line to their mark
 _GAP = 3  # points between a mark and its name
 
@@ -135,24 +135,19 @@ def label_points(ax, x, y, names, diameters):
 
 def _free_place(center, radius, size, taken, frame):
     """Find the nearest box that covers nothing, or else the one that covers least."""
-    boxes = [_box(center, radius + far, side, size) for far in _DISTANCES for side in _DIRECTIONS]
-    outside = [size.prod() - _overlap(box, frame[None])[0] for box in boxes]
-    covered = [_overlap(box, taken).sum() for box in boxes]
-    return boxes[int(np.argmin(np.round(np.add(covered, outside), 3)))]
+    reach = (radius + _DISTANCES)[:, None, None] / np.linalg.norm(_SIDES, axis=1, keepdims=True)
+    middles = (center + _SIDES * (reach + size / 2)).reshape(-1, 2)
+    boxes = np.hstack([middles - size / 2, middles + size / 2])
+    outside = size.prod() - _overlaps(boxes, frame[None])[:, 0]
+    covered = _overlaps(boxes, taken).sum(axis=1)
+    return boxes[np.argmin(np.round(covered + outside, 3))]
 
 
-def _box(center, distance, side, size):
-    side = np.array(side)
-    if side.all():
-        distance = distance * np.sqrt(0.5)
-    middle = center + side * (distance + size / 2)
-    return np.concatenate([middle - size / 2, middle + size / 2])
-
-
-def _overlap(box, others):
-    """Compute the area that a box (4,) shares with each of others (n, 4)."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    return np.clip(high - low, 0, None).prod(axis=1)
+def _overlaps(boxes, others):
+    """Compute the areas that boxes (n, 4) share with others (m, 4), (n, m)."""
+    low = np.maximum(boxes[:, None, :2], others[:, :2])
+    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
+    return np.clip(high - low, 0, None).prod(axis=2)
 
 
 def _draw_line(text, box, radius):

@@ -83,9 +83,8 @@ def _findings(summary, scoring, per_class):
         yield f"{quote(worse.index[::-1])} {'are' if len(worse) > 1 else 'is'} worse."
     if len(same):
         yield _leaning(same.iloc[0], scoring, others=len(better) + len(worse) > 0)
-    dropped, silent = (
-        summary.index[summary["verdict"] == word] for word in ("dropped", "did not learn")
-    )
+    dropped = summary.index[summary["verdict"] == "dropped"]
+    silent = summary.index[summary["verdict"] == "did not learn"]
     if len(dropped):
         verb = "were" if len(dropped) > 1 else "was"
         yield f"{quote(dropped)} {verb} clearly worse early on, and dropped."
@@ -104,10 +103,10 @@ def _most_gained(name, per_class):
 
 def _leaning(line, scoring, others):
     """Describe the most promising strategy that could not be distinguished."""
-    which = "Of the rest, " if others else ""
-    lean = f"{quote([line.name])} looks best" if line["gain"] > 0 else "none looks better"
-    text = f"{which}{lean}".replace("none looks", "None looks" if not which else "none looks")
-    if line["gain"] <= 0 or not np.isfinite(line["gain_low"]):
+    if line["gain"] <= 0:
+        return "Of the rest, none looks better." if others else "None looks better."
+    text = f"{'Of the rest, ' if others else ''}{quote([line.name])} looks best"
+    if not np.isfinite(line["gain_low"]):
         return f"{text}."
     ends = f"{signed(line['gain_low'], 2)} and {signed(line['gain_high'], 2)}"
     gain = f"{signed(line['gain'], 2)} {scoring}"
@@ -195,7 +194,7 @@ def describe_comparison(settings, n_strategies):
     n_folds, n_repeats = settings["n_folds"], settings["n_repeats"]
     repeated = f", repeated {n_repeats} times" if n_repeats > 1 else ""
     return (
-        f"Compared were {n_strategies} strategies on {n_folds} folds{repeated}, with "
+        f"{n_strategies} strategies were compared on {n_folds} folds{repeated}, with "
         f"{data['n_samples']:,} images{f' of {size} pixels' if size else ''} in "
         f"{len(data['counts'])} classes{groups}."
     )
