@@ -52,6 +52,11 @@ CLASSIFIERS = [
 ]
 ESTIMATORS = [*SAMPLERS, *TRANSFORMERS, *CLASSIFIERS, Augmentation()]
 EXPECTED_FAILURES = [("CNNClassifier", "check_sample_weight_equivalence_on_dense_data")]
+# where the order of sums may matter, which depends on the number of PyTorch's threads
+THREADED = {
+    "check_estimators_pickle", "check_fit_idempotent", "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+}  # fmt: skip
 
 
 def named(estimator):
@@ -92,6 +97,19 @@ def expected(estimator, check):
     ("estimator", "check"), checks([*FLAT_SAMPLERS, ImageFlattener(), *CLASSIFIERS])
 )
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        case
+        for case in checks([clone(CLASSIFIERS[0]).set_params(n_threads=2, max_epochs=10)])
+        if case.values[1].func.__name__ in THREADED
+    ],
+)
+def test_networks_pass_the_same_checks_with_two_threads(estimator, check):
     check(estimator)
 
 

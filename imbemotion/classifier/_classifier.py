@@ -373,17 +373,10 @@ array-like of paths, or flat data of shape (n_samples, n_features)
         return table.loc[:, ~technical].rename(columns={"dur": "seconds"})
 
     def _run(self, method, X):
-        from imbemotion.classifier._fitting import check_images
-        from imbemotion.training.machine import limited_threads
+        from imbemotion.classifier import _fitting
 
         check_is_fitted(self, "net_")
-        X = check_images(self, X, reset=False)
-        # of prediction alone, so they may change after the fit
-        self.net_.test_time_augmentation = self._views()
-        if size := self._others("net").get("iterator_valid__batch_size"):
-            self.net_.iterator_valid__batch_size = size
-        with limited_threads(self.n_threads):
-            return getattr(self.net_, method)(X)
+        return _fitting.predict(self, method, X)
 
     def _views(self):
         views = self._own("net", "test_time_augmentation")

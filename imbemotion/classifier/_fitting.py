@@ -1,4 +1,4 @@
-"""The steps of a fit: check the data, split them, train a net, keep what it learned."""
+"""The steps of a fit: check the data, split them, train a net, keep what it learned; predict."""
 
 import warnings
 from contextlib import nullcontext
@@ -83,6 +83,20 @@ def partial_fit(classifier, X, y, classes, sample_weight):
         setattr(classifier, name, getattr(once, name))
     if once.interrupted_:
         raise KeyboardInterrupt
+
+
+def predict(classifier, method, X):
+    """Call a method of the fitted net on checked images."""
+    net, X = classifier.net_, check_images(classifier, X, reset=False)
+    # of prediction alone, so they may change after the fit
+    net.test_time_augmentation = classifier._views()
+    if size := classifier._others("net").get("iterator_valid__batch_size"):
+        net.iterator_valid__batch_size = size
+    n_rows, size = len(X), net.iterator_valid__batch_size
+    if X.shape[1] == 1:  # flat data, in full batches, as the size of a batch changes rounding
+        X = X[np.resize(np.arange(n_rows), -(-n_rows // size) * size)]
+    with limited_threads(classifier.n_threads):
+        return getattr(net, method)(X)[:n_rows]
 
 
 def _check_valid(classifier, validation_data):
