@@ -51,7 +51,6 @@ class Task:
 
     @property
     def course(self):
-        """Return the course of the training, with balancing from its first step."""
         return Course(self.recipe.n_steps, self.recipe.batch_size, len(self.train))
 
 

@@ -170,7 +170,8 @@ def _linear_head(net, image_shape):
             "module='residual_cnn', or name the parts of the network so."
         )
     layers = [layer for layer in head.modules() if type(layer) is not nn.Sequential]
-    wrong = [layer for layer in layers if not _is_affine(layer)]
+    affine = nn.Linear, nn.Dropout, nn.Identity, nn.BatchNorm1d  # in prediction
+    wrong = [k for k in layers if type(k) not in affine or getattr(k, "running_mean", 0) is None]
     if wrong or not any(type(layer) is nn.Linear for layer in layers):
         found = ", ".join(dict.fromkeys(type(layer).__name__ for layer in wrong))
         raise AttributeError(
@@ -181,15 +182,6 @@ def _linear_head(net, image_shape):
     coef, intercept = _fold(head, layers)
     _check_logits(net, image_shape, coef, intercept)
     return coef, intercept
-
-
-def _is_affine(layer):
-    """Whether a layer is known to be affine in prediction."""
-    from torch import nn
-
-    if type(layer) is nn.BatchNorm1d:
-        return layer.running_mean is not None
-    return type(layer) in (nn.Linear, nn.Dropout, nn.Identity)
 
 
 def _fold(head, layers):

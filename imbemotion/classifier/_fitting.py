@@ -52,7 +52,7 @@ def fit(classifier, X, y, sample_weight, groups, validation_data):
         if validation_data is not None:
             task = _add_validation(task, *valid)
         trained = copy(classifier)  # a training that fails leaves the last fit
-        trained.class_counts_ = _count(classifier, y[task.train])
+        trained.class_counts_ = np.bincount(y[task.train], minlength=len(trained.classes_))
         alarms = _train(trained, task, start=start, checkpoint=checkpoint)
         trained.validation_indices_ = task.valid[task.valid < len(X)]
         vars(classifier).update(vars(trained))
@@ -77,7 +77,7 @@ def partial_fit(classifier, X, y, classes, sample_weight):
     again = start is not None
     task = _make_task(once, X, y, sample_weight, classifier._random_state, again=again)
     seen = 0 if start is None else classifier.class_counts_
-    once.class_counts_ = seen + _count(classifier, y)
+    once.class_counts_ = seen + np.bincount(y, minlength=len(once.classes_))
     _train(once, task, start=start, resume=True)
     for name in _TRAINED:
         setattr(classifier, name, getattr(once, name))
@@ -235,10 +235,6 @@ def _encode(classifier, y):
             "partial_fit, or fit without warm_start."
         )
     return np.searchsorted(classifier.classes_, y)
-
-
-def _count(classifier, y):
-    return np.bincount(y, minlength=len(classifier.classes_))
 
 
 def _make_task(classifier, X, y, sample_weight, random_state, groups=None, *, again=False):

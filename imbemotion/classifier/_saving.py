@@ -29,8 +29,7 @@ from imbemotion.training.machine import pick_device, seeded
 _FITTED_ATTRIBUTES = (
     "_dtype_kind", "_random_state", "_split_seed", "class_counts_", "classes_",
     "feature_names_in_", "image_shape_", "interrupted_", "n_features_in_", "n_iter_",
-    "recipe_",
-    "training_prior_", "validation_indices_",
+    "recipe_", "training_prior_", "validation_indices_",
 )  # fmt: skip
 _TRAINING_ONLY = ("callbacks", "criterion__", "iterator_train__", "optimizer__")  # of net_params
 _NETWORK, _HISTORY = "network.", "history"
