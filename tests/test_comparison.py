@@ -344,7 +344,8 @@ def test_a_race_drops_what_is_clearly_worse_after_two_folds(tmp_path):
     again = Comparison.load(tmp_path / "runs")
     assert again.summary()["verdict"].equals(raced.summary()["verdict"])
     assert describe_progress(stored.summary(), stored.fits, 4) == []
-    assert "“blind” was clearly worse early on, and dropped." in find_answer(stored.summary(), "macro-F1", 4)
+    answer = find_answer(stored.summary(), "macro-F1", 4)
+    assert "“blind” was clearly worse early on, and dropped." in answer
 
 
 def test_a_race_keeps_what_may_be_within_the_margin():

@@ -166,6 +166,16 @@ def test_quality_is_plotted_against_time_and_failures_are_named():
     assert {"100 MiB at the peak", "400 MiB at the peak"} <= set(legend)
 
 
+def test_no_mark_of_the_legend_is_cut():
+    figure = draw("cost").figure_
+    legend = figure.axes[0].get_legend()
+    figure.draw_without_rendering()
+    boxes = [mark.get_window_extent() for mark in legend.legend_handles]
+    assert max(box.height for box in boxes) > 17  # points at 100 dots per inch
+    assert max(box.y1 for box in boxes) < figure.bbox.y1
+    assert min(box.x0 for box in boxes) > 0
+
+
 def test_rows_give_the_sizes_where_memory_is_unknown():
     legend = draw("cost", memory=np.nan).ax_.get_legend().get_texts()
     assert {"80 rows", "320 rows"} <= {text.get_text() for text in legend}

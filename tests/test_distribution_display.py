@@ -218,9 +218,16 @@ def test_only_drawing_needs_matplotlib():
     code = """
 import sys
 sys.modules["matplotlib"] = None
-from imbemotion import ClassDistributionDisplay, ConfidenceDisplay, analyze_confidence
-analysis = analyze_confidence([0], [[0.5, 0.5]], [0, 1])
-for display in (ClassDistributionDisplay({"a": 1}), ConfidenceDisplay(analysis)):
+import numpy as np
+from imbemotion import (
+    ClassDistributionDisplay, ConfidenceDisplay, ImageGridDisplay, analyze_confidence
+)
+cells = np.zeros((1, 2), dtype=int)
+for display in (
+    ClassDistributionDisplay({"a": 1}),
+    ConfidenceDisplay(analyze_confidence([0], [[0.5, 0.5]], [0, 1])),
+    ImageGridDisplay(np.zeros((1, 2, 4, 4)), rows=cells, is_synthetic=cells > 0, labels=["a"]),
+):
     try:
         display.plot()
     except ImportError as error:

@@ -1,8 +1,6 @@
 """All displays keep scikit-learn's contract; images of a grid are next to their parents."""
 
 import inspect
-import subprocess
-import sys
 import warnings
 from itertools import pairwise
 
@@ -294,26 +292,6 @@ def test_wrong_numbers_of_cells_are_refused(name):
         ImageGridDisplay.from_resampled(*interpolated(), **{name: 0})
     with pytest.raises(TypeError, match=f"{name} must be an instance of int"):
         ImageGridDisplay.from_resampled(*interpolated(), **{name: 2.5})
-
-
-def test_only_drawing_needs_matplotlib():
-    code = """
-import sys
-sys.modules["matplotlib"] = None
-import numpy as np
-from imbemotion.plots import ImageGridDisplay
-cells = np.zeros((1, 2), dtype=int)
-display = ImageGridDisplay(
-    np.zeros((1, 2, 4, 4)), rows=cells, is_synthetic=cells > 0, labels=["a"]
-)
-try:
-    display.plot()
-except ImportError as error:
-    assert "matplotlib" in str(error)
-else:
-    raise AssertionError("it was drawn")
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 RECORDS = [

@@ -275,7 +275,7 @@ class ComparisonDisplay:
         handles = _verdict_handles(ax, self.summary, name_failed=True)
         if column:
             handles += _size_handles(ax, done[column], diameters, _SIZES[column])
-        style.legend_above(ax, handles, title, handleheight=2)  # font sizes: _LARGEST
+        style.legend_above(ax, handles, title, labelspacing=0.8, borderpad=0.7)  # for _LARGEST
         names = [style.wrap(name) for name in done.index]
         style.label_points(ax, times.to_numpy(), done["score"].to_numpy(), names, diameters)
 

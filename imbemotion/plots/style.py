@@ -76,11 +76,11 @@ def simplify(ax, grid=None):
 
 def legend_above(ax, handles=None, name=None, **how):
     """Put a legend above the axes, on the left, where it covers nothing, and a name above it."""
-    how = {"ncols": 3, "fontsize": 8.5, "labelspacing": 0.3, "handlelength": 1.6} | how
+    usual = {"ncols": 3, "fontsize": 8.5, "labelspacing": 0.3, "handlelength": 1.6, "borderpad": 0}
     legend = ax.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1), frameon=False,
-        borderaxespad=0.4, borderpad=0, columnspacing=1.2, handletextpad=0.5, title=name,
-        alignment="left", **how,
+        borderaxespad=0.4, columnspacing=1.2, handletextpad=0.5, title=name, alignment="left",
+        **usual | how,
     )  # fmt: skip
     for text in [legend.get_title(), *legend.get_texts()]:
         text.set(**PLAIN_TEXT)
