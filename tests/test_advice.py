@@ -142,6 +142,24 @@ def test_classes_and_data_sets_are_no_persons(names, n_each, reason):
     assert reason in str(found)
 
 
+@pytest.mark.kind("A1", "Columns of known data sets that hold groups are advised, others are not.")
+@pytest.mark.parametrize(
+    ("name", "is_advised"),
+    [
+        ("lesion_id", True), ("patientId", True), ("StudyInstanceUID", True), ("tree_id", True),
+        ("camera", True), ("ID", True), ("celeb id", True), ("annotator_id", False),
+        ("license_id", False), ("category_id", False), ("humid", False), ("age", False),
+        ("fold", False), ("valid", False),
+    ],
+)  # fmt: skip
+def test_columns_of_groups_are_known_by_their_names(name, is_advised):
+    files = [f"ISIC_{n:07}.jpg" for n in range(60)]
+    columns = {name: np.arange(60) // 2, "dx": ["nv", "mel", "bkl"] * 20}
+    found = find_groups(files, y=columns["dx"], columns=columns)
+    assert bool(found.advised) == is_advised
+    assert ("its name does not tell" in str(found.groupings[0])) != is_advised
+
+
 def test_groups_in_a_column_are_named_however_few(folder):
     files = [f"{n}.png" for n in range(600)]
     columns = {"actor": np.repeat(["A", "B", "C"], 200), "text": ["x" * 900, "y"] * 300}

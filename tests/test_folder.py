@@ -59,6 +59,27 @@ def test_splits_are_no_classes(grow, names):
     assert found.target_names.tolist() == sorted(names)
 
 
+@pytest.mark.kind("B7", "Persons above the classes are read by the pattern that the error names.")
+@pytest.mark.parametrize(
+    ("names", "inner"),
+    [
+        (["P001", "P002", "P003"], ""),
+        (["001", "002", "010"], "take000/"),
+        (["Ann", "Bo", "Cy"], ""),
+        (["AF01", "AM02"], "sess1/"),
+    ],
+)
+def test_persons_above_classes(grow, names, inner):
+    classes = ["Anger", "Surprise", "Joy"]
+    folder = grow(*(f"{name}/{c}/{inner}{i}.png" for name in names for c in classes for i in "01"))
+    with pytest.raises(ValueError, match="if they are persons") as caught:
+        load_image_folder(folder, load_content=False)
+    pattern = str(caught.value).split("'")[1]
+    found = load_image_folder(folder, label_pattern=pattern, load_content=False)
+    assert found.target_names.tolist() == sorted(classes)
+    assert sorted(set(found.groups)) == sorted(names)
+
+
 @pytest.mark.parametrize(
     "paths",
     [

@@ -137,12 +137,13 @@ def _refuse_splits(folder, places, suffixes):
     splits, reason = splits or (numbered if len(numbered) > 1 else []), ""
     if not splits and not any(normalize(place.name) in _EMOTIONS for place in places):
         splits, names = _share_subfolders(places, suffixes)
-        reason = f", since they hold the same subfolders {shorten(sorted(names), 5)}"
+        reason = f", as they hold the same subfolders {shorten(sorted(names), 5)}"
     if splits:
+        where = "'^(?P<group>[^/]+)/(?P<label>[^/]+)/' if they are persons, " if reason else ""
         raise ValueError(
             f"{folder} holds splits, not classes: {shorten([p.name for p in splits])}{reason}. "
-            f"Load one of them, such as {splits[0]}, and name others as --val and --test; or, if "
-            f"they are classes, add label_pattern='^([^/]+)/' (--label-pattern)."
+            f"Load one of them, such as {splits[0]}, and name others as --val and --test; or add "
+            f"label_pattern= (--label-pattern): {where}'^([^/]+)/' if they are classes."
         )
 
 

@@ -19,9 +19,10 @@ from imbemotion._base.validation import DataWarning, check_labels, looks_like_im
 from imbemotion.leaks import duplicates, groups as named
 
 _PERSONAL = re.compile(  # columns that likely hold groups, unlike age or gender
-    r"(?!.*(?:age_?group|ethnic|race|blood|skin|assess|score)).*(?:person|subject|actor|speaker|"
-    r"identity|participant|patient|user|group|video|clip|song|sess|sequence|individual|famil|"
-    r"parent|celeb|performer|leaf)",
+    r"(?!.*(?:age_?group|ethnic|race|blood|skin|assess|score|annotat|rater|coder|worker|licen|"
+    r"class|label|categ|data_?set|source|split|fold)).*(?:person|subject|actor|speaker|identity|"
+    r"participant|patient|user|group|video|clip|song|sess|sequence|individual|famil|parent|celeb|"
+    r"performer|leaf|lesion|specimen|animal|plant|tree|camera|location|(?:_|\b)id$|(?-i:[a-z](?:I[dD]|UID))$)",
     re.IGNORECASE,
 )
 _MANY = 5  # groups that a coarser grouping must keep, to be preferred
