@@ -266,7 +266,7 @@ def test_models_of_timm_have_their_own_normalization(images):
     [
         ("timm/resnet_18", "Did you mean 'timm/resnet"),
         ("timm/", "must be a model of timm"),
-        ("timm/resnet18.a9", "one of .*'a1_in1k', .*got the tag 'a9'"),
+        ("timm/resnet18.a9", "one of .*'a1_in1k', .*got 'a9'"),
     ],
 )
 def test_unknown_models_of_timm_are_refused(name, message):
