@@ -1,6 +1,7 @@
 """Shared fixtures: real data where they are present, and few threads everywhere."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ collect_ignore = ["typing"]  # checked by mypy, not run
 settings.register_profile("untimed", deadline=None)  # machines are busy at times
 settings.load_profile("untimed")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded, for worker processes too
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
 
 
 @pytest.fixture(scope="session")

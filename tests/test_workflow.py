@@ -1,4 +1,4 @@
-"""The installed command on real files, from the first look to a trained model."""
+"""Commands on real files, from the first look to a trained model."""
 
 import json
 import subprocess
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
+
+from imbemotion.cli import app
 
 COMMAND = str(Path(sys.executable).with_name("imbemotion"))
 CONFIG = """
@@ -31,16 +34,23 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def run(tmp_path):
-    def run(*words, status=0):
-        result = subprocess.run(
-            [COMMAND, *map(str, words)], cwd=tmp_path, capture_output=True, text=True
-        )
-        assert result.returncode == status, result.stderr
-        assert "Traceback" not in result.stderr
+def run(tmp_path, monkeypatch):
+    """Return a function that runs a command in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        result = CliRunner().invoke(app, [*map(str, words)])
+        assert result.exit_code == 0, result.output
         return result
 
     return run
+
+
+def run_installed(*words):
+    result = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
 
 
 def test_the_workflow_of_a_balancing_guide(run, data_folder, tmp_path):
@@ -67,13 +77,15 @@ def test_the_workflow_of_a_balancing_guide(run, data_folder, tmp_path):
     assert set(json.loads(predicted)["probabilities"]) == {"Q1", "Q2", "Q3", "Q4"}
 
 
-def test_the_files_of_a_balanced_data_set(run, data_folder, tmp_path):
+def test_the_files_of_a_balanced_data_set(data_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     splits, ratios = "data/processed/EmoSet_splits", (0.8, 0.16, 0.04)
     shares = zip(("--train-ratio", "--val-ratio", "--test-ratio"), ratios, strict=True)
     (tmp_path / "data/processed").mkdir(parents=True)
     words = [word for pair in shares for word in pair]
     source = data_folder / "facial_expressions_raw"
-    found = run("balance", source, "-s", 20, "--balance-splits", "all", *words, "--out", splits)
+    words = ["-s", 20, "--balance-splits", "all", *words, "--out", splits]
+    found = run_installed("balance", source, *words)
     assert "scores on them are not those of natural data" in found.stdout
     names = {path.name for path in (tmp_path / splits).iterdir()}
     parts = ("train", "val", "test")
@@ -81,7 +93,7 @@ def test_the_files_of_a_balanced_data_set(run, data_folder, tmp_path):
     assert {f"{part}_balanced.csv" for part in parts} | {"stats_balanced.json"} <= names
     train = pd.read_csv(tmp_path / splits / "train.csv")
     assert set(train["label"].value_counts()) == {20}
-    found = run(
+    found = run_installed(
         "train", f"{splits}/train.csv", "--val", f"{splits}/val.csv", "--test",
         f"{splits}/test.csv", "--model", "small_cnn", "--size", 16, "--epochs", 1, "--out", "out",
     )  # fmt: skip
