@@ -11,7 +11,6 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, get_tags
-from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.fits import compute, fit_copy
@@ -206,15 +205,14 @@ class DecoupledClassifier(
 
     def _route(self, params):
         """Split the arguments of ``fit`` by receiver."""
-        if not params or not get_config()["enable_metadata_routing"]:
+        routing = get_config()["enable_metadata_routing"]
+        if params and not routing and isinstance(self.estimator, FrozenEstimator):
             # Its fit ignores arguments silently, and weights would be without effect.
-            if params and isinstance(self.estimator, FrozenEstimator):
-                raise ValueError(
-                    f"A FrozenEstimator is not fitted, so it cannot use {', '.join(params)}. "
-                    "Request it for the head by metadata routing."
-                )
-            return Bunch(estimator=Bunch(fit=params), head=Bunch(fit={}))
-        routed = process_routing(self, "fit", **params)
+            raise ValueError(
+                f"A FrozenEstimator is not fitted, so it cannot use {', '.join(params)}. Request "
+                "it for the head by metadata routing."
+            )
+        routed = super()._route(params)
         routed.setdefault("head", Bunch(fit={}))  # a named head requests nothing
         if routed.head.fit and self.sampler is not None:
             raise ValueError(

@@ -1,6 +1,5 @@
 """Base classes of the post-hoc classifiers, and predictions of held-out rows."""
 
-import warnings
 from collections import Counter
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -8,17 +7,17 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
+from sklearn import get_config
 from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.model_selection import GroupShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils import Bunch, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.fits import compute
 from imbemotion._base.validation import (
-    DataWarning,
     check_labels,
     check_method_params,
     fit_context,
@@ -26,6 +25,7 @@ from imbemotion._base.validation import (
     looks_like_images,
     safe_indexing,
     shorten,
+    warn,
 )
 from imbemotion.images import ImageArray
 from imbemotion.leaks import parent_groups
@@ -36,16 +36,14 @@ from imbemotion.splitting.folds import draw_folds
 _DEFAULT_FOLDS = 5
 
 
-def _has_probabilities(model):
-    head = getattr(model, "head", "")  # of a DecoupledClassifier
-    return isinstance(head, str) or hasattr(head, "predict_proba")
+def _has(method):
+    """Return a check that a model's estimator has a method, or the head if that is an object."""
 
+    def check(model):
+        part = getattr(model, "head", model.estimator)  # the head of a DecoupledClassifier
+        return isinstance(part, str) or hasattr(part, method)
 
-def _has_scores(model):
-    head = getattr(model, "head", None)
-    if isinstance(head, str) or (head is None and hasattr(model.estimator, "decision_function")):
-        return True
-    return hasattr(head, "decision_function")
+    return check
 
 
 class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
@@ -101,7 +99,7 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
         """
         return self._predict(X)
 
-    @available_if(_has_probabilities)
+    @available_if(_has("predict_proba"))
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Estimate class probabilities, with the offsets or from the head.
 
@@ -117,7 +115,7 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
         """
         return self._predict_proba(X)
 
-    @available_if(_has_probabilities)
+    @available_if(_has("predict_proba"))
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
         """Estimate logarithms of class probabilities.
 
@@ -133,7 +131,7 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
         """
         return self._predict_log_proba(X)
 
-    @available_if(_has_scores)
+    @available_if(_has("decision_function"))
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Compute scores: log-probabilities with the offsets, or those of the head.
 
@@ -153,6 +151,12 @@ class MetaClassifierMixin(ClassifierMixin, MetaEstimatorMixin):
     def _predict_log_proba(self, X):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
+
+    def _route(self, params):
+        """Split the arguments of ``fit`` by receiver."""
+        if params and get_config()["enable_metadata_routing"]:
+            return process_routing(self, "fit", **params)
+        return Bunch(estimator=Bunch(fit=params))
 
     def _routed_parts(self):
         """Return what receives metadata of ``fit``, and in which method, by name."""
@@ -301,11 +305,9 @@ def _warn_of_unseen(labels, seen, classes):
             f"y must hold classes that the classifier knows, got only rows of {few}; "
             f"the classes are {shorten(classes)}."
         )
-    warnings.warn(
+    warn(
         f"Some rows were predicted by a classifier that was not fitted on their class: {few}. "
-        "It assigns probability 0 to that class, which no offset changes.",
-        DataWarning,
-        stacklevel=6,
+        "It assigns probability 0 to that class, which no offset changes."
     )
 
 
@@ -357,11 +359,9 @@ def _warn_of_small_classes(n_folds, y):
     sizes = Counter(y.tolist())
     few = [f"{label} ({n})" for label, n in sorted(sizes.items()) if 1 < n < n_folds]
     if few:
-        warnings.warn(
+        warn(
             f"Classes with fewer rows than folds ({n_folds}): {shorten(few)}. Their offsets "
-            "depend on these rows alone; l2 shrinks them towards 0.",
-            DataWarning,
-            stacklevel=7,
+            "depend on these rows alone; l2 shrinks them towards 0."
         )
 
 
@@ -372,10 +372,8 @@ def _warn_of_copies(X, splits):
     parents = parent_groups(X.parents)
     n_shared = max(np.isin(parents[test], parents[train]).sum() for train, test in splits)
     if n_shared:
-        warnings.warn(
+        warn(
             f"Up to {n_shared} images of a test fold are copies or synthetic images of training "
             "images, which the classifier has seen. Put the sampler inside, as in make_pipeline("
-            "sampler, classifier), or pass groups=imbemotion.leaks.parent_groups(X.parents).",
-            DataWarning,
-            stacklevel=7,
+            "sampler, classifier), or pass groups=imbemotion.leaks.parent_groups(X.parents)."
         )

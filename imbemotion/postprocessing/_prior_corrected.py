@@ -1,6 +1,5 @@
 """PriorCorrectedClassifier: probabilities for other class shares than those of training."""
 
-import warnings
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any, NamedTuple
@@ -11,17 +10,9 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
-from sklearn.utils.metadata_routing import process_routing
 
 from imbemotion._base.fits import fit_copy
-from imbemotion._base.validation import (
-    DataWarning,
-    HasMethods,
-    Interval,
-    StrOptions,
-    brief,
-    shorten,
-)
+from imbemotion._base.validation import HasMethods, Interval, StrOptions, brief, shorten, warn
 from imbemotion.postprocessing._held_out import OffsetClassifierMixin, class_shares
 
 _OWN_PRIORS = {  # settings by which other libraries change the prior
@@ -135,9 +126,7 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
 
     def _fit(self, X, y, params):
         X, y = indexable(X, y)
-        routing = get_config()["enable_metadata_routing"]
-        routed = process_routing(self, "fit", **params).estimator.fit if routing else params
-        self.estimator_, seen = fit_copy(self.estimator, X, y, routed)
+        self.estimator_, seen = fit_copy(self.estimator, X, y, self._route(params).estimator.fit)
         if isinstance(self.trained_prior, str):
             self.trained_prior_ = _infer_prior(self.estimator_, self.classes_, seen)
         else:
@@ -145,11 +134,9 @@ class PriorCorrectedClassifier(OffsetClassifierMixin, BaseEstimator):
         self.target_prior_ = self._find_target(y, params, seen)
         known = self.trained_prior_ > 0
         if not known.all():
-            warnings.warn(
+            warn(
                 f"Training gave no weight to {shorten(self.classes_[~known])}, so the "
-                "probabilities of these classes are not corrected.",
-                DataWarning,
-                stacklevel=4,
+                "probabilities of these classes are not corrected."
             )
         ratios = self.target_prior_ / np.where(known, self.trained_prior_, self.target_prior_)
         self.offsets_ = self.tau * np.log(ratios)

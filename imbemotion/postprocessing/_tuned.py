@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import Bunch, indexable
-from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from imbemotion._base.fits import fit_copy
@@ -163,7 +161,9 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
     def _hold_out(self, X, y, routed):
         """Return test rows, classes and log-probabilities of every split."""
         if isinstance(self.cv, str):
-            self._check_prefit()
+            unfitted = 'cv="prefit" needs a fitted estimator, got %(name)s.'
+            check_is_fitted(self.estimator, "classes_", msg=unfitted)
+            self.estimator_ = self.estimator
             log_proba = held.log_probabilities(self.estimator, X)
             return [(np.arange(len(y)), self.classes_, log_proba)]
         held.check_classes(y)
@@ -177,15 +177,6 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
         if not self.refit:
             self.estimator_ = fitted
         return parts
-
-    def _check_prefit(self):
-        try:
-            check_is_fitted(self.estimator, "classes_")
-        except NotFittedError as error:
-            raise NotFittedError(
-                f'cv="prefit" needs a fitted estimator, got {brief(self.estimator)}.'
-            ) from error
-        self.estimator_ = self.estimator
 
     def _search(self, X, y, held_out, routed):
         """Search offsets; return the steps, and the order of the classes in them."""
@@ -233,8 +224,8 @@ class TunedOffsetClassifierCV(held.OffsetClassifierMixin, BaseEstimator):
 
     def _route(self, params):
         """Split the arguments of ``fit`` by receiver."""
-        if get_config()["enable_metadata_routing"]:
-            return process_routing(self, "fit", **params)
+        if params and get_config()["enable_metadata_routing"]:
+            return super()._route(params)
         groups = {"groups": params.pop("groups")} if "groups" in params else {}
         scorer = scorer_parts(self._scorer())[0]
         # A scorer that is a plain function has no _score_func, and gets no weights.

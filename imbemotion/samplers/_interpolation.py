@@ -1,6 +1,5 @@
 """Over-sample by moving images towards their neighbors: SMOTE and ADASYN, right for pixels."""
 
-import warnings
 from collections.abc import Callable
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -11,13 +10,7 @@ from imblearn.utils import check_neighbors_object
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array
 
-from imbemotion._base.validation import (
-    DataWarning,
-    HasMethods,
-    Interval,
-    brief,
-    check_random_state,
-)
+from imbemotion._base.validation import HasMethods, Interval, brief, check_random_state, warn
 from imbemotion.augmentation import Augmentation
 from imbemotion.images import ImageArray, check_finite
 from imbemotion.samplers._vectors import feature_space, interpolate, nearest_others
@@ -95,9 +88,9 @@ class _InterpolationSampler(BaseImageSampler):
             return rows, interpolate(X, rows, partners, weights)
         rows = np.repeat(members, n_new)
         if not isinstance(X, ImageArray):
-            _warn(f"Class {label!r:.90} has a single row, without neighbors: it is repeated.")
+            warn(f"Class {label!r:.90} has a single row, without neighbors: it is repeated.")
             return rows, rows_of(X, rows)
-        _warn(
+        warn(
             f"Class {label!r:.90} has a single image, without neighbors: its {n_new} new images "
             "are augmentations of it. More images of this class would help most."
         )
@@ -249,7 +242,7 @@ class ImageADASYN(_InterpolationSampler):
         near = nearest_others(features, members, min(k, len(search.y) - 1), search.neighbors)
         foreign = (search.y[near] != label).sum(axis=1)  # neighbors of other classes, (n_members,)
         if not foreign.any():
-            _warn(
+            warn(
                 f"No image of class {label!r:.90} has a neighbor of another class: SMOTE is used."
             )
             return _draw_pairs(search, label, n_new)
@@ -289,7 +282,3 @@ def _share_out(total, weights):
     largest = np.argsort(shares - exact, kind="stable")[: total - shares.sum()]
     shares[largest] += 1  # of ties, the first rows
     return shares
-
-
-def _warn(message):
-    warnings.warn(message, DataWarning, stacklevel=6)  # names the caller of fit_resample
