@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from imblearn.utils import check_sampling_strategy
 
-from imbemotion._base.validation import brief, class_sizes, cut_label, shorten
+from imbemotion._base.validation import brief, class_sizes, shorten
 
 __all__ = ["STRATEGY_NAMES", "at_least", "check_size", "expect_totals", "resolve_targets"]
 
@@ -52,7 +52,7 @@ def at_least(n: int) -> Callable:
     {'fear': 3, 'joy': 4}
     """
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-        raise ValueError(f"at_least needs a positive integer, got {_shown(n)}.")
+        raise ValueError(f"at_least needs a positive integer, got {brief(n)}.")
     return _AtLeast(int(n))
 
 
@@ -89,7 +89,7 @@ def resolve_targets(strategy, y, max_copies=None):
     targets = _totals(strategy, y, counts)
     if max_copies is not None:
         targets = {label: min(n, counts[label] * (1 + max_copies)) for label, n in targets.items()}
-    check_size(sum(targets.values()), len(y), f"sampling_strategy={_shown(strategy)}")
+    check_size(sum(targets.values()), len(y), f"sampling_strategy={brief(strategy)}")
     return targets
 
 
@@ -136,23 +136,23 @@ def _totals(strategy, y, counts):
     raise ValueError(
         f"sampling_strategy must be one of {', '.join(sorted(_STRATEGIES))}, a number of rows "
         "from 1, a share of the largest class in (0, 1], a dict of totals or a callable, got "
-        f"{_shown(strategy)}."
+        f"{brief(strategy)}."
     )
 
 
 def _check_totals(totals, counts):
     if not isinstance(totals, Mapping):
-        raise TypeError(f"A callable sampling_strategy must return a dict, got {_shown(totals)}.")
+        raise TypeError(f"A callable sampling_strategy must return a dict, got {brief(totals)}.")
     unknown = [label for label in totals if label not in counts]
     if unknown:
         raise ValueError(
-            f"sampling_strategy names {shorten(map(_shown, unknown))}, which y does not contain "
-            f"(it contains {shorten(map(_shown, counts))}). at_least(n), a number or a share "
+            f"sampling_strategy names {shorten(map(brief, unknown))}, which y does not contain "
+            f"(it contains {shorten(map(brief, counts))}). at_least(n), a number or a share "
             "of the largest class work in folds that lack a class."
         )
     # 0 would remove a class, which then lacks in y and in every score
     wrong = [
-        f"{_shown(n)} for {_shown(label)}" for label, n in totals.items()
+        f"{brief(n)} for {brief(label)}" for label, n in totals.items()
         if not isinstance(n, Integral) or isinstance(n, bool) or n < 1
     ]  # fmt: skip
     if wrong:
@@ -160,7 +160,3 @@ def _check_totals(totals, counts):
             f"sampling_strategy needs totals of at least 1 row, got {shorten(wrong)}."
         )
     return {label: int(n) for label, n in totals.items()}
-
-
-def _shown(value):
-    return cut_label(repr(value), 80)

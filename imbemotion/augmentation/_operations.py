@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
 from numbers import Real
 from threading import Lock
 from typing import NamedTuple
@@ -324,13 +323,9 @@ def apply_parameters(policy, images, parameters):
         rows = slice(first, end)
         _change(images[rows], parameters[rows], warp, rows, changed[rows], levels)
 
+    run = _threads(n_threads, os.getpid()).map if in_threads else map
     with one_opencv_thread():
-        if in_threads:
-            threads = _threads(n_threads, os.getpid())
-            list(threads.map(change, cuts[:-1], cuts[1:]))  # raises what they raise
-        else:
-            for ends in pairwise(cuts):
-                change(*ends)
+        list(run(change, cuts[:-1], cuts[1:]))  # raises what they raise
     return changed
 
 

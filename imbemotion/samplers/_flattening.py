@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from imbemotion._base.validation import HasMethods, StrOptions, class_sizes, cut_label
+from imbemotion._base.validation import HasMethods, StrOptions, brief, class_sizes
 from imbemotion.images import ImageArray, blocks_of
 from imbemotion.samplers._vectors import is_integral, round_to
 from imbemotion.samplers.base import BaseImageSampler
@@ -71,7 +71,7 @@ class FlattenSampler(BaseImageSampler):
             totals = expect_totals(self.sampler, y)
         except ValueError:
             return {}  # counted after resampling
-        check_size(sum(totals.values()), len(y), cut_label(self.sampler, 80))
+        check_size(sum(totals.values()), len(y), brief(self.sampler, 80))
         return totals
 
     def _expect_totals(self, y):

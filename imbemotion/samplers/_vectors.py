@@ -5,6 +5,7 @@ from functools import partial
 
 import cv2
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
@@ -54,22 +55,15 @@ def is_integral(dtype):
     return getattr(dtype, "kind", "O") in "iub"
 
 
-def round_columns(rows, dtypes):
-    """Round float columns that were integers, which pandas would truncate, or booleans."""
+def round_columns(rows, frame):
+    """Round floats of columns that hold integers in a frame; pandas would truncate them."""
     if sparse.issparse(rows):
         return rows  # already rounded
-    is_array = isinstance(rows, np.ndarray)
-    found = [rows.dtype] * len(dtypes) if is_array else list(rows.dtypes)
-    pairs = enumerate(zip(dtypes, found, strict=True))
-    places = [number for number, (was, now) in pairs if is_integral(was) and now.kind == "f"]
-    rows = rows.copy() if places else rows
-    for number in places:
-        column = rows[:, number] if is_array else rows.iloc[:, number].to_numpy()
-        column = column >= 0.5 if dtypes.iloc[number].kind == "b" else np.rint(column)
-        if is_array:
-            rows[:, number] = column
-        else:
-            rows[rows.columns[number]] = column.astype(float)
+    rows = rows if hasattr(rows, "columns") else pd.DataFrame(rows, columns=frame.columns)
+    for number, (was, now) in enumerate(zip(frame.dtypes, rows.dtypes, strict=True)):
+        if is_integral(was) and now.kind == "f":
+            column = rows.iloc[:, number]
+            rows.isetitem(number, column >= 0.5 if was.kind == "b" else column.round())
     return rows
 
 

@@ -77,8 +77,7 @@ class BaseImageSampler(BaseSampler):
             images = X_resampled.as_sample_of(X)
             X_resampled = np.asarray(images) if self.output == "array" else images
         if frame is not None and not isinstance(X_resampled, ImageArray):
-            # pandas would truncate them when the dtypes are restored
-            X_resampled = round_columns(X_resampled, frame.dtypes)
+            X_resampled = round_columns(X_resampled, frame)
         if one_vs_all:
             y_resampled = label_binarize(y_resampled, classes=np.unique(labels))
         resampled = originals.transform(X_resampled, y_resampled)
