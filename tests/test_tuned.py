@@ -263,7 +263,7 @@ def test_invalid_probabilities_are_refused(skewed):
 
 def test_results_depend_on_the_seed_but_not_on_workers(skewed):
     X, y = skewed
-    model = TunedOffsetClassifierCV(GaussianNB(), random_state=0)
+    model = TunedOffsetClassifierCV(GaussianNB(), cv=2, n_bootstraps=4, random_state=0)
     first = model.fit(X, y).best_offsets_
     np.testing.assert_array_equal(clone(model).fit(X, y).best_offsets_, first)
     np.testing.assert_array_equal(clone(model).set_params(n_jobs=2).fit(X, y).best_offsets_, first)
