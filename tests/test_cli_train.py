@@ -239,6 +239,7 @@ def test_a_configuration_of_other_tools_trains(faces, tmp_path):
     assert "drawn with other settings: shares 0.7 / 0.15 / 0.15, not 0.8 / 0.05" in result.output
 
 
+@pytest.mark.usefixtures("fits_here")
 def test_a_section_of_comparison_compares(faces, tmp_path):
     path = tmp_path / "compare.yaml"
     settings = {

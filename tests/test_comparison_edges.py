@@ -225,6 +225,7 @@ def test_labels_of_any_kind_keep_their_values(y):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("y", [np.array(["joy / \n", "écœuré"])[1 * (Y == "joy")], Y == "joy"])
+@pytest.mark.usefixtures("fits_here")
 def test_labels_keep_their_values_in_a_folder(y, tmp_path):
     compare_strategies(GaussianNB(), X, y, {"none": {}}, cv=2, random_state=0, folder=tmp_path)
     comparison = Comparison.load(tmp_path)
