@@ -12,6 +12,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 from imbemotion import compare_strategies
+from imbemotion._base.validation import DataWarning
 from imbemotion.comparison import Comparison, _compare
 from imbemotion.comparison.fold_fit import fit_together
 
@@ -185,3 +186,16 @@ def test_what_is_damaged_is_fitted_again(stored, finished):
     before = Comparison.load(finished).fits
     again = compare(stored).fits
     pd.testing.assert_frame_equal(again[SCORES], before[SCORES])
+
+
+@pytest.mark.kind("E36", "Damaged predictions beside a record are reported, with the remedy.")
+@pytest.mark.parametrize(
+    "content", [None, "", "row,true,predicted\n", "row,true\n1,a\n", "row,true,predicted\n0,x,y\n"]
+)
+def test_damaged_predictions_are_reported(stored, content):
+    path = next(stored.glob("*none/fold_0_seed_0/predictions.csv"))
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.warns(DataWarning, match=r"fold_0_seed_0.predictions\.csv is missing or damaged"):
+        Comparison.load(stored).summary()
+    shutil.rmtree(path.parent)  # as the warning says
+    pd.testing.assert_frame_equal(compare(stored).summary(), Comparison.load(stored).summary())

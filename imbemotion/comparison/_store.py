@@ -21,7 +21,7 @@ from imbemotion._base.files import (
     remove_unfinished,
     write_atomically,
 )
-from imbemotion._base.validation import cut_label, shorten
+from imbemotion._base.validation import cut_label, shorten, warn
 from imbemotion.analysis.verdicts import encode
 from imbemotion.comparison.artifacts import last_step, to_json
 from imbemotion.comparison.fold_fit import Fold
@@ -167,22 +167,17 @@ class Store:
         return record
 
     def load_predictions(self, record, settings):
-        """Return the columns of predictions.csv that verdicts need, None if it is damaged."""
+        """Return the columns of predictions.csv that verdicts need, None without a whole file."""
         name = f"fold_{record['fold']}_seed_{record['repeat']}"
-        folder = settings["strategies"][record["strategy"]]["folder"]
-        wanted = {"row": int, "group": str, "true": str, "predicted": str}
-        path, columns = self.folder / folder / name / "predictions.csv", wanted.__contains__
+        folder = self.folder / settings["strategies"][record["strategy"]]["folder"] / name
         try:
-            found = pd.read_csv(path, dtype=wanted, usecols=columns, keep_default_na=False)
+            return _read_predictions(folder / "predictions.csv", record["n_test"], settings)
         except (OSError, OverflowError, ValueError):
+            warn(
+                f"{folder / 'predictions.csv'} is missing or damaged, so verdicts use the scores "
+                "of folds, not predictions. Delete its folder and run the comparison again."
+            )
             return None
-        is_whole = len(found) == record["n_test"] and wanted.keys() - {"group"} <= {*found}
-        found = found.map(from_cell)
-        labels = (found[name] for name in ("true", "predicted") if is_whole)
-        is_whole = is_whole and all(
-            (encode(own, settings["classes"]) >= 0).all() for own in labels
-        )
-        return {name: found[name].to_numpy() for name in found} if is_whole else None
 
     def load_all(self, settings):
         """Return the records of all fits that are done or failed."""
@@ -191,6 +186,17 @@ class Store:
             fits = sorted((self.folder / given["folder"]).glob("fold_*"))
             records += [self.load(f.relative_to(self.folder), strategy, settings) for f in fits]
         return [record for record in records if record is not None]
+
+
+def _read_predictions(path, n_test, settings):
+    wanted = {"row": int, "group": str, "true": str, "predicted": str}
+    columns = wanted.__contains__
+    found = pd.read_csv(path, dtype=wanted, usecols=columns, keep_default_na=False).map(from_cell)
+    if len(found) != n_test or wanted.keys() - {"group", *found}:
+        raise ValueError(f"{path} does not hold {n_test} predictions, got {found.shape}")
+    if any((encode(found[name], settings["classes"]) < 0).any() for name in ("true", "predicted")):
+        raise ValueError(f"{path} holds unknown classes, got {shorten(found['predicted'])}")
+    return {name: found[name].to_numpy() for name in found}
 
 
 @contextmanager
