@@ -99,8 +99,7 @@ def _fetch(folder):
             if (found := _digest(unpacked)) != _DIGEST:
                 raise OSError(
                     f"The files from {_URL} are not those expected: their digest must be "
-                    f"{_DIGEST}, got {found}. Try again; or get a copy elsewhere and use "
-                    "load_legend."
+                    f"{_DIGEST}, got {found}. {_advice(archive)}"
                 )
     except OSError:
         if not folder.is_dir():  # else another process has been faster

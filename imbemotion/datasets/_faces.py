@@ -47,6 +47,7 @@ _DEFAULT_COUNTS = {
     "angry": 40, "contempt": 12, "disgust": 24, "fear": 8,
     "happy": 240, "neutral": 200, "sad": 80, "surprise": 60,
 }  # fmt: skip
+_COUNT = Interval(Integral, 0, None, closed="left")
 _BATCH_PIXELS = 2**20  # that light and noise are added to at a time
 _CONSTRAINTS = {
     "size": [Interval(Integral, 8, None, closed="left")],
@@ -57,7 +58,6 @@ _CONSTRAINTS = {
 
 
 def _draw_parameters(emotions, difficulty, pose, random_state):
-    """Draw all that is random about faces before a line is drawn."""
     n = len(emotions)
     return (
         _draw_expressions(emotions, difficulty, random_state)
@@ -115,7 +115,7 @@ def _check_counts(counts):
     if unknown:
         raise ValueError(f"Unknown emotions {unknown}. Choose from {', '.join(_PROTOTYPES)}.")
     for emotion, n in counts.items():
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
+        if not _COUNT.is_satisfied_by(n):
             raise ValueError(
                 f"counts must be integers of 0 or more, got {n!r:.90} for {emotion!r:.90}."
             )

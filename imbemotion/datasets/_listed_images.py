@@ -95,13 +95,11 @@ def load_legend(
 
 
 def _first_rows(listing):
-    images = pd.Series(listing.images)
-    first = ~images.duplicated()
-    if not first.all():
-        repeated = np.unique(listing.names[first & images.duplicated(keep=False)])
-        repeated = [Path(path).name for path in repeated]
+    is_repeat = pd.Series(listing.images).duplicated().to_numpy()
+    if is_repeat.any():
+        repeated = [Path(path).name for path in np.unique(listing.names[is_repeat])]
         warn(f"Loaded once, though listed more than once: {shorten(repeated)}.")
-    return listing.take(np.flatnonzero(first))
+    return listing.take(np.flatnonzero(~is_repeat))
 
 
 def load_table(

@@ -163,7 +163,6 @@ def check_different(sources: Sequence[str | os.PathLike | None]) -> None:
 
 
 def _check_used(specific, kinds, sources):
-    """Refuse settings that would change nothing."""
     for name, value in specific.items():
         if not any(name in kind.takes for kind in kinds):
             raise ValueError(
@@ -177,7 +176,9 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
     if len(parts) == 1:
         return parts[0]
     names = [part.filenames for part in parts]
-    _warn_of_shared(names)
+    files = [set(map(os.path.abspath, each)) for each in names if each is not None]
+    if n_shared := sum(map(len, files)) - len(set().union(*files)):
+        warn(f"{n_shared:,} files are in more than one source, so they count more than once.")
     targets = [part.target for part in parts]
     if len({target.dtype.kind for target in targets}) > 1:  # numbers and text
         targets = [target.astype(str) for target in targets]
@@ -193,12 +194,6 @@ def join_bunches(parts: Sequence[Bunch]) -> Bunch:
         skipped=[pair for part in parts for pair in part.skipped],
         source=", ".join(part.source for part in parts),
     )  # fmt: skip
-
-
-def _warn_of_shared(names):
-    files = [set(map(os.path.abspath, each)) for each in names if each is not None]
-    if n_shared := sum(map(len, files)) - len(set().union(*files)):
-        warn(f"{n_shared:,} files are in more than one source, so they count more than once.")
 
 
 def _join_groups(parts):
