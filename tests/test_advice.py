@@ -160,6 +160,14 @@ def test_columns_of_groups_are_known_by_their_names(name, is_advised):
     assert ("its name does not tell" in str(found.groupings[0])) != is_advised
 
 
+@pytest.mark.parametrize("name", ["S{p:03}_{n:04}.png", "{w}/person{p}/{n}.png"])
+def test_numbered_persons_are_advised_however_few(name):
+    rows = [(p, n) for p in range(3) for n in range(100)]
+    files = [name.format(p=p, n=n, w=WORDS[n % 2]) for p, n in rows]
+    found = find_groups(files, y=[WORDS[n % 2] for _, n in rows])
+    assert len(set(found.groups.tolist())) == 3
+
+
 def test_groups_in_a_column_are_named_however_few(folder):
     files = [f"{n}.png" for n in range(600)]
     columns = {"actor": np.repeat(["A", "B", "C"], 200), "text": ["x" * 900, "y"] * 300}

@@ -40,6 +40,7 @@ _DATA_SETS = re.compile(  # sources of images
     r"nimstim|caers?|dfew|afew)[-_ +]*(plus|db|s|hq|\d*)",
     re.IGNORECASE,
 )
+_PERSONS = re.compile(r"(s|p|id|subj?|subject|person|actor|user|patient)[-_ ]*\d+", re.IGNORECASE)
 _LEVELS = 4  # of names or folders that are looked at
 _MOST = 0.9  # share of the files in one group from which it joins nearly everything
 _FEWEST = 0.05  # share of the files in groups of several, below which names carry no groups
@@ -271,7 +272,8 @@ def reason_against(groups, y, is_named=False):
         return "each of its few groups has a single label, like a part of a class"
     if all(map(_DATA_SETS.fullmatch, several)):
         return "its groups are called like data sets"
-    if len(names) <= _SOURCES and len(codes) >= _HUGE * len(names):
+    is_few = len(names) <= _SOURCES and len(codes) >= _HUGE * len(names)
+    if is_few and not all(map(_PERSONS.fullmatch, several)):
         return f"{len(names)} groups of so many files are likely sources, not persons"
     return ""
 
