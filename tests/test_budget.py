@@ -191,7 +191,7 @@ def test_unknown_budgets_are_refused():
 def test_a_folder_keeps_its_budget(tmp_path):
     store, folds = Store(tmp_path), [Fold(0, 0, np.arange(4), np.arange(4, 6), 0)]
     known = {"strategies": {"none": {"folder": "none", "parameters": {}}}, "classes": ["a", "b"]}
-    known |= {"data": {}, "scoring": "macro-F1", "random_state": 0}
+    known |= {"data": {"n_samples": 6}, "scoring": "macro-F1", "random_state": 0}
     store.start(known, folds)
     with pytest.raises(ValueError, match=r"budget \(none: it is older than budgets there"):
         store.start({**known, "budget": "steps"}, folds)

@@ -57,8 +57,8 @@ def is_integral(dtype):
 
 def round_columns(rows, frame):
     """Round floats of columns that hold integers in a frame; pandas would truncate them."""
-    if sparse.issparse(rows):
-        return rows  # already rounded
+    if sparse.issparse(rows) or rows.ndim > 2:
+        return rows  # already rounded, or images of a frame of paths
     rows = rows if hasattr(rows, "columns") else pd.DataFrame(rows, columns=frame.columns)
     for number, (was, now) in enumerate(zip(frame.dtypes, rows.dtypes, strict=True)):
         if is_integral(was) and now.kind == "f":
