@@ -4,6 +4,7 @@ import os
 import random
 import uuid
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from imbemotion.cli import app
 from imbemotion.leaks.advice import groups_by
 from imbemotion.postprocessing._held_out import make_splits
 from imbemotion.splitting import Split
+from imbemotion.splitting.folds import find_fold_leaks
 from imbemotion.splitting.holdout import split_originals
 from imbemotion.workflow import load_data, resolve_config, split_data
 
@@ -147,7 +149,8 @@ def test_classes_and_data_sets_are_no_persons(names, n_each, reason):
     ("name", "is_advised"),
     [
         ("lesion_id", True), ("patientId", True), ("StudyInstanceUID", True), ("tree_id", True),
-        ("camera", True), ("ID", True), ("celeb id", True), ("annotator_id", False),
+        ("camera", False), ("plant", False), ("ID", True), ("celeb id", True),
+        ("annotator_id", False),
         ("license_id", False), ("category_id", False), ("humid", False), ("age", False),
         ("fold", False), ("valid", False),
     ],
@@ -175,6 +178,17 @@ def test_groups_in_a_column_are_named_however_few(folder):
     assert found.option == "--group-by actor"
     assert "find_groups(files, X, y=y, columns=columns).groups" in found.expect_leak(5)
     assert found.groupings[1].groups.nbytes < 600 * 9
+
+
+@pytest.mark.parametrize("files", [None, [f"{n}.png" for n in range(40)]], ids=type)
+@pytest.mark.parametrize("hold", [dict, pd.DataFrame])
+@pytest.mark.parametrize(("name", "is_found"), [("person", True), ("age", False)])
+def test_columns_are_searched_in_any_container(files, hold, name, is_found):
+    y = np.tile(["a", "b", "a", "a"], 10)
+    folds = [SimpleNamespace(train=np.arange(1, 40, 2), test=np.arange(0, 40, 2), repeat=0)]
+    leak = find_fold_leaks(y, y, folds, None, files, hold({name: np.arange(40) // 2}))[-1]
+    assert (leak.kind, leak.n_rows) == ("names", 20 if is_found else None)
+    assert is_found or "columns show no groups" in leak.text
 
 
 def test_examples_are_the_largest_groups():

@@ -22,7 +22,7 @@ _PERSONAL = re.compile(  # columns that likely hold groups, unlike age or gender
     r"(?!.*(?:age_?group|ethnic|race|blood|skin|assess|score|annotat|rater|coder|worker|licen|"
     r"class|label|categ|data_?set|source|split|fold)).*(?:person|subject|actor|speaker|identity|"
     r"participant|patient|user|group|video|clip|song|sess|sequence|individual|famil|parent|celeb|"
-    r"performer|leaf|lesion|specimen|animal|plant|tree|camera|location|(?:_|\b)id$|(?-i:[a-z](?:I[dD]|UID))$)",
+    r"performer|leaf|lesion|specimen|(?:_|\b)id$|(?-i:[a-z](?:I[dD]|UID))$)",
     re.IGNORECASE,
 )
 _MANY = 5  # groups that a coarser grouping must keep, to be preferred

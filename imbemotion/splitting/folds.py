@@ -127,12 +127,13 @@ def _shared_groups(folds, groups):
 
 def _shared_names(y, folds, groups, filenames, columns):
     """Return the leak of groups in file names and columns, None if only groups are known."""
-    found = None if filenames is None and not columns else advise_groups(filenames, y, columns)
+    columns = {} if columns is None else dict(columns)
+    known = ["file names"] * (filenames is not None) + ["columns"] * bool(columns)
+    found = advise_groups(filenames, y, columns) if known else None
     if found is None or found.groups is None:
-        names = f"the file names{' and columns' * bool(columns)} show no groups"
-        names = "no file names are known" if found is None else names
+        seen = f"the {' and '.join(known)} show no groups" if known else "no file names are known"
         text = (
-            f"No groups were given, and {names}: images of one person may be in training and "
+            f"No groups were given, and {seen}: images of one person may be in training and "
             "test. If persons repeat, pass groups, or --group-by with a column or a pattern."
         )
         return Leak("names", None, 0, text) if groups is None else None
